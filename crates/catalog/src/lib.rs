@@ -1,0 +1,186 @@
+//! The catalog behind one interface, with three backends that pass one contract suite.
+//!
+//! Nothing here decides what is to be written: the reconciler does. A backend carries a
+//! call out, tells per document what the database answered, and tells when the database
+//! comes and goes.
+
+use async_trait::async_trait;
+use focus_core::answer::{Answer, Failure};
+use focus_core::recording::Recording;
+use focus_core::state::State;
+use tokio::sync::watch;
+
+/// Which backend a catalog is, as `focus status` spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// In memory, for tests.
+    Memory,
+    /// A SQLite file beside the index.
+    Embedded,
+    /// MongoDB, or a server that speaks its protocol.
+    Mongodb,
+}
+
+/// Whether the database takes writes, as last seen by the backend's own probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Not yet known: the first attempt is under way.
+    Connecting,
+    /// A primary takes writes. `epoch` grows with every return: a database that was away is a stranger.
+    Up {
+        /// 1 for the first time, one more for every return.
+        epoch: u64,
+    },
+    /// It cannot be reached, or takes no writes.
+    Down {
+        /// What happened, in words for a person.
+        why: String,
+        /// The database refuses us (authentication, authorisation): an operator has to act.
+        refused: bool,
+    },
+}
+
+/// A root as the catalog needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RootPlace {
+    /// The id in the root's marker: the `root` field of its documents.
+    pub id: String,
+    /// The root's configured path: `base_path` in the layout `base_paths`.
+    pub path: String,
+}
+
+/// What a database shows of itself before anything is written to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Who it is: the random value in `focus_meta` made on first use, and, where the server gives
+    /// one, the UUID of the collection that holds this root's recordings. Equal strings: the same one.
+    pub identity: String,
+    /// The last watermark written for this root, if any.
+    pub watermark: Option<String>,
+}
+
+/// A recording on its way to the catalog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versioned {
+    /// The content.
+    pub recording: Recording,
+    /// The token in the high 32 bits, the generation in the low.
+    pub version: i64,
+}
+
+/// A document read back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Its `uuid`.
+    pub uuid: String,
+    /// Its `root`, if it has one that is a string.
+    pub root: Option<String>,
+    /// Its `version`, if it has one that is an integer.
+    pub version: Option<i64>,
+    /// Its `deleted`; false where that is no boolean.
+    pub deleted: bool,
+    /// Its `path`, if it has one that is a string.
+    pub path: Option<String>,
+    /// Our fields of it; none where one is missing or not of its type, which is a mismatch.
+    pub recording: Option<Recording>,
+}
+
+/// An unrecognised recording, as the unrecognised collection holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnrecognisedDoc {
+    /// Relative path without extension.
+    pub folder_name: String,
+    /// How many of its files are there.
+    pub file_count: i64,
+    /// Since when, milliseconds since 1970.
+    pub update_time_ms: i64,
+    /// The named state.
+    pub state: State,
+    /// The reason, for a person.
+    pub reason: String,
+}
+
+/// A database that holds the catalog.
+///
+/// Every call ends within a bound of the backend's own. A call that fails may have done its
+/// work all the same, now or later: callers repeat it, and every call may be repeated.
+#[async_trait]
+pub trait Catalog: Send + Sync + 'static {
+    /// Which backend this is.
+    fn kind(&self) -> Kind;
+
+    /// Where it is, for people, without credentials: `mongodb://host:port/database` or a file's path.
+    fn address(&self) -> String;
+
+    /// Follows the database's coming and going.
+    fn reach(&self) -> watch::Receiver<Reach>;
+
+    /// Tells that a call failed in a way that passes, so that the probe looks at once.
+    fn doubt(&self);
+
+    /// Makes what is missing for this root (collections, indexes, the `base_paths` row, the identity)
+    /// and tells who the database is. Refused where uniqueness of `uuid` cannot be had.
+    async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure>;
+
+    /// Inserts documents, unordered, majority and journaled. One answer per document, in order.
+    async fn insert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure>;
+
+    /// Upserts each on `{uuid, root: ours, version: {$not: {$gt: v}}}`, unordered. Fields of
+    /// others in a document stay. One answer per document, in order.
+    async fn upsert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure>;
+
+    /// Sets our fields in a document of others, on `{uuid, root: null}`. `Duplicate`: it is not so any more.
+    async fn adopt(&self, root: &RootPlace, document: &Versioned) -> Result<Answer, Failure>;
+
+    /// Takes over a deleted document of another root on `{uuid, root: from, version}` as read.
+    /// `Duplicate`: it is not so any more.
+    async fn take_over(
+        &self,
+        root: &RootPlace,
+        document: &Versioned,
+        from: &Stored,
+    ) -> Result<Answer, Failure>;
+
+    /// Reads the documents with these uuids, whoever's they are, in any order.
+    async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure>;
+
+    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`.
+    /// Fewer than `limit`: that was the last page.
+    async fn page(
+        &self,
+        root: &RootPlace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Failure>;
+
+    /// Writes the watermark of this root, majority and journaled.
+    async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure>;
+
+    /// Puts these into the unrecognised collection, replacing what was there for the same place.
+    async fn put_unrecognised(
+        &self,
+        root: &RootPlace,
+        batch: &[UnrecognisedDoc],
+    ) -> Result<(), Failure>;
+
+    /// Removes these places from the unrecognised collection.
+    async fn remove_unrecognised(
+        &self,
+        root: &RootPlace,
+        folder_names: &[String],
+    ) -> Result<(), Failure>;
+
+    /// The next page of this root's unrecognised places, ordered by `folder_name` (bytewise).
+    async fn page_unrecognised(
+        &self,
+        root: &RootPlace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<UnrecognisedDoc>, Failure>;
+
+    /// How many documents of this root are in the catalog and not deleted.
+    async fn count(&self, root: &RootPlace) -> Result<u64, Failure>;
+
+    /// What the server lacks and how that is worked around, a sentence each; empty where nothing.
+    fn remarks(&self) -> Vec<String>;
+}

@@ -1,0 +1,2 @@
+//! The binary `focus`.
+fn main() {}
