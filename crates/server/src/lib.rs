@@ -1,1 +1,5 @@
-//! Stub.
+//! Focus Server: the shell around the core, and everything people touch.
+
+pub mod config;
+pub mod engine;
+pub mod status;
