@@ -1,0 +1,266 @@
+//! When a recording has settled, and what a look at its files means.
+//!
+//! Times here are milliseconds of the machine's boot-time clock: a wall clock that is set
+//! neither hurries nor delays anything.
+
+use crate::look::{FileStat, Look};
+use crate::name;
+use crate::recording::{Place, Recording};
+use crate::sidecar::{self, Sidecar};
+use crate::state::{Fault, State};
+use crate::time::TimeUnit;
+use sha2::{Digest, Sha256};
+
+/// A live recording is rewritten at most this often.
+pub const LIVE_REWRITE_MS: u64 = 10_000;
+
+/// What is remembered of one file of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSight {
+    /// As last seen.
+    pub stat: FileStat,
+    /// Since when it has been seen like this.
+    pub since_ms: u64,
+    /// Its writer closed it, or it was moved into place, and it has not changed since.
+    pub closed: bool,
+}
+
+/// What is remembered of a place between looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// The data file.
+    pub data: Option<FileSight>,
+    /// The data file's extension.
+    pub extension: Option<String>,
+    /// The sidecar.
+    pub sidecar: Option<FileSight>,
+    /// The files settled as a recording exactly as they are remembered here.
+    pub settled: bool,
+    /// The uuid of the recording they last settled as.
+    pub uuid: Option<String>,
+    /// That recording is live.
+    pub live: bool,
+    /// When that recording's content last changed.
+    pub changed_ms: u64,
+}
+
+/// What the watch told of a place since the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// The data file was closed by its writer or moved into place.
+    pub data: bool,
+    /// The sidecar was.
+    pub sidecar: bool,
+}
+
+/// What a look means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Conclusion {
+    /// Neither file is there.
+    Absent,
+    /// It still changes, or has not yet been seen standing still for long enough.
+    Unsettled,
+    /// It cannot be catalogued.
+    Unrecognised(Fault),
+    /// Nothing has changed since it last settled.
+    Same,
+    /// It has settled as this recording.
+    Settled(Box<Recording>),
+}
+
+/// A look judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// What it means.
+    pub conclusion: Conclusion,
+    /// What to remember.
+    pub sight: Sight,
+    /// Look again at this time, where time alone can change the conclusion.
+    pub due_ms: Option<u64>,
+}
+
+/// The settings that a judgement depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules<'a> {
+    /// The id in the root's marker.
+    pub root: &'a str,
+    /// Overrides the unit of numbers.
+    pub time_unit: Option<TimeUnit>,
+    /// How long files must have been seen unchanged.
+    pub settle_ms: u64,
+}
+
+/// Judges one look at a place, given what is remembered of it.
+pub fn judge(
+    place: &Place,
+    known: &Sight,
+    look: &Look,
+    closed: Closed,
+    rules: Rules<'_>,
+    now_ms: u64,
+) -> Judgement {
+    let mut sight = Sight {
+        data: follow(known.data, look.data.as_ref().map(|data| data.stat), closed.data, now_ms),
+        extension: look.data.as_ref().map(|data| data.extension.clone()),
+        sidecar: follow(
+            known.sidecar,
+            look.sidecar.as_ref().map(|sidecar| sidecar.stat),
+            closed.sidecar,
+            now_ms,
+        ),
+        settled: false,
+        uuid: known.uuid.clone(),
+        live: known.live,
+        changed_ms: known.changed_ms,
+    };
+    if look.data.is_none() && look.sidecar.is_none() && look.fault.is_none() {
+        return Judgement { conclusion: Conclusion::Absent, sight, due_ms: None };
+    }
+    let verdict = if look.changing {
+        Err(None)
+    } else {
+        recognise(place, known, look, rules)
+    };
+    let (live, conclusion) = match verdict {
+        Err(None) => (false, Conclusion::Unsettled),
+        Err(Some(fault)) => (false, Conclusion::Unrecognised(fault)),
+        Ok(None) => (known.live, Conclusion::Same),
+        Ok(Some(recording)) => {
+            (recording.end_ms.is_none(), Conclusion::Settled(Box::new(recording)))
+        }
+    };
+    let bad = matches!(conclusion, Conclusion::Unrecognised(_));
+    // A fault is believed only once nothing moves: a writer may be between two of its steps.
+    let wait_ms = [(sight.data, live), (sight.sidecar, false)]
+        .into_iter()
+        .filter(|(_, ignore)| !ignore)
+        .filter_map(|(file, _)| file)
+        .map(|file| still_to_stand_ms(file, !bad, rules.settle_ms, now_ms))
+        .max()
+        .unwrap_or(0);
+    if look.changing || wait_ms > 0 {
+        let due_ms = Some(now_ms.saturating_add(wait_ms.max(1)));
+        return Judgement { conclusion: Conclusion::Unsettled, sight, due_ms };
+    }
+    let mut due_ms = None;
+    match &conclusion {
+        Conclusion::Same => sight.settled = true,
+        Conclusion::Settled(recording) => {
+            let again_ms = known.changed_ms.saturating_add(LIVE_REWRITE_MS);
+            let still_live = known.live && live && known.uuid.as_ref() == Some(&recording.uuid);
+            if still_live && now_ms < again_ms {
+                // Remember the old sight, so that the change is still news when it is due.
+                return Judgement {
+                    conclusion: Conclusion::Same,
+                    sight: known.clone(),
+                    due_ms: Some(again_ms),
+                };
+            }
+            sight.settled = true;
+            sight.uuid = Some(recording.uuid.clone());
+            sight.live = live;
+            sight.changed_ms = now_ms;
+        }
+        _ => {}
+    }
+    if sight.settled && sight.live {
+        due_ms = Some(now_ms.saturating_add(LIVE_REWRITE_MS));
+    }
+    Judgement { conclusion, sight, due_ms }
+}
+
+/// Carries what is known of a file over to a new look at it.
+fn follow(
+    known: Option<FileSight>,
+    seen: Option<FileStat>,
+    closed: bool,
+    now_ms: u64,
+) -> Option<FileSight> {
+    let stat = seen?;
+    Some(match known {
+        Some(file) if file.stat == stat => FileSight { closed: file.closed || closed, ..file },
+        _ => FileSight { stat, since_ms: now_ms, closed },
+    })
+}
+
+/// How much longer a file must be seen unchanged; a close counts only for what is good.
+fn still_to_stand_ms(file: FileSight, close_counts: bool, settle_ms: u64, now_ms: u64) -> u64 {
+    if close_counts && file.closed {
+        return 0;
+    }
+    settle_ms.saturating_sub(now_ms.saturating_sub(file.since_ms))
+}
+
+/// The recording a look shows: none where it is the one already known, no fault where more is to be seen.
+fn recognise(
+    place: &Place,
+    known: &Sight,
+    look: &Look,
+    rules: Rules<'_>,
+) -> Result<Option<Recording>, Option<Fault>> {
+    let recording_id = name::recording_id(&place.stem).map_err(Some)?;
+    let Ok(folder) = std::str::from_utf8(&place.folder) else {
+        return Err(Some(Fault::new(
+            State::NameInvalid,
+            format!(
+                "the folder's name is not UTF-8: {}. Rename the folder",
+                crate::recording::show_bytes(&place.folder)
+            ),
+        )));
+    };
+    if let Some(fault) = &look.fault {
+        return Err(Some(fault.clone()));
+    }
+    let Some(data) = &look.data else {
+        return Err(Some(Fault::new(
+            State::SidecarWithoutData,
+            format!("{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"),
+        )));
+    };
+    let Some(sidecar) = &look.sidecar else {
+        return Err(Some(Fault::new(
+            State::DataWithoutSidecar,
+            format!(
+                "{recording_id}.{} has no {recording_id}.json beside it. Add the sidecar",
+                data.extension
+            ),
+        )));
+    };
+    let same_sidecar = known.sidecar.is_some_and(|file| file.stat == sidecar.stat);
+    let same_data = known.data.is_some_and(|file| file.stat == data.stat)
+        && known.extension.as_ref() == Some(&data.extension);
+    if known.settled && same_sidecar && same_data {
+        return Ok(None);
+    }
+    // Not read although it is needed: the caller looks again and reads it.
+    let bytes = sidecar.bytes.as_ref().ok_or(None)?;
+    let Sidecar { uuid, start_ms, end_ms, deleted, metadata } =
+        sidecar::parse(bytes, recording_id, rules.time_unit).map_err(Some)?;
+    let path = if folder.is_empty() {
+        format!("{recording_id}.{}", data.extension)
+    } else {
+        format!("{folder}/{recording_id}.{}", data.extension)
+    };
+    Ok(Some(Recording {
+        uuid,
+        start_ms,
+        end_ms,
+        deleted,
+        deleted_at_ms: None,
+        recording_id: recording_id.to_owned(),
+        root: rules.root.to_owned(),
+        path,
+        size: data.stat.size,
+        fingerprint: fingerprint(bytes, data.stat),
+        metadata,
+    }))
+}
+
+/// Sixteen bytes of SHA-256, in hex, over the sidecar's bytes and the data file's size and mtime.
+fn fingerprint(sidecar: &[u8], data: FileStat) -> String {
+    let mut hash = Sha256::new();
+    hash.update(sidecar);
+    hash.update(data.size.to_le_bytes());
+    hash.update(data.mtime_ns.to_le_bytes());
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
