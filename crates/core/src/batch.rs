@@ -1,0 +1,349 @@
+//! One batch of pending recordings on its way into the catalog.
+//!
+//! Every recording takes its own path through the stages below, and the batch groups those at the
+//! same stage into one call. What the database answers for one never decides about another.
+//!
+//! ```text
+//! Insert ──written──► acknowledged      Upsert ──written──► acknowledged
+//!    └─duplicate─► Read                    └─duplicate─► Read
+//! Read: ours, same values ─► acknowledged, nothing written
+//!       ours, at another path ─► Prefer (does that path still have it?) ─► left, or Upsert
+//!       ours, older ─► Upsert    ours, newer ─► generation raised, or a higher token taken
+//!       nobody's ─► Adopt        another root's, live ─► duplicate_id
+//!       not there ─► Insert      another root's, deleted ─► TakeOver
+//! ```
+
+use std::sync::Arc;
+
+use crate::answer::{Answer, Class, Failure};
+use crate::document::{self, Stored, Versioned};
+use crate::recording::Recording;
+use crate::state::{Fault, State};
+
+/// How often a recording is read back in one batch before it is left for the next.
+const READS_MAX: u8 = 3;
+
+/// A pending recording, as the index gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Its row in the index.
+    pub id: i64,
+    /// The generation of this content.
+    pub generation: i64,
+    /// The catalog once acknowledged it, in some generation.
+    pub acknowledged: bool,
+    /// The content.
+    pub recording: Recording,
+}
+
+/// What a recording of the batch came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The catalog has it in this generation.
+    Acknowledged,
+    /// It cannot be written: unrecognised, tried again slowly.
+    SetAside(Fault),
+    /// The catalog has a later generation: ours becomes this one, and is tried again.
+    Raise(i64),
+    /// It stays pending as it is.
+    Left,
+}
+
+/// A call on the catalog, or a question to the index, for some recordings of the batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Insert these.
+    Insert(Arc<Vec<Versioned>>),
+    /// Upsert these, conditional on root and version.
+    Upsert(Arc<Vec<Versioned>>),
+    /// Read the documents with these uuids.
+    Read(Vec<String>),
+    /// Adopt a document without root.
+    Adopt(Box<Versioned>),
+    /// Take over a deleted document of another root.
+    TakeOver(Box<Versioned>, Box<Stored>),
+    /// Does the index know a recording with this uuid at this path? Then that one has it.
+    Prefer {
+        /// The uuid that two paths claim.
+        uuid: String,
+        /// The path in the catalog.
+        path: String,
+    },
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// One answer per document, in order: to `Insert`, `Upsert`, `Adopt`, `TakeOver`.
+    Answers(Vec<Answer>),
+    /// Documents found, in any order: to `Read`.
+    Documents(Vec<Stored>),
+    /// To `Prefer`: the path in the catalog has it now.
+    Preferred(bool),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Stage {
+    Insert,
+    Upsert,
+    Read { words: String },
+    Adopt,
+    TakeOver(Box<Stored>),
+    Prefer { path: String },
+    Done(Outcome),
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    id: i64,
+    generation: i64,
+    stage: Stage,
+    reads: u8,
+}
+
+/// A batch and how far each of its recordings has come.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    root: String,
+    documents: Arc<Vec<Versioned>>,
+    entries: Vec<Entry>,
+    /// Entries of the call under way.
+    in_call: Vec<usize>,
+    /// Calls on documents hold at most so many: halved where one was too large.
+    call_max: usize,
+    /// A token above one met in the catalog.
+    token_needed: Option<i64>,
+    written: usize,
+}
+
+impl Batch {
+    /// A batch of these recordings under this token.
+    pub fn new(root: &str, token: i64, items: Vec<Item>) -> Batch {
+        let mut entries = Vec::with_capacity(items.len());
+        let mut documents = Vec::with_capacity(items.len());
+        for item in items {
+            entries.push(Entry {
+                id: item.id,
+                generation: item.generation,
+                stage: if item.acknowledged { Stage::Upsert } else { Stage::Insert },
+                reads: 0,
+            });
+            let version = document::version(token, item.generation);
+            documents.push(Versioned { recording: item.recording, version });
+        }
+        Batch {
+            root: root.to_owned(),
+            call_max: entries.len().max(1),
+            documents: Arc::new(documents),
+            entries,
+            in_call: Vec::new(),
+            token_needed: None,
+            written: 0,
+        }
+    }
+
+    /// How many recordings it holds.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// It holds none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many documents it has written so far; the others were there already.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// The lowest row among its recordings.
+    pub fn lowest_id(&self) -> Option<i64> {
+        self.entries.iter().map(|entry| entry.id).min()
+    }
+
+    /// A token that has to be taken before the recordings left can be written.
+    pub fn token_needed(&self) -> Option<i64> {
+        self.token_needed
+    }
+
+    /// The next call, or none when every recording has its outcome.
+    pub fn next_call(&mut self) -> Option<Call> {
+        let (first, stage) = self
+            .entries
+            .iter()
+            .enumerate()
+            .find(|(_, entry)| !matches!(entry.stage, Stage::Done(_)))
+            .map(|(at, entry)| (at, entry.stage.clone()))?;
+        let alike = |entry: &Entry| {
+            std::mem::discriminant(&entry.stage) == std::mem::discriminant(&stage)
+        };
+        let group = self.entries.iter().enumerate().filter(|(_, entry)| alike(entry));
+        self.in_call = match stage {
+            Stage::Insert | Stage::Upsert => {
+                group.map(|(at, _)| at).take(self.call_max).collect()
+            }
+            Stage::Read { .. } => group.map(|(at, _)| at).collect(),
+            _ => vec![first],
+        };
+        let document = || Box::new(self.documents[first].clone());
+        Some(match stage {
+            Stage::Insert => Call::Insert(self.called()),
+            Stage::Upsert => Call::Upsert(self.called()),
+            Stage::Read { .. } => Call::Read(
+                self.in_call.iter().map(|&at| self.documents[at].recording.uuid.clone()).collect(),
+            ),
+            Stage::Adopt => Call::Adopt(document()),
+            Stage::TakeOver(from) => Call::TakeOver(document(), from),
+            Stage::Prefer { path } => {
+                Call::Prefer { uuid: self.documents[first].recording.uuid.clone(), path }
+            }
+            Stage::Done(_) => return None,
+        })
+    }
+
+    /// The documents of the call under way; shared, not copied, where it is the whole batch.
+    fn called(&self) -> Arc<Vec<Versioned>> {
+        if self.in_call.len() == self.documents.len() {
+            return Arc::clone(&self.documents);
+        }
+        Arc::new(self.in_call.iter().map(|&at| self.documents[at].clone()).collect())
+    }
+
+    /// Takes the reply to the last call.
+    pub fn replied(&mut self, reply: Reply) {
+        let called = std::mem::take(&mut self.in_call);
+        match reply {
+            Reply::Answers(answers) => {
+                let mut answers = answers.into_iter();
+                for at in called {
+                    // An answer that is missing acknowledges nothing.
+                    let answer = answers.next().unwrap_or_else(|| {
+                        Answer::Failed(Failure::transient("the database left this one out"))
+                    });
+                    self.answered(at, answer);
+                }
+            }
+            Reply::Documents(documents) => {
+                for at in called {
+                    let uuid = &self.documents[at].recording.uuid;
+                    let stored = documents.iter().find(|stored| stored.uuid == *uuid);
+                    self.read_back(at, stored);
+                }
+            }
+            Reply::Preferred(preferred) => {
+                for at in called {
+                    self.entries[at].stage =
+                        if preferred { Stage::Done(Outcome::Left) } else { Stage::Upsert };
+                }
+            }
+        }
+    }
+
+    /// Takes the failure of the last call as a whole. True: go on with `next_call`; false: the
+    /// batch is to be given up, and what it holds stays pending.
+    pub fn failed(&mut self, failure: &Failure) -> bool {
+        let called = std::mem::take(&mut self.in_call);
+        if !matches!(failure.class, Class::TooLarge | Class::RefusedDocument) {
+            return false;
+        }
+        if let [only] = called[..] {
+            self.entries[only].stage = refused(&failure.to_string());
+        } else {
+            self.call_max = (called.len() / 2).max(1);
+        }
+        true
+    }
+
+    /// What became of every recording: row, generation, outcome.
+    pub fn outcomes(&self) -> Vec<(i64, i64, Outcome)> {
+        self.entries
+            .iter()
+            .map(|entry| match &entry.stage {
+                Stage::Done(outcome) => (entry.id, entry.generation, outcome.clone()),
+                _ => (entry.id, entry.generation, Outcome::Left),
+            })
+            .collect()
+    }
+
+    fn answered(&mut self, at: usize, answer: Answer) {
+        let entry = &mut self.entries[at];
+        entry.stage = match answer {
+            Answer::Written => {
+                self.written += 1;
+                Stage::Done(Outcome::Acknowledged)
+            }
+            Answer::Duplicate { .. } if entry.reads >= READS_MAX => Stage::Done(Outcome::Left),
+            Answer::Duplicate { words } => {
+                entry.reads += 1;
+                Stage::Read { words }
+            }
+            Answer::Refused { words } => refused(&words),
+            Answer::Failed(_) => Stage::Done(Outcome::Left),
+        };
+    }
+
+    fn read_back(&mut self, at: usize, stored: Option<&Stored>) {
+        let entry = &self.entries[at];
+        let document = &self.documents[at];
+        let Some(stored) = stored else {
+            let Stage::Read { words } = &entry.stage else { return };
+            // Refused twice as a duplicate, and nobody has the uuid: another unique index.
+            let next = if entry.reads >= 2 { refused(words) } else { Stage::Insert };
+            self.entries[at].stage = next;
+            return;
+        };
+        let next = match stored.root.as_deref() {
+            None => Stage::Adopt,
+            Some(root) if root == self.root => self.compare_ours(document, stored),
+            Some(_) if stored.deleted => Stage::TakeOver(Box::new(stored.clone())),
+            Some(root) => Stage::Done(Outcome::SetAside(Fault::new(
+                State::DuplicateId,
+                format!(
+                    "the uuid {} belongs to {} in the root {root}. Give one of the two another uuid, or remove one",
+                    stored.uuid,
+                    stored.path.as_deref().unwrap_or("a recording"),
+                ),
+            ))),
+        };
+        if let (Stage::Done(Outcome::Left), Some(version)) = (&next, stored.version) {
+            let above = document::token(version).saturating_add(1);
+            self.token_needed = Some(self.token_needed.unwrap_or(0).max(above));
+        }
+        self.entries[at].stage = next;
+    }
+
+    /// The document is of our root: is it this recording, an older form of it, or a newer one?
+    fn compare_ours(&self, document: &Versioned, stored: &Stored) -> Stage {
+        if stored.recording.as_ref() == Some(&document.recording) {
+            return Stage::Done(Outcome::Acknowledged);
+        }
+        match stored.version {
+            Some(version) if version > document.version => {
+                if document::token(version) > document::token(document.version) {
+                    // Left, and the caller takes a higher token.
+                    Stage::Done(Outcome::Left)
+                } else {
+                    Stage::Done(Outcome::Raise(document::generation(version).saturating_add(1)))
+                }
+            }
+            _ => match &stored.path {
+                Some(path) if *path != document.recording.path && !stored.deleted => {
+                    Stage::Prefer { path: path.clone() }
+                }
+                _ => Stage::Upsert,
+            },
+        }
+    }
+}
+
+fn refused(words: &str) -> Stage {
+    Stage::Done(Outcome::SetAside(Fault::new(
+        State::CatalogRefused,
+        format!("the catalog's database refuses this document: {words}. Mend the sidecar, or the rule in the database; it is tried again by itself"),
+    )))
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;
