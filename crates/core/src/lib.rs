@@ -11,7 +11,13 @@
 )]
 
 pub mod answer;
+pub mod backoff;
+pub mod batch;
+pub mod claim;
+pub mod compare;
+pub mod document;
 pub mod json;
 pub mod look;
 pub mod recording;
+pub mod reconcile;
 pub mod state;

@@ -1,0 +1,171 @@
+//! Comparing the catalog with the index, page by page, in linear time and bounded memory.
+//!
+//! Both sides come ordered by uuid. What both have with the same values is acknowledged without a
+//! write; what differs becomes pending; what the catalog lacks is to be inserted again.
+
+use std::cmp::Ordering;
+
+use crate::document::Stored;
+use crate::recording::Recording;
+
+/// A recording of the index, as a comparison needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its row.
+    pub id: i64,
+    /// The generation of this content: the outcome counts only while it is the present one.
+    pub generation: i64,
+    /// The catalog is believed to have it, in some generation.
+    pub acknowledged: bool,
+    /// Its files are gone: its document is left as it is.
+    pub vanished: bool,
+    /// The content.
+    pub recording: Recording,
+}
+
+/// What a comparison found for one recording of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The catalog has it with the same values: acknowledged.
+    Same,
+    /// The catalog has other values: to be written.
+    Differs,
+    /// The catalog does not have it under our root: to be inserted.
+    NotThere,
+}
+
+/// What one step of a comparison came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compared {
+    /// Row, generation and finding of each recording that something follows for.
+    pub findings: Vec<(i64, i64, Finding)>,
+    /// Documents of our root, not deleted, whose recording the index does not know.
+    pub missing: u64,
+}
+
+/// Where a comparison stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// The documents of the page under way that have not been met yet.
+    documents: std::collections::VecDeque<Stored>,
+    /// The last uuid of the page; none after the last page: all the rest of the index belongs to it.
+    through: Option<String>,
+    last_page: bool,
+    page_open: bool,
+    /// Everything up to here is compared, on the side of the index.
+    rows_after: Option<String>,
+    /// Rows and documents compared.
+    compared: u64,
+    missing: u64,
+}
+
+/// What a comparison needs next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The next page of documents after this uuid.
+    Page {
+        /// Bytewise after this one; from the start where none.
+        after: Option<String>,
+    },
+    /// The next recordings of the index.
+    Rows {
+        /// Bytewise after this one.
+        after: Option<String>,
+        /// Up to this one, itself included; to the end where none.
+        through: Option<String>,
+    },
+    /// Nothing: it is finished.
+    Nothing,
+}
+
+impl Comparison {
+    /// What it needs next.
+    pub fn need(&self) -> Need {
+        if self.page_open {
+            Need::Rows { after: self.rows_after.clone(), through: self.through.clone() }
+        } else if self.last_page {
+            Need::Nothing
+        } else {
+            Need::Page { after: self.through.clone() }
+        }
+    }
+
+    /// Rows of the index compared so far.
+    pub fn compared(&self) -> u64 {
+        self.compared
+    }
+
+    /// Documents of our root, not deleted, that the index does not know.
+    pub fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// Takes a page of documents; `limit` is what was asked for.
+    pub fn page(&mut self, documents: Vec<Stored>, limit: usize) {
+        self.last_page = documents.len() < limit;
+        self.through = if self.last_page {
+            None
+        } else {
+            documents.last().map(|stored| stored.uuid.clone())
+        };
+        self.documents = documents.into();
+        self.page_open = true;
+    }
+
+    /// Takes rows of the index; `limit` is what was asked for.
+    pub fn rows(&mut self, rows: Vec<Row>, limit: usize) -> Compared {
+        let mut out = Compared::default();
+        let more = rows.len() >= limit;
+        self.compared += rows.len() as u64;
+        if let Some(last) = rows.last() {
+            self.rows_after = Some(last.recording.uuid.clone());
+        }
+        for row in rows {
+            let found = self.take_up_to(&row.recording.uuid, &mut out);
+            if let Some(finding) = judge(&row, found.as_ref()) {
+                out.findings.push((row.id, row.generation, finding));
+            }
+        }
+        if !more {
+            out.missing += count_missing(self.documents.drain(..));
+            self.page_open = false;
+            if let Some(through) = &self.through {
+                self.rows_after = Some(through.clone());
+            }
+        }
+        self.missing += out.missing;
+        out
+    }
+
+    /// The document with this uuid, counting those before it that no row has.
+    fn take_up_to(&mut self, uuid: &str, out: &mut Compared) -> Option<Stored> {
+        while let Some(first) = self.documents.front() {
+            match first.uuid.as_str().cmp(uuid) {
+                Ordering::Less => {
+                    out.missing += count_missing(self.documents.pop_front().into_iter());
+                }
+                Ordering::Equal => return self.documents.pop_front(),
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+}
+
+fn count_missing(documents: impl Iterator<Item = Stored>) -> u64 {
+    documents.filter(|stored| !stored.deleted).count() as u64
+}
+
+fn judge(row: &Row, found: Option<&Stored>) -> Option<Finding> {
+    match found {
+        Some(stored) if stored.recording.as_ref() == Some(&row.recording) => Some(Finding::Same),
+        _ if row.vanished => None,
+        Some(_) => Some(Finding::Differs),
+        None if row.acknowledged => Some(Finding::NotThere),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

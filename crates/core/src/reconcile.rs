@@ -1,0 +1,727 @@
+//! The reconciler: what next, given this state and this event.
+//!
+//! One per root. It holds no clock, reads nothing and writes nothing: [`Reconciler::next`] says
+//! what is to be done, the shell does it and hands the result to [`Reconciler::handle`]. At most
+//! one job is under way, so nothing here can overtake anything else.
+//!
+//! Recovery and everyday work are one path: whenever the database is there and has shown who it
+//! is, pending recordings are picked, noted, written, marked and acknowledged, in this order.
+
+use crate::answer::{Class, Failure};
+use crate::backoff::Backoff;
+use crate::batch::{Batch, Call, Item, Outcome, Reply};
+use crate::compare::{Comparison, Finding, Need, Row};
+use crate::document::{Stored, Stranger};
+
+/// The bounds that the reconciler works in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Recordings in the first batch after a return; doubled while batches are full and succeed.
+    pub batch_first: usize,
+    /// Recordings in a batch at most.
+    pub batch_max: usize,
+    /// Bytes in a batch at most, before the database's own overhead.
+    pub batch_bytes_max: usize,
+    /// Documents and rows in one step of a comparison.
+    pub page: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { batch_first: 1_000, batch_max: 4_000, batch_bytes_max: 4 << 20, page: 1_000 }
+    }
+}
+
+/// What the index remembers of the catalog, per root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Which database this was.
+    pub identity: Option<String>,
+    /// The watermark whose write it acknowledged last.
+    pub remembered: Option<String>,
+    /// The watermark of a batch that was sent, and whose fate is not known.
+    pub noted: Option<String>,
+    /// The whole content has to be compared.
+    pub owed: bool,
+    /// The token in versions.
+    pub token: i64,
+}
+
+/// The catalog's life, as `focus status` spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Nothing has been tried yet.
+    Unknown,
+    /// The database answers, and is asked who it is. A failure leads to a later try.
+    Connecting,
+    /// It is back, and what was pending then is being written.
+    Recovering,
+    /// Everything pending at its return is acknowledged; what lands is written as it lands.
+    InStep,
+    /// It cannot be reached, takes no writes, or refuses us.
+    Down,
+}
+
+impl Phase {
+    /// The fixed spelling.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Unknown => "unknown",
+            Phase::Connecting => "connecting",
+            Phase::Recovering => "recovering",
+            Phase::InStep => "in_step",
+            Phase::Down => "down",
+        }
+    }
+}
+
+/// Something to be done, one at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Job {
+    /// Make what is missing in the catalog and ask who it is: [`Done::Opened`].
+    Open,
+    /// Store in the index that a comparison with this database is owed: [`Done::Stored`].
+    Owe {
+        /// Who it is.
+        identity: String,
+    },
+    /// Pending recordings of the index, newest first: [`Done::Picked`].
+    Pick {
+        /// At most so many.
+        limit: usize,
+        /// At most so many bytes, but always one recording.
+        bytes_max: usize,
+        /// Only rows below this one.
+        before: Option<i64>,
+    },
+    /// Draw a fresh watermark and store it in the index as noted: [`Done::Noted`].
+    Note,
+    /// A call for the batch, on the catalog or the index: [`Done::Replied`].
+    Call(Call),
+    /// Write this watermark to the catalog: [`Done::Marked`].
+    Mark {
+        /// The noted one.
+        watermark: String,
+    },
+    /// Store these outcomes, and the watermark as remembered, in one transaction: [`Done::Stored`].
+    Acknowledge {
+        /// Remembered from now on, where a batch ends; none where nothing was sent.
+        watermark: Option<String>,
+        /// Row, generation, outcome.
+        outcomes: Vec<(i64, i64, Outcome)>,
+    },
+    /// Store this token: [`Done::Stored`].
+    Token(i64),
+    /// Bring a part of the unrecognised collection in step: [`Done::Reported`].
+    Report,
+    /// A page of our documents, by uuid: [`Done::Page`].
+    Page {
+        /// Bytewise after this uuid.
+        after: Option<String>,
+        /// At most so many; fewer means the last page.
+        limit: usize,
+    },
+    /// Recordings of the index, by uuid: [`Done::Rows`].
+    Rows {
+        /// Bytewise after this uuid.
+        after: Option<String>,
+        /// Up to this one.
+        through: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Store what a comparison found: [`Done::Stored`].
+    Found(Vec<(i64, i64, Finding)>),
+    /// Remove from the unrecognised collection what is not unrecognised any more: [`Done::Swept`].
+    Sweep {
+        /// Bytewise after this place.
+        after: Option<String>,
+    },
+    /// The comparison is finished: owed no more, this watermark remembered: [`Done::Stored`].
+    Finish {
+        /// Who the database is.
+        identity: String,
+        /// Written after the comparison.
+        watermark: String,
+    },
+}
+
+/// The result of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Done {
+    /// To `Open`.
+    Opened(Result<Stranger, Failure>),
+    /// To `Pick`.
+    Picked(Vec<Item>),
+    /// To `Note`: the watermark drawn.
+    Noted(String),
+    /// To `Call`.
+    Replied(Result<Reply, Failure>),
+    /// To `Mark`.
+    Marked(Result<(), Failure>),
+    /// To `Report`: how many places were brought in step.
+    Reported(Result<u64, Failure>),
+    /// To `Page`.
+    Page(Result<Vec<Stored>, Failure>),
+    /// To `Rows`.
+    Rows(Vec<Row>),
+    /// To `Sweep`: the last place looked at, or none at the end.
+    Swept(Result<Option<String>, Failure>),
+    /// The index has stored it.
+    Stored,
+    /// The index could not do it: disk full, damaged. Nothing was stored.
+    IndexFailed(String),
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The database takes writes; a higher epoch for every return.
+    Up {
+        /// Counts the returns.
+        epoch: u64,
+    },
+    /// It does not.
+    Down,
+    /// The index may have something pending or unreported.
+    Wake,
+    /// A comparison is due by its period, or asked for.
+    CompareDue,
+    /// The wait is over.
+    Timer,
+    /// The job is done.
+    Done(Done),
+}
+
+/// What the shell is to do now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Do this, then hand in [`Event::Done`].
+    Run(Job),
+    /// Wait for a random time of up to so long, then hand in [`Event::Timer`]; `Up` and `Down` end it early.
+    Wait {
+        /// The ceiling.
+        within_ms: u64,
+    },
+    /// Wait for an event.
+    Idle,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Rest,
+    Waiting { within_ms: u64 },
+    Opening,
+    /// That a comparison is owed is stored before anything is written.
+    Owing { identity: String },
+    /// The batch in doubt was complete: its watermark is there.
+    Recalling { watermark: String },
+    Picking,
+    Noting(Box<Batch>),
+    Calling(Box<Batch>, String),
+    Marking(Box<Batch>, String),
+    Acknowledging { watermark: String, outcomes: Vec<(i64, i64, Outcome)>, token: Option<i64> },
+    Token(i64),
+    Reporting,
+    Paging,
+    Ranging,
+    Found(Vec<(i64, i64, Finding)>),
+    Sweeping,
+    FinishNoting,
+    FinishMarking(String),
+    Finishing(String),
+}
+
+/// The state machine of one root.
+#[derive(Clone, Debug)]
+pub struct Reconciler {
+    root: String,
+    bounds: Bounds,
+    memory: Memory,
+    epoch: Option<u64>,
+    /// The epoch in which the database has shown who it is.
+    opened: Option<u64>,
+    step: Step,
+    /// A job has been handed out and is not done.
+    running: bool,
+    backoff: Backoff,
+    refused_backoff: Backoff,
+    failure: Option<Failure>,
+    in_step: bool,
+    tried: bool,
+    wake: bool,
+    unreported: bool,
+    compare_due: bool,
+    limit: usize,
+    before: Option<i64>,
+    /// Turns taken, so that reports and comparisons get theirs beside a long backlog.
+    turn: u32,
+    /// The last batch was mostly in the catalog already: the comparison is the faster way.
+    mostly_there: bool,
+    comparison: Option<Comparison>,
+    sweep: Option<Option<String>>,
+    /// Batches in a row that moved nothing.
+    idle_rounds: u32,
+    acknowledged: u64,
+    compared: u64,
+    missing: Option<u64>,
+}
+
+impl Reconciler {
+    /// A reconciler for this root, with what the index remembers.
+    pub fn new(root: &str, memory: Memory, bounds: Bounds) -> Reconciler {
+        Reconciler {
+            root: root.to_owned(),
+            bounds,
+            memory,
+            epoch: None,
+            opened: None,
+            step: Step::Rest,
+            running: false,
+            backoff: Backoff::new(50, 2_000),
+            refused_backoff: Backoff::new(1_000, 30_000),
+            failure: None,
+            in_step: false,
+            tried: false,
+            wake: true,
+            unreported: true,
+            compare_due: false,
+            limit: bounds.batch_first,
+            before: None,
+            turn: 0,
+            mostly_there: false,
+            comparison: None,
+            sweep: None,
+            idle_rounds: 0,
+            acknowledged: 0,
+            compared: 0,
+            missing: None,
+        }
+    }
+
+    /// The catalog's life now.
+    pub fn phase(&self) -> Phase {
+        match (self.epoch, self.opened) {
+            (None, _) if self.tried => Phase::Down,
+            (None, _) => Phase::Unknown,
+            (Some(_), None) if self.failure.is_some() => Phase::Down,
+            (Some(_), None) => Phase::Connecting,
+            (Some(_), Some(_)) if self.in_step => Phase::InStep,
+            (Some(_), Some(_)) => Phase::Recovering,
+        }
+    }
+
+    /// The last failure, until something succeeds.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// Recordings acknowledged since the start.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// How many recordings the comparison under way has compared; none where there is none.
+    pub fn comparing(&self) -> Option<u64> {
+        (self.comparison.is_some() || self.sweep.is_some()).then_some(self.compared)
+    }
+
+    /// A comparison is owed.
+    pub fn owed(&self) -> bool {
+        self.memory.owed
+    }
+
+    /// What the last finished comparison found in the catalog and not in the index.
+    pub fn missing(&self) -> Option<u64> {
+        self.missing
+    }
+
+    /// Takes an event.
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::Up { epoch } => {
+                self.tried = true;
+                if self.epoch != Some(epoch) {
+                    self.epoch = Some(epoch);
+                    self.forget_connection();
+                }
+            }
+            Event::Down => {
+                self.tried = true;
+                self.epoch = None;
+                self.forget_connection();
+            }
+            Event::Wake => {
+                self.wake = true;
+                self.unreported = true;
+            }
+            Event::CompareDue => self.compare_due = true,
+            Event::Timer => {
+                if matches!(self.step, Step::Waiting { .. }) {
+                    self.step = Step::Rest;
+                }
+            }
+            Event::Done(done) => {
+                debug_assert!(self.running, "a result without a job");
+                self.running = false;
+                self.done(done);
+            }
+        }
+    }
+
+    /// What to do now. Asked again before the job is done, it says `Idle`.
+    pub fn next(&mut self) -> Next {
+        if self.running {
+            return Next::Idle;
+        }
+        if let Step::Waiting { within_ms } = self.step {
+            return Next::Wait { within_ms };
+        }
+        let Some(job) = self.job() else {
+            return match self.step {
+                Step::Waiting { within_ms } => Next::Wait { within_ms },
+                _ => Next::Idle,
+            };
+        };
+        self.check(&job);
+        self.running = true;
+        Next::Run(job)
+    }
+
+    /// Invariants that every job must keep; asserted in debug builds and in simulation.
+    fn check(&self, job: &Job) {
+        if let Job::Call(call) = job {
+            debug_assert!(
+                self.opened.is_some() || matches!(call, Call::Prefer { .. }),
+                "no_write_to_a_stranger: the database has not shown who it is"
+            );
+        }
+        if let Job::Mark { watermark } = job {
+            debug_assert_eq!(
+                self.memory.noted.as_ref(),
+                Some(watermark),
+                "a watermark is noted before it is written"
+            );
+        }
+        if let Job::Pick { limit, .. } = job {
+            debug_assert!(*limit <= self.bounds.batch_max, "queues_bounded");
+        }
+    }
+
+    /// What a new or lost connection makes void. A job under way runs to its end.
+    fn forget_connection(&mut self) {
+        self.opened = None;
+        self.in_step = false;
+        self.failure = None;
+        self.comparison = None;
+        self.sweep = None;
+        self.before = None;
+        self.limit = self.bounds.batch_first;
+        self.backoff.reset();
+        self.refused_backoff.reset();
+        if matches!(self.step, Step::Waiting { .. }) {
+            self.step = Step::Rest;
+        }
+    }
+
+    /// The job that the present step asks for.
+    fn job(&mut self) -> Option<Job> {
+        loop {
+            match &mut self.step {
+                Step::Rest => return self.choose(),
+                Step::Noting(_) | Step::FinishNoting => return Some(Job::Note),
+                Step::Token(token) => return Some(Job::Token(*token)),
+                Step::Owing { identity } => return Some(Job::Owe { identity: identity.clone() }),
+                Step::Acknowledging { watermark, outcomes, .. } => {
+                    let watermark = Some(watermark.clone());
+                    return Some(Job::Acknowledge { watermark, outcomes: std::mem::take(outcomes) });
+                }
+                Step::Found(findings) => return Some(Job::Found(std::mem::take(findings))),
+                Step::Finishing(watermark) => {
+                    let identity = self.memory.identity.clone().unwrap_or_default();
+                    return Some(Job::Finish { identity, watermark: watermark.clone() });
+                }
+                Step::Recalling { watermark } => {
+                    let watermark = Some(watermark.clone());
+                    return Some(Job::Acknowledge { watermark, outcomes: Vec::new() });
+                }
+                Step::Calling(batch, _) if self.opened.is_some() => {
+                    if let Some(call) = batch.next_call() {
+                        return Some(Job::Call(call));
+                    }
+                    self.end_batch();
+                }
+                Step::Marking(_, watermark) | Step::FinishMarking(watermark)
+                    if self.opened.is_some() =>
+                {
+                    return Some(Job::Mark { watermark: watermark.clone() });
+                }
+                // The connection went in the middle: what was sent stays pending, and is in doubt.
+                _ => self.step = Step::Rest,
+            }
+        }
+    }
+
+    /// At rest: what is most urgent.
+    fn choose(&mut self) -> Option<Job> {
+        self.epoch?;
+        if self.opened.is_none() {
+            self.step = Step::Opening;
+            return Some(Job::Open);
+        }
+        if std::mem::take(&mut self.compare_due) && !self.memory.owed {
+            let identity = self.memory.identity.clone().unwrap_or_default();
+            self.memory.owed = true;
+            self.step = Step::Owing { identity: identity.clone() };
+            return Some(Job::Owe { identity });
+        }
+        self.turn = self.turn.wrapping_add(1);
+        // Every second turn may be a report's, and of a long backlog every eighth the comparison's, so
+        // that neither starves; where most is there already, comparing is faster than inserting.
+        let alone = !self.wake && !self.memory.owed;
+        if self.unreported && (alone || self.turn.is_multiple_of(2)) {
+            self.unreported = false;
+            self.step = Step::Reporting;
+            return Some(Job::Report);
+        }
+        let among = if self.mostly_there { !self.turn.is_multiple_of(4) } else { self.turn % 8 == 1 };
+        if self.memory.owed && (!self.wake || among) {
+            return Some(self.compare());
+        }
+        if self.wake {
+            self.wake = false;
+            self.step = Step::Picking;
+            return Some(Job::Pick {
+                limit: self.limit,
+                bytes_max: self.bounds.batch_bytes_max,
+                before: self.before,
+            });
+        }
+        None
+    }
+
+    /// The next step of the comparison that is owed.
+    fn compare(&mut self) -> Job {
+        let limit = self.bounds.page;
+        if let Some(after) = &self.sweep {
+            self.step = Step::Sweeping;
+            return Job::Sweep { after: after.clone() };
+        }
+        let comparison = self.comparison.get_or_insert_with(Comparison::default);
+        self.compared = comparison.compared();
+        match comparison.need() {
+            Need::Page { after } => {
+                self.step = Step::Paging;
+                Job::Page { after, limit }
+            }
+            Need::Rows { after, through } => {
+                self.step = Step::Ranging;
+                Job::Rows { after, through, limit }
+            }
+            Need::Nothing => {
+                self.missing = Some(comparison.missing());
+                self.comparison = None;
+                self.sweep = Some(None);
+                self.step = Step::Sweeping;
+                Job::Sweep { after: None }
+            }
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        let step = std::mem::replace(&mut self.step, Step::Rest);
+        match (step, done) {
+            (_, Done::IndexFailed(words)) => {
+                self.wake = true;
+                self.unreported = true;
+                self.fail(Failure::transient(format!("the index: {words}")));
+            }
+            (Step::Opening, Done::Opened(Ok(stranger))) => self.meet(stranger),
+            (Step::Picking, Done::Picked(items)) => self.picked(items),
+            (Step::Noting(batch), Done::Noted(watermark)) => {
+                self.memory.noted = Some(watermark.clone());
+                self.step = Step::Calling(batch, watermark);
+            }
+            (Step::Calling(batch, watermark), Done::Replied(reply)) => {
+                self.replied(batch, watermark, reply);
+            }
+            (Step::Marking(batch, watermark), Done::Marked(Ok(()))) => {
+                self.acknowledge(&batch, watermark);
+            }
+            (Step::Acknowledging { watermark, token, .. }, Done::Stored) => {
+                self.remember(watermark);
+                if let Some(token) = token {
+                    self.step = Step::Token(token);
+                } else if self.idle_rounds > 0 {
+                    // Nothing moved: every recording of the batch is left as it was.
+                    let failure = Failure::transient("the database answered for no recording");
+                    self.fail(failure);
+                }
+            }
+            (Step::Token(token), Done::Stored) => self.memory.token = token,
+            (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
+            (Step::Paging, Done::Page(Ok(documents))) => {
+                let limit = self.bounds.page;
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.page(documents, limit);
+                }
+            }
+            (Step::Ranging, Done::Rows(rows)) => self.compared_rows(rows),
+            (Step::Found(_), Done::Stored) => self.wake = true,
+            (Step::Sweeping, Done::Swept(Ok(after))) => {
+                if self.sweep.is_some() {
+                    match after {
+                        Some(after) => self.sweep = Some(Some(after)),
+                        None => self.step = Step::FinishNoting,
+                    }
+                }
+            }
+            (Step::FinishNoting, Done::Noted(watermark)) => {
+                self.memory.noted = Some(watermark.clone());
+                self.step = Step::FinishMarking(watermark);
+            }
+            (Step::FinishMarking(watermark), Done::Marked(Ok(()))) => {
+                self.step = Step::Finishing(watermark);
+            }
+            (Step::Finishing(watermark), Done::Stored) => {
+                self.memory.owed = false;
+                self.sweep = None;
+                self.remember(watermark);
+            }
+            (Step::Reporting, Done::Reported(Ok(count))) => self.unreported |= count > 0,
+            (
+                _,
+                Done::Opened(Err(failure))
+                | Done::Marked(Err(failure))
+                | Done::Reported(Err(failure))
+                | Done::Page(Err(failure))
+                | Done::Swept(Err(failure)),
+            ) => {
+                self.wake = true;
+                self.unreported = true;
+                self.fail(failure);
+            }
+            // `Stored` after `Owe` and `Acknowledge` leads back to rest.
+            _ => {}
+        }
+    }
+
+    /// The database has shown who it is and what it remembers (contract 6).
+    fn meet(&mut self, stranger: Stranger) {
+        let Some(epoch) = self.epoch else { return };
+        self.opened = Some(epoch);
+        self.succeed();
+        self.wake = true;
+        self.unreported = true;
+        let same = self.memory.identity.as_ref() == Some(&stranger.identity);
+        let as_remembered = stranger.watermark.is_some()
+            && (stranger.watermark == self.memory.remembered
+                || stranger.watermark == self.memory.noted);
+        if !same || !as_remembered {
+            self.memory.owed = true;
+            self.memory.identity = Some(stranger.identity.clone());
+            self.step = Step::Owing { identity: stranger.identity };
+        } else if stranger.watermark != self.memory.remembered {
+            if let Some(watermark) = stranger.watermark {
+                self.step = Step::Recalling { watermark };
+            }
+        }
+    }
+
+    fn remember(&mut self, watermark: String) {
+        self.memory.remembered = Some(watermark);
+        self.memory.noted = None;
+    }
+
+    fn picked(&mut self, items: Vec<Item>) {
+        if items.is_empty() {
+            if self.before.take().is_some() {
+                // The end of a round past one that fails: begin again with the newest.
+                self.wake = true;
+                self.step = Step::Waiting { within_ms: self.backoff.failed() };
+                return;
+            }
+            self.in_step |= self.opened.is_some();
+            return;
+        }
+        self.wake = true;
+        self.step = Step::Noting(Box::new(Batch::new(&self.root, self.memory.token, items)));
+    }
+
+    fn replied(&mut self, mut batch: Box<Batch>, watermark: String, reply: Result<Reply, Failure>) {
+        match reply {
+            Ok(reply) => {
+                batch.replied(reply);
+                self.step = Step::Calling(batch, watermark);
+            }
+            Err(failure) if batch.failed(&failure) => {
+                self.step = Step::Calling(batch, watermark);
+            }
+            Err(failure) => {
+                self.wake = true;
+                if self.opened.is_some() && failure.class != Class::RefusedClient {
+                    // Smaller next time; and past a recording that fails all alone.
+                    if batch.len() == 1 {
+                        self.before = batch.lowest_id();
+                    }
+                    self.limit = (batch.len() / 4).max(1);
+                }
+                self.fail(failure);
+            }
+        }
+    }
+
+    /// Every recording of the batch has its outcome.
+    fn end_batch(&mut self) {
+        let Step::Calling(batch, watermark) = std::mem::replace(&mut self.step, Step::Rest) else {
+            return;
+        };
+        self.step = Step::Marking(batch, watermark);
+    }
+
+    fn acknowledge(&mut self, batch: &Batch, watermark: String) {
+        let outcomes = batch.outcomes();
+        let done = outcomes
+            .iter()
+            .filter(|(_, _, outcome)| matches!(outcome, Outcome::Acknowledged))
+            .count();
+        self.acknowledged += done as u64;
+        self.mostly_there = done > 0 && batch.written() * 2 < done;
+        let moved = outcomes.iter().any(|(_, _, outcome)| !matches!(outcome, Outcome::Left));
+        self.idle_rounds = if moved { 0 } else { self.idle_rounds.saturating_add(1) };
+        if moved {
+            self.succeed();
+        }
+        if batch.len() >= self.limit {
+            self.limit = (self.limit * 2).min(self.bounds.batch_max);
+        }
+        self.step = Step::Acknowledging { watermark, outcomes, token: batch.token_needed() };
+    }
+
+    /// The rows of a comparison's page, and what they came to.
+    fn compared_rows(&mut self, rows: Vec<Row>) {
+        let limit = self.bounds.page;
+        let Some(comparison) = &mut self.comparison else { return };
+        let compared = comparison.rows(rows, limit);
+        self.compared = comparison.compared();
+        if !compared.findings.is_empty() {
+            self.step = Step::Found(compared.findings);
+        }
+    }
+
+    fn succeed(&mut self) {
+        self.failure = None;
+        self.backoff.reset();
+        self.refused_backoff.reset();
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        let within_ms = if failure.class == Class::RefusedClient {
+            self.refused_backoff.failed()
+        } else {
+            self.backoff.failed()
+        };
+        self.failure = Some(failure);
+        self.step = Step::Waiting { within_ms };
+    }
+}
