@@ -1,28 +1,30 @@
-//! The index: the server's own memory, in SQLite. Storage is the truth, so losing it costs a
-//! rescan, not data.
+//! The index: the server's own memory, in SQLite. Storage is the truth, so losing the index costs
+//! a rescan, not data.
 //!
-//! One writer thread; any number of readers that never wait for it (write-ahead log).
+//! One writer thread owns the only writing connection; every call on [`Index`] is one transaction
+//! there. Any number of readers never wait for it (write-ahead log). After a power loss the index
+//! may have lost its last transactions, never half of one: what it forgot, a scan or a comparison
+//! with the catalog finds again.
 
+mod acknowledge;
+mod compare;
+mod error;
+mod observe;
+mod open;
+mod overlap;
 mod reader;
+mod report;
+mod rows;
+mod scan;
+mod schema;
+mod writer;
 
-pub use reader::{Fault, Listed, Listing, Reader, Totals};
-
-/// What went wrong with the index file.
-#[derive(Debug, thiserror::Error)]
-pub enum IndexError {
-    /// SQLite's own words, with the file's path.
-    #[error("the index {path}: {words}")]
-    Sqlite {
-        /// Path of the index file.
-        path: String,
-        /// SQLite's words.
-        words: String,
-        /// The disk is full: mended by itself once there is room.
-        full: bool,
-        /// The file is damaged: it is kept aside and rebuilt.
-        damaged: bool,
-    },
-    /// The writer has stopped.
-    #[error("the index is closed")]
-    Closed,
-}
+pub use acknowledge::{Ack, AckOutcome, Pending};
+pub use error::IndexError;
+pub use observe::{Observation, Observed};
+pub use open::Opened;
+pub use reader::{Listed, Listing, Reader, Totals, Unrecognised};
+pub use report::{Report, ReportDoc};
+pub use rows::{RootId, RootMemory, RootTotals};
+pub use scan::{FolderPlace, KnownPlace, ScanView};
+pub use writer::Index;

@@ -1,20 +1,37 @@
 //! Queries. They see the last committed state and wait for nobody.
 
-use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::IndexError;
+use rusqlite::{Connection, params};
+
+use crate::rows::{RootId, RootTotals, signed, unsigned};
+use crate::schema::LIVE_END_MS;
+use crate::{IndexError, open};
+use focus_core::recording::Place;
+
+/// Connections kept for the next query; more are opened when more ask at once.
+const IDLE_MAX: usize = 3;
 
 /// Reads the index. Clones share a small pool of read-only connections. All calls block:
 /// call them from a blocking thread.
 #[derive(Clone, Debug)]
-pub struct Reader {}
+pub struct Reader {
+    pool: Arc<Pool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
 
 /// Counts over all roots, kept by the index itself: cheap at any size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Recognised recordings, deleted and vanished ones included.
     pub recordings: u64,
-    /// Recordings the catalog has not acknowledged in their present form.
+    /// Recordings that are to be written to the catalog.
     pub pending: u64,
     /// Recordings whose files are gone.
     pub vanished: u64,
@@ -22,14 +39,14 @@ pub struct Totals {
     pub unsettled: u64,
     /// Unrecognised places, by state (the fixed spelling).
     pub unrecognised: Vec<(String, u64)>,
-    /// When the oldest pending one became pending, milliseconds since 1970.
+    /// When the one that has been pending longest became so, milliseconds since 1970.
     pub pending_since_ms: Option<i64>,
 }
 
 /// What a listing asks for. All conditions hold together.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Only those that overlap this time or end later, milliseconds since 1970.
+    /// Only those that end at this time or later, or are live, milliseconds since 1970.
     pub from_ms: Option<i64>,
     /// Only those that start at this time or before.
     pub to_ms: Option<i64>,
@@ -39,7 +56,7 @@ pub struct Listing {
     pub pending_only: bool,
     /// Continue after this row (`Listed::row` of the last one).
     pub after: Option<i64>,
-    /// At most so many rows, 1 to 1,000.
+    /// At most so many rows.
     pub limit: usize,
 }
 
@@ -70,7 +87,7 @@ pub struct Listed {
 
 /// An unrecognised place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct Unrecognised {
     /// Row, for paging.
     pub row: i64,
     /// The root's marker id.
@@ -88,48 +105,244 @@ pub struct Fault {
 }
 
 impl Reader {
-    /// Every recognised, not deleted recording that overlaps `from_ms..=to_ms`, by start, to `sink`.
-    ///
-    /// # Errors
-    /// The index file cannot be read.
-    pub fn overlapping(
-        &self,
-        from_ms: i64,
-        to_ms: i64,
-        sink: &mut dyn FnMut(i64, Option<i64>) -> ControlFlow<()>,
-    ) -> Result<(), IndexError> {
-        let _ = (from_ms, to_ms, sink);
-        Ok(())
+    /// A reader of this file; it is opened with the first query.
+    pub fn new(path: &Path) -> Reader {
+        Reader { pool: Arc::new(Pool { path: path.to_owned(), idle: Mutex::new(Vec::new()) }) }
     }
 
     /// A page of recordings, in the order they were first seen.
     ///
     /// # Errors
-    /// The index file cannot be read.
+    /// The index cannot be read.
     pub fn recordings(&self, listing: &Listing) -> Result<Vec<Listed>, IndexError> {
-        let _ = listing;
-        Ok(Vec::new())
+        let pattern = listing.text.as_deref().map(like);
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT r.id, r.uuid, r.start_ms, r.end_ms, r.deleted, t.marker, r.path, r.size,
+                   r.pending <> 0, r.vanished_ms IS NOT NULL
+                 FROM recordings r JOIN roots t ON t.id = r.root
+                 WHERE r.id > ?1 AND r.end_ms >= ?2 AND r.start_ms <= ?3
+                   AND (?4 IS NULL OR r.uuid LIKE ?4 ESCAPE '\\' OR r.path LIKE ?4 ESCAPE '\\')
+                   AND (?5 = 0 OR r.pending <> 0)
+                 ORDER BY r.id LIMIT ?6",
+            )?;
+            let rows = statement.query_map(
+                params![
+                    listing.after.unwrap_or(0),
+                    listing.from_ms.unwrap_or(i64::MIN),
+                    listing.to_ms.unwrap_or(i64::MAX),
+                    pattern,
+                    listing.pending_only,
+                    signed(listing.limit as u64),
+                ],
+                |row| {
+                    let end_ms: i64 = row.get(3)?;
+                    Ok(Listed {
+                        row: row.get(0)?,
+                        uuid: row.get(1)?,
+                        start_ms: row.get(2)?,
+                        end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
+                        deleted: row.get(4)?,
+                        root: row.get(5)?,
+                        path: row.get(6)?,
+                        size: row.get(7)?,
+                        pending: row.get(8)?,
+                        vanished: row.get(9)?,
+                    })
+                },
+            )?;
+            rows.collect()
+        })
     }
 
     /// A page of unrecognised places after the row `after`; `state` narrows it.
     ///
     /// # Errors
-    /// The index file cannot be read.
+    /// The index cannot be read.
     pub fn unrecognised(
         &self,
         state: Option<&str>,
         after: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<Fault>, IndexError> {
-        let _ = (state, after, limit);
-        Ok(Vec::new())
+    ) -> Result<Vec<Unrecognised>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT f.id, t.marker, d.path, f.stem, f.state, f.reason, f.faulty_since_ms,
+                   (f.data_size IS NOT NULL) + (f.side_size IS NOT NULL)
+                 FROM files f JOIN folders d ON d.id = f.folder JOIN roots t ON t.id = f.root
+                 WHERE f.state IS NOT NULL AND f.id > ?1 AND (?2 IS NULL OR f.state = ?2)
+                 ORDER BY f.id LIMIT ?3",
+            )?;
+            let rows = statement.query_map(
+                params![after.unwrap_or(0), state, signed(limit as u64)],
+                |row| {
+                    let place = Place { folder: row.get(2)?, stem: row.get(3)? };
+                    Ok(Unrecognised {
+                        row: row.get(0)?,
+                        root: row.get(1)?,
+                        path: place.display(),
+                        state: row.get(4)?,
+                        reason: row.get(5)?,
+                        since_ms: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
+                        file_count: row.get(7)?,
+                    })
+                },
+            )?;
+            rows.collect()
+        })
     }
 
-    /// The counts.
+    /// The counts over all roots.
     ///
     /// # Errors
-    /// The index file cannot be read.
+    /// The index cannot be read.
     pub fn totals(&self) -> Result<Totals, IndexError> {
-        Ok(Totals::default())
+        self.read(|connection| {
+            let sums = root_totals(connection, None)?;
+            let mut by_state = connection.prepare_cached(
+                "SELECT state, count(*) FROM files WHERE state IS NOT NULL GROUP BY state",
+            )?;
+            let unrecognised = by_state
+                .query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
+                .collect::<rusqlite::Result<_>>()?;
+            let pending_since_ms = connection
+                .prepare_cached("SELECT min(pending_since_ms) FROM recordings WHERE pending = 1")?
+                .query_row([], |row| row.get(0))?;
+            Ok(Totals {
+                recordings: sums.recordings,
+                pending: sums.pending,
+                vanished: sums.vanished,
+                unsettled: sums.unsettled,
+                unrecognised,
+                pending_since_ms,
+            })
+        })
     }
+
+    /// The counts of one root.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn root_totals(&self, root: RootId) -> Result<RootTotals, IndexError> {
+        self.read(|connection| root_totals(connection, Some(root.0)))
+    }
+
+    /// Whether any root's catalog has ever been met, by a database of which something is remembered.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn knows_a_catalog(&self) -> Result<bool, IndexError> {
+        self.read(|connection| {
+            connection.query_row(
+                "SELECT EXISTS(SELECT 1 FROM roots WHERE identity IS NOT NULL)",
+                [],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// What does not hold in this index although it should; empty in an index that is in order.
+    /// Reads every row: for tests and for doubt.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn broken_invariants(&self) -> Result<Vec<String>, IndexError> {
+        const CHECKS: [(&str, &str); 5] = [
+            (
+                "pending_cleared_only_after_ack",
+                "SELECT count(*) FROM recordings WHERE pending = 0 AND acked IS NOT generation
+                   AND vanished_ms IS NULL AND fingerprint <> ''",
+            ),
+            (
+                "no_recording_lost: every recording has its place",
+                "SELECT count(*) FROM recordings r LEFT JOIN files f ON f.id = r.file WHERE f.id IS NULL",
+            ),
+            (
+                "counters are right: recordings, pending, vanished",
+                "SELECT count(*) FROM roots t WHERE
+                   recordings <> (SELECT count(*) FROM recordings WHERE root = t.id)
+                   OR pending <> (SELECT count(*) FROM recordings WHERE root = t.id AND pending = 1)
+                   OR vanished <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanished_ms IS NOT NULL)",
+            ),
+            (
+                "counters are right: unsettled",
+                "SELECT count(*) FROM roots t WHERE unsettled <> (SELECT count(*) FROM files
+                   WHERE root = t.id AND settled = 0 AND state IS NULL
+                     AND (data_size IS NOT NULL OR side_size IS NOT NULL))",
+            ),
+            (
+                "what is not settled is looked at again",
+                "SELECT count(*) FROM files WHERE settled = 0 AND state IS NULL AND due_ms IS NULL
+                   AND (data_size IS NOT NULL OR side_size IS NOT NULL)",
+            ),
+        ];
+        self.read(|connection| {
+            let mut broken = Vec::new();
+            for (name, query) in CHECKS {
+                let count: i64 = connection.query_row(query, [], |row| row.get(0))?;
+                if count > 0 {
+                    broken.push(format!("{name}: {count} rows"));
+                }
+            }
+            Ok(broken)
+        })
+    }
+
+    /// Runs a query on a connection of the pool.
+    pub(crate) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, IndexError> {
+        let connection = match self.idle().pop() {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let answer = query(&connection).map_err(|error| self.error(&error));
+        let mut idle = self.idle();
+        if answer.is_ok() && idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+        answer
+    }
+
+    pub(crate) fn connect(&self) -> Result<Connection, IndexError> {
+        open::read_only(&self.pool.path).map_err(|error| self.error(&error))
+    }
+
+    pub(crate) fn error(&self, error: &rusqlite::Error) -> IndexError {
+        IndexError::of(&self.pool.path, error)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn root_totals(connection: &Connection, root: Option<i64>) -> rusqlite::Result<RootTotals> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(sum(recordings), 0), coalesce(sum(pending), 0), coalesce(sum(vanished), 0),
+               coalesce(sum(unsettled), 0) FROM roots WHERE ?1 IS NULL OR id = ?1",
+        )?
+        .query_row([root], |row| {
+            Ok(RootTotals {
+                recordings: unsigned(row.get(0)?),
+                pending: unsigned(row.get(1)?),
+                vanished: unsigned(row.get(2)?),
+                unsettled: unsigned(row.get(3)?),
+            })
+        })
+}
+
+/// A pattern for LIKE that finds this very text.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }

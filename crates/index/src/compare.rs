@@ -1,0 +1,196 @@
+//! The index's side of a comparison with the catalog, and the memory of whose catalog it is.
+
+use focus_core::compare::{Finding, Row};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::rows::{RECORDING, RootId, RootMemory, recording, signed};
+use crate::{Index, IndexError, Reader};
+
+impl Reader {
+    /// Recordings of a root by uuid (bytewise), after `after` and up to `through`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn range(
+        &self,
+        root: RootId,
+        after: Option<&str>,
+        through: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row>, IndexError> {
+        self.read(|connection| {
+            let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT r.id, r.generation, r.acked IS NOT NULL OR r.known, r.vanished_ms IS NOT NULL, {RECORDING}
+                 FROM recordings r JOIN roots t ON t.id = r.root
+                 WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
+            ))?;
+            let rows = statement.query_map(
+                params![root.0, after.unwrap_or(""), through, signed(limit as u64)],
+                |row| {
+                    Ok(Row {
+                        id: row.get(0)?,
+                        generation: row.get(1)?,
+                        acknowledged: row.get(2)?,
+                        vanished: row.get(3)?,
+                        recording: recording(row, 4)?,
+                    })
+                },
+            )?;
+            rows.collect()
+        })
+    }
+}
+
+impl Index {
+    /// The root with this marker, made where it is new. Boot-clock times of an earlier process
+    /// mean nothing any more: what was unsettled or set aside is looked at and tried again at once.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub async fn root(
+        &self,
+        marker: String,
+        path: String,
+        now_boot_ms: u64,
+    ) -> Result<RootMemory, IndexError> {
+        self.write(move |tx| root(tx, &marker, &path, now_boot_ms)).await
+    }
+
+    /// Stores that a comparison with this database is owed.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub async fn owe(&self, root: RootId, identity: String) -> Result<(), IndexError> {
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE roots SET owed = 1, identity = ?2 WHERE id = ?1",
+                params![root.0, identity],
+            )?;
+            // The unrecognised collection is put anew along with the comparison.
+            tx.execute(
+                "UPDATE files SET report_seq = report_seq + 1
+                 WHERE root = ?1 AND state IS NOT NULL AND report_seq = reported_seq",
+                [root.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores what one step of a comparison found. Recordings that changed meanwhile are passed over.
+    ///
+    /// # Errors
+    /// The index cannot be written; nothing was stored.
+    pub async fn found(
+        &self,
+        findings: Vec<(i64, i64, Finding)>,
+        now_wall_ms: i64,
+    ) -> Result<(), IndexError> {
+        self.write(move |tx| {
+            for (id, generation, finding) in findings {
+                apply(tx, id, generation, finding, now_wall_ms)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores that the comparison has finished, with the watermark written after it.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub async fn finish_comparison(
+        &self,
+        root: RootId,
+        identity: String,
+        watermark: String,
+    ) -> Result<(), IndexError> {
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE roots SET owed = 0, identity = ?2, remembered = ?3, noted = NULL WHERE id = ?1",
+                params![root.0, identity, watermark],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn root(
+    tx: &Transaction<'_>,
+    marker: &str,
+    path: &str,
+    now_boot_ms: u64,
+) -> rusqlite::Result<RootMemory> {
+    tx.execute(
+        "INSERT INTO roots(marker, path) VALUES(?1, ?2) ON CONFLICT(marker) DO UPDATE SET path = ?2",
+        params![marker, path],
+    )?;
+    let memory = tx.query_row(
+        "SELECT id, identity, remembered, noted, owed, token, complete_through_ms FROM roots WHERE marker = ?1",
+        [marker],
+        |row| {
+            Ok(RootMemory {
+                id: RootId(row.get(0)?),
+                identity: row.get(1)?,
+                remembered: row.get(2)?,
+                noted: row.get(3)?,
+                owed: row.get(4)?,
+                token: row.get(5)?,
+                complete_through_ms: row.get(6)?,
+            })
+        },
+    )?;
+    let now = signed(now_boot_ms);
+    tx.execute(
+        "UPDATE files SET due_ms = 0, changed_ms = 0,
+           data_since_ms = CASE WHEN data_size IS NULL THEN NULL ELSE ?2 END,
+           side_since_ms = CASE WHEN side_size IS NULL THEN NULL ELSE ?2 END
+         WHERE root = ?1 AND due_ms IS NOT NULL",
+        params![memory.id.0, now],
+    )?;
+    tx.execute(
+        "UPDATE recordings SET pending = 1, retry_ms = NULL WHERE root = ?1 AND pending = 2",
+        [memory.id.0],
+    )?;
+    Ok(memory)
+}
+
+fn apply(
+    tx: &Transaction<'_>,
+    id: i64,
+    generation: i64,
+    finding: Finding,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    let statement = match finding {
+        Finding::Same => {
+            "UPDATE recordings SET acked = ?2, known = 1, pending = 0, pending_since_ms = NULL,
+               retry_ms = NULL WHERE id = ?1 AND generation = ?2 AND ?3 IS NOT NULL RETURNING file"
+        }
+        Finding::Differs => {
+            "UPDATE recordings SET known = 1, pending_since_ms = coalesce(pending_since_ms, ?3), pending = 1
+             WHERE id = ?1 AND generation = ?2 AND pending = 0 AND vanished_ms IS NULL RETURNING file"
+        }
+        Finding::NotThere => {
+            "UPDATE recordings SET acked = NULL, known = 0,
+               pending_since_ms = coalesce(pending_since_ms, ?3),
+               pending = CASE WHEN pending = 0 THEN 1 ELSE pending END
+             WHERE id = ?1 AND generation = ?2 AND vanished_ms IS NULL RETURNING file"
+        }
+    };
+    let file = tx
+        .prepare_cached(statement)?
+        .query_row(params![id, generation, now_ms], |row| row.get::<_, i64>(0))
+        .optional()?;
+    if let (Some(file), Finding::Same) = (file, finding) {
+        tx.prepare_cached(
+            "UPDATE files SET state = NULL, reason = NULL, faulty_since_ms = NULL,
+               report_seq = report_seq + 1
+             WHERE id = ?1 AND state IN ('catalog_refused', 'duplicate_id')",
+        )?
+        .execute([file])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Opening the index file, and keeping a damaged one aside.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{Index, IndexError, schema};
+
+/// An index that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The index.
+    pub index: Index,
+    /// Why the file that was there was kept aside and a new one made, and where it is now.
+    pub rebuilt: Option<String>,
+}
+
+/// Opens the file at `path`, or makes it. A damaged one is kept aside first.
+pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>), IndexError> {
+    match connect(path) {
+        Ok(connection) => Ok((connection, None)),
+        Err(error) if error.is_damage() => {
+            let aside = keep_aside(path).map_err(|io| IndexError::Sqlite {
+                path: path.display().to_string(),
+                words: format!("it is damaged, and could not be kept aside: {io}"),
+            })?;
+            let connection = connect(path)?;
+            Ok((connection, Some(format!("{error}; it is kept as {}", aside.display()))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, IndexError> {
+    let fail = |error: rusqlite::Error| IndexError::of(path, &error);
+    let mut connection = Connection::open(path).map_err(fail)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(fail)?;
+    if version > schema::VERSION {
+        return Err(IndexError::Newer {
+            path: path.display().to_string(),
+            found: version,
+            known: schema::VERSION,
+        });
+    }
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;
+             PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 16777216;
+             PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    if version > 0 {
+        check(&connection, path)?;
+    }
+    schema::migrate(&mut connection).map_err(fail)?;
+    connection
+        .execute("INSERT OR REPLACE INTO meta VALUES('clean', '0')", [])
+        .map_err(fail)?;
+    Ok(connection)
+}
+
+/// After a clean close a look at the schema is enough; else every page is looked at.
+fn check(connection: &Connection, path: &Path) -> Result<(), IndexError> {
+    let fail = |error: rusqlite::Error| IndexError::of(path, &error);
+    let clean: Option<String> = connection
+        .query_row("SELECT max(value) FROM meta WHERE key = 'clean'", [], |row| row.get(0))
+        .map_err(|error| match IndexError::of(path, &error) {
+            // A table that is not there although the version says so.
+            IndexError::Sqlite { path, words } => IndexError::Damaged { path, words },
+            other => other,
+        })?;
+    if clean.as_deref() == Some("1") {
+        return Ok(());
+    }
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(IndexError::Damaged { path: path.display().to_string(), words: verdict })
+}
+
+/// Renames the file, with its log, to the first free `.damaged-N`.
+fn keep_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let named = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let mut n = 1;
+    let aside = loop {
+        let aside = named(&format!(".damaged-{n}"));
+        if !aside.try_exists()? {
+            break aside;
+        }
+        n += 1;
+    };
+    std::fs::rename(path, &aside)?;
+    for log in ["-wal", "-shm"] {
+        match std::fs::rename(named(log), named(&format!(".damaged-{n}{log}"))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// A connection that only reads, for the pool.
+pub(crate) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    connection.execute_batch("PRAGMA cache_size = -2048; PRAGMA query_only = 1;")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}

@@ -1,0 +1,87 @@
+//! Which recordings overlap a window of time, in microseconds at any size.
+//!
+//! A recording of span class c lasts less than `2^(c+1)` ms, so the ones that reach into a window
+//! start within that before it: one short range of the time index per class, all classes read side
+//! by side and merged by start.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, Row, params};
+
+use crate::schema::{LIVE_END_MS, LIVE_SPAN};
+use crate::{IndexError, Reader};
+
+impl Reader {
+    /// Every recognised, not deleted recording that overlaps `from_ms..=to_ms`, by start, to `sink`;
+    /// a live one's end is none. `sink` ends it early by breaking.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn overlapping(
+        &self,
+        from_ms: i64,
+        to_ms: i64,
+        sink: &mut dyn FnMut(i64, Option<i64>) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        self.read(|connection| overlapping(connection, from_ms, to_ms, sink))
+    }
+}
+
+fn overlapping(
+    connection: &Connection,
+    from_ms: i64,
+    to_ms: i64,
+    sink: &mut dyn FnMut(i64, Option<i64>) -> ControlFlow<()>,
+) -> rusqlite::Result<()> {
+    // One snapshot for all classes.
+    let snapshot = connection.unchecked_transaction()?;
+    let mut statements = Vec::new();
+    for class in classes(&snapshot)? {
+        let longest = if class >= 62 { i64::MAX } else { 1 << (class + 1) };
+        let earliest =
+            if class == LIVE_SPAN { i64::MIN } else { from_ms.saturating_sub(longest) };
+        let statement = snapshot.prepare(
+            "SELECT start_ms, end_ms FROM recordings
+             WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0
+             ORDER BY start_ms, end_ms",
+        )?;
+        statements.push((statement, class, earliest));
+    }
+    let mut streams = Vec::with_capacity(statements.len());
+    for (statement, class, earliest) in &mut statements {
+        streams.push(statement.query(params![*class, *earliest, to_ms, from_ms])?);
+    }
+    let mut heads = Vec::with_capacity(streams.len());
+    for stream in &mut streams {
+        heads.push(pair(stream.next()?)?);
+    }
+    loop {
+        let first = heads
+            .iter()
+            .enumerate()
+            .filter_map(|(at, head)| head.map(|pair| (pair, at)))
+            .min();
+        let Some(((start_ms, end_ms), at)) = first else { return Ok(()) };
+        if sink(start_ms, (end_ms != LIVE_END_MS).then_some(end_ms)).is_break() {
+            return Ok(());
+        }
+        heads[at] = pair(streams[at].next()?)?;
+    }
+}
+
+/// The span classes that occur, each found by one step in the time index.
+fn classes(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT min(span) FROM recordings WHERE span > ?1")?;
+    let mut classes = Vec::new();
+    let mut last = -1;
+    while let Some(class) = statement.query_row([last], |row| row.get::<_, Option<i64>>(0))? {
+        classes.push(class);
+        last = class;
+    }
+    Ok(classes)
+}
+
+fn pair(row: Option<&Row<'_>>) -> rusqlite::Result<Option<(i64, i64)>> {
+    row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+}

@@ -1,0 +1,109 @@
+//! Rows that several modules read, and how they become the core's types.
+
+use focus_core::json::Value;
+use focus_core::look::FileStat;
+use focus_core::recording::Recording;
+use focus_core::settle::{FileSight, Sight};
+use rusqlite::Row;
+
+use crate::schema::LIVE_END_MS;
+
+/// A root's row in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RootId(pub(crate) i64);
+
+/// What the index remembers of a root's catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootMemory {
+    /// Its row.
+    pub id: RootId,
+    /// Which database this was.
+    pub identity: Option<String>,
+    /// The watermark acknowledged last.
+    pub remembered: Option<String>,
+    /// The watermark of a batch whose fate is not known.
+    pub noted: Option<String>,
+    /// The whole content has to be compared.
+    pub owed: bool,
+    /// The token in versions.
+    pub token: i64,
+    /// Start of the last finished scan, milliseconds since 1970.
+    pub complete_through_ms: Option<i64>,
+}
+
+/// Counts of one root, kept by the index itself: cheap at any size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RootTotals {
+    /// Recognised recordings, deleted and vanished ones included.
+    pub recordings: u64,
+    /// To be written to the catalog.
+    pub pending: u64,
+    /// Files gone.
+    pub vanished: u64,
+    /// Still changing.
+    pub unsettled: u64,
+}
+
+/// Columns of `recordings` (as `r`) that make a [`Recording`], in the order `recording` reads them.
+/// The root's marker comes from `roots` (as `t`).
+pub(crate) const RECORDING: &str = "r.uuid, r.start_ms, r.end_ms, r.deleted, r.recording_id, t.marker, r.path, r.size, r.fingerprint, r.metadata";
+
+/// Reads a recording from the columns of [`RECORDING`], beginning at `at`.
+pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording> {
+    let end_ms: i64 = row.get(at + 2)?;
+    let metadata: String = row.get(at + 9)?;
+    Ok(Recording {
+        uuid: row.get(at)?,
+        start_ms: row.get(at + 1)?,
+        end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
+        deleted: row.get(at + 3)?,
+        deleted_at_ms: None,
+        recording_id: row.get(at + 4)?,
+        root: row.get(at + 5)?,
+        path: row.get(at + 6)?,
+        size: row.get(at + 7)?,
+        fingerprint: row.get(at + 8)?,
+        metadata: Value::from_text(&metadata).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                at + 9,
+                rusqlite::types::Type::Text,
+                error.to_string().into(),
+            )
+        })?,
+    })
+}
+
+/// Columns of `files` (as `f`) that make a [`Sight`].
+pub(crate) const SIGHT: &str = "f.data_size, f.data_mtime_ns, f.data_since_ms, f.data_closed, f.extension, f.side_size, f.side_mtime_ns, f.side_since_ms, f.side_closed, f.settled, f.uuid, f.live, f.changed_ms";
+
+/// Reads a sight from the columns of [`SIGHT`], beginning at `at`.
+pub(crate) fn sight(row: &Row<'_>, at: usize) -> rusqlite::Result<Sight> {
+    Ok(Sight {
+        data: file_sight(row, at)?,
+        extension: row.get(at + 4)?,
+        sidecar: file_sight(row, at + 5)?,
+        settled: row.get(at + 9)?,
+        uuid: row.get(at + 10)?,
+        live: row.get(at + 11)?,
+        changed_ms: unsigned(row.get(at + 12)?),
+    })
+}
+
+fn file_sight(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<FileSight>> {
+    let Some(size) = row.get(at)? else { return Ok(None) };
+    Ok(Some(FileSight {
+        stat: FileStat { size, mtime_ns: row.get(at + 1)? },
+        since_ms: unsigned(row.get(at + 2)?),
+        closed: row.get(at + 3)?,
+    }))
+}
+
+/// A count or clock reading as SQLite keeps it.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A count or clock reading as we keep it.
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,267 @@
+//! What scans ask the index: what is known of a name, what of a folder, what is due.
+
+use focus_core::look::FileStat;
+use focus_core::recording::Place;
+use focus_core::settle::Sight;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::rows::{RootId, SIGHT, sight, signed, unsigned};
+use crate::{Index, IndexError, Reader};
+
+/// What the index knows of a place, for comparing with names and stats on storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPlace {
+    /// Its row.
+    pub file: i64,
+    /// The data file as last seen.
+    pub data: Option<FileStat>,
+    /// Its extension.
+    pub extension: Option<String>,
+    /// The sidecar as last seen.
+    pub sidecar: Option<FileStat>,
+}
+
+/// A place of a folder, as the index has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderPlace {
+    /// Its row.
+    pub file: i64,
+    /// Its stem.
+    pub stem: Vec<u8>,
+    /// A data file was seen.
+    pub data: bool,
+    /// A sidecar was seen.
+    pub sidecar: bool,
+}
+
+/// A connection of a scan's own: it asks for every name.
+#[derive(Debug)]
+pub struct ScanView {
+    connection: Connection,
+    reader: Reader,
+    root: RootId,
+    folder: Option<(Vec<u8>, Option<i64>)>,
+}
+
+impl ScanView {
+    /// A view on one root.
+    ///
+    /// # Errors
+    /// The index cannot be opened.
+    pub fn new(reader: &Reader, root: RootId) -> Result<ScanView, IndexError> {
+        Ok(ScanView { connection: reader.connect()?, reader: reader.clone(), root, folder: None })
+    }
+
+    /// What is known of a place.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn known(&mut self, folder: &[u8], stem: &[u8]) -> Result<Option<KnownPlace>, IndexError> {
+        let Some(folder) = self.folder(folder)? else { return Ok(None) };
+        let known = self
+            .connection
+            .prepare_cached(
+                "SELECT id, data_size, data_mtime_ns, extension, side_size, side_mtime_ns
+                 FROM files WHERE folder = ?1 AND stem = ?2",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![folder, stem], |row| {
+                        let stat = |size: usize| {
+                            Ok::<_, rusqlite::Error>(match row.get(size)? {
+                                Some(bytes) => {
+                                    Some(FileStat { size: bytes, mtime_ns: row.get(size + 1)? })
+                                }
+                                None => None,
+                            })
+                        };
+                        Ok(KnownPlace {
+                            file: row.get(0)?,
+                            data: stat(1)?,
+                            extension: row.get(3)?,
+                            sidecar: stat(4)?,
+                        })
+                    })
+                    .optional()
+            });
+        known.map_err(|error| self.reader.error(&error))
+    }
+
+    /// Places of a folder by row, after the row `after`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn places(
+        &mut self,
+        folder: &[u8],
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<FolderPlace>, IndexError> {
+        let Some(folder) = self.folder(folder)? else { return Ok(Vec::new()) };
+        let places = self
+            .connection
+            .prepare_cached(
+                "SELECT id, stem, data_size IS NOT NULL, side_size IS NOT NULL FROM files
+                 WHERE folder = ?1 AND stem > coalesce((SELECT stem FROM files WHERE id = ?2), x'')
+                 ORDER BY stem LIMIT ?3",
+            )
+            .and_then(|mut statement| {
+                let rows =
+                    statement.query_map(params![folder, after, signed(limit as u64)], |row| {
+                        Ok(FolderPlace {
+                            file: row.get(0)?,
+                            stem: row.get(1)?,
+                            data: row.get(2)?,
+                            sidecar: row.get(3)?,
+                        })
+                    })?;
+                rows.collect()
+            });
+        places.map_err(|error| self.reader.error(&error))
+    }
+
+    /// Folders of the root by row, after the row `after`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn folders(&mut self, after: i64, limit: usize) -> Result<Vec<(i64, Vec<u8>)>, IndexError> {
+        let folders = self
+            .connection
+            .prepare_cached(
+                "SELECT id, path FROM folders WHERE root = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            )
+            .and_then(|mut statement| {
+                let rows = statement
+                    .query_map(params![self.root.0, after, signed(limit as u64)], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })?;
+                rows.collect()
+            });
+        folders.map_err(|error| self.reader.error(&error))
+    }
+
+    /// The row of a folder, if it has one.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn folder(&mut self, path: &[u8]) -> Result<Option<i64>, IndexError> {
+        if let Some((last, Some(id))) = &self.folder
+            && last == path
+        {
+            return Ok(Some(*id));
+        }
+        let id = self
+            .connection
+            .prepare_cached("SELECT id FROM folders WHERE root = ?1 AND path = ?2")
+            .and_then(|mut statement| {
+                statement.query_row(params![self.root.0, path], |row| row.get(0)).optional()
+            })
+            .map_err(|error| self.reader.error(&error))?;
+        self.folder = Some((path.to_vec(), id));
+        Ok(id)
+    }
+
+    /// The highest row of any place: later ones were made since.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn last_file(&mut self) -> Result<i64, IndexError> {
+        self.connection
+            .query_row("SELECT coalesce(max(id), 0) FROM files", [], |row| row.get(0))
+            .map_err(|error| self.reader.error(&error))
+    }
+}
+
+impl Reader {
+    /// What is remembered of these places; the default where nothing is.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn sights(&self, root: RootId, places: &[Place]) -> Result<Vec<Sight>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {SIGHT} FROM files f JOIN folders d ON d.id = f.folder
+                 WHERE d.root = ?1 AND d.path = ?2 AND f.stem = ?3"
+            ))?;
+            places
+                .iter()
+                .map(|place| {
+                    let found = statement
+                        .query_row(params![root.0, place.folder, place.stem], |row| sight(row, 0))
+                        .optional()?;
+                    Ok(found.unwrap_or_default())
+                })
+                .collect()
+        })
+    }
+
+    /// Places that are to be looked at by now.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn due(
+        &self,
+        root: RootId,
+        now_boot_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Place>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT d.path, f.stem FROM files f JOIN folders d ON d.id = f.folder
+                 WHERE f.root = ?1 AND f.due_ms <= ?2 ORDER BY f.due_ms LIMIT ?3",
+            )?;
+            let rows = statement.query_map(
+                params![root.0, signed(now_boot_ms), signed(limit as u64)],
+                |row| Ok(Place { folder: row.get(0)?, stem: row.get(1)? }),
+            )?;
+            rows.collect()
+        })
+    }
+
+    /// When the next place is due, on the boot-time clock.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn next_due(&self, root: RootId) -> Result<Option<u64>, IndexError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT due_ms FROM files WHERE root = ?1 AND due_ms IS NOT NULL ORDER BY due_ms LIMIT 1",
+                )?
+                .query_row([root.0], |row| row.get::<_, i64>(0).map(unsigned))
+                .optional()
+        })
+    }
+
+    /// When the next recording that was set aside is tried again, on the boot-time clock.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn next_retry(&self, root: RootId) -> Result<Option<u64>, IndexError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT retry_ms FROM recordings WHERE root = ?1 AND pending = 2 ORDER BY retry_ms LIMIT 1",
+                )?
+                .query_row([root.0], |row| row.get::<_, Option<i64>>(0).map(|ms| ms.map(unsigned)))
+                .optional()
+                .map(Option::flatten)
+        })
+    }
+}
+
+impl Index {
+    /// A scan of the root has finished, and everything it found is stored.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn scan_finished_blocking(&self, root: RootId, began_wall_ms: i64) -> Result<(), IndexError> {
+        self.write_blocking(move |tx| {
+            tx.execute(
+                "UPDATE roots SET complete_through_ms = ?2 WHERE id = ?1",
+                params![root.0, began_wall_ms],
+            )?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! The tables, and how an older file becomes the present one.
+
+use rusqlite::Connection;
+
+/// The version this program writes.
+pub(crate) const VERSION: i64 = 1;
+
+/// `end_ms` of a live recording: it sorts after every end.
+pub(crate) const LIVE_END_MS: i64 = i64::MAX;
+
+/// The span class of a live recording.
+pub(crate) const LIVE_SPAN: i64 = 63;
+
+/// Migrations, the first of which makes version 1. A file of version n needs those from n on.
+const MIGRATIONS: [&str; 1] = [V1];
+
+/// Brings a database to the present version. Its own is given by `user_version`.
+pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(0);
+    for (at, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", at as i64 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// `files` has a row for every place; `recordings` one for every uuid, held by one place. `pending`
+/// is 0 where the catalog has acknowledged it, 1 where it is to be written, 2 where it was refused
+/// and waits for `retry_ms`.
+///
+/// Times named `*_ms` of `since`, `due`, `changed` and `retry` are of the boot-time clock of the
+/// process that wrote them, and mean nothing to the next one. Counters in `roots` are kept by
+/// triggers, so a count never reads ten million rows.
+const V1: &str = "
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE roots(
+  id INTEGER PRIMARY KEY,
+  marker TEXT NOT NULL UNIQUE,
+  path TEXT NOT NULL,
+  identity TEXT, remembered TEXT, noted TEXT,
+  owed INTEGER NOT NULL DEFAULT 1,
+  token INTEGER NOT NULL DEFAULT 1,
+  complete_through_ms INTEGER,
+  recordings INTEGER NOT NULL DEFAULT 0,
+  pending INTEGER NOT NULL DEFAULT 0,
+  vanished INTEGER NOT NULL DEFAULT 0,
+  unsettled INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE folders(
+  id INTEGER PRIMARY KEY,
+  root INTEGER NOT NULL,
+  path BLOB NOT NULL,
+  UNIQUE(root, path)
+);
+
+CREATE TABLE files(
+  id INTEGER PRIMARY KEY,
+  root INTEGER NOT NULL,
+  folder INTEGER NOT NULL,
+  stem BLOB NOT NULL,
+  extension TEXT,
+  data_size INTEGER, data_mtime_ns INTEGER, data_since_ms INTEGER, data_closed INTEGER,
+  side_size INTEGER, side_mtime_ns INTEGER, side_since_ms INTEGER, side_closed INTEGER,
+  settled INTEGER NOT NULL DEFAULT 0,
+  uuid TEXT,
+  live INTEGER NOT NULL DEFAULT 0,
+  changed_ms INTEGER NOT NULL DEFAULT 0,
+  due_ms INTEGER,
+  state TEXT, reason TEXT, faulty_since_ms INTEGER,
+  report_seq INTEGER NOT NULL DEFAULT 0,
+  reported_seq INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(folder, stem)
+);
+CREATE INDEX files_due ON files(root, due_ms) WHERE due_ms IS NOT NULL;
+CREATE INDEX files_state ON files(state, id) WHERE state IS NOT NULL;
+CREATE INDEX files_unreported ON files(root, id) WHERE report_seq <> reported_seq;
+CREATE INDEX files_uuid ON files(uuid) WHERE uuid IS NOT NULL;
+
+CREATE TABLE recordings(
+  id INTEGER PRIMARY KEY,
+  root INTEGER NOT NULL,
+  uuid TEXT NOT NULL UNIQUE,
+  file INTEGER NOT NULL,
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  span INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  recording_id TEXT NOT NULL,
+  path TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  acked INTEGER,
+  known INTEGER NOT NULL DEFAULT 0,
+  pending INTEGER NOT NULL,
+  pending_since_ms INTEGER,
+  retry_ms INTEGER,
+  vanished_ms INTEGER
+);
+CREATE INDEX recordings_file ON recordings(file);
+CREATE INDEX recordings_time ON recordings(span, start_ms, end_ms, deleted);
+CREATE INDEX recordings_pending ON recordings(root, id) WHERE pending = 1;
+CREATE INDEX recordings_waiting ON recordings(pending_since_ms) WHERE pending = 1;
+CREATE INDEX recordings_aside ON recordings(root, retry_ms) WHERE pending = 2;
+
+CREATE TRIGGER recordings_made AFTER INSERT ON recordings BEGIN
+  UPDATE roots SET recordings = recordings + 1,
+    pending = pending + (NEW.pending = 1),
+    vanished = vanished + (NEW.vanished_ms IS NOT NULL) WHERE id = NEW.root;
+END;
+CREATE TRIGGER recordings_gone AFTER DELETE ON recordings BEGIN
+  UPDATE roots SET recordings = recordings - 1,
+    pending = pending - (OLD.pending = 1),
+    vanished = vanished - (OLD.vanished_ms IS NOT NULL) WHERE id = OLD.root;
+END;
+CREATE TRIGGER recordings_changed AFTER UPDATE OF root, pending, vanished_ms ON recordings
+WHEN OLD.root <> NEW.root OR (OLD.pending = 1) <> (NEW.pending = 1)
+  OR (OLD.vanished_ms IS NULL) <> (NEW.vanished_ms IS NULL)
+BEGIN
+  UPDATE roots SET recordings = recordings - 1,
+    pending = pending - (OLD.pending = 1),
+    vanished = vanished - (OLD.vanished_ms IS NOT NULL) WHERE id = OLD.root;
+  UPDATE roots SET recordings = recordings + 1,
+    pending = pending + (NEW.pending = 1),
+    vanished = vanished + (NEW.vanished_ms IS NOT NULL) WHERE id = NEW.root;
+END;
+
+CREATE TRIGGER files_made AFTER INSERT ON files
+WHEN NEW.settled = 0 AND NEW.state IS NULL AND (NEW.data_size IS NOT NULL OR NEW.side_size IS NOT NULL)
+BEGIN
+  UPDATE roots SET unsettled = unsettled + 1 WHERE id = NEW.root;
+END;
+CREATE TRIGGER files_gone AFTER DELETE ON files
+WHEN OLD.settled = 0 AND OLD.state IS NULL AND (OLD.data_size IS NOT NULL OR OLD.side_size IS NOT NULL)
+BEGIN
+  UPDATE roots SET unsettled = unsettled - 1 WHERE id = OLD.root;
+END;
+CREATE TRIGGER files_changed AFTER UPDATE OF settled, state, data_size, side_size ON files
+WHEN (OLD.settled = 0 AND OLD.state IS NULL AND (OLD.data_size IS NOT NULL OR OLD.side_size IS NOT NULL))
+  <> (NEW.settled = 0 AND NEW.state IS NULL AND (NEW.data_size IS NOT NULL OR NEW.side_size IS NOT NULL))
+BEGIN
+  UPDATE roots SET unsettled = unsettled
+    + (NEW.settled = 0 AND NEW.state IS NULL AND (NEW.data_size IS NOT NULL OR NEW.side_size IS NOT NULL))
+    - (OLD.settled = 0 AND OLD.state IS NULL AND (OLD.data_size IS NOT NULL OR OLD.side_size IS NOT NULL))
+  WHERE id = NEW.root;
+END;
+";
+
+/// The span class of a recording: the binary logarithm of its length in milliseconds.
+///
+/// A recording of class c is shorter than `2^(c+1)` ms, so one that overlaps a window starts less
+/// than that before the window: a short range of the time index for every class.
+pub(crate) fn span(start_ms: i64, end_ms: Option<i64>) -> i64 {
+    match end_ms {
+        None => LIVE_SPAN,
+        Some(end_ms) => {
+            let length = end_ms.saturating_sub(start_ms).max(0).unsigned_abs().saturating_add(1);
+            i64::from(length.ilog2())
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The writer thread, and the calls that go to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, Transaction};
+use tokio::sync::oneshot;
+
+use crate::{IndexError, Opened, Reader, open};
+
+/// Calls that wait for the writer at most; more callers wait to be let in.
+const QUEUE_MAX: usize = 64;
+
+type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The index. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Index {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    calls: Mutex<Option<SyncSender<Call>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    reader: Reader,
+}
+
+impl Index {
+    /// Opens the index, or makes it; a damaged file is kept aside. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is of a newer version.
+    pub fn open(path: &Path) -> Result<Opened, IndexError> {
+        let (connection, rebuilt) = open::open(path)?;
+        let (sender, receiver) = sync_channel(QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || run(connection, &receiver))
+            .map_err(|error| IndexError::Sqlite {
+                path: path.display().to_string(),
+                words: format!("no thread for it: {error}"),
+            })?;
+        let index = Index {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                calls: Mutex::new(Some(sender)),
+                thread: Mutex::new(Some(thread)),
+                reader: Reader::new(path),
+            }),
+        };
+        Ok(Opened { index, rebuilt })
+    }
+
+    /// Reads the index.
+    pub fn reader(&self) -> Reader {
+        self.inner.reader.clone()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Ends the writer after what is queued, and leaves the file in order. Blocks.
+    pub fn close(&self) {
+        drop(lock(&self.inner.calls).take());
+        if let Some(thread) = lock(&self.inner.thread).take() {
+            // A panic there has been told; there is nothing left to write.
+            let _ = thread.join();
+        }
+    }
+
+    /// One transaction on the writer thread; from a thread that may block.
+    pub(crate) fn write_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(sender, work)?;
+        receiver.blocking_recv().map_err(|_| IndexError::Closed)?
+    }
+
+    /// One transaction on the writer thread. Dropped callers do not undo it.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let index = self.clone();
+        tokio::task::spawn_blocking(move || index.write_blocking(work))
+            .await
+            .map_err(|_| IndexError::Closed)?
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        reply: oneshot::Sender<Result<T, IndexError>>,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<(), IndexError> {
+        let path = self.inner.path.clone();
+        let call: Call = Box::new(move |connection| {
+            let done = transact(connection, work).map_err(|error| IndexError::of(&path, &error));
+            // Nobody waits any more: the transaction stands all the same.
+            let _ = reply.send(done);
+        });
+        let sender = lock(&self.inner.calls).clone().ok_or(IndexError::Closed)?;
+        sender.send(call).map_err(|_| IndexError::Closed)
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+fn run(mut connection: Connection, calls: &Receiver<Call>) {
+    while let Ok(call) = calls.recv() {
+        call(&mut connection);
+    }
+    // Best effort: a file that is not marked clean is checked when it is opened again.
+    let _ = connection.execute("UPDATE meta SET value = '1' WHERE key = 'clean'", []);
+    let _ = connection.close();
+}
+
+/// A panic elsewhere leaves nothing half done under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
