@@ -1,0 +1,295 @@
+//! Times in sidecars and in requests, floored to milliseconds since 1970.
+
+use jiff::Timestamp;
+
+/// 1970-01-01T00:00:00Z.
+pub const EARLIEST_MS: i64 = 0;
+/// 2200-12-31T23:59:59.999Z.
+pub const LATEST_MS: i64 = 7_289_654_399_999;
+
+/// The unit of a number that stands for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimeUnit {
+    /// `s`
+    Seconds,
+    /// `ms`
+    Millis,
+    /// `us`
+    Micros,
+    /// `ns`
+    Nanos,
+}
+
+impl TimeUnit {
+    /// The unit of that name: `s`, `ms`, `us` or `ns`.
+    pub fn from_name(name: &str) -> Option<TimeUnit> {
+        Some(match name {
+            "s" => TimeUnit::Seconds,
+            "ms" => TimeUnit::Millis,
+            "us" => TimeUnit::Micros,
+            "ns" => TimeUnit::Nanos,
+            _ => return None,
+        })
+    }
+
+    /// How many of its digits are below a millisecond; negative where a millisecond has digits below it.
+    fn decimals_below_ms(self) -> i32 {
+        match self {
+            TimeUnit::Seconds => -3,
+            TimeUnit::Millis => 0,
+            TimeUnit::Micros => 3,
+            TimeUnit::Nanos => 6,
+        }
+    }
+
+    /// The unit of a number, told by its size: below 1e11 seconds, below 1e14 milliseconds, below
+    /// 1e17 microseconds, else nanoseconds.
+    pub fn of(number: &Decimal) -> TimeUnit {
+        match number.magnitude() {
+            ..=11 => TimeUnit::Seconds,
+            12..=14 => TimeUnit::Millis,
+            15..=17 => TimeUnit::Micros,
+            _ => TimeUnit::Nanos,
+        }
+    }
+
+    /// A time in milliseconds as a number of this unit, exact, without trailing zeros.
+    pub fn from_ms(self, ms: i64) -> String {
+        match self {
+            TimeUnit::Seconds => {
+                let sign = if ms < 0 { "-" } else { "" };
+                let (whole, part) = (ms.unsigned_abs() / 1_000, ms.unsigned_abs() % 1_000);
+                if part == 0 {
+                    return format!("{sign}{whole}");
+                }
+                format!("{sign}{whole}.{part:03}").trim_end_matches('0').to_owned()
+            }
+            TimeUnit::Millis => ms.to_string(),
+            TimeUnit::Micros => (i128::from(ms) * 1_000).to_string(),
+            TimeUnit::Nanos => (i128::from(ms) * 1_000_000).to_string(),
+        }
+    }
+}
+
+/// A JSON number, digit by digit: its value is `digits × 10^exponent`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    negative: bool,
+    /// Without leading zeros; empty for zero.
+    digits: String,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Reads a JSON number.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        let (negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+            // An exponent beyond all reason is out of any range, whatever its exact size.
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().map_or_else(
+                |_| if exponent.starts_with('-') { -1_000_000 } else { 1_000_000 },
+                |exponent| exponent.clamp(-1_000_000, 1_000_000),
+            )),
+            None => (rest, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let exponent = exponent.saturating_sub(i64::try_from(fraction.len()).unwrap_or(i64::MAX));
+        Some(Decimal { negative, digits: digits.trim_start_matches('0').to_owned(), exponent })
+    }
+
+    /// Digits before the decimal point; zero or less for numbers below one.
+    fn magnitude(&self) -> i64 {
+        if self.digits.is_empty() {
+            return 0;
+        }
+        i64::try_from(self.digits.len()).unwrap_or(i64::MAX).saturating_add(self.exponent)
+    }
+
+    /// Its value in milliseconds, floored; none where it does not fit.
+    pub fn floor_ms(&self, unit: TimeUnit) -> Option<i64> {
+        let (whole, rest) = self.split(unit)?;
+        Some(if self.negative { -whole - i64::from(rest) } else { whole })
+    }
+
+    /// Its value in milliseconds, rounded up; none where it does not fit.
+    pub fn ceil_ms(&self, unit: TimeUnit) -> Option<i64> {
+        let (whole, rest) = self.split(unit)?;
+        Some(if self.negative { -whole } else { whole + i64::from(rest) })
+    }
+
+    /// Milliseconds without sign, and whether anything is left below one.
+    fn split(&self, unit: TimeUnit) -> Option<(i64, bool)> {
+        let shift = self.exponent.saturating_sub(i64::from(unit.decimals_below_ms()));
+        let count = i64::try_from(self.digits.len()).ok()?;
+        if self.digits.is_empty() {
+            return Some((0, false));
+        }
+        let whole = count.saturating_add(shift);
+        if whole > 18 {
+            return None;
+        }
+        if whole <= 0 {
+            return Some((0, true));
+        }
+        let taken = usize::try_from(whole.min(count)).ok()?;
+        let zeros = usize::try_from((whole - count).max(0)).ok()?;
+        let text = format!("{}{}", &self.digits[..taken], "0".repeat(zeros));
+        let rest = self.digits[taken..].bytes().any(|byte| byte != b'0');
+        Some((text.parse().ok()?, rest))
+    }
+
+    /// Orders by size, sign and all.
+    pub fn is_larger(&self, other: &Decimal) -> bool {
+        match (self.negative, other.negative) {
+            (false, true) => true,
+            (true, false) => false,
+            (false, false) => self.size() > other.size(),
+            (true, true) => self.size() < other.size(),
+        }
+    }
+
+    fn size(&self) -> (i64, &str) {
+        let magnitude = if self.digits.is_empty() { i64::MIN } else { self.magnitude() };
+        (magnitude, self.digits.trim_end_matches('0'))
+    }
+}
+
+/// A number that stands for a time, floored to milliseconds.
+///
+/// # Errors
+/// A sentence part: it is outside 1970-2200.
+pub fn from_number(text: &str, unit: Option<TimeUnit>) -> Result<i64, String> {
+    let number = Decimal::parse(text).ok_or("is not a number")?;
+    let unit = unit.unwrap_or_else(|| TimeUnit::of(&number));
+    in_range(number.floor_ms(unit))
+}
+
+/// An RFC 3339 time with an offset, floored to milliseconds.
+///
+/// # Errors
+/// A sentence part: it is not RFC 3339, has no offset, or is outside 1970-2200.
+pub fn from_text(text: &str) -> Result<i64, String> {
+    const SHAPE: &str = "is not an RFC 3339 time with an offset, such as 2024-05-01T12:00:00Z";
+    if !has_shape(text.as_bytes()) {
+        return Err(SHAPE.to_owned());
+    }
+    // The shape leaves lower-case letters and a space, which RFC 3339 allows.
+    let text = text.to_ascii_uppercase().replace(' ', "T");
+    let time: Timestamp = text.parse().map_err(|_| SHAPE.to_owned())?;
+    in_range(i64::try_from(time.as_nanosecond().div_euclid(1_000_000)).ok())
+}
+
+fn in_range(ms: Option<i64>) -> Result<i64, String> {
+    ms.filter(|ms| (EARLIEST_MS..=LATEST_MS).contains(ms))
+        .ok_or_else(|| "is outside 1970-2200".to_owned())
+}
+
+/// `dddd-dd-ddTdd:dd:dd[.d+](Z|±dd:dd)`.
+fn has_shape(text: &[u8]) -> bool {
+    let shaped = |part: &[u8], shape: &[u8]| {
+        part.len() == shape.len()
+            && part.iter().zip(shape).all(|(byte, want)| match want {
+                b'd' => byte.is_ascii_digit(),
+                b'T' => matches!(byte, b'T' | b't' | b' '),
+                b'+' => matches!(byte, b'+' | b'-'),
+                want => byte == want,
+            })
+    };
+    let Some((time, mut rest)) = text.split_at_checked(19) else { return false };
+    if !shaped(time, b"dddd-dd-ddTdd:dd:dd") {
+        return false;
+    }
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        // Nine digits are nanoseconds; what is below is floored away with the rest.
+        if !(1..=9).contains(&digits) {
+            return false;
+        }
+        rest = &fraction[digits..];
+    }
+    matches!(rest, b"Z" | b"z") || shaped(rest, b"+dd:dd")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_of_a_number_is_told_by_its_size() {
+        assert_eq!(from_number("1700000000", None), Ok(1_700_000_000_000));
+        assert_eq!(from_number("1700000000000", None), Ok(1_700_000_000_000));
+        assert_eq!(from_number("1700000000000000", None), Ok(1_700_000_000_000));
+        assert_eq!(from_number("1700000000000000000", None), Ok(1_700_000_000_000));
+        assert_eq!(from_number("99999999999", None), Err("is outside 1970-2200".into()));
+        assert_eq!(from_number("100000000000", None), Ok(100_000_000_000));
+        assert_eq!(from_number("1700000000", Some(TimeUnit::Millis)), Ok(1_700_000_000));
+    }
+
+    #[test]
+    fn fractions_are_floored_without_error() {
+        assert_eq!(from_number("1700000000.123", None), Ok(1_700_000_000_123));
+        assert_eq!(from_number("1700000000.9999999999999", None), Ok(1_700_000_000_999));
+        assert_eq!(from_number("1.7e9", None), Ok(1_700_000_000_000));
+        assert_eq!(from_number("17000000000000e-4", None), Ok(1_700_000_000_000));
+        assert_eq!(from_number("0", None), Ok(0));
+        assert_eq!(from_number("-0.0001", None), Err("is outside 1970-2200".into()));
+        assert_eq!(from_number("-0", None), Ok(0));
+    }
+
+    #[test]
+    fn exponents_beyond_all_reason_are_refused_quickly() {
+        for text in ["1e999999999999999999999", "1e300", "9e18"] {
+            assert!(from_number(text, None).is_err(), "{text}");
+        }
+        assert_eq!(from_number("1e-999999999999999999999", None), Ok(0));
+    }
+
+    #[test]
+    fn rfc_3339_wants_an_offset() {
+        assert_eq!(from_text("2023-11-14T22:13:20Z"), Ok(1_700_000_000_000));
+        assert_eq!(from_text("2023-11-14t22:13:20.123999z"), Ok(1_700_000_000_123));
+        assert_eq!(from_text("2023-11-14 23:13:20+01:00"), Ok(1_700_000_000_000));
+        assert_eq!(from_text("2200-12-31T23:59:59.999Z"), Ok(LATEST_MS));
+        for bad in [
+            "2023-11-14T22:13:20",
+            "2023-11-14",
+            "1700000000",
+            "",
+            "2023-11-14T22:13Z",
+            "2023-13-14T22:13:20Z",
+            "2201-01-01T00:00:00Z",
+            "1969-12-31T23:59:59.999Z",
+            "2023-11-14T22:13:20Z ",
+            "2023-11-14T22:13:20+01",
+        ] {
+            assert!(from_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_given_back_in_the_unit_asked_for() {
+        assert_eq!(TimeUnit::Seconds.from_ms(1_700_000_000_120), "1700000000.12");
+        assert_eq!(TimeUnit::Seconds.from_ms(1_700_000_000_000), "1700000000");
+        assert_eq!(TimeUnit::Nanos.from_ms(7_289_654_399_999), "7289654399999000000");
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_size() {
+        let larger = |a: &str, b: &str| {
+            Decimal::parse(a).zip(Decimal::parse(b)).is_some_and(|(a, b)| a.is_larger(&b))
+        };
+        assert!(larger("10", "9.99"));
+        assert!(larger("1e3", "999"));
+        assert!(!larger("1000", "1e3"));
+        assert!(larger("0", "-1"));
+        assert!(larger("-1", "-2"));
+        assert!(larger("0.01", "0"));
+    }
+}
