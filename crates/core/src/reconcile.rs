@@ -1,6 +1,6 @@
 //! The reconciler: what next, given this state and this event.
 //!
-//! One per root. It holds no clock, reads nothing and writes nothing: [`Reconciler::next`] says
+//! One per root. It holds no clock, reads nothing and writes nothing: [`Reconciler::next_action`] says
 //! what is to be done, the shell does it and hands the result to [`Reconciler::handle`]. At most
 //! one job is under way, so nothing here can overtake anything else.
 //!
@@ -370,7 +370,7 @@ impl Reconciler {
     }
 
     /// What to do now. Asked again before the job is done, it says `Idle`.
-    pub fn next(&mut self) -> Next {
+    pub fn next_action(&mut self) -> Next {
         if self.running {
             return Next::Idle;
         }
@@ -568,14 +568,11 @@ impl Reconciler {
             }
             (Step::Ranging, Done::Rows(rows)) => self.compared_rows(rows),
             (Step::Found(_), Done::Stored) => self.wake = true,
-            (Step::Sweeping, Done::Swept(Ok(after))) => {
-                if self.sweep.is_some() {
-                    match after {
-                        Some(after) => self.sweep = Some(Some(after)),
-                        None => self.step = Step::FinishNoting,
-                    }
-                }
-            }
+            // A connection lost meanwhile has ended the sweep.
+            (Step::Sweeping, Done::Swept(Ok(after))) if self.sweep.is_some() => match after {
+                Some(after) => self.sweep = Some(Some(after)),
+                None => self.step = Step::FinishNoting,
+            },
             (Step::FinishNoting, Done::Noted(watermark)) => {
                 self.memory.noted = Some(watermark.clone());
                 self.step = Step::FinishMarking(watermark);
@@ -621,10 +618,10 @@ impl Reconciler {
             self.memory.owed = true;
             self.memory.identity = Some(stranger.identity.clone());
             self.step = Step::Owing { identity: stranger.identity };
-        } else if stranger.watermark != self.memory.remembered {
-            if let Some(watermark) = stranger.watermark {
-                self.step = Step::Recalling { watermark };
-            }
+        } else if stranger.watermark != self.memory.remembered
+            && let Some(watermark) = stranger.watermark
+        {
+            self.step = Step::Recalling { watermark };
         }
     }
 

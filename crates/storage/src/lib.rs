@@ -1,1 +1,14 @@
-//! Stub.
+//! Storage: roots and their markers, scans, watches, and looks at single recordings.
+//!
+//! Nothing here writes, but for the marker of a root. Symbolic links are never followed, and every
+//! path is opened beneath its root's own descriptor, so no name can lead out of a root.
+
+pub mod look;
+pub mod marker;
+pub mod pair;
+pub mod root;
+pub mod walk;
+pub mod watch;
+
+pub use pair::{Pair, Part, PartKind};
+pub use root::{Root, RootProblem};

@@ -1,0 +1,210 @@
+//! One look at the files of a recording.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::recording::{Place, show_bytes};
+use focus_core::sidecar::SIDECAR_BYTES_MAX;
+use focus_core::state::{Fault, State};
+use rayon::prelude::*;
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use crate::{Pair, Root, RootProblem};
+
+/// Looks at many places at once; `known` is the stat of a sidecar whose content is known already.
+///
+/// # Errors
+/// The root is gone or replaced: none of the looks counts.
+pub fn look_all(
+    root: &Root,
+    pair: &Pair,
+    places: &[(Place, Option<FileStat>)],
+) -> Result<Vec<Look>, RootProblem> {
+    let looks: Vec<Look> = places
+        .par_iter()
+        .with_min_len(16)
+        .map(|(place, known)| look_at(root, pair, place, *known))
+        .collect();
+    // Absence counts only while the root is there, so it is checked after the looks.
+    if looks.iter().any(|look| look.data.is_none() || look.sidecar.is_none()) {
+        root.still_there()?;
+    }
+    Ok(looks)
+}
+
+/// Looks at one place.
+///
+/// # Errors
+/// As [`look_all`].
+pub fn look(
+    root: &Root,
+    pair: &Pair,
+    place: &Place,
+    known: Option<FileStat>,
+) -> Result<Look, RootProblem> {
+    let mut looks = look_all(root, pair, &[(place.clone(), known)])?;
+    Ok(looks.pop().unwrap_or_default())
+}
+
+fn look_at(root: &Root, pair: &Pair, place: &Place, known: Option<FileStat>) -> Look {
+    let folder = match open_folder(root, &place.folder) {
+        Ok(folder) => folder,
+        // No such folder any more, or a link or file in its place: nothing of ours is there.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Look::default(),
+        Err(error) => return unreadable(Look::default(), place, "the folder", error),
+    };
+    let mut look = Look::default();
+    for extension in pair.extensions() {
+        let name = file_name(place, extension);
+        match stat(&folder, &name) {
+            Ok(found) if is_file(&found) => {
+                look.data = Some(DataSeen { extension: extension.clone(), stat: stat_of(&found) });
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                if let Err(error) = rustix::fs::accessat(&folder, &*name, Access::READ_OK, flags)
+                    && error != Errno::NOENT
+                {
+                    look = unreadable(look, place, &format!(".{extension}"), error);
+                }
+                break;
+            }
+            Ok(found) => {
+                let state = State::SidecarWithoutData;
+                look.fault = Some(not_a_file(place, extension, &found, state));
+            }
+            Err(Errno::NOENT) => {}
+            Err(error) => look = unreadable(look, place, &format!(".{extension}"), error),
+        }
+    }
+    let name = file_name(place, "json");
+    match stat(&folder, &name) {
+        Ok(found) if is_file(&found) => read_sidecar(look, &folder, place, &found, known),
+        Ok(found) => {
+            let state = State::DataWithoutSidecar;
+            look.fault.get_or_insert_with(|| not_a_file(place, "json", &found, state));
+            look
+        }
+        Err(Errno::NOENT) => look,
+        Err(error) => unreadable(look, place, ".json", error),
+    }
+}
+
+fn read_sidecar(
+    mut look: Look,
+    folder: &OwnedFd,
+    place: &Place,
+    found: &Stat,
+    known: Option<FileStat>,
+) -> Look {
+    let before = stat_of(found);
+    look.sidecar = Some(SidecarSeen { stat: before, bytes: None });
+    if known == Some(before) {
+        return look;
+    }
+    if found.st_size.unsigned_abs() > SIDECAR_BYTES_MAX as u64 {
+        look.fault.get_or_insert_with(|| {
+            Fault::new(
+                State::SidecarInvalid,
+                format!(
+                    "{}.json has {} bytes; a sidecar has {SIDECAR_BYTES_MAX} at most. Keep large data in the data file",
+                    place.display(),
+                    found.st_size
+                ),
+            )
+        });
+        return look;
+    }
+    let name = file_name(place, "json");
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(folder, &*name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => {
+            look.changing = true;
+            return look;
+        }
+        Err(error) => return unreadable(look, place, ".json", error),
+    };
+    let mut bytes = Vec::new();
+    if let Err(error) = (&file).take(SIDECAR_BYTES_MAX as u64 + 1).read_to_end(&mut bytes) {
+        let error = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        return unreadable(look, place, ".json", error);
+    }
+    let after = rustix::fs::fstat(&file).map(|stat| stat_of(&stat));
+    look.changing |= after != Ok(before) || bytes.len() as i64 != before.size;
+    if let Some(sidecar) = &mut look.sidecar {
+        sidecar.bytes = Some(bytes);
+    }
+    look
+}
+
+/// Opens a folder of the root, following no symbolic link on the way.
+pub(crate) fn open_folder(root: &Root, folder: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if folder.is_empty() {
+        return rustix::fs::openat(root.folder(), c".", flags, Mode::empty());
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(root.folder(), folder, flags, Mode::empty(), resolve) {
+        // A kernel or sandbox without openat2: one part after the other.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let mut parts = folder.split(|byte| *byte == b'/');
+            let first = parts.next().unwrap_or_default();
+            let step = |at: &OwnedFd, part: &[u8]| {
+                if part.is_empty() || part == b".." || part == b"." {
+                    return Err(Errno::XDEV);
+                }
+                rustix::fs::openat(at, part, flags, Mode::empty())
+            };
+            let mut at = step(root.folder(), first)?;
+            for part in parts {
+                at = step(&at, part)?;
+            }
+            Ok(at)
+        }
+        opened => opened,
+    }
+}
+
+fn stat(folder: &OwnedFd, name: &[u8]) -> Result<Stat, Errno> {
+    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn is_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+/// What tells whether a file has changed.
+pub(crate) fn stat_of(stat: &Stat) -> FileStat {
+    let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    FileStat {
+        size: stat.st_size,
+        mtime_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanos),
+    }
+}
+
+fn file_name(place: &Place, extension: &str) -> Vec<u8> {
+    [&place.stem, &b"."[..], extension.as_bytes()].concat()
+}
+
+fn not_a_file(place: &Place, extension: &str, found: &Stat, state: State) -> Fault {
+    let what = if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
+        "is a symbolic link, which is not followed. Put the file itself there"
+    } else {
+        "is not a regular file. Put a file there"
+    };
+    Fault::new(state, format!("{}.{extension} {what}", place.display()))
+}
+
+fn unreadable(mut look: Look, place: &Place, what: &str, error: Errno) -> Look {
+    let path = if what.starts_with('.') {
+        format!("{}{what}", place.display())
+    } else {
+        format!("{what} {}", show_bytes(&place.folder))
+    };
+    look.fault.get_or_insert_with(|| {
+        Fault::new(State::Unreadable, format!("{path} cannot be read: {error}. Mend its permissions or its disk"))
+    });
+    look
+}

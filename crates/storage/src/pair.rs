@@ -1,0 +1,80 @@
+//! The layout `pair`: a data file and a sidecar with one stem, side by side.
+
+use crate::marker::MARKER;
+
+/// The extension of sidecars.
+const SIDECAR: &[u8] = b"json";
+
+/// Which names are parts of recordings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    extensions: Vec<String>,
+}
+
+/// What a file is to a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartKind {
+    /// Its data; which of the extensions.
+    Data(usize),
+    /// Its sidecar.
+    Sidecar,
+}
+
+/// A name that is part of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// The name without its extension.
+    pub stem: &'a [u8],
+    /// What it is.
+    pub kind: PartKind,
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Pair::new(vec!["dat".to_owned()])
+    }
+}
+
+impl Pair {
+    /// Data files have one of these extensions, the first of which counts where several are there.
+    pub fn new(extensions: Vec<String>) -> Pair {
+        Pair { extensions }
+    }
+
+    /// The data extensions.
+    pub fn extensions(&self) -> &[String] {
+        &self.extensions
+    }
+
+    /// What a file of this name is; none where it is no part of a recording.
+    pub fn part<'a>(&self, name: &'a [u8]) -> Option<Part<'a>> {
+        let dot = name.iter().rposition(|byte| *byte == b'.')?;
+        let (stem, extension) = (&name[..dot], &name[dot + 1..]);
+        if name == MARKER.as_bytes() {
+            return None;
+        }
+        if extension == SIDECAR {
+            return Some(Part { stem, kind: PartKind::Sidecar });
+        }
+        let at = self.extensions.iter().position(|known| known.as_bytes() == extension)?;
+        Some(Part { stem, kind: PartKind::Data(at) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_parts_by_their_last_extension() {
+        let pair = Pair::new(vec!["dat".to_owned(), "bin".to_owned()]);
+        let part = |name: &'static str| pair.part(name.as_bytes()).map(|part| (part.stem, part.kind));
+        assert_eq!(part("a.dat"), Some((&b"a"[..], PartKind::Data(0))));
+        assert_eq!(part("a.b.bin"), Some((&b"a.b"[..], PartKind::Data(1))));
+        assert_eq!(part("a.json"), Some((&b"a"[..], PartKind::Sidecar)));
+        assert_eq!(part(".dat"), Some((&b""[..], PartKind::Data(0))));
+        for other in ["a.DAT", "a.txt", "dat", "a.dat.part", ".focus-root", "a.json.tmp"] {
+            assert_eq!(part(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A root that is there, and the ways in which one is not.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::marker;
+
+/// Why a root cannot be used now. None of these is a deletion: it is an outage of storage.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RootProblem {
+    /// There is nothing at the path.
+    #[error("the root {} is not there: mount it, or correct the path", path.display())]
+    Absent {
+        /// The root.
+        path: PathBuf,
+    },
+    /// The path is no folder.
+    #[error("the root {} is not a folder: correct the path", path.display())]
+    NotADirectory {
+        /// The root.
+        path: PathBuf,
+    },
+    /// The folder has no marker.
+    #[error("the root {} has no marker .focus-root: if its storage is mounted, mark it once with `focus init --root {}`", path.display(), path.display())]
+    NoMarker {
+        /// The root.
+        path: PathBuf,
+    },
+    /// The marker is not one of ours.
+    #[error("the marker {} is damaged: restore it from a copy, or remove it and run `focus init` (recordings then belong to a new root)", path.display())]
+    MarkerDamaged {
+        /// The marker.
+        path: PathBuf,
+    },
+    /// Another folder, file system or marker is there than before.
+    #[error("the root {} was replaced: {words}", path.display())]
+    Replaced {
+        /// The root.
+        path: PathBuf,
+        /// What differs.
+        words: String,
+    },
+    /// It cannot be read or written.
+    #[error("the root {}: {words}", path.display())]
+    Unreadable {
+        /// The root.
+        path: PathBuf,
+        /// The system's words.
+        words: String,
+    },
+}
+
+impl RootProblem {
+    /// Its name, as `focus status` spells it.
+    pub fn state(&self) -> &'static str {
+        match self {
+            RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => "absent",
+            RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => "no_marker",
+            RootProblem::Replaced { .. } => "replaced",
+            RootProblem::Unreadable { .. } => "unreadable",
+        }
+    }
+}
+
+/// A root that was there when it was opened.
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+    id: String,
+    device: u64,
+    inode: u64,
+    folder: OwnedFd,
+}
+
+impl Root {
+    /// Opens a root and reads its marker.
+    ///
+    /// # Errors
+    /// It is not there, or not marked.
+    pub fn open(path: &Path) -> Result<Root, RootProblem> {
+        let id = marker::read(path)?;
+        let unreadable = |words: String| RootProblem::Unreadable { path: path.to_owned(), words };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| unreadable(error.to_string()))?;
+        let stat = rustix::fs::fstat(&folder).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Root { path: path.to_owned(), id, device: stat.st_dev, inode: stat.st_ino, folder })
+    }
+
+    /// The id in its marker.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The device it is on.
+    pub fn device(&self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn folder(&self) -> &OwnedFd {
+        &self.folder
+    }
+
+    /// The path still leads to the same folder on the same device, with the same marker.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn still_there(&self) -> Result<(), RootProblem> {
+        let id = marker::read(&self.path)?;
+        let meta = fs::metadata(&self.path).map_err(|error| RootProblem::Unreadable {
+            path: self.path.clone(),
+            words: error.to_string(),
+        })?;
+        let words = if id != self.id {
+            "its marker is that of another root"
+        } else if meta.dev() != self.device || meta.ino() != self.inode {
+            "it is another folder, or on another device"
+        } else {
+            return Ok(());
+        };
+        Err(RootProblem::Replaced { path: self.path.clone(), words: words.to_owned() })
+    }
+}
