@@ -6,9 +6,14 @@
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
-use focus_core::recording::Recording;
 use focus_core::state::State;
 use tokio::sync::watch;
+
+pub mod embedded;
+pub mod memory;
+pub mod mongo;
+
+pub use focus_core::document::{Stored, Stranger, Versioned};
 
 /// Which backend a catalog is, as `focus status` spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,42 +52,6 @@ pub struct RootPlace {
     pub id: String,
     /// The root's configured path: `base_path` in the layout `base_paths`.
     pub path: String,
-}
-
-/// What a database shows of itself before anything is written to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stranger {
-    /// Who it is: the random value in `focus_meta` made on first use, and, where the server gives
-    /// one, the UUID of the collection that holds this root's recordings. Equal strings: the same one.
-    pub identity: String,
-    /// The last watermark written for this root, if any.
-    pub watermark: Option<String>,
-}
-
-/// A recording on its way to the catalog.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Versioned {
-    /// The content.
-    pub recording: Recording,
-    /// The token in the high 32 bits, the generation in the low.
-    pub version: i64,
-}
-
-/// A document read back.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
-    /// Its `uuid`.
-    pub uuid: String,
-    /// Its `root`, if it has one that is a string.
-    pub root: Option<String>,
-    /// Its `version`, if it has one that is an integer.
-    pub version: Option<i64>,
-    /// Its `deleted`; false where that is no boolean.
-    pub deleted: bool,
-    /// Its `path`, if it has one that is a string.
-    pub path: Option<String>,
-    /// Our fields of it; none where one is missing or not of its type, which is a mismatch.
-    pub recording: Option<Recording>,
 }
 
 /// An unrecognised recording, as the unrecognised collection holds it.

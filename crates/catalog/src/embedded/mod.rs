@@ -1,0 +1,318 @@
+//! The catalog without MongoDB: the same documents in one SQLite file.
+//!
+//! It can be taken away and brought back like any other database: while the path does not lead to
+//! the file that was opened, the catalog is down, and a file that comes back is a stranger until it
+//! has shown its identity. The rollback journal keeps all of it in one file.
+
+mod calls;
+mod schema;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use focus_core::answer::{Answer, Class, Failure};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Notify, watch};
+
+use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The embedded catalog.
+#[derive(Debug)]
+pub struct EmbeddedCatalog {
+    shared: Arc<Shared>,
+    prober: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    reach: watch::Sender<Reach>,
+    doubt: Notify,
+    open: Mutex<Option<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    /// Device and inode of the file that was opened.
+    file: (u64, u64),
+}
+
+impl EmbeddedCatalog {
+    /// Starts following the file. Where it is missing it is made only if `known` is false: if no
+    /// catalog was ever met there. Needs a tokio runtime.
+    pub fn start(path: PathBuf, known: bool) -> Arc<EmbeddedCatalog> {
+        let shared = Arc::new(Shared {
+            path,
+            reach: watch::Sender::new(Reach::Connecting),
+            doubt: Notify::new(),
+            open: Mutex::new(None),
+        });
+        let prober = tokio::spawn(probe(Arc::clone(&shared), !known));
+        Arc::new(EmbeddedCatalog { shared, prober })
+    }
+
+    /// Runs a transaction on the file, on a thread that may block.
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || shared.transact(work))
+            .await
+            .map_err(|error| Failure::transient(error.to_string()))?;
+        if done.as_ref().is_err_and(|failure| failure.class == Class::Transient) {
+            self.shared.doubt.notify_one();
+        }
+        done
+    }
+}
+
+impl Drop for EmbeddedCatalog {
+    fn drop(&mut self) {
+        self.prober.abort();
+    }
+}
+
+impl Shared {
+    fn transact<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Failure> {
+        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = guard.as_mut() else {
+            return Err(Failure::transient(format!("{} is not there", self.path.display())));
+        };
+        let file = open.file;
+        self.same_file(file)?;
+        let transaction = open
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(|error| failure(&error))?;
+        let value = work(&transaction).map_err(|error| failure(&error))?;
+        transaction.commit().map_err(|error| failure(&error))?;
+        // Taken away meanwhile: it was written, but nobody can tell what will come back.
+        self.same_file(file)?;
+        Ok(value)
+    }
+
+    fn same_file(&self, file: (u64, u64)) -> Result<(), Failure> {
+        match identity(&self.path) {
+            Ok(now) if now == file => Ok(()),
+            Ok(_) => Err(Failure::transient(format!("{} was replaced", self.path.display()))),
+            Err(error) => Err(Failure::transient(missing(&self.path, &error))),
+        }
+    }
+
+    /// Looks at the file; opens it where it is not open. True: it was opened just now.
+    fn look(&self, make: bool) -> Result<bool, Failure> {
+        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = guard.as_ref() {
+            let looked = self.same_file(open.file).and_then(|()| {
+                open.connection
+                    .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))
+                    .map_err(|error| failure(&error))
+            });
+            if let Err(failure) = looked {
+                *guard = None;
+                return Err(failure);
+            }
+            return Ok(false);
+        }
+        let connection = open_file(&self.path, make)?;
+        let file = identity(&self.path).map_err(|error| Failure::transient(missing(&self.path, &error)))?;
+        *guard = Some(Open { connection, file });
+        Ok(true)
+    }
+}
+
+/// Follows the file's coming and going.
+async fn probe(shared: Arc<Shared>, mut make: bool) {
+    let mut epoch = 0;
+    loop {
+        let looking = Arc::clone(&shared);
+        let looked = tokio::task::spawn_blocking(move || looking.look(make)).await;
+        match looked {
+            Ok(Ok(true)) => {
+                epoch += 1;
+                make = false;
+                shared.reach.send_replace(Reach::Up { epoch });
+            }
+            Ok(Ok(false)) => {}
+            Ok(Err(failure)) => {
+                let refused = failure.class == Class::RefusedClient;
+                shared.reach.send_if_modified(|reach| {
+                    let news = !matches!(reach, Reach::Down { .. });
+                    if news {
+                        *reach = Reach::Down { why: failure.words, refused };
+                    }
+                    news
+                });
+            }
+            Err(_) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = shared.doubt.notified() => {}
+        }
+    }
+}
+
+fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if make {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Failure::transient(format!("{}: {error}", folder.display()))
+            })?;
+        }
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    } else if let Err(error) = std::fs::metadata(path) {
+        return Err(Failure::transient(missing(path, &error)));
+    }
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
+    schema::prepare(&mut connection).map_err(|error| failure(&error))?;
+    Ok(connection)
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    let meta = std::fs::metadata(path)?;
+    Ok((meta.dev(), meta.ino()))
+}
+
+fn missing(path: &Path, error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return format!(
+            "the embedded catalog {} is not there: bring it back, or make an empty file there to begin an empty catalog",
+            path.display()
+        );
+    }
+    format!("the embedded catalog {}: {error}", path.display())
+}
+
+fn failure(error: &rusqlite::Error) -> Failure {
+    use rusqlite::ErrorCode;
+    let class = match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::NotADatabase) => {
+            Class::RefusedClient
+        }
+        Some(ErrorCode::TooBig) => Class::TooLarge,
+        _ => Class::Transient,
+    };
+    Failure { class, code: None, words: format!("the embedded catalog: {error}") }
+}
+
+#[async_trait]
+impl Catalog for EmbeddedCatalog {
+    fn kind(&self) -> Kind {
+        Kind::Embedded
+    }
+
+    fn address(&self) -> String {
+        self.shared.path.display().to_string()
+    }
+
+    fn reach(&self) -> watch::Receiver<Reach> {
+        self.shared.reach.subscribe()
+    }
+
+    fn doubt(&self) {
+        self.shared.doubt.notify_one();
+    }
+
+    async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure> {
+        let root = root.id.clone();
+        self.call(move |tx| calls::meet(tx, &root)).await
+    }
+
+    async fn insert(&self, _: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
+        let batch = batch.to_vec();
+        self.call(move |tx| batch.iter().map(|document| calls::insert(tx, document)).collect()).await
+    }
+
+    async fn upsert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
+        let (root, batch) = (root.id.clone(), batch.to_vec());
+        self.call(move |tx| {
+            batch.iter().map(|document| calls::upsert(tx, &root, document)).collect()
+        })
+        .await
+    }
+
+    async fn adopt(&self, root: &RootPlace, document: &Versioned) -> Result<Answer, Failure> {
+        let (root, document) = (root.id.clone(), document.clone());
+        self.call(move |tx| calls::adopt(tx, &root, &document)).await
+    }
+
+    async fn take_over(
+        &self,
+        root: &RootPlace,
+        document: &Versioned,
+        from: &Stored,
+    ) -> Result<Answer, Failure> {
+        let (root, document, from) = (root.id.clone(), document.clone(), from.clone());
+        self.call(move |tx| calls::take_over(tx, &root, &document, &from)).await
+    }
+
+    async fn read(&self, _: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
+        let uuids = uuids.to_vec();
+        self.call(move |tx| calls::read(tx, &uuids)).await
+    }
+
+    async fn page(
+        &self,
+        root: &RootPlace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Failure> {
+        let (root, after) = (root.id.clone(), after.unwrap_or("").to_owned());
+        self.call(move |tx| calls::page(tx, &root, &after, limit)).await
+    }
+
+    async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {
+        let (key, watermark) = (format!("watermark:{}", root.id), watermark.to_owned());
+        self.call(move |tx| calls::put_meta(tx, &key, &watermark)).await
+    }
+
+    async fn put_unrecognised(
+        &self,
+        root: &RootPlace,
+        batch: &[UnrecognisedDoc],
+    ) -> Result<(), Failure> {
+        let (root, batch) = (root.id.clone(), batch.to_vec());
+        self.call(move |tx| calls::put_unrecognised(tx, &root, &batch)).await
+    }
+
+    async fn remove_unrecognised(
+        &self,
+        root: &RootPlace,
+        folder_names: &[String],
+    ) -> Result<(), Failure> {
+        let (root, names) = (root.id.clone(), folder_names.to_vec());
+        self.call(move |tx| calls::remove_unrecognised(tx, &root, &names)).await
+    }
+
+    async fn page_unrecognised(
+        &self,
+        root: &RootPlace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<UnrecognisedDoc>, Failure> {
+        let (root, after) = (root.id.clone(), after.unwrap_or("").to_owned());
+        self.call(move |tx| calls::page_unrecognised(tx, &root, &after, limit)).await
+    }
+
+    async fn count(&self, root: &RootPlace) -> Result<u64, Failure> {
+        let root = root.id.clone();
+        self.call(move |tx| calls::count(tx, &root)).await
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

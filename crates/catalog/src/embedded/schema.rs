@@ -1,0 +1,38 @@
+//! The tables of the embedded catalog. Column names are those of the documents.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// Sets up a connection, and the tables where they are missing.
+pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    // Another process that holds the file is an outage, not something to wait for.
+    connection.busy_timeout(Duration::from_millis(200))?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;
+         PRAGMA temp_store = MEMORY;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(32);
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS recordings(
+           uuid TEXT PRIMARY KEY,
+           root TEXT,
+           start_time INTEGER, end_time INTEGER,
+           deleted INTEGER NOT NULL, deleted_at INTEGER,
+           recording_id TEXT, path TEXT, size INTEGER, fingerprint TEXT, metadata TEXT,
+           indexed_at INTEGER, version INTEGER
+         );
+         CREATE INDEX IF NOT EXISTS recordings_start_time ON recordings(start_time);
+         CREATE INDEX IF NOT EXISTS recordings_end_time ON recordings(end_time);
+         CREATE INDEX IF NOT EXISTS recordings_deleted ON recordings(deleted);
+         CREATE TABLE IF NOT EXISTS unrecognized_recordings(
+           root TEXT NOT NULL, folder_name TEXT NOT NULL, file_count INTEGER NOT NULL,
+           update_time INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+           PRIMARY KEY(root, folder_name)
+         ) WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS focus_meta(id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    )?;
+    transaction.commit()
+}

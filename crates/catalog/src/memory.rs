@@ -1,0 +1,261 @@
+//! A catalog in memory, for tests: it can be taken away, and fail as told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use focus_core::answer::{Answer, Failure};
+use tokio::sync::watch;
+
+use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
+
+/// The catalog in memory.
+#[derive(Debug)]
+pub struct MemoryCatalog {
+    reach: watch::Sender<Reach>,
+    data: Mutex<Data>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    epoch: u64,
+    identity: String,
+    documents: BTreeMap<String, Stored>,
+    watermarks: BTreeMap<String, String>,
+    unrecognised: BTreeMap<(String, String), UnrecognisedDoc>,
+    failures: VecDeque<(Failure, bool)>,
+}
+
+impl MemoryCatalog {
+    /// A catalog that is there, and empty.
+    pub fn start() -> Arc<MemoryCatalog> {
+        let data = Data { epoch: 1, identity: uuid::Uuid::new_v4().to_string(), ..Data::default() };
+        let reach = watch::Sender::new(Reach::Up { epoch: 1 });
+        Arc::new(MemoryCatalog { reach, data: Mutex::new(data) })
+    }
+
+    /// Takes it away.
+    pub fn take_away(&self) {
+        self.reach.send_replace(Reach::Down { why: "taken away".to_owned(), refused: false });
+    }
+
+    /// Brings it back.
+    pub fn bring_back(&self) {
+        let mut data = self.data();
+        data.epoch += 1;
+        self.reach.send_replace(Reach::Up { epoch: data.epoch });
+    }
+
+    /// Empties it, as another database in its place would be.
+    pub fn empty(&self) {
+        let mut data = self.data();
+        *data = Data { epoch: data.epoch, identity: uuid::Uuid::new_v4().to_string(), ..Data::default() };
+    }
+
+    /// Puts a document of somebody else there.
+    pub fn put(&self, document: Stored) {
+        self.data().documents.insert(document.uuid.clone(), document);
+    }
+
+    /// The next call fails like this; where `done`, it does its work all the same.
+    pub fn fail_next(&self, failure: Failure, done: bool) {
+        self.data().failures.push_back((failure, done));
+    }
+
+    fn data(&self) -> std::sync::MutexGuard<'_, Data> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call<T>(&self, work: impl FnOnce(&mut Data) -> T) -> Result<T, Failure> {
+        if !matches!(*self.reach.borrow(), Reach::Up { .. }) {
+            return Err(Failure::transient("the database cannot be reached"));
+        }
+        let mut data = self.data();
+        match data.failures.pop_front() {
+            Some((failure, done)) => {
+                if done {
+                    work(&mut data);
+                }
+                Err(failure)
+            }
+            None => Ok(work(&mut data)),
+        }
+    }
+}
+
+fn store(document: &Versioned) -> Stored {
+    let recording = &document.recording;
+    Stored {
+        uuid: recording.uuid.clone(),
+        root: Some(recording.root.clone()),
+        version: Some(document.version),
+        deleted: recording.deleted,
+        path: Some(recording.path.clone()),
+        recording: Some(recording.clone()),
+    }
+}
+
+fn duplicate() -> Answer {
+    Answer::Duplicate { words: "the uuid is there already".to_owned() }
+}
+
+/// Puts the document where what is there passes `may`.
+fn replace(data: &mut Data, document: &Versioned, may: impl Fn(&Stored) -> bool) -> Answer {
+    match data.documents.get(&document.recording.uuid) {
+        Some(stored) if may(stored) => {
+            data.documents.insert(document.recording.uuid.clone(), store(document));
+            Answer::Written
+        }
+        _ => duplicate(),
+    }
+}
+
+fn insert(data: &mut Data, document: &Versioned) -> Answer {
+    if data.documents.contains_key(&document.recording.uuid) {
+        return duplicate();
+    }
+    data.documents.insert(document.recording.uuid.clone(), store(document));
+    Answer::Written
+}
+
+#[async_trait]
+impl Catalog for MemoryCatalog {
+    fn kind(&self) -> Kind {
+        Kind::Memory
+    }
+
+    fn address(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn reach(&self) -> watch::Receiver<Reach> {
+        self.reach.subscribe()
+    }
+
+    fn doubt(&self) {}
+
+    async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure> {
+        self.call(|data| Stranger {
+            identity: data.identity.clone(),
+            watermark: data.watermarks.get(&root.id).cloned(),
+        })
+    }
+
+    async fn insert(&self, _: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
+        self.call(|data| batch.iter().map(|document| insert(data, document)).collect())
+    }
+
+    async fn upsert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
+        self.call(|data| {
+            batch
+                .iter()
+                .map(|document| {
+                    let ours = |stored: &Stored| {
+                        stored.root.as_ref() == Some(&root.id)
+                            && stored.version.is_none_or(|version| version <= document.version)
+                    };
+                    match replace(data, document, ours) {
+                        Answer::Written => Answer::Written,
+                        _ => insert(data, document),
+                    }
+                })
+                .collect()
+        })
+    }
+
+    async fn adopt(&self, _: &RootPlace, document: &Versioned) -> Result<Answer, Failure> {
+        self.call(|data| replace(data, document, |stored| stored.root.is_none()))
+    }
+
+    async fn take_over(
+        &self,
+        _: &RootPlace,
+        document: &Versioned,
+        from: &Stored,
+    ) -> Result<Answer, Failure> {
+        self.call(|data| {
+            replace(data, document, |stored| {
+                stored.root == from.root && stored.version == from.version && stored.deleted
+            })
+        })
+    }
+
+    async fn read(&self, _: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
+        self.call(|data| uuids.iter().filter_map(|uuid| data.documents.get(uuid).cloned()).collect())
+    }
+
+    async fn page(
+        &self,
+        root: &RootPlace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Failure> {
+        self.call(|data| {
+            let after = after.unwrap_or("");
+            data.documents
+                .values()
+                .filter(|stored| stored.root.as_ref() == Some(&root.id) && stored.uuid.as_str() > after)
+                .take(limit)
+                .cloned()
+                .collect()
+        })
+    }
+
+    async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {
+        self.call(|data| {
+            data.watermarks.insert(root.id.clone(), watermark.to_owned());
+        })
+    }
+
+    async fn put_unrecognised(
+        &self,
+        root: &RootPlace,
+        batch: &[UnrecognisedDoc],
+    ) -> Result<(), Failure> {
+        self.call(|data| {
+            for item in batch {
+                data.unrecognised.insert((root.id.clone(), item.folder_name.clone()), item.clone());
+            }
+        })
+    }
+
+    async fn remove_unrecognised(
+        &self,
+        root: &RootPlace,
+        folder_names: &[String],
+    ) -> Result<(), Failure> {
+        self.call(|data| {
+            for name in folder_names {
+                data.unrecognised.remove(&(root.id.clone(), name.clone()));
+            }
+        })
+    }
+
+    async fn page_unrecognised(
+        &self,
+        root: &RootPlace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<UnrecognisedDoc>, Failure> {
+        self.call(|data| {
+            let after = after.unwrap_or("");
+            data.unrecognised
+                .iter()
+                .filter(|((of, name), _)| *of == root.id && name.as_str() > after)
+                .map(|(_, item)| item.clone())
+                .take(limit)
+                .collect()
+        })
+    }
+
+    async fn count(&self, root: &RootPlace) -> Result<u64, Failure> {
+        self.call(|data| {
+            let ours = |stored: &&Stored| stored.root.as_ref() == Some(&root.id) && !stored.deleted;
+            data.documents.values().filter(ours).count() as u64
+        })
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

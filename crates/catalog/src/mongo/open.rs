@@ -1,0 +1,251 @@
+//! Meeting a database: what is missing is made, and it says who it is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use focus_core::answer::{Class, Failure};
+use futures_util::TryStreamExt;
+use mongodb::bson::{Bson, Document, doc};
+
+use super::{Layout, Place, Shared, calls, lock, names};
+use crate::{RootPlace, Stranger};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Makes collection, indexes, row and identity where they are missing, and reads who it is.
+pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<Stranger, Failure> {
+    if shared.settings.layout == Layout::BasePaths {
+        let place = base_path(shared, root).await?;
+        lock(&shared.places).insert(root.id.clone(), place);
+    }
+    let place = shared.place(root)?;
+    // Uniqueness first: without it nothing is written.
+    indexes(shared, &place.recordings).await?;
+    let identity = identity(shared).await?;
+    let collection = collection_uuid(shared, &place.recordings).await?;
+    let watermark = meta(shared, &format!("watermark:{}", root.id)).await?;
+    Ok(Stranger { identity: format!("{identity}/{collection}"), watermark })
+}
+
+/// The root's row in `base_paths`, made where it is missing. Of rows that two servers made at once,
+/// all take the smallest.
+async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Place, Failure> {
+    let read = || async {
+        let filter = doc! { "base_path": &root.path };
+        shared
+            .call(LIMIT, |_, database| async move {
+                let cursor = database
+                    .collection::<Document>("base_paths")
+                    .find(filter)
+                    .sort(doc! { "_id": 1 })
+                    .limit(1)
+                    .await?;
+                cursor.try_collect::<Vec<Document>>().await
+            })
+            .await
+    };
+    let mut rows = read().await?;
+    if rows.is_empty() {
+        let row = doc! {
+            "base_path": &root.path,
+            "guid": uuid::Uuid::new_v4().to_string(),
+            "is_archive": false,
+        };
+        calls::run_write(shared, doc! { "insert": "base_paths", "documents": [row] }).await?;
+        rows = read().await?;
+    }
+    let row = rows.into_iter().next().unwrap_or_default();
+    let guid = match row.get("guid") {
+        Some(Bson::String(guid)) if !guid.is_empty() => guid.clone(),
+        Some(Bson::Binary(binary)) => match uuid::Uuid::from_slice(&binary.bytes) {
+            Ok(guid) => guid.to_string(),
+            Err(_) => return Err(bad_row(root)),
+        },
+        _ => return Err(bad_row(root)),
+    };
+    Ok(Place {
+        unrecognised: format!("{guid}-unrecognized_recordings"),
+        recordings: guid,
+        is_archive: row.get_bool("is_archive").unwrap_or(false),
+    })
+}
+
+fn bad_row(root: &RootPlace) -> Failure {
+    Failure::refused_client(format!(
+        "the row of {} in the collection base_paths has no guid that can name a collection. Give it one, or remove the row",
+        root.path
+    ))
+}
+
+async fn indexes(shared: &Shared, collection: &str) -> Result<(), Failure> {
+    let existing = list_indexes(shared, collection).await?;
+    let missing_unique = !has_unique(&existing, collection)?;
+    let taken = names(&existing);
+    if missing_unique {
+        create(shared, collection, "uuid", true, &taken).await.map_err(|failure| {
+            match (failure.class, failure.code) {
+                (_, Some(11000)) => Failure::refused_client(format!(
+                    "the collection {collection} has several documents with one uuid, or without one, so no unique index can be made: {}. Remove or mend them",
+                    failure.words
+                )),
+                (_, Some(67)) => Failure::refused_client(format!(
+                    "the collection {collection} is sharded by another key than uuid, so uuid cannot be unique: {}",
+                    failure.words
+                )),
+                _ => failure,
+            }
+        })?;
+    }
+    for field in ["start_time", "end_time", "deleted"] {
+        let there = existing.iter().any(|index| {
+            index.get_document("key").is_ok_and(|key| {
+                key.keys().next().is_some_and(|first| first == field)
+                    && !index.contains_key("partialFilterExpression")
+            })
+        });
+        if !there {
+            create(shared, collection, field, false, &taken).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn list_indexes(shared: &Shared, collection: &str) -> Result<Vec<Document>, Failure> {
+    let name = collection.to_owned();
+    let listed = shared
+        .call(LIMIT, |_, database| async move {
+            let cursor = database.collection::<Document>(&name).list_indexes().await?;
+            cursor.try_collect::<Vec<_>>().await
+        })
+        .await;
+    match listed {
+        Ok(models) => Ok(models
+            .into_iter()
+            .map(|model| {
+                let mut index = doc! { "key": model.keys };
+                if let Some(options) = model.options {
+                    if let Some(name) = options.name {
+                        index.insert("name", name);
+                    }
+                    index.insert("unique", options.unique.unwrap_or(false));
+                    index.insert("sparse", options.sparse.unwrap_or(false));
+                    if let Some(filter) = options.partial_filter_expression {
+                        index.insert("partialFilterExpression", filter);
+                    }
+                    if options.collation.is_some() {
+                        index.insert("collation", true);
+                    }
+                }
+                index
+            })
+            .collect()),
+        // The collection is not there yet.
+        Err(failure) if failure.code == Some(26) => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether `uuid` is unique. An index on it that does not make it so is in the way.
+fn has_unique(existing: &[Document], collection: &str) -> Result<bool, Failure> {
+    let mut blame: BTreeMap<&str, String> = BTreeMap::new();
+    for index in existing {
+        let on_uuid = index.get_document("key").is_ok_and(|key| {
+            key.len() == 1 && matches!(key.get("uuid"), Some(Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)))
+        });
+        if !on_uuid {
+            continue;
+        }
+        let name = index.get_str("name").unwrap_or("uuid_1");
+        let flag = |key: &str| index.get_bool(key).unwrap_or(false);
+        let why = if !flag("unique") {
+            "is not unique"
+        } else if flag("sparse") || index.contains_key("partialFilterExpression") {
+            "leaves documents out"
+        } else if index.contains_key("collation") {
+            "has a collation"
+        } else {
+            return Ok(true);
+        };
+        blame.insert(name, why.to_owned());
+    }
+    match blame.into_iter().next() {
+        None => Ok(false),
+        Some((name, why)) => Err(Failure::refused_client(format!(
+            "the index {name} on {collection} {why}, so uuid cannot be unique. Drop it with db.getCollection({collection:?}).dropIndex({name:?}); a unique one is then made by itself"
+        ))),
+    }
+}
+
+async fn create(
+    shared: &Shared,
+    collection: &str,
+    field: &str,
+    unique: bool,
+    taken: &std::collections::HashSet<String>,
+) -> Result<(), Failure> {
+    let mut name = format!("{field}_1");
+    if taken.contains(&name) {
+        name = format!("focus_{field}");
+    }
+    let mut index = doc! { "key": { field: 1 }, "name": name };
+    if unique {
+        index.insert("unique", true);
+    }
+    let command = doc! { "createIndexes": collection, "indexes": [index] };
+    shared
+        .call(Duration::from_secs(600), |_, database| async move {
+            database.run_command(command).await.map(|_| ())
+        })
+        .await
+}
+
+/// The random value that tells this database from any other, made on first use.
+async fn identity(shared: &Shared) -> Result<String, Failure> {
+    if let Some(identity) = meta(shared, "identity").await? {
+        return Ok(identity);
+    }
+    let fresh = uuid::Uuid::new_v4().to_string();
+    let update = doc! {
+        "q": { "_id": "identity" }, "u": { "$setOnInsert": { "value": fresh } }, "upsert": true,
+    };
+    calls::run_write(shared, doc! { "update": "focus_meta", "updates": [update] }).await?;
+    meta(shared, "identity").await?.ok_or_else(|| Failure {
+        class: Class::Unknown,
+        code: None,
+        words: "the identity in focus_meta cannot be read back".to_owned(),
+    })
+}
+
+/// The text under `value` in a document of `focus_meta`.
+async fn meta(shared: &Shared, id: &str) -> Result<Option<String>, Failure> {
+    let filter = doc! { "_id": id };
+    let found = shared
+        .call(LIMIT, |_, database| async move {
+            database.collection::<Document>("focus_meta").find_one(filter).await
+        })
+        .await?;
+    Ok(found.and_then(|document| document.get_str("value").ok().map(str::to_owned)))
+}
+
+/// The collection's own UUID, where the server gives one: a dropped collection has another.
+async fn collection_uuid(shared: &Shared, collection: &str) -> Result<String, Failure> {
+    let command = doc! { "listCollections": 1, "filter": { "name": collection } };
+    let reply = shared
+        .call(LIMIT, |_, database| async move { database.run_command(command).await })
+        .await?;
+    let uuid = reply
+        .get_document("cursor")
+        .ok()
+        .and_then(|cursor| cursor.get_array("firstBatch").ok())
+        .and_then(|batch| batch.first())
+        .and_then(Bson::as_document)
+        .and_then(|found| found.get_document("info").ok())
+        .and_then(|info| info.get_binary_generic("uuid").ok());
+    match uuid {
+        Some(bytes) => Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        None => {
+            shared.remark("the server does not tell a collection's UUID: one that is dropped and made again is noticed by its watermark alone");
+            Ok(String::new())
+        }
+    }
+}
