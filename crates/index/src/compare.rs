@@ -42,6 +42,24 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// The marker of the root that was last seen at this path, if any was.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn marker_at(&self, path: &str) -> Result<Option<String>, IndexError> {
+        self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT marker FROM roots WHERE path = ?1 ORDER BY id DESC LIMIT 1",
+                    [path],
+                    |row| row.get(0),
+                )
+                .optional()
+        })
+    }
+}
+
 impl Index {
     /// The root with this marker, made where it is new. Boot-clock times of an earlier process
     /// mean nothing any more: what was unsettled or set aside is looked at and tried again at once.

@@ -57,10 +57,12 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
         check(&connection, path)?;
     }
     schema::migrate(&mut connection).map_err(fail)?;
-    connection
-        .execute("INSERT OR REPLACE INTO meta VALUES('clean', '0')", [])
-        .map_err(fail)?;
-    Ok(connection)
+    match connection.execute("INSERT OR REPLACE INTO meta VALUES('clean', '0')", []) {
+        Ok(_) => Ok(connection),
+        // It can be read, and is written as soon as there is room.
+        Err(error) if IndexError::of(path, &error).is_full() => Ok(connection),
+        Err(error) => Err(IndexError::of(path, &error)),
+    }
 }
 
 /// After a clean close a look at the schema is enough; else every page is looked at.
