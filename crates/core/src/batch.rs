@@ -175,14 +175,11 @@ impl Batch {
             .enumerate()
             .find(|(_, entry)| !matches!(entry.stage, Stage::Done(_)))
             .map(|(at, entry)| (at, entry.stage.clone()))?;
-        let alike = |entry: &Entry| {
-            std::mem::discriminant(&entry.stage) == std::mem::discriminant(&stage)
-        };
+        let alike =
+            |entry: &Entry| std::mem::discriminant(&entry.stage) == std::mem::discriminant(&stage);
         let group = self.entries.iter().enumerate().filter(|(_, entry)| alike(entry));
         self.in_call = match stage {
-            Stage::Insert | Stage::Upsert => {
-                group.map(|(at, _)| at).take(self.call_max).collect()
-            }
+            Stage::Insert | Stage::Upsert => group.map(|(at, _)| at).take(self.call_max).collect(),
             Stage::Read { .. } => group.map(|(at, _)| at).collect(),
             _ => vec![first],
         };
@@ -340,7 +337,9 @@ impl Batch {
 fn refused(words: &str) -> Stage {
     Stage::Done(Outcome::SetAside(Fault::new(
         State::CatalogRefused,
-        format!("the catalog's database refuses this document: {words}. Mend the sidecar, or the rule in the database; it is tried again by itself"),
+        format!(
+            "the catalog's database refuses this document: {words}. Mend the sidecar, or the rule in the database; it is tried again by itself"
+        ),
     )))
 }
 

@@ -1,0 +1,172 @@
+use super::*;
+use crate::json::Value;
+
+fn item(id: i64, acknowledged: bool) -> Item {
+    Item { id, generation: 2, acknowledged, recording: recording(&format!("u{id}"), "here.dat") }
+}
+
+fn recording(uuid: &str, path: &str) -> Recording {
+    Recording {
+        uuid: uuid.to_owned(),
+        start_ms: 1,
+        end_ms: None,
+        deleted: false,
+        deleted_at_ms: None,
+        recording_id: uuid.to_owned(),
+        root: "r".to_owned(),
+        path: path.to_owned(),
+        size: 1,
+        fingerprint: "f".to_owned(),
+        metadata: Value::Object(Vec::new()),
+    }
+}
+
+fn stored(
+    uuid: &str,
+    root: Option<&str>,
+    version: Option<i64>,
+    path: &str,
+    deleted: bool,
+) -> Stored {
+    Stored {
+        uuid: uuid.to_owned(),
+        root: root.map(str::to_owned),
+        version,
+        deleted,
+        path: Some(path.to_owned()),
+        recording: None,
+    }
+}
+
+fn duplicate() -> Answer {
+    Answer::Duplicate { words: "E11000".to_owned() }
+}
+
+/// A batch of one new recording whose insert was answered as a duplicate, and what was read then.
+fn after_reading(document: Option<Stored>) -> (Batch, Option<Call>) {
+    let mut batch = Batch::new("r", 1, vec![item(1, false)]);
+    assert!(matches!(batch.next_call(), Some(Call::Insert(_))));
+    batch.replied(Reply::Answers(vec![duplicate()]));
+    assert_eq!(batch.next_call(), Some(Call::Read(vec!["u1".to_owned()])));
+    batch.replied(Reply::Documents(document.into_iter().collect()));
+    let next = batch.next_call();
+    (batch, next)
+}
+
+fn outcome(batch: &Batch) -> Outcome {
+    batch.outcomes().remove(0).2
+}
+
+#[test]
+fn one_refused_document_holds_up_no_other() {
+    let mut batch = Batch::new("r", 1, vec![item(1, false), item(2, false), item(3, true)]);
+    let Some(Call::Insert(sent)) = batch.next_call() else { panic!("an insert") };
+    assert_eq!(sent.len(), 2);
+    let refused = Answer::Refused { words: "no".to_owned() };
+    batch.replied(Reply::Answers(vec![refused, Answer::Written]));
+    assert!(matches!(batch.next_call(), Some(Call::Upsert(sent)) if sent.len() == 1));
+    batch.replied(Reply::Answers(vec![Answer::Written]));
+    assert_eq!(batch.next_call(), None);
+    let outcomes: Vec<Outcome> = batch.outcomes().into_iter().map(|(_, _, o)| o).collect();
+    assert!(
+        matches!(&outcomes[0], Outcome::SetAside(fault) if fault.state == State::CatalogRefused)
+    );
+    assert_eq!(outcomes[1..], [Outcome::Acknowledged, Outcome::Acknowledged]);
+}
+
+#[test]
+fn what_is_there_with_the_same_values_is_acknowledged_without_a_write() {
+    let mut there = stored("u1", Some("r"), Some(document::version(9, 9)), "here.dat", false);
+    there.recording = Some(recording("u1", "here.dat"));
+    let (batch, next) = after_reading(Some(there));
+    assert_eq!((next, outcome(&batch), batch.written()), (None, Outcome::Acknowledged, 0));
+}
+
+#[test]
+fn a_document_without_root_is_adopted_whatever_its_version() {
+    let (_, next) = after_reading(Some(stored("u1", None, Some(i64::MAX), "x", false)));
+    assert!(matches!(next, Some(Call::Adopt(_))));
+}
+
+#[test]
+fn a_live_document_of_another_root_keeps_its_uuid_and_a_deleted_one_is_taken_over() {
+    let (batch, next) = after_reading(Some(stored("u1", Some("other"), None, "x", false)));
+    assert_eq!(next, None);
+    assert!(
+        matches!(outcome(&batch), Outcome::SetAside(fault) if fault.state == State::DuplicateId)
+    );
+    let (_, next) = after_reading(Some(stored("u1", Some("other"), None, "x", true)));
+    assert!(matches!(next, Some(Call::TakeOver(_, _))));
+}
+
+#[test]
+fn a_newer_generation_of_the_same_token_is_gone_above() {
+    let there = stored("u1", Some("r"), Some(document::version(1, 7)), "here.dat", false);
+    let (batch, next) = after_reading(Some(there));
+    assert_eq!((next, outcome(&batch)), (None, Outcome::Raise(8)));
+}
+
+#[test]
+fn a_newer_token_has_to_be_taken_first() {
+    let there = stored("u1", Some("r"), Some(document::version(4, 1)), "here.dat", false);
+    let (batch, next) = after_reading(Some(there));
+    assert_eq!((next, outcome(&batch), batch.token_needed()), (None, Outcome::Left, Some(5)));
+}
+
+#[test]
+fn the_path_in_the_catalog_keeps_the_uuid_where_it_is_still_on_storage() {
+    let there = || stored("u1", Some("r"), Some(1), "elsewhere.dat", false);
+    let (mut batch, next) = after_reading(Some(there()));
+    let prefer = Call::Prefer { uuid: "u1".to_owned(), path: "elsewhere.dat".to_owned() };
+    assert_eq!(next, Some(prefer));
+    batch.replied(Reply::Preferred(true));
+    assert_eq!((batch.next_call(), outcome(&batch)), (None, Outcome::Left));
+    let (mut batch, _) = after_reading(Some(there()));
+    batch.replied(Reply::Preferred(false));
+    assert!(matches!(batch.next_call(), Some(Call::Upsert(_))));
+}
+
+#[test]
+fn a_duplicate_that_nobody_has_is_another_unique_index() {
+    let (mut batch, next) = after_reading(None);
+    assert!(matches!(next, Some(Call::Insert(_))));
+    batch.replied(Reply::Answers(vec![duplicate()]));
+    assert!(matches!(batch.next_call(), Some(Call::Read(_))));
+    batch.replied(Reply::Documents(Vec::new()));
+    assert_eq!(batch.next_call(), None);
+    assert!(matches!(outcome(&batch), Outcome::SetAside(fault) if fault.reason.contains("E11000")));
+}
+
+#[test]
+fn a_size_error_halves_down_to_the_one_that_is_too_large() {
+    let mut batch = Batch::new("r", 1, (1..=8).map(|id| item(id, false)).collect());
+    let large =
+        Failure { class: Class::TooLarge, code: Some(10_334), words: "too large".to_owned() };
+    let mut calls = 0;
+    while let Some(Call::Insert(sent)) = batch.next_call() {
+        calls += 1;
+        assert!(calls < 64, "it does not end");
+        if sent.iter().any(|document| document.recording.uuid == "u6") {
+            assert!(batch.failed(&large));
+        } else {
+            batch.replied(Reply::Answers(vec![Answer::Written; sent.len()]));
+        }
+    }
+    let set_aside: Vec<i64> = batch
+        .outcomes()
+        .into_iter()
+        .filter(|(_, _, outcome)| matches!(outcome, Outcome::SetAside(_)))
+        .map(|(id, _, _)| id)
+        .collect();
+    assert_eq!(set_aside, [6]);
+}
+
+#[test]
+fn an_answer_that_is_missing_acknowledges_nothing() {
+    let mut batch = Batch::new("r", 1, vec![item(1, false), item(2, false)]);
+    batch.next_call();
+    batch.replied(Reply::Answers(vec![Answer::Written]));
+    assert_eq!(batch.next_call(), None);
+    let outcomes: Vec<Outcome> = batch.outcomes().into_iter().map(|(_, _, o)| o).collect();
+    assert_eq!(outcomes, [Outcome::Acknowledged, Outcome::Left]);
+}

@@ -103,11 +103,8 @@ impl Comparison {
     /// Takes a page of documents; `limit` is what was asked for.
     pub fn page(&mut self, documents: Vec<Stored>, limit: usize) {
         self.last_page = documents.len() < limit;
-        self.through = if self.last_page {
-            None
-        } else {
-            documents.last().map(|stored| stored.uuid.clone())
-        };
+        self.through =
+            if self.last_page { None } else { documents.last().map(|stored| stored.uuid.clone()) };
         self.documents = documents.into();
         self.page_open = true;
     }

@@ -1,0 +1,112 @@
+use super::*;
+use crate::json::Value;
+
+fn recording(uuid: &str, size: i64) -> Recording {
+    Recording {
+        uuid: uuid.to_owned(),
+        start_ms: 1,
+        end_ms: Some(2),
+        deleted: false,
+        deleted_at_ms: None,
+        recording_id: uuid.to_owned(),
+        root: "r".to_owned(),
+        path: format!("{uuid}.dat"),
+        size,
+        fingerprint: "f".to_owned(),
+        metadata: Value::Object(Vec::new()),
+    }
+}
+
+fn stored(uuid: &str, size: i64) -> Stored {
+    let recording = recording(uuid, size);
+    Stored {
+        uuid: uuid.to_owned(),
+        root: Some("r".to_owned()),
+        version: Some(1),
+        deleted: false,
+        path: Some(recording.path.clone()),
+        recording: Some(recording),
+    }
+}
+
+fn row(id: i64, uuid: &str, acknowledged: bool) -> Row {
+    Row { id, generation: 1, acknowledged, vanished: false, recording: recording(uuid, 1) }
+}
+
+/// Runs a whole comparison in pages of `limit`; findings, and documents the index does not know.
+fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Finding)>, u64) {
+    let mut comparison = Comparison::default();
+    let mut findings = Vec::new();
+    for _ in 0..10_000 {
+        match comparison.need() {
+            Need::Nothing => return (findings, comparison.missing()),
+            Need::Page { after } => {
+                let page = documents
+                    .iter()
+                    .filter(|stored| Some(&stored.uuid) > after.as_ref())
+                    .take(limit)
+                    .cloned()
+                    .collect();
+                comparison.page(page, limit);
+            }
+            Need::Rows { after, through } => {
+                let rows = rows
+                    .iter()
+                    .filter(|row| Some(&row.recording.uuid) > after.as_ref())
+                    .filter(|row| {
+                        through.as_ref().is_none_or(|through| row.recording.uuid <= *through)
+                    })
+                    .take(limit)
+                    .cloned()
+                    .collect();
+                let compared = comparison.rows(rows, limit);
+                findings
+                    .extend(compared.findings.into_iter().map(|(id, _, finding)| (id, finding)));
+            }
+        }
+    }
+    panic!("the comparison does not end");
+}
+
+#[test]
+fn every_difference_is_found_in_pages_of_any_size() {
+    let documents: Vec<Stored> = ["a", "b", "c", "e", "g", "h"]
+        .iter()
+        .map(|uuid| stored(uuid, if *uuid == "c" { 9 } else { 1 }))
+        .collect();
+    let rows = [
+        row(1, "b", false),
+        row(2, "c", true),
+        row(3, "d", true),
+        row(4, "e", true),
+        row(5, "f", false),
+        row(6, "i", true),
+    ];
+    for limit in 1..9 {
+        let (findings, missing) = run(&documents, &rows, limit);
+        let wanted = [
+            (1, Finding::Same),
+            (2, Finding::Differs),
+            (3, Finding::NotThere),
+            (4, Finding::Same),
+            (6, Finding::NotThere),
+        ];
+        assert_eq!(findings, wanted, "pages of {limit}");
+        assert_eq!(missing, 3, "a, g and h, in pages of {limit}");
+    }
+}
+
+#[test]
+fn the_document_of_a_vanished_recording_is_left_as_it_is() {
+    let mut gone = row(1, "a", true);
+    gone.vanished = true;
+    assert_eq!(run(&[stored("a", 5)], std::slice::from_ref(&gone), 10).0, []);
+    assert_eq!(run(&[], &[gone], 10).0, []);
+}
+
+#[test]
+fn an_empty_catalog_and_an_empty_index_are_compared_at_once() {
+    assert_eq!(run(&[], &[], 10), (Vec::new(), 0));
+    assert_eq!(run(&[stored("a", 1)], &[], 1), (Vec::new(), 1));
+    assert_eq!(run(&[], &[row(1, "a", true)], 1).0, [(1, Finding::NotThere)]);
+}

@@ -212,7 +212,9 @@ impl<'a> Parser<'a> {
         let message = match self.peek() {
             None => format!("{message}, and the file ends"),
             Some(_) => {
-                let rest = String::from_utf8_lossy(&self.bytes[self.at..self.bytes.len().min(self.at + 4)]);
+                let rest = String::from_utf8_lossy(
+                    &self.bytes[self.at..self.bytes.len().min(self.at + 4)],
+                );
                 let found = rest.chars().next().unwrap_or(' ');
                 format!("{message}, found {found:?}")
             }
@@ -243,9 +245,11 @@ impl<'a> Parser<'a> {
             Some(b'"') => self.string().map(Value::String),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
-                for (word, value) in
-                    [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)]
-                {
+                for (word, value) in [
+                    ("true", Value::Bool(true)),
+                    ("false", Value::Bool(false)),
+                    ("null", Value::Null),
+                ] {
                     if self.bytes[self.at..].starts_with(word.as_bytes()) {
                         self.at += word.len();
                         return Ok(value);

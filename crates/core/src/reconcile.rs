@@ -210,17 +210,27 @@ pub enum Next {
 #[derive(Clone, Debug)]
 enum Step {
     Rest,
-    Waiting { within_ms: u64 },
+    Waiting {
+        within_ms: u64,
+    },
     Opening,
     /// That a comparison is owed is stored before anything is written.
-    Owing { identity: String },
+    Owing {
+        identity: String,
+    },
     /// The batch in doubt was complete: its watermark is there.
-    Recalling { watermark: String },
+    Recalling {
+        watermark: String,
+    },
     Picking,
     Noting(Box<Batch>),
     Calling(Box<Batch>, String),
     Marking(Box<Batch>, String),
-    Acknowledging { watermark: String, outcomes: Vec<(i64, i64, Outcome)>, token: Option<i64> },
+    Acknowledging {
+        watermark: String,
+        outcomes: Vec<(i64, i64, Outcome)>,
+        token: Option<i64>,
+    },
     Token(i64),
     Reporting,
     Paging,
@@ -434,7 +444,10 @@ impl Reconciler {
                 Step::Owing { identity } => return Some(Job::Owe { identity: identity.clone() }),
                 Step::Acknowledging { watermark, outcomes, .. } => {
                     let watermark = Some(watermark.clone());
-                    return Some(Job::Acknowledge { watermark, outcomes: std::mem::take(outcomes) });
+                    return Some(Job::Acknowledge {
+                        watermark,
+                        outcomes: std::mem::take(outcomes),
+                    });
                 }
                 Step::Found(findings) => return Some(Job::Found(std::mem::take(findings))),
                 Step::Finishing(watermark) => {
@@ -484,7 +497,8 @@ impl Reconciler {
             self.step = Step::Reporting;
             return Some(Job::Report);
         }
-        let among = if self.mostly_there { !self.turn.is_multiple_of(4) } else { self.turn % 8 == 1 };
+        let among =
+            if self.mostly_there { !self.turn.is_multiple_of(4) } else { self.turn % 8 == 1 };
         if self.memory.owed && (!self.wake || among) {
             return Some(self.compare());
         }
@@ -722,3 +736,7 @@ impl Reconciler {
         self.step = Step::Waiting { within_ms };
     }
 }
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;

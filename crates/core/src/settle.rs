@@ -116,11 +116,7 @@ pub fn judge(
     if look.data.is_none() && look.sidecar.is_none() && look.fault.is_none() {
         return Judgement { conclusion: Conclusion::Absent, sight, due_ms: None };
     }
-    let verdict = if look.changing {
-        Err(None)
-    } else {
-        recognise(place, known, look, rules)
-    };
+    let verdict = if look.changing { Err(None) } else { recognise(place, known, look, rules) };
     let (live, conclusion) = match verdict {
         Err(None) => (false, Conclusion::Unsettled),
         Err(Some(fault)) => (false, Conclusion::Unrecognised(fault)),
@@ -214,7 +210,9 @@ fn recognise(
     let Some(data) = &look.data else {
         return Err(Some(Fault::new(
             State::SidecarWithoutData,
-            format!("{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"),
+            format!(
+                "{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"
+            ),
         )));
     };
     let Some(sidecar) = &look.sidecar else {
@@ -264,3 +262,7 @@ fn fingerprint(sidecar: &[u8], data: FileStat) -> String {
     hash.update(data.mtime_ns.to_le_bytes());
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+#[path = "settle_tests.rs"]
+mod tests;

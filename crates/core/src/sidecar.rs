@@ -44,22 +44,28 @@ pub fn parse(bytes: &[u8], recording_id: &str, unit: Option<TimeUnit>) -> Result
             "uuid" => match &field.value {
                 Value::Null => {}
                 Value::String(text)
-                    if !text.is_empty() && text.len() <= UUID_BYTES_MAX && field.number.is_none() =>
+                    if !text.is_empty()
+                        && text.len() <= UUID_BYTES_MAX
+                        && field.number.is_none() =>
                 {
                     uuid.clone_from(text);
                 }
-                _ => return Err(invalid(format!(
-                    "{recording_id}.json, {}: uuid must be a text of 1 to {UUID_BYTES_MAX} bytes",
-                    field.position
-                ))),
+                _ => {
+                    return Err(invalid(format!(
+                        "{recording_id}.json, {}: uuid must be a text of 1 to {UUID_BYTES_MAX} bytes",
+                        field.position
+                    )));
+                }
             },
             "deleted" => match field.value {
                 Value::Null => {}
                 Value::Bool(value) => deleted = value,
-                _ => return Err(invalid(format!(
-                    "{recording_id}.json, {}: deleted must be true or false",
-                    field.position
-                ))),
+                _ => {
+                    return Err(invalid(format!(
+                        "{recording_id}.json, {}: deleted must be true or false",
+                        field.position
+                    )));
+                }
             },
             "start_time" => start = time_of(&field, recording_id, unit)?,
             "end_time" => end = time_of(&field, recording_id, unit)?.map(|ms| (ms, field.position)),
@@ -69,7 +75,9 @@ pub fn parse(bytes: &[u8], recording_id: &str, unit: Option<TimeUnit>) -> Result
     let Some(start_ms) = start else {
         return Err(Fault::new(
             State::TimeInvalid,
-            format!("{recording_id}.json has no start_time. Add one, such as \"2024-05-01T12:00:00Z\""),
+            format!(
+                "{recording_id}.json has no start_time. Add one, such as \"2024-05-01T12:00:00Z\""
+            ),
         ));
     };
     if let Some((end_ms, position)) = end
@@ -84,7 +92,11 @@ pub fn parse(bytes: &[u8], recording_id: &str, unit: Option<TimeUnit>) -> Result
     Ok(Sidecar { uuid, start_ms, end_ms, deleted, metadata: Value::Object(metadata) })
 }
 
-fn time_of(field: &Field, recording_id: &str, unit: Option<TimeUnit>) -> Result<Option<i64>, Fault> {
+fn time_of(
+    field: &Field,
+    recording_id: &str,
+    unit: Option<TimeUnit>,
+) -> Result<Option<i64>, Fault> {
     let read = match (&field.number, &field.value) {
         (Some(number), _) => time::from_number(number, unit),
         (None, Value::Null) => return Ok(None),
@@ -148,7 +160,10 @@ mod tests {
         )
         .expect("a good sidecar");
         assert_eq!(sidecar.uuid, "u");
-        assert_eq!((sidecar.start_ms, sidecar.end_ms), (1_700_000_000_000, Some(1_700_000_001_000)));
+        assert_eq!(
+            (sidecar.start_ms, sidecar.end_ms),
+            (1_700_000_000_000, Some(1_700_000_001_000))
+        );
         assert!(sidecar.deleted);
         assert_eq!(
             sidecar.metadata.to_text(),
@@ -191,9 +206,14 @@ mod tests {
 
     #[test]
     fn keys_are_escaped_reversibly() {
-        for (key, escaped) in
-            [("$x", "%24x"), ("a$", "a$"), ("a\0", "a%00"), ("%24x", "%2524x"), ("100%", "100%"), ("a.b", "a.b")]
-        {
+        for (key, escaped) in [
+            ("$x", "%24x"),
+            ("a$", "a$"),
+            ("a\0", "a%00"),
+            ("%24x", "%2524x"),
+            ("100%", "100%"),
+            ("a.b", "a.b"),
+        ] {
             assert_eq!(escape_key(key), escaped);
         }
     }

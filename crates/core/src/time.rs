@@ -89,10 +89,13 @@ impl Decimal {
         };
         let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
             // An exponent beyond all reason is out of any range, whatever its exact size.
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().map_or_else(
-                |_| if exponent.starts_with('-') { -1_000_000 } else { 1_000_000 },
-                |exponent| exponent.clamp(-1_000_000, 1_000_000),
-            )),
+            Some((mantissa, exponent)) => (
+                mantissa,
+                exponent.parse::<i64>().map_or_else(
+                    |_| if exponent.starts_with('-') { -1_000_000 } else { 1_000_000 },
+                    |exponent| exponent.clamp(-1_000_000, 1_000_000),
+                ),
+            ),
             None => (rest, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -1,0 +1,424 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::answer::Answer;
+use crate::document::Versioned;
+use crate::json::Value;
+use crate::recording::Recording;
+
+/// An index and a catalog in memory around the reconciler, with faults drawn from a seed.
+struct World {
+    core: Reconciler,
+    memory: Memory,
+    rows: BTreeMap<i64, RowState>,
+    catalog: BTreeMap<String, Versioned>,
+    identity: String,
+    watermark: Option<String>,
+    up: bool,
+    drawn: u64,
+    random: u64,
+    writes: u64,
+}
+
+#[derive(Clone)]
+struct RowState {
+    generation: i64,
+    acked: Option<i64>,
+    size: i64,
+}
+
+fn recording(id: i64, size: i64) -> Recording {
+    Recording {
+        uuid: format!("u{id:04}"),
+        start_ms: 1,
+        end_ms: None,
+        deleted: false,
+        deleted_at_ms: None,
+        recording_id: format!("u{id:04}"),
+        root: "r".to_owned(),
+        path: format!("{id}.dat"),
+        size,
+        fingerprint: String::new(),
+        metadata: Value::Object(Vec::new()),
+    }
+}
+
+const BOUNDS: Bounds = Bounds { batch_first: 3, batch_max: 8, batch_bytes_max: 1_000, page: 4 };
+
+impl World {
+    fn new(seed: u64) -> World {
+        let memory = Memory { owed: true, token: 1, ..Memory::default() };
+        World {
+            core: Reconciler::new("r", memory.clone(), BOUNDS),
+            memory,
+            rows: BTreeMap::new(),
+            catalog: BTreeMap::new(),
+            identity: "first".to_owned(),
+            watermark: None,
+            up: false,
+            drawn: 0,
+            random: seed.wrapping_mul(2) + 1,
+            writes: 0,
+        }
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % below
+    }
+
+    fn land(&mut self, id: i64) {
+        let row = self.rows.entry(id).or_insert(RowState { generation: 0, acked: None, size: 0 });
+        row.generation += 1;
+        row.size += 1;
+        self.core.handle(Event::Wake);
+    }
+
+    fn bring_up(&mut self, epoch: u64) {
+        self.up = true;
+        self.core.handle(Event::Up { epoch });
+    }
+
+    fn take_down(&mut self) {
+        self.up = false;
+        self.core.handle(Event::Down);
+    }
+
+    /// The server is killed and started again: only the index's memory is left.
+    fn crash(&mut self, epoch: u64) {
+        self.core = Reconciler::new("r", self.memory.clone(), BOUNDS);
+        if self.up {
+            self.core.handle(Event::Up { epoch });
+        }
+    }
+
+    /// One job; false where there is nothing to do.
+    fn step(&mut self, faults: bool) -> bool {
+        match self.core.next_action() {
+            Next::Idle => false,
+            Next::Wait { .. } => {
+                self.core.handle(Event::Timer);
+                true
+            }
+            Next::Run(job) => {
+                let done = self.carry_out(job, faults);
+                self.core.handle(Event::Done(done));
+                true
+            }
+        }
+    }
+
+    fn lost<T>(&self) -> Result<T, Failure> {
+        let _ = self;
+        Err(Failure::transient("lost"))
+    }
+
+    fn carry_out(&mut self, job: Job, faults: bool) -> Done {
+        // 0: the call is lost; 1: its acknowledgement is; else it goes well.
+        let fate = if !self.up {
+            0
+        } else if faults {
+            self.draw(6)
+        } else {
+            9
+        };
+        match job {
+            Job::Open if fate == 0 => Done::Opened(self.lost()),
+            Job::Open => Done::Opened(Ok(Stranger {
+                identity: self.identity.clone(),
+                watermark: self.watermark.clone(),
+            })),
+            Job::Owe { identity } => {
+                self.memory.identity = Some(identity);
+                self.memory.owed = true;
+                Done::Stored
+            }
+            Job::Pick { limit, before, .. } => Done::Picked(
+                self.rows
+                    .iter()
+                    .rev()
+                    .filter(|(id, row)| {
+                        row.acked != Some(row.generation) && before.is_none_or(|b| **id < b)
+                    })
+                    .take(limit)
+                    .map(|(id, row)| Item {
+                        id: *id,
+                        generation: row.generation,
+                        acknowledged: row.acked.is_some(),
+                        recording: recording(*id, row.size),
+                    })
+                    .collect(),
+            ),
+            Job::Note => {
+                self.drawn += 1;
+                let watermark = format!("w{}", self.drawn);
+                self.memory.noted = Some(watermark.clone());
+                Done::Noted(watermark)
+            }
+            Job::Call(_) if fate == 0 => Done::Replied(self.lost()),
+            Job::Call(call) => {
+                let reply = self.call(call);
+                Done::Replied(if fate == 1 { self.lost() } else { Ok(reply) })
+            }
+            Job::Mark { .. } if fate == 0 => Done::Marked(self.lost()),
+            Job::Mark { watermark } => {
+                self.watermark = Some(watermark);
+                Done::Marked(if fate == 1 { self.lost() } else { Ok(()) })
+            }
+            Job::Acknowledge { watermark, outcomes } => {
+                self.acknowledge(&outcomes);
+                if watermark.is_some() {
+                    self.memory.remembered = watermark;
+                    self.memory.noted = None;
+                }
+                Done::Stored
+            }
+            Job::Token(token) => {
+                self.memory.token = token;
+                Done::Stored
+            }
+            Job::Report => Done::Reported(Ok(0)),
+            Job::Page { .. } if fate == 0 => Done::Page(self.lost()),
+            Job::Page { after, limit } => Done::Page(Ok(self
+                .catalog
+                .values()
+                .filter(|document| Some(&document.recording.uuid) > after.as_ref())
+                .take(limit)
+                .map(stored)
+                .collect())),
+            Job::Rows { after, through, limit } => Done::Rows(self.range(after, through, limit)),
+            Job::Found(findings) => {
+                for (id, generation, finding) in findings {
+                    let Some(row) = self.rows.get_mut(&id) else { continue };
+                    if row.generation == generation {
+                        row.acked = (finding == Finding::Same).then_some(generation);
+                    }
+                }
+                Done::Stored
+            }
+            Job::Sweep { .. } if fate == 0 => Done::Swept(self.lost()),
+            Job::Sweep { .. } => Done::Swept(Ok(None)),
+            Job::Finish { identity, watermark } => {
+                self.memory.identity = Some(identity);
+                self.memory.owed = false;
+                self.memory.remembered = Some(watermark);
+                self.memory.noted = None;
+                Done::Stored
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, outcomes: &[(i64, i64, Outcome)]) {
+        for (id, generation, outcome) in outcomes {
+            let Some(row) = self.rows.get_mut(id) else { continue };
+            match outcome {
+                Outcome::Acknowledged => row.acked = Some(*generation),
+                Outcome::Raise(to) => row.generation = row.generation.max(*to),
+                Outcome::SetAside(fault) => panic!("nothing is refused here: {fault:?}"),
+                Outcome::Left => {}
+            }
+        }
+    }
+
+    fn range(&self, after: Option<String>, through: Option<String>, limit: usize) -> Vec<Row> {
+        self.rows
+            .iter()
+            .map(|(id, row)| Row {
+                id: *id,
+                generation: row.generation,
+                acknowledged: row.acked.is_some(),
+                vanished: false,
+                recording: recording(*id, row.size),
+            })
+            .filter(|row| Some(&row.recording.uuid) > after.as_ref())
+            .filter(|row| through.as_ref().is_none_or(|through| row.recording.uuid <= *through))
+            .take(limit)
+            .collect()
+    }
+
+    fn call(&mut self, call: Call) -> Reply {
+        match call {
+            Call::Insert(batch) => {
+                Reply::Answers(batch.iter().map(|one| self.put(one, false)).collect())
+            }
+            Call::Upsert(batch) => {
+                Reply::Answers(batch.iter().map(|one| self.put(one, true)).collect())
+            }
+            Call::Read(uuids) => Reply::Documents(
+                uuids.iter().filter_map(|uuid| self.catalog.get(uuid)).map(stored).collect(),
+            ),
+            Call::Prefer { .. } => Reply::Preferred(false),
+            Call::Adopt(_) | Call::TakeOver(_, _) => panic!("there are no others here"),
+        }
+    }
+
+    fn put(&mut self, document: &Versioned, replace: bool) -> Answer {
+        let uuid = document.recording.uuid.clone();
+        let may = match self.catalog.get(&uuid) {
+            None => true,
+            Some(there) => replace && there.version <= document.version,
+        };
+        if !may {
+            return Answer::Duplicate { words: "there".to_owned() };
+        }
+        self.writes += 1;
+        self.catalog.insert(uuid, document.clone());
+        Answer::Written
+    }
+
+    /// Runs without faults until nothing is to be done, and checks that the catalog is the index.
+    fn converges(&mut self, seed: u64) {
+        for _ in 0..5_000 {
+            if !self.step(false) {
+                break;
+            }
+        }
+        assert_eq!(self.core.phase(), Phase::InStep, "seed {seed}");
+        for (id, row) in &self.rows {
+            let wanted = recording(*id, row.size);
+            let found = self.catalog.get(&wanted.uuid).map(|document| &document.recording);
+            assert_eq!(found, Some(&wanted), "seed {seed}");
+            assert_eq!(row.acked, Some(row.generation), "seed {seed}");
+        }
+        assert_eq!(self.catalog.len(), self.rows.len(), "seed {seed}");
+    }
+}
+
+fn stored(document: &Versioned) -> Stored {
+    Stored {
+        uuid: document.recording.uuid.clone(),
+        root: Some("r".to_owned()),
+        version: Some(document.version),
+        deleted: false,
+        path: Some(document.recording.path.clone()),
+        recording: Some(document.recording.clone()),
+    }
+}
+
+#[test]
+fn on_any_schedule_of_outages_crashes_and_lost_answers_the_catalog_becomes_the_index() {
+    for seed in 0..3_000 {
+        let mut world = World::new(seed);
+        let mut epoch = 0;
+        let mut copies = vec![(world.catalog.clone(), world.watermark.clone())];
+        for _ in 0..120 {
+            match world.draw(24) {
+                0..=5 => {
+                    let id = i64::try_from(world.draw(30)).expect("small");
+                    world.land(id);
+                }
+                6 => {
+                    epoch += 1;
+                    world.bring_up(epoch);
+                }
+                7 => world.take_down(),
+                8 => {
+                    epoch += 1;
+                    world.crash(epoch);
+                }
+                9 => copies.push((world.catalog.clone(), world.watermark.clone())),
+                10 => {
+                    // Restored from an older copy while away.
+                    let at = usize::try_from(world.draw(copies.len() as u64)).expect("small");
+                    (world.catalog, world.watermark) = copies[at].clone();
+                    epoch += 1;
+                    world.take_down();
+                    world.bring_up(epoch);
+                }
+                11 => {
+                    world.identity = format!("other {epoch}");
+                    world.catalog.clear();
+                    world.watermark = None;
+                    copies.clear();
+                    copies.push((BTreeMap::new(), None));
+                    epoch += 1;
+                    world.take_down();
+                    world.bring_up(epoch);
+                }
+                _ => {
+                    world.step(true);
+                }
+            }
+        }
+        world.take_down();
+        world.bring_up(epoch + 1);
+        world.converges(seed);
+    }
+}
+
+#[test]
+fn a_database_as_remembered_gets_the_pending_alone() {
+    let mut world = World::new(1);
+    (0..20).for_each(|id| world.land(id));
+    world.bring_up(1);
+    world.converges(1);
+    let before = world.writes;
+    world.take_down();
+    world.land(5);
+    world.land(99);
+    world.bring_up(2);
+    assert!(!world.core.owed());
+    world.converges(1);
+    assert_eq!(world.writes, before + 2);
+    assert!(world.core.comparing().is_none());
+}
+
+#[test]
+fn an_index_that_was_rebuilt_writes_nothing_where_all_is_there() {
+    let mut world = World::new(1);
+    (0..20).for_each(|id| world.land(id));
+    world.bring_up(1);
+    world.converges(1);
+    let before = world.writes;
+    world.memory = Memory { owed: true, token: 1, ..Memory::default() };
+    world.rows.values_mut().for_each(|row| {
+        row.acked = None;
+        row.generation = 1;
+    });
+    world.crash(2);
+    world.converges(1);
+    assert_eq!(world.writes, before);
+}
+
+#[test]
+fn a_recording_changed_in_flight_stays_pending() {
+    let mut world = World::new(1);
+    world.land(1);
+    world.bring_up(1);
+    loop {
+        match world.core.next_action() {
+            Next::Run(Job::Call(call)) => {
+                let reply = world.call(call);
+                world.land(1);
+                world.core.handle(Event::Done(Done::Replied(Ok(reply))));
+                break;
+            }
+            Next::Run(job) => {
+                let done = world.carry_out(job, false);
+                world.core.handle(Event::Done(done));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    world.converges(1);
+    assert_eq!(world.catalog["u0001"].recording.size, 2);
+}
+
+#[test]
+fn a_refused_client_is_tried_again_slowly_and_without_end() {
+    let mut world = World::new(1);
+    world.bring_up(1);
+    let mut last = 0;
+    for _ in 0..12 {
+        assert_eq!(world.core.next_action(), Next::Run(Job::Open));
+        world.core.handle(Event::Done(Done::Opened(Err(Failure::refused_client("no")))));
+        assert_eq!(world.core.phase(), Phase::Down);
+        let Next::Wait { within_ms } = world.core.next_action() else { panic!("a wait") };
+        assert!(within_ms >= last && within_ms <= 30_000);
+        last = within_ms;
+        world.core.handle(Event::Timer);
+    }
+    assert_eq!(last, 30_000);
+}
