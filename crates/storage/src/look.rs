@@ -204,7 +204,10 @@ fn unreadable(mut look: Look, place: &Place, what: &str, error: Errno) -> Look {
         format!("{what} {}", show_bytes(&place.folder))
     };
     look.fault.get_or_insert_with(|| {
-        Fault::new(State::Unreadable, format!("{path} cannot be read: {error}. Mend its permissions or its disk"))
+        Fault::new(
+            State::Unreadable,
+            format!("{path} cannot be read: {error}. Mend its permissions or its disk"),
+        )
     });
     look
 }

@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn names_are_parts_by_their_last_extension() {
         let pair = Pair::new(vec!["dat".to_owned(), "bin".to_owned()]);
-        let part = |name: &'static str| pair.part(name.as_bytes()).map(|part| (part.stem, part.kind));
+        let part =
+            |name: &'static str| pair.part(name.as_bytes()).map(|part| (part.stem, part.kind));
         assert_eq!(part("a.dat"), Some((&b"a"[..], PartKind::Data(0))));
         assert_eq!(part("a.b.bin"), Some((&b"a.b"[..], PartKind::Data(1))));
         assert_eq!(part("a.json"), Some((&b"a"[..], PartKind::Sidecar)));

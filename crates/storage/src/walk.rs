@@ -17,6 +17,9 @@ use crate::{Root, RootProblem};
 /// Files in one chunk at most.
 pub const CHUNK_MAX: usize = 1_024;
 
+/// Folders read side by side.
+const WALKERS: usize = 4;
+
 /// Failed folders that are named in the report; more are only counted.
 const FAILED_NAMED_MAX: usize = 20;
 
@@ -94,7 +97,16 @@ pub fn walk(
         files: AtomicU64::new(0),
         failed: Mutex::new((0, Vec::new())),
     };
-    rayon::scope(|scope| walk.folder(scope, folder.to_vec()));
+    // A pool of its own: a sink may wait until what it was given is looked at, and looks need theirs.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(WALKERS)
+        .thread_name(|_| "walk".to_owned())
+        .build()
+        .map_err(|error| RootProblem::Unreadable {
+            path: root.path().to_owned(),
+            words: format!("no threads to walk it: {error}"),
+        })?;
+    pool.scope(|scope| walk.folder(scope, folder.to_vec()));
     root.still_there()?;
     let (failed, failed_named) =
         std::mem::take(&mut *walk.failed.lock().unwrap_or_else(PoisonError::into_inner));
@@ -158,7 +170,9 @@ impl<'a> Walk<'a> {
             }
             let mut kind = entry.file_type();
             let mut stat = None;
-            if kind == FileType::Unknown || (self.detail == Detail::Stat && kind == FileType::RegularFile) {
+            if kind == FileType::Unknown
+                || (self.detail == Detail::Stat && kind == FileType::RegularFile)
+            {
                 match rustix::fs::statat(fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(found) => {
                         kind = FileType::from_raw_mode(found.st_mode);

@@ -48,7 +48,9 @@ pub enum Hint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchProblem {
     /// The system's limit.
-    #[error("the system's limit of watches is reached: raise fs.inotify.max_user_watches (or max_user_instances); until then only the scan sees new recordings")]
+    #[error(
+        "the system's limit of watches is reached: raise fs.inotify.max_user_watches (or max_user_instances); until then only the scan sees new recordings"
+    )]
     Limit,
     /// Changes made by other machines are not told.
     #[error("{0} does not tell what other machines change: only the scan sees new recordings")]
@@ -144,7 +146,12 @@ impl Watcher {
     }
 
     /// Handles one event; false ends the watch.
-    fn event(&mut self, descriptor: &WatchDescriptor, mask: EventMask, name: Option<Vec<u8>>) -> bool {
+    fn event(
+        &mut self,
+        descriptor: &WatchDescriptor,
+        mask: EventMask,
+        name: Option<Vec<u8>>,
+    ) -> bool {
         if mask.contains(EventMask::Q_OVERFLOW) {
             (self.sink)(Hint::Rescan);
             return true;
@@ -200,7 +207,9 @@ impl Watcher {
             let path = self.path(&folder);
             match self.inotify.watches().add(&path, mask) {
                 Ok(descriptor) => self.folders.insert(descriptor, folder.clone()),
-                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) => {
+                Err(error)
+                    if error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) =>
+                {
                     return Err(WatchProblem::Limit);
                 }
                 // Gone again, or not to be read: the scan tells of it.
@@ -250,7 +259,9 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 fn problem(error: &std::io::Error) -> WatchProblem {
     let limits = [rustix::io::Errno::NOSPC, rustix::io::Errno::MFILE];
     match error.raw_os_error() {
-        Some(code) if limits.iter().any(|limit| limit.raw_os_error() == code) => WatchProblem::Limit,
+        Some(code) if limits.iter().any(|limit| limit.raw_os_error() == code) => {
+            WatchProblem::Limit
+        }
         _ => WatchProblem::Failed(error.to_string()),
     }
 }
