@@ -214,8 +214,10 @@ fn acknowledge(tx: &Transaction<'_>, ack: &Ack, now_ms: i64) -> rusqlite::Result
             }
         }
         AckOutcome::Raise { generation } => {
-            tx.prepare_cached("UPDATE recordings SET generation = ?2 WHERE id = ?1 AND generation < ?2")?
-                .execute(params![ack.id, generation])?;
+            tx.prepare_cached(
+                "UPDATE recordings SET generation = ?2 WHERE id = ?1 AND generation < ?2",
+            )?
+            .execute(params![ack.id, generation])?;
         }
     }
     Ok(())
@@ -258,7 +260,9 @@ fn prefer(
     set_state(tx, claimant, None, now_ms)?;
     let fault = Fault::new(
         State::DuplicateId,
-        format!("the uuid {uuid} is that of {path}, which the catalog has. Give one of the two another uuid, or remove one"),
+        format!(
+            "the uuid {uuid} is that of {path}, which the catalog has. Give one of the two another uuid, or remove one"
+        ),
     );
     set_state(tx, holder.0, Some(&fault), now_ms)?;
     Ok(true)

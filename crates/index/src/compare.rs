@@ -75,6 +75,19 @@ impl Index {
         self.write(move |tx| root(tx, &marker, &path, now_boot_ms)).await
     }
 
+    /// As [`Index::root`], from a thread that may block.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn root_blocking(
+        &self,
+        marker: String,
+        path: String,
+        now_boot_ms: u64,
+    ) -> Result<RootMemory, IndexError> {
+        self.write_blocking(move |tx| root(tx, &marker, &path, now_boot_ms))
+    }
+
     /// Stores that a comparison with this database is owed.
     ///
     /// # Errors

@@ -6,7 +6,9 @@ use std::path::Path;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IndexError {
     /// No room on the disk under the index: mended by itself once there is.
-    #[error("the disk under the index {path} is full: make room there; nothing is lost, and it goes on by itself ({words})")]
+    #[error(
+        "the disk under the index {path} is full: make room there; nothing is lost, and it goes on by itself ({words})"
+    )]
     Full {
         /// Path of the index file.
         path: String,
@@ -22,7 +24,9 @@ pub enum IndexError {
         words: String,
     },
     /// The file was made by a newer version of the product.
-    #[error("the index {path} has schema version {found}, and this program knows {known} at most: run the newer program, or give another --state-dir")]
+    #[error(
+        "the index {path} has schema version {found}, and this program knows {known} at most: run the newer program, or give another --state-dir"
+    )]
     Newer {
         /// Path of the index file.
         path: String,

@@ -81,7 +81,8 @@ fn observe(
     batch: &[Observation],
     now_ms: i64,
 ) -> rusqlite::Result<Observed> {
-    let mut store = Store { tx, root: root.0, now_ms, folders: HashMap::new(), out: Observed::default() };
+    let mut store =
+        Store { tx, root: root.0, now_ms, folders: HashMap::new(), out: Observed::default() };
     for observation in batch {
         store.one(observation)?;
     }
@@ -153,7 +154,9 @@ impl Store<'_> {
     /// Others that claim this uuid are looked at again: one of them may have it now.
     fn wake_claimants(&mut self, uuid: &str, but: i64) -> rusqlite::Result<()> {
         self.tx
-            .prepare_cached("UPDATE files SET due_ms = 0, settled = 0 WHERE uuid = ?1 AND id <> ?2")?
+            .prepare_cached(
+                "UPDATE files SET due_ms = 0, settled = 0 WHERE uuid = ?1 AND id <> ?2",
+            )?
             .execute(params![uuid, but])?;
         Ok(())
     }
@@ -425,7 +428,12 @@ impl Store<'_> {
         Ok(self.tx.last_insert_rowid())
     }
 
-    fn store_sight(&mut self, file: i64, sight: &Sight, due_ms: Option<u64>) -> rusqlite::Result<()> {
+    fn store_sight(
+        &mut self,
+        file: i64,
+        sight: &Sight,
+        due_ms: Option<u64>,
+    ) -> rusqlite::Result<()> {
         let data = sight.data;
         let side = sight.sidecar;
         self.tx

@@ -35,9 +35,8 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
     let fail = |error: rusqlite::Error| IndexError::of(path, &error);
     let mut connection = Connection::open(path).map_err(fail)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
-    let version: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(fail)?;
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
     if version > schema::VERSION {
         return Err(IndexError::Newer {
             path: path.display().to_string(),

@@ -38,8 +38,7 @@ fn overlapping(
     let mut statements = Vec::new();
     for class in classes(&snapshot)? {
         let longest = if class >= 62 { i64::MAX } else { 1 << (class + 1) };
-        let earliest =
-            if class == LIVE_SPAN { i64::MIN } else { from_ms.saturating_sub(longest) };
+        let earliest = if class == LIVE_SPAN { i64::MIN } else { from_ms.saturating_sub(longest) };
         let statement = snapshot.prepare(
             "SELECT start_ms, end_ms FROM recordings
              WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0
@@ -56,11 +55,8 @@ fn overlapping(
         heads.push(pair(stream.next()?)?);
     }
     loop {
-        let first = heads
-            .iter()
-            .enumerate()
-            .filter_map(|(at, head)| head.map(|pair| (pair, at)))
-            .min();
+        let first =
+            heads.iter().enumerate().filter_map(|(at, head)| head.map(|pair| (pair, at))).min();
         let Some(((start_ms, end_ms), at)) = first else { return Ok(()) };
         if sink(start_ms, (end_ms != LIVE_END_MS).then_some(end_ms)).is_break() {
             return Ok(());

@@ -305,6 +305,11 @@ impl Reader {
         answer
     }
 
+    /// Closes the connections that nobody uses.
+    pub(crate) fn rest(&self) {
+        self.idle().clear();
+    }
+
     pub(crate) fn connect(&self) -> Result<Connection, IndexError> {
         open::read_only(&self.pool.path).map_err(|error| self.error(&error))
     }

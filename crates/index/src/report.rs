@@ -58,7 +58,12 @@ impl Reader {
                         file_count: row.get(7)?,
                     }),
                 };
-                Ok(Report { file: row.get(0)?, seq: row.get(1)?, folder_name: place.display(), doc })
+                Ok(Report {
+                    file: row.get(0)?,
+                    seq: row.get(1)?,
+                    folder_name: place.display(),
+                    doc,
+                })
             })?;
             rows.collect()
         })
@@ -99,8 +104,10 @@ impl Index {
     pub async fn reported(&self, told: Vec<(i64, i64)>) -> Result<(), IndexError> {
         self.write(move |tx| {
             for (file, seq) in told {
-                tx.prepare_cached("UPDATE files SET reported_seq = ?2 WHERE id = ?1 AND report_seq = ?2")?
-                    .execute(params![file, seq])?;
+                tx.prepare_cached(
+                    "UPDATE files SET reported_seq = ?2 WHERE id = ?1 AND report_seq = ?2",
+                )?
+                .execute(params![file, seq])?;
                 tidy(tx, file)?;
             }
             Ok(())

@@ -210,10 +210,10 @@ impl Reader {
                 "SELECT d.path, f.stem FROM files f JOIN folders d ON d.id = f.folder
                  WHERE f.root = ?1 AND f.due_ms <= ?2 ORDER BY f.due_ms LIMIT ?3",
             )?;
-            let rows = statement.query_map(
-                params![root.0, signed(now_boot_ms), signed(limit as u64)],
-                |row| Ok(Place { folder: row.get(0)?, stem: row.get(1)? }),
-            )?;
+            let rows = statement
+                .query_map(params![root.0, signed(now_boot_ms), signed(limit as u64)], |row| {
+                    Ok(Place { folder: row.get(0)?, stem: row.get(1)? })
+                })?;
             rows.collect()
         })
     }
@@ -255,7 +255,11 @@ impl Index {
     ///
     /// # Errors
     /// The index cannot be written.
-    pub fn scan_finished_blocking(&self, root: RootId, began_wall_ms: i64) -> Result<(), IndexError> {
+    pub fn scan_finished_blocking(
+        &self,
+        root: RootId,
+        began_wall_ms: i64,
+    ) -> Result<(), IndexError> {
         self.write_blocking(move |tx| {
             tx.execute(
                 "UPDATE roots SET complete_through_ms = ?2 WHERE id = ?1",

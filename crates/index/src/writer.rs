@@ -68,6 +68,7 @@ impl Index {
     /// Ends the writer after what is queued, and leaves the file in order. Blocks.
     pub fn close(&self) {
         drop(lock(&self.inner.calls).take());
+        self.inner.reader.rest();
         if let Some(thread) = lock(&self.inner.thread).take() {
             // A panic there has been told; there is nothing left to write.
             let _ = thread.join();
@@ -128,6 +129,8 @@ fn run(mut connection: Connection, calls: &Receiver<Call>) {
     }
     // Best effort: a file that is not marked clean is checked when it is opened again.
     let _ = connection.execute("UPDATE meta SET value = '1' WHERE key = 'clean'", []);
+    // All in one file again, so that a copy of it is whole.
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     let _ = connection.close();
 }
 
