@@ -49,7 +49,11 @@ impl MemoryCatalog {
     /// Empties it, as another database in its place would be.
     pub fn empty(&self) {
         let mut data = self.data();
-        *data = Data { epoch: data.epoch, identity: uuid::Uuid::new_v4().to_string(), ..Data::default() };
+        *data = Data {
+            epoch: data.epoch,
+            identity: uuid::Uuid::new_v4().to_string(),
+            ..Data::default()
+        };
     }
 
     /// Puts a document of somebody else there.
@@ -181,7 +185,9 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn read(&self, _: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
-        self.call(|data| uuids.iter().filter_map(|uuid| data.documents.get(uuid).cloned()).collect())
+        self.call(|data| {
+            uuids.iter().filter_map(|uuid| data.documents.get(uuid).cloned()).collect()
+        })
     }
 
     async fn page(
@@ -194,7 +200,9 @@ impl Catalog for MemoryCatalog {
             let after = after.unwrap_or("");
             data.documents
                 .values()
-                .filter(|stored| stored.root.as_ref() == Some(&root.id) && stored.uuid.as_str() > after)
+                .filter(|stored| {
+                    stored.root.as_ref() == Some(&root.id) && stored.uuid.as_str() > after
+                })
                 .take(limit)
                 .cloned()
                 .collect()

@@ -227,8 +227,9 @@ pub(super) fn remove_unrecognised(
     root: &str,
     names: &[String],
 ) -> rusqlite::Result<()> {
-    let mut statement = tx
-        .prepare_cached("DELETE FROM unrecognized_recordings WHERE root = ?1 AND folder_name = ?2")?;
+    let mut statement = tx.prepare_cached(
+        "DELETE FROM unrecognized_recordings WHERE root = ?1 AND folder_name = ?2",
+    )?;
     for name in names {
         statement.execute([root, name])?;
     }
@@ -260,9 +261,7 @@ pub(super) fn page_unrecognised(
 }
 
 pub(super) fn count(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<u64> {
-    tx.query_row(
-        "SELECT count(*) FROM recordings WHERE root = ?1 AND deleted = 0",
-        [root],
-        |row| row.get::<_, i64>(0).map(|count| count.try_into().unwrap_or(0)),
-    )
+    tx.query_row("SELECT count(*) FROM recordings WHERE root = ?1 AND deleted = 0", [root], |row| {
+        row.get::<_, i64>(0).map(|count| count.try_into().unwrap_or(0))
+    })
 }

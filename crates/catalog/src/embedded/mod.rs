@@ -126,7 +126,8 @@ impl Shared {
             return Ok(false);
         }
         let connection = open_file(&self.path, make)?;
-        let file = identity(&self.path).map_err(|error| Failure::transient(missing(&self.path, &error)))?;
+        let file = identity(&self.path)
+            .map_err(|error| Failure::transient(missing(&self.path, &error)))?;
         *guard = Some(Open { connection, file });
         Ok(true)
     }
@@ -168,15 +169,15 @@ fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if make {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Failure::transient(format!("{}: {error}", folder.display()))
-            })?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Failure::transient(format!("{}: {error}", folder.display())))?;
         }
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     } else if let Err(error) = std::fs::metadata(path) {
         return Err(Failure::transient(missing(path, &error)));
     }
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
     schema::prepare(&mut connection).map_err(|error| failure(&error))?;
     Ok(connection)
 }
@@ -233,7 +234,8 @@ impl Catalog for EmbeddedCatalog {
 
     async fn insert(&self, _: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
         let batch = batch.to_vec();
-        self.call(move |tx| batch.iter().map(|document| calls::insert(tx, document)).collect()).await
+        self.call(move |tx| batch.iter().map(|document| calls::insert(tx, document)).collect())
+            .await
     }
 
     async fn upsert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {

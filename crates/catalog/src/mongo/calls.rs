@@ -272,7 +272,11 @@ async fn find(
     Ok(documents.iter().filter_map(|document| document::stored(document)).collect())
 }
 
-pub(super) async fn mark(shared: &Shared, root: &RootPlace, watermark: &str) -> Result<(), Failure> {
+pub(super) async fn mark(
+    shared: &Shared,
+    root: &RootPlace,
+    watermark: &str,
+) -> Result<(), Failure> {
     let id = format!("watermark:{}", root.id);
     let update = doc! {
         "q": { "_id": id }, "u": { "$set": { "value": watermark } }, "upsert": true,

@@ -25,7 +25,11 @@ pub(super) fn whole(document: &Versioned, indexed_at: DateTime) -> Option<RawDoc
     Some(out)
 }
 
-fn append_fields(out: &mut RawDocumentBuf, document: &Versioned, indexed_at: DateTime) -> Option<()> {
+fn append_fields(
+    out: &mut RawDocumentBuf,
+    document: &Versioned,
+    indexed_at: DateTime,
+) -> Option<()> {
     let recording = &document.recording;
     out.append(cstr!("start_time"), DateTime::from_millis(recording.start_ms));
     match recording.end_ms {

@@ -9,19 +9,27 @@ use super::MongoSettings;
 pub(super) fn of(settings: &MongoSettings, error: &Error) -> Failure {
     let (class, code, words) = match error.kind.as_ref() {
         ErrorKind::Command(command) => {
-            let class = class_of(command.code, &command.message, error.contains_label("RetryableWriteError"));
+            let class = class_of(
+                command.code,
+                &command.message,
+                error.contains_label("RetryableWriteError"),
+            );
             (class, Some(command.code), advise(settings, command.code, &command.message))
         }
         ErrorKind::Authentication { message, .. } => (
             Class::RefusedClient,
             Some(18),
-            format!("the database refuses the login: {message}. Correct user and password in the connection string"),
+            format!(
+                "the database refuses the login: {message}. Correct user and password in the connection string"
+            ),
         ),
         ErrorKind::BsonSerialization(error) => (Class::RefusedDocument, None, error.to_string()),
         ErrorKind::InvalidArgument { message, .. } if message.contains("too large") => {
             (Class::TooLarge, None, message.clone())
         }
-        ErrorKind::InvalidTlsConfig { message, .. } => (Class::RefusedClient, None, message.clone()),
+        ErrorKind::InvalidTlsConfig { message, .. } => {
+            (Class::RefusedClient, None, message.clone())
+        }
         ErrorKind::Io(error) => (Class::Transient, None, error.to_string()),
         ErrorKind::ServerSelection { message, .. }
         | ErrorKind::ConnectionPoolCleared { message, .. }
@@ -30,9 +38,11 @@ pub(super) fn of(settings: &MongoSettings, error: &Error) -> Failure {
         ErrorKind::IncompatibleServer { message, .. } => (
             Class::RefusedClient,
             None,
-            format!("the server is too old or not MongoDB: {message}. MongoDB 4.4 or newer is needed"),
+            format!(
+                "the server is too old or not MongoDB: {message}. MongoDB 4.4 or newer is needed"
+            ),
         ),
-        _ => (Class::Unknown, None, error.to_string()),
+        other => (Class::Unknown, None, other.to_string()),
     };
     Failure { class, code, words: redact(&settings.uri, &words) }
 }
@@ -52,7 +62,9 @@ pub(super) fn advise(settings: &MongoSettings, code: i32, message: &str) -> Stri
         13 => format!("{message}. Grant the user the role readWrite on the database {database}"),
         18 => format!("{message}. Correct user and password in the connection string"),
         371 => format!("{message}. Writes are blocked in the database: unblock them"),
-        85 | 86 => format!("{message}. An index of the same name or keys is in the way: drop or rename it"),
+        85 | 86 => {
+            format!("{message}. An index of the same name or keys is in the way: drop or rename it")
+        }
         _ => message.to_owned(),
     }
 }

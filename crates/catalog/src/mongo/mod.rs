@@ -120,7 +120,7 @@ impl MongoCatalog {
         let parsed = mongodb::options::ConnectionString::parse(&settings.uri).map_err(|error| {
             Failure::refused_client(failure::redact(
                 &settings.uri,
-                &format!("the MongoDB connection string cannot be used: {error}"),
+                &format!("the MongoDB connection string cannot be used: {}", error.kind),
             ))
         })?;
         let hosts = match &parsed.host_info {

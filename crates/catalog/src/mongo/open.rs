@@ -150,7 +150,11 @@ fn has_unique(existing: &[Document], collection: &str) -> Result<bool, Failure> 
     let mut blame: BTreeMap<&str, String> = BTreeMap::new();
     for index in existing {
         let on_uuid = index.get_document("key").is_ok_and(|key| {
-            key.len() == 1 && matches!(key.get("uuid"), Some(Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)))
+            key.len() == 1
+                && matches!(
+                    key.get("uuid"),
+                    Some(Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_))
+                )
         });
         if !on_uuid {
             continue;

@@ -49,6 +49,7 @@ struct Connection {
     probe: Client,
     live: Live,
     watched: Arc<Watched>,
+    base: ClientOptions,
 }
 
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -121,13 +122,15 @@ struct Refusal {
 }
 
 async fn attempt(shared: &Shared, epoch: u64, patience: Duration) -> Result<Connection, Refusal> {
-    let transient =
-        |words: String| Refusal { failure: Failure::transient(words), answered: false };
+    let transient = |words: String| Refusal { failure: Failure::transient(words), answered: false };
     let parse = tokio::spawn(ClientOptions::parse(shared.settings.uri.clone()).into_future());
     let base = match timeout(Duration::from_secs(5), parse).await {
         Ok(Ok(Ok(base))) => base,
         Ok(Ok(Err(error))) => {
-            return Err(Refusal { failure: failure::of(&shared.settings, &error), answered: false });
+            return Err(Refusal {
+                failure: failure::of(&shared.settings, &error),
+                answered: false,
+            });
         }
         Ok(Err(error)) => return Err(transient(error.to_string())),
         Err(_) => return Err(transient("the name service does not answer".to_owned())),
@@ -141,7 +144,7 @@ async fn attempt(shared: &Shared, epoch: u64, patience: Duration) -> Result<Conn
     match met {
         Ok((clock, write_concern)) => {
             let live = Live { epoch, writer, clock, write_concern };
-            Ok(Connection { probe, live, watched })
+            Ok(Connection { probe, live, watched, base })
         }
         Err(failure) => {
             tokio::spawn(async move {
@@ -212,7 +215,14 @@ async fn meet(
         return Err(Failure::transient("there is no writable primary yet"));
     }
     // The first command that needs a login: a refused one is told now. Starts the probe's monitor too.
-    ask(shared, writer, &shared.settings.database, doc! { "listCollections": 1, "nameOnly": true, "filter": { "name": "focus_meta" } }, limit).await?;
+    ask(
+        shared,
+        writer,
+        &shared.settings.database,
+        doc! { "listCollections": 1, "nameOnly": true, "filter": { "name": "focus_meta" } },
+        limit,
+    )
+    .await?;
     ask(shared, probe, "admin", doc! { "ping": 1 }, limit).await?;
     let clock = match hello.get_datetime("localTime") {
         Ok(time) => (*time, Instant::now()),
@@ -225,9 +235,11 @@ async fn meet(
         shared.remark("the server has no sessions: writes are repeated by Focus Server alone, which it does anyway");
     }
     let mut write_concern = doc! { "w": "majority", "j": true };
-    let set = hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+    let set =
+        hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
     if !set {
-        shared.remark("the server shows no replica set: a write is safe once its own journal has it");
+        shared
+            .remark("the server shows no replica set: a write is safe once its own journal has it");
     }
     // A server may refuse to journal; it is asked with a write that changes nothing.
     let nothing = doc! {
@@ -291,6 +303,10 @@ async fn follow(shared: &Shared, connection: &Connection) -> String {
             // Acknowledged writes count as up: under a heavy batch a heartbeat may come late.
             if shared.since_acknowledged() >= ALIVE {
                 return "the connection was lost".to_owned();
+            }
+            // A closed port is no slow heartbeat.
+            if let Err(words) = knock(&connection.base, patience).await {
+                return words;
             }
             match ask(shared, writer, "admin", doc! { "hello": 1 }, patience).await {
                 Ok(hello) if hello.get_bool("isWritablePrimary").unwrap_or(false) => {
