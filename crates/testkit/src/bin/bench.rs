@@ -1,0 +1,223 @@
+//! `bench FOCUS recovery|memory|queries [N]`: run by `cargo xtask bench`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use focus_testkit::focus::Focus;
+use focus_testkit::mongo::MongoServer;
+use focus_testkit::tree::{Tree, Writing};
+use focus_testkit::{oracle, stats};
+use mongodb::bson::{Document, doc};
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+#[tokio::main]
+async fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [binary, bench, rest @ ..] = args.as_slice() else {
+        eprintln!("usage: bench FOCUS recovery|memory|queries [N]");
+        std::process::exit(2);
+    };
+    let n = rest.first().and_then(|n| n.parse().ok());
+    match bench.as_str() {
+        "recovery" => recovery(binary, n.unwrap_or(20_000)).await,
+        "memory" => memory(binary, n.unwrap_or(100_000)).await,
+        "queries" => queries(binary, n.unwrap_or(100_000)).await,
+        other => {
+            eprintln!("{other} is not one of recovery, memory, queries");
+            std::process::exit(2);
+        }
+    }
+}
+
+struct Site {
+    dir: TempDir,
+    tree: Tree,
+    server: MongoServer,
+    focus: Focus,
+}
+
+impl Site {
+    async fn new(binary: &str) -> Site {
+        let dir = TempDir::new().expect("a folder");
+        let root = dir.path().join("root");
+        std::fs::create_dir(&root).expect("a root");
+        let server = MongoServer::start().await;
+        let focus = Focus::new(
+            binary,
+            &root,
+            &dir.path().join("state"),
+            &["--mongodb-uri", &server.uri(), "--settle-ms", "200"],
+        );
+        assert!(focus.run(&["init"]).status.success());
+        Site { tree: Tree::new(&root), server, focus, dir }
+    }
+
+    fn marker(&self) -> String {
+        let text = std::fs::read_to_string(self.tree.root().join(".focus-root")).expect("a marker");
+        text.split("\"id\":\"")
+            .nth(1)
+            .and_then(|id| id.split('"').next())
+            .expect("an id")
+            .to_owned()
+    }
+
+    async fn in_step(&self) {
+        self.focus.until_status("pending", 0, LIMIT).await;
+        self.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    }
+}
+
+/// Ours against a bare insert and a bare upsert of the same documents on the same server.
+async fn recovery(binary: &str, n: usize) {
+    let mut site = Site::new(binary).await;
+    site.tree.add(10, Writing::Moved);
+    site.focus.serve().await;
+    site.focus.until_status("recordings", 10, LIMIT).await;
+    site.in_step().await;
+    site.server.kill();
+    site.focus.until_status("catalog_state", "down", LIMIT).await;
+    let planted = site.tree.add(n, Writing::Moved);
+    site.focus.until_status("pending", n, LIMIT).await;
+    let client = site.server.client().await;
+    site.server.restart().await;
+    let back = Instant::now();
+    let node4 = client.database("focus").collection::<Document>("node4");
+    loop {
+        let count = node4.count_documents(doc! {}).await.unwrap_or(0);
+        if count >= n as u64 + 10 {
+            break;
+        }
+        assert!(back.elapsed() < LIMIT, "only {count}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let ours = back.elapsed();
+    let documents: Vec<Document> = {
+        use futures_util::TryStreamExt;
+        let cursor = node4.find(doc! { "uuid": { "$ne": "" } }).await.expect("documents");
+        cursor.try_collect().await.expect("documents")
+    };
+    let verdict = oracle::compare(&client, "focus", "node4", &site.marker(), &planted).await;
+    assert!(
+        verdict.missing.is_empty() && verdict.duplicated.is_empty() && verdict.wrong.is_empty(),
+        "{verdict:?}"
+    );
+    let insert = bare(&client, "bare_insert", &documents, false).await;
+    let upsert = bare(&client, "bare_upsert", &documents, true).await;
+    let rate = |count: usize, time: Duration| count as f64 / time.as_secs_f64();
+    let (bare_rate, our_rate) = (rate(documents.len(), insert), rate(n, ours));
+    println!("bare insert   {bare_rate:>9.0}/s");
+    println!("bare upsert   {:>9.0}/s", rate(documents.len(), upsert));
+    println!(
+        "focus         {our_rate:>9.0}/s   {n} recordings in {:.0} ms, compared: none missing, twice or wrong",
+        ours.as_secs_f64() * 1e3
+    );
+    println!("ratio to the bare insert: {:.2}", our_rate / bare_rate);
+}
+
+async fn bare(
+    client: &mongodb::Client,
+    database: &str,
+    documents: &[Document],
+    upsert: bool,
+) -> Duration {
+    let database = client.database(database);
+    let indexes: Vec<Document> = ["uuid", "start_time", "end_time", "deleted"]
+        .iter()
+        .map(|field| doc! { "key": { *field: 1 }, "name": *field, "unique": *field == "uuid" })
+        .collect();
+    database
+        .run_command(doc! { "createIndexes": "node4", "indexes": indexes })
+        .await
+        .expect("indexes");
+    let began = Instant::now();
+    for batch in documents.chunks(1_000) {
+        let mut command = if upsert {
+            let updates: Vec<Document> = batch
+                .iter()
+                .map(|document| {
+                    let mut fields = document.clone();
+                    fields.remove("_id");
+                    doc! { "q": { "uuid": document.get("uuid").cloned() }, "u": { "$set": fields }, "upsert": true }
+                })
+                .collect();
+            doc! { "update": "node4", "updates": updates }
+        } else {
+            doc! { "insert": "node4", "documents": batch }
+        };
+        command.insert("ordered", false);
+        command.insert("writeConcern", doc! { "w": "majority", "j": true });
+        database.run_command(command).await.expect("written");
+    }
+    began.elapsed()
+}
+
+/// Resident memory with `n` recordings of which a fifth is pending, and with twice as many.
+async fn memory(binary: &str, n: usize) {
+    let mut site = Site::new(binary).await;
+    site.focus.serve().await;
+    for (total, landing) in [(n, n), (2 * n, n)] {
+        let pending = n / 5;
+        site.tree.add(landing - pending, Writing::Moved);
+        site.focus.until_status("recordings", total - pending, LIMIT).await;
+        site.in_step().await;
+        site.server.kill();
+        site.focus.until_status("catalog_state", "down", LIMIT).await;
+        site.tree.add(pending, Writing::Moved);
+        site.focus.until_status("pending", pending, LIMIT).await;
+        let (now, peak) = resident(site.focus.pid());
+        println!(
+            "{total} recordings, {pending} pending: {now} KiB resident, {peak} KiB at the most so far"
+        );
+        site.server.restart().await;
+        site.in_step().await;
+        let (now, peak) = resident(site.focus.pid());
+        println!(
+            "{total} recordings, recovered: {now} KiB resident, {peak} KiB at the most so far"
+        );
+    }
+    drop(site.dir);
+}
+
+fn resident(pid: Option<u32>) -> (u64, u64) {
+    let path = format!("/proc/{}/status", pid.unwrap_or(0));
+    let text = std::fs::read_to_string(Path::new(&path)).unwrap_or_default();
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1))
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0)
+    };
+    (field("VmRSS"), field("VmHWM"))
+}
+
+/// Latency of queries during an outage.
+async fn queries(binary: &str, n: usize) {
+    let mut site = Site::new(binary).await;
+    let planted = site.tree.add(n, Writing::Moved);
+    site.focus.serve().await;
+    site.focus.until_status("recordings", n, LIMIT).await;
+    site.in_step().await;
+    site.server.kill();
+    site.focus.until_status("catalog_state", "down", LIMIT).await;
+    let middle = planted[n / 2].start_ms;
+    let window = |ms: i64| format!("{{\"start_time\": {middle}, \"end_time\": {}}}", middle + ms);
+    let ack = time(|| site.focus.get("/ack").map(|_| ()));
+    println!("/ack                          {ack}");
+    for (name, ms) in [("1 s", 1_000), ("1 hour", 3_600_000)] {
+        let body = window(ms);
+        let times = time(|| site.focus.post("/recordings_in_time_range", &body).map(|_| ()));
+        println!("/recordings_in_time_range {name:<6} {times}");
+    }
+}
+
+fn time(ask: impl Fn() -> Result<(), String>) -> String {
+    let mut times = Vec::new();
+    for _ in 0..500 {
+        let began = Instant::now();
+        ask().expect("an answer during the outage");
+        times.push(began.elapsed());
+    }
+    stats::describe(&times)
+}

@@ -1,0 +1,185 @@
+//! The built binary, run as a user runs it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::wait::until;
+
+/// A running server, killed when dropped.
+#[derive(Debug)]
+pub struct Focus {
+    binary: PathBuf,
+    args: Vec<String>,
+    state: PathBuf,
+    child: Option<Child>,
+}
+
+impl Focus {
+    /// The server of this binary on this root and state folder; `extra` are further arguments.
+    pub fn new(binary: &str, root: &Path, state: &Path, extra: &[&str]) -> Focus {
+        let mut args: Vec<String> =
+            ["--root", &root.display().to_string(), "--state-dir"].map(str::to_owned).to_vec();
+        args.push(state.display().to_string());
+        args.extend(extra.iter().map(|arg| (*arg).to_owned()));
+        Focus { binary: PathBuf::from(binary), args, state: state.to_owned(), child: None }
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// The binary cannot be run.
+    pub fn run(&self, command: &[&str]) -> Output {
+        Command::new(&self.binary)
+            .args(command)
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// Starts `serve` and waits until it answers.
+    ///
+    /// # Panics
+    /// It does not within 20 s.
+    pub async fn serve(&mut self) {
+        std::fs::create_dir_all(&self.state).expect("a state folder");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.state.join("serve.log"))
+            .expect("a log");
+        let child = Command::new(&self.binary)
+            .arg("serve")
+            .args(&self.args)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the binary runs");
+        let pid = u64::from(child.id());
+        self.child = Some(child);
+        until("the server answers", Duration::from_secs(20), || async {
+            let server = self.server()?;
+            if server["pid"].as_u64() != Some(pid) {
+                return Err(format!("{server}\n{}", self.log()));
+            }
+            self.get("/ack").map(|_| ())
+        })
+        .await;
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.state.join("serve.log")).unwrap_or_default()
+    }
+
+    fn server(&self) -> Result<Value, String> {
+        let text = std::fs::read(self.state.join("server.json"))
+            .map_err(|error| format!("{error}\n{}", self.log()))?;
+        serde_json::from_slice(&text).map_err(|error| error.to_string())
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Ends it in order; its exit code.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("a running server");
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        child.wait().expect("its end").code()
+    }
+
+    /// The body of an answer to GET.
+    ///
+    /// # Errors
+    /// No answer, or another status than 200.
+    pub fn get(&self, path: &str) -> Result<String, String> {
+        self.http("GET", path, "")
+    }
+
+    /// The body of an answer to POST.
+    ///
+    /// # Errors
+    /// No answer, or another status than 200.
+    pub fn post(&self, path: &str, body: &str) -> Result<String, String> {
+        self.http("POST", path, body)
+    }
+
+    /// The status.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn status(&self) -> Result<Value, String> {
+        serde_json::from_str(&self.get("/api/v1/status")?).map_err(|error| error.to_string())
+    }
+
+    /// Waits until a number of the status is as wanted.
+    ///
+    /// # Panics
+    /// It is not within `limit`.
+    pub async fn until_status(&self, field: &str, wanted: impl Into<Value>, limit: Duration) {
+        let wanted = wanted.into();
+        until(&format!("{field} is {wanted}"), limit, || async {
+            let status = self.status()?;
+            if status[field] == wanted {
+                Ok(())
+            } else {
+                Err(format!("{status:#}\n{}", self.log()))
+            }
+        })
+        .await;
+    }
+
+    fn http(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
+        let server = self.server()?;
+        let address = server["address"].as_str().unwrap_or_default();
+        let token = server["token"].as_str().unwrap_or_default();
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            let length = body.len();
+            write!(
+                stream,
+                "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = ask().map_err(|error| error.to_string())?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
+        if head.split(' ').nth(1) != Some("200") {
+            return Err(answer.clone());
+        }
+        Ok(body.to_owned())
+    }
+}
+
+impl Drop for Focus {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,229 @@
+//! A real database server per test, with its own port and data folder.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ClientOptions;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::wait::until;
+
+/// The setting that names an existing deployment.
+pub const URI_VARIABLE: &str = "FOCUS_TEST_MONGODB_URI";
+
+/// Which program the tests' databases are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// An existing deployment, which cannot be killed.
+    Deployment(String),
+    /// MongoDB's own server.
+    Mongod(PathBuf),
+    /// A server with MongoDB's protocol over WiredTiger.
+    Secantus(PathBuf),
+}
+
+/// The server the tests run against: an existing deployment, `mongod`, or `secantusd-rs`.
+pub fn find() -> Option<Program> {
+    if let Some(uri) = std::env::var(URI_VARIABLE).ok().filter(|uri| !uri.is_empty()) {
+        return Some(Program::Deployment(uri));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let on_path = |folders: &[PathBuf], name: &str| {
+        folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+    };
+    if let Some(file) = on_path(&folders, "mongod") {
+        return Some(Program::Mongod(file));
+    }
+    folders.push(tools().join("bin"));
+    on_path(&folders, "secantusd-rs").map(Program::Secantus)
+}
+
+/// Where the test command installs what the machine lacks.
+pub fn tools() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = set("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    cache.unwrap_or_default().join("focus-server/tools")
+}
+
+/// A running server, ended when dropped.
+#[derive(Debug)]
+pub struct MongoServer {
+    program: PathBuf,
+    secantus: bool,
+    child: Option<Child>,
+    port: u16,
+    data: TempDir,
+}
+
+impl MongoServer {
+    /// Starts a server of this test's own.
+    ///
+    /// # Panics
+    /// No server is installed, or it does not start: a database test cannot go on.
+    pub async fn start() -> MongoServer {
+        let mut server = MongoServer::prepare();
+        server.restart().await;
+        server
+    }
+
+    /// A server that is not started yet: `restart` starts it.
+    ///
+    /// # Panics
+    /// No server is installed.
+    pub fn prepare() -> MongoServer {
+        let (program, secantus) = match find() {
+            Some(Program::Mongod(program)) => (program, false),
+            Some(Program::Secantus(program)) => (program, true),
+            other => panic!(
+                "this test starts and kills a server of its own, and found {other:?}: run `cargo xtask test`, which installs one"
+            ),
+        };
+        let data = TempDir::new().expect("a folder for the database");
+        MongoServer { program, secantus, child: None, port: free_port(), data }
+    }
+
+    /// `mongodb://127.0.0.1:port/`.
+    pub fn uri(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port)
+    }
+
+    /// Its port on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Starts it on the same port and data, and waits until it takes writes.
+    ///
+    /// # Panics
+    /// It does not start within 30 s.
+    pub async fn restart(&mut self) {
+        self.spawn();
+        let uri = self.uri();
+        until("the database takes writes", Duration::from_secs(30), || {
+            let uri = uri.clone();
+            async move { writable(&uri).await.map_err(|error| error.to_string()) }
+        })
+        .await;
+    }
+
+    /// Starts it and does not wait.
+    ///
+    /// # Panics
+    /// The program cannot be run.
+    pub fn spawn(&mut self) {
+        let log = File::create(self.data.path().join("server.log")).expect("a log file");
+        let store = self.data.path().join("store");
+        std::fs::create_dir_all(&store).expect("a folder for the store");
+        let mut command = Command::new(&self.program);
+        if self.secantus {
+            command
+                .args(["--port", &self.port.to_string(), "--enable-test-commands"])
+                .args(["--cache-size", "256M", "--log-file-max", "16MB", "--storage-path"])
+                .arg(&store)
+                .env("SECANTUS_WT_CONFIG_EXTRA", "transaction_sync=(enabled=true,method=none)");
+        } else {
+            command
+                .args(["--port", &self.port.to_string(), "--bind_ip", "127.0.0.1"])
+                .args(["--setParameter", "enableTestCommands=1", "--dbpath"])
+                .arg(&store);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the database server runs");
+        self.child = Some(child);
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+    }
+
+    /// Stops it in its tracks: its sockets stay open, and nothing answers.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().map(Child::id).and_then(|id| i32::try_from(id).ok());
+        if let Some(pid) = id.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// A client of the test's own.
+    ///
+    /// # Panics
+    /// The server cannot be reached.
+    pub async fn client(&self) -> Client {
+        Client::with_uri_str(self.uri()).await.expect("a client")
+    }
+
+    /// Sets a fail point, as in `{configureFailPoint: "failCommand", …}`.
+    ///
+    /// # Panics
+    /// The server refuses it.
+    pub async fn fail_command(&self, mode: Document, data: Document) {
+        let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
+        self.client().await.database("admin").run_command(command).await.expect("a fail point");
+    }
+}
+
+impl Drop for MongoServer {
+    fn drop(&mut self) {
+        self.resume();
+        self.kill();
+    }
+}
+
+async fn writable(uri: &str) -> mongodb::error::Result<()> {
+    let mut options = ClientOptions::parse(uri).await?;
+    options.server_selection_timeout = Some(Duration::from_millis(500));
+    let client = Client::with_options(options)?;
+    let hello = client.database("admin").run_command(doc! { "hello": 1 }).await?;
+    match hello.get_bool("isWritablePrimary") {
+        Ok(true) => Ok(()),
+        _ => Err(std::io::Error::other("not a writable primary").into()),
+    }
+}
+
+/// A port that nothing listens on now.
+///
+/// # Panics
+/// There is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
