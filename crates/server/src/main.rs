@@ -1,2 +1,7 @@
 //! The binary `focus`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    focus_server::cli::run(std::env::args_os().collect())
+}

@@ -9,9 +9,22 @@ use super::{Layout, Mistake, RootSettings, absolute};
 
 /// The keys of `focus.toml`, for telling the nearest one where a key is not known.
 const KEYS: [&str; 16] = [
-    "roots", "mongodb_uri", "mongodb_uri_file", "database", "collection", "layout", "state_dir",
-    "listen", "settle_ms", "scan_interval_ms", "stat_interval_ms", "compare_interval_ms",
-    "refused_retry_ms", "probe_timeout_ms", "data_extensions", "path",
+    "roots",
+    "mongodb_uri",
+    "mongodb_uri_file",
+    "database",
+    "collection",
+    "layout",
+    "state_dir",
+    "listen",
+    "settle_ms",
+    "scan_interval_ms",
+    "stat_interval_ms",
+    "compare_interval_ms",
+    "refused_retry_ms",
+    "probe_timeout_ms",
+    "data_extensions",
+    "path",
 ];
 
 /// What a settings file may hold.
@@ -72,7 +85,10 @@ impl File {
 /// Reads a settings file.
 pub(super) fn read(path: &Path) -> Result<File, Mistake> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Mistake::new(path.display().to_string(), format!("the settings file cannot be read: {error}"))
+        Mistake::new(
+            path.display().to_string(),
+            format!("the settings file cannot be read: {error}"),
+        )
     })?;
     parse(path, &text)
 }
@@ -93,7 +109,8 @@ fn parse(path: &Path, text: &str) -> Result<File, Mistake> {
 fn explain(message: &str, line: &str) -> String {
     let key = line.split('=').next().unwrap_or("").trim();
     let message = message.lines().next().unwrap_or(message);
-    if let Some(unknown) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
+    if let Some(unknown) =
+        message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
     {
         let near = KEYS.iter().min_by_key(|known| distance(unknown, known));
         return match near.filter(|known| distance(unknown, known) <= 3) {
@@ -109,7 +126,9 @@ fn explain(message: &str, line: &str) -> String {
 fn without_value(message: &str) -> String {
     let Some(open) = message.find('"') else { return message.to_owned() };
     match message.rfind('"') {
-        Some(close) if close > open => format!("{}{}", message[..open].trim_end(), &message[close + 1..]),
+        Some(close) if close > open => {
+            format!("{}{}", message[..open].trim_end(), &message[close + 1..])
+        }
         _ => message.to_owned(),
     }
 }
@@ -151,14 +170,20 @@ mod tests {
 
     #[test]
     fn no_value_is_told_because_it_may_be_a_secret() {
-        for text in ["mongodb_uri = 5 \"hunter22\"\n", "settle_ms = \"hunter22\"\n", "mongodb_uri = \"hunter22\n"] {
+        for text in [
+            "mongodb_uri = 5 \"hunter22\"\n",
+            "settle_ms = \"hunter22\"\n",
+            "mongodb_uri = \"hunter22\n",
+        ] {
             assert!(!mistake(text).contains("hunter22"), "{}", mistake(text));
         }
     }
 
     #[test]
     fn roots_are_paths_or_tables() {
-        let file = parse(Path::new("f"), "roots = [\"/a\", { path = \"/b\", time_unit = \"ms\" }]\n").expect("good");
+        let file =
+            parse(Path::new("f"), "roots = [\"/a\", { path = \"/b\", time_unit = \"ms\" }]\n")
+                .expect("good");
         let roots = file.roots("roots", &mut Vec::new());
         assert_eq!(roots[0].path, Path::new("/a"));
         assert_eq!(roots[1].time_unit, Some(TimeUnit::Millis));

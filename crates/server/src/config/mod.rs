@@ -189,28 +189,48 @@ fn check_values(settings: &Settings, mistakes: &mut Vec<Mistake>) {
             mistakes.push(Mistake::new(key, format!("{value} is not within {least} to {most}")));
         }
     }
-    let listens = settings.listen.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok()
-    });
+    let listens = settings
+        .listen
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if !listens {
-        let words = format!("{:?} is not an address with a port, such as 127.0.0.1:8480", settings.listen);
+        let words =
+            format!("{:?} is not an address with a port, such as 127.0.0.1:8480", settings.listen);
         mistakes.push(Mistake::new("listen", words));
     }
     let bad = |c: char| c == '\0' || "/\\. \"$*<>:|?".contains(c);
-    if settings.database.is_empty() || settings.database.len() > 63 || settings.database.contains(bad) {
-        mistakes.push(Mistake::new("database", "MongoDB takes names of 1 to 63 bytes without /\\. \"$*<>:|?"));
+    if settings.database.is_empty()
+        || settings.database.len() > 63
+        || settings.database.contains(bad)
+    {
+        mistakes.push(Mistake::new(
+            "database",
+            "MongoDB takes names of 1 to 63 bytes without /\\. \"$*<>:|?",
+        ));
     }
     let name = &settings.collection;
-    if name.is_empty() || name.len() > 120 || name.contains(['$', '\0']) || name.starts_with("system.") || name == "focus_meta" {
-        mistakes.push(Mistake::new("collection", "MongoDB takes names of 1 to 120 bytes without $; focus_meta and system. are taken"));
+    if name.is_empty()
+        || name.len() > 120
+        || name.contains(['$', '\0'])
+        || name.starts_with("system.")
+        || name == "focus_meta"
+    {
+        mistakes.push(Mistake::new(
+            "collection",
+            "MongoDB takes names of 1 to 120 bytes without $; focus_meta and system. are taken",
+        ));
     }
     let uri = settings.mongodb_uri.as_ref().map_or("mongodb://", Secret::expose);
     if !uri.starts_with("mongodb://") && !uri.starts_with("mongodb+srv://") {
-        mistakes.push(Mistake::new("mongodb_uri", "a connection string begins with mongodb:// or mongodb+srv://"));
+        mistakes.push(Mistake::new(
+            "mongodb_uri",
+            "a connection string begins with mongodb:// or mongodb+srv://",
+        ));
     }
     for extension in &settings.data_extensions {
         if extension.is_empty() || extension == "json" || extension.contains(['.', '/']) {
-            let words = format!("{extension:?} is no extension for data: without a dot, and not json");
+            let words =
+                format!("{extension:?} is no extension for data: without a dot, and not json");
             mistakes.push(Mistake::new("data_extensions", words));
         }
     }
@@ -225,7 +245,10 @@ fn check_roots(roots: &[RootSettings], mistakes: &mut Vec<Mistake>) {
             let words = if root.path == other.path {
                 "is there twice: remove one".to_owned()
             } else if root.path.starts_with(&other.path) || other.path.starts_with(&root.path) {
-                format!("and {} lie inside one another: a recording would belong to both", other.path.display())
+                format!(
+                    "and {} lie inside one another: a recording would belong to both",
+                    other.path.display()
+                )
             } else {
                 continue;
             };

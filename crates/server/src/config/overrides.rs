@@ -14,7 +14,14 @@ pub struct Overrides {
     #[arg(long, global = true, value_name = "DIR", env = "FOCUS_ROOT", value_delimiter = None, hide_env = true)]
     pub root: Vec<PathBuf>,
     /// MongoDB connection string [default: the embedded catalog]
-    #[arg(long, global = true, value_name = "URI", env = "FOCUS_MONGODB_URI", hide_env = true, hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URI",
+        env = "FOCUS_MONGODB_URI",
+        hide_env = true,
+        hide_env_values = true
+    )]
     pub mongodb_uri: Option<String>,
     /// MongoDB database [default: focus]
     #[arg(long, global = true, value_name = "NAME", env = "FOCUS_DATABASE", hide_env = true)]

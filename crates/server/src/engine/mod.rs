@@ -1,75 +1,277 @@
 //! The shell: it joins storage, index and catalog, and carries out what the core decides.
 
-use focus_index::Reader;
+pub mod clock;
+mod driver;
+mod inbox;
+mod observer;
+mod outage;
+mod report;
+mod root;
+mod scan;
 
-use crate::config::Settings;
-use crate::status::Status;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use focus_catalog::embedded::EmbeddedCatalog;
+use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
+use focus_catalog::{Catalog, Reach, RootPlace};
+use focus_core::reconcile::Phase;
+use focus_index::{Index, Reader};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::{Layout, Settings};
+use crate::status::RootStatus;
+use driver::{Driver, Parts, View};
+use inbox::{Inbox, ScanAsked};
+use outage::Outages;
+use root::{IndexFault, RootSide};
+
+pub use report::{Completeness, PassReport};
+
+/// The index's file in the state folder.
+pub const INDEX_FILE: &str = "index.db";
+
+/// The embedded catalog's file in the state folder.
+pub const CATALOG_FILE: &str = "catalog/catalog.db";
 
 /// A running Focus Server without its network side.
-#[derive(Debug)]
-pub struct Engine {}
-
-/// Completeness, as every answer carries it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Completeness {
-    /// Start of the last finished look at all roots, milliseconds since 1970.
-    pub complete_through_ms: Option<i64>,
-    /// Not yet acknowledged by the catalog.
-    pub pending: u64,
+pub struct Engine {
+    settings: Settings,
+    index: Index,
+    reader: Reader,
+    rebuilt: Option<String>,
+    catalog: Arc<dyn Catalog>,
+    roots: Vec<Arc<RootSide>>,
+    views: Vec<Arc<Mutex<View>>>,
+    phases: watch::Sender<u64>,
+    index_fault: Arc<IndexFault>,
+    outages: Arc<Outages>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What one pass (`focus scan`) came to.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct PassReport {
-    /// Recognised recordings.
-    pub recordings: u64,
-    /// Acknowledged by the catalog in this pass.
-    pub catalogued: u64,
-    /// Still pending at its end.
-    pub pending: u64,
-    /// Still changing.
-    pub unsettled: u64,
-    /// Unrecognised.
-    pub unrecognised: u64,
-    /// Files gone.
-    pub vanished: u64,
-    /// Roots that were not there, or not readable, each with its reason.
-    pub problems: Vec<String>,
-    /// The catalog was reached.
-    pub catalog_reached: bool,
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
-    /// Starts everything. Absent roots, databases and full disks are states, not errors.
+    /// Starts everything. Absent roots and databases are states, not errors.
     ///
     /// # Errors
-    /// The state folder cannot be used at all, or another server holds it.
+    /// The index cannot be opened, or the connection string is not one.
     pub async fn start(settings: Settings) -> anyhow::Result<Engine> {
-        let _ = settings;
-        anyhow::bail!("not built yet")
+        let path = settings.state_dir.join(INDEX_FILE);
+        let opened = tokio::task::spawn_blocking(move || Index::open(&path)).await??;
+        if let Some(words) = &opened.rebuilt {
+            tracing::warn!("{words}; a new index is made from storage, and nothing is lost");
+        }
+        let index = opened.index;
+        let reader = index.reader();
+        let known = reader.knows_a_catalog()?;
+        let catalog = catalog(&settings, known)?;
+        let index_fault = Arc::new(IndexFault::default());
+        let phases = watch::Sender::new(0);
+        let mut engine = Engine {
+            outages: Arc::new(Outages::default()),
+            rebuilt: opened.rebuilt,
+            roots: Vec::new(),
+            views: Vec::new(),
+            threads: Mutex::new(Vec::new()),
+            tasks: Mutex::new(Vec::new()),
+            settings,
+            index,
+            reader,
+            catalog,
+            phases,
+            index_fault,
+        };
+        for root in engine.settings.roots.clone() {
+            engine.start_root(root)?;
+        }
+        let outages = outage::follow(
+            Arc::clone(&engine.outages),
+            engine.catalog.reach(),
+            engine.phases.subscribe(),
+            engine.views.clone(),
+            engine.reader.clone(),
+        );
+        engine.tasks().push(tokio::spawn(outages));
+        Ok(engine)
+    }
+
+    fn start_root(&mut self, settings: crate::config::RootSettings) -> anyhow::Result<()> {
+        let path = settings.path.display().to_string();
+        let side = Arc::new(RootSide {
+            inbox: Arc::new(Inbox::default()),
+            wake: Arc::new(Notify::new()),
+            status: Mutex::new(RootStatus {
+                path: path.clone(),
+                state: "unknown".to_owned(),
+                watch: "scanning".to_owned(),
+                ..RootStatus::default()
+            }),
+            memory: watch::Sender::new(None),
+            index_fault: Arc::clone(&self.index_fault),
+            scans: 0.into(),
+            complete_through_ms: Mutex::new(None),
+            settings,
+        });
+        let view = Arc::new(Mutex::new(View::default()));
+        let (thread_side, index, all) =
+            (Arc::clone(&side), self.index.clone(), self.settings.clone());
+        let thread = std::thread::Builder::new()
+            .name("root".to_owned())
+            .spawn(move || root::run(&thread_side, &index, &all))
+            .context("no thread for a root")?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        let task = tokio::spawn(drive(
+            Arc::clone(&side),
+            self.index.clone(),
+            Arc::clone(&self.catalog),
+            Arc::clone(&view),
+            self.phases.clone(),
+            (self.settings.compare_interval_ms, self.settings.refused_retry_ms),
+            path,
+        ));
+        self.tasks().push(task);
+        self.roots.push(side);
+        self.views.push(view);
+        Ok(())
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the index.
     pub fn reader(&self) -> Reader {
-        unreachable!()
+        self.reader.clone()
     }
 
-    /// The state of everything; answers at once.
-    pub async fn status(&self) -> Status {
-        Status::default()
+    /// Ends when the index is found to be damaged: start anew, and it is rebuilt.
+    pub async fn damaged(&self) {
+        self.index_fault.damaged.notified().await;
     }
 
-    /// Completeness of answers given now; from memory.
-    pub fn completeness(&self) -> Completeness {
-        Completeness::default()
-    }
-
-    /// Waits until all roots were scanned once more, everything settled, and the catalog has it all,
-    /// or cannot be reached.
+    /// Waits until all roots were scanned once more, nothing is unsettled or pending, or what is
+    /// missing is not there.
     pub async fn pass(&self) -> PassReport {
-        PassReport::default()
+        let before: Vec<u64> = self.roots.iter().map(|root| root.scans()).collect();
+        for root in &self.roots {
+            root.inbox.ask_scan(ScanAsked::Stat);
+        }
+        // A live recording's file may grow for ever: settling is waited for within a bound.
+        let settle = Duration::from_millis(self.settings.settle_ms * 3 + 10_000);
+        let mut settled_by = None;
+        loop {
+            let scanned = self
+                .roots
+                .iter()
+                .zip(&before)
+                .all(|(root, before)| root.scans() > *before || !root.is_present());
+            if scanned {
+                let by = *settled_by.get_or_insert_with(|| tokio::time::Instant::now() + settle);
+                let totals = self.reader.totals().unwrap_or_default();
+                let over = tokio::time::Instant::now() >= by;
+                let reached = self.is_reached();
+                if (totals.unsettled == 0 || over)
+                    && (totals.pending == 0 && self.is_in_step() || !reached)
+                {
+                    return self.pass_report(reached);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
-    /// Stops in order; ends within 8 s.
-    pub async fn stop(self) {}
+    fn is_in_step(&self) -> bool {
+        self.views.iter().all(|view| {
+            let view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            view.phase == Phase::InStep && !view.owed || view.phase == Phase::Unknown
+        })
+    }
+
+    /// False once the catalog is known not to be there, or to refuse us.
+    fn is_reached(&self) -> bool {
+        let down = matches!(*self.catalog.reach().borrow(), Reach::Down { .. });
+        let refused = self
+            .views
+            .iter()
+            .any(|view| view.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::Down);
+        !down && !refused
+    }
+
+    /// Stops in order: what is under way ends or is given up, and the index is closed.
+    pub async fn stop(&self) {
+        for root in &self.roots {
+            root.inbox.close();
+        }
+        let tasks = std::mem::take(&mut *self.tasks());
+        for task in tasks {
+            task.abort();
+        }
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let index = self.index.clone();
+        let ended = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // A panic there has been told.
+                let _ = thread.join();
+            }
+            index.close();
+        });
+        if tokio::time::timeout(Duration::from_secs(7), ended).await.is_err() {
+            tracing::warn!(
+                "storage does not answer: stopped without waiting for it; nothing is lost"
+            );
+        }
+    }
+}
+
+/// Waits until the root is known, then drives its reconciler.
+async fn drive(
+    side: Arc<RootSide>,
+    index: Index,
+    catalog: Arc<dyn Catalog>,
+    view: Arc<Mutex<View>>,
+    phases: watch::Sender<u64>,
+    (compare_interval_ms, refused_retry_ms): (u64, u64),
+    path: String,
+) {
+    let mut known = side.memory.subscribe();
+    let Ok(found) = known.wait_for(Option::is_some).await.map(|found| found.clone()) else {
+        return;
+    };
+    let Some((marker, memory)) = found else { return };
+    let parts = Parts {
+        catalog,
+        index,
+        place: RootPlace { id: marker, path },
+        memory,
+        wake: Arc::clone(&side.wake),
+        fault: Arc::clone(&side.index_fault),
+        view,
+        phases,
+        compare_interval_ms,
+        refused_retry_ms,
+    };
+    Driver::new(parts).run().await;
+}
+
+fn catalog(settings: &Settings, known: bool) -> anyhow::Result<Arc<dyn Catalog>> {
+    let Some(uri) = &settings.mongodb_uri else {
+        return Ok(EmbeddedCatalog::start(settings.state_dir.join(CATALOG_FILE), known));
+    };
+    let layout = match settings.layout {
+        Layout::Collection => mongo::Layout::Collection,
+        Layout::BasePaths => mongo::Layout::BasePaths,
+    };
+    let mut mongo =
+        MongoSettings::new(uri.expose(), &settings.database, &settings.collection, layout);
+    mongo.probe_timeout_ms = settings.probe_timeout_ms;
+    Ok(MongoCatalog::start(mongo)?)
 }

@@ -65,8 +65,8 @@ pub(crate) fn scan(
     };
     let report = walk(root, folder, detail, &scan.stop, &|chunk| scan.chunk(chunk))
         .map_err(ScanError::Root)?;
-    if folder.is_empty() && !report.stopped {
-        scan.gone_folders();
+    if !report.stopped {
+        scan.gone_folders(folder);
     }
     if let Some(error) = scan.seen().error.take() {
         return Err(ScanError::Index(error));
@@ -175,8 +175,8 @@ impl Scan<'_> {
         })
     }
 
-    /// Folders of the index that the walk did not meet: all in them is looked at.
-    fn gone_folders(&self) {
+    /// Folders of the index at or below `top` that the walk did not meet: all in them is looked at.
+    fn gone_folders(&self, top: &[u8]) {
         let mut after = 0;
         loop {
             let folders = match self.seen().view.folders(after, PAGE) {
@@ -189,7 +189,11 @@ impl Scan<'_> {
             let Some((last, _)) = folders.last() else { return };
             after = *last;
             for (id, path) in folders {
-                if self.seen().folders.get(id) {
+                let below = top.is_empty()
+                    || path
+                        .strip_prefix(top)
+                        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+                if !below || self.seen().folders.get(id) {
                     continue;
                 }
                 let mut places = Vec::new();

@@ -1,0 +1,150 @@
+//! `POST /recordings_in_time_range`: `[[start, end], …]`, streamed, in the request's own unit.
+
+use std::ops::ControlFlow;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use focus_core::json::{self, Field};
+use focus_core::time::{Decimal, TimeUnit};
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use super::{AppState, Problem, completeness_headers};
+
+/// Bytes of one piece of the answer.
+const PIECE: usize = 16 * 1024;
+
+/// A window of time as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    from_ms: i64,
+    to_ms: i64,
+    unit: TimeUnit,
+}
+
+fn window(body: &[u8]) -> Result<Window, Problem> {
+    let fields = json::object(body)
+        .map_err(|error| Problem::bad_request(format!("the body is not a JSON object: {error}")))?;
+    let number = |name: &str| {
+        let field: Option<&Field> = fields.iter().find(|field| field.key == name);
+        field.and_then(|field| field.number.as_deref()).and_then(Decimal::parse).ok_or_else(|| {
+            Problem::bad_request(format!(
+                "{name} must be a number: seconds, ms, us or ns since 1970"
+            ))
+        })
+    };
+    let (start, end) = (number("start_time")?, number("end_time")?);
+    if start.is_larger(&end) {
+        return Err(Problem::bad_request("start_time is after end_time"));
+    }
+    // The larger value tells the unit: a window may begin at 0.
+    let unit = TimeUnit::of(&end);
+    let out = || Problem::bad_request("a time is out of all range");
+    Ok(Window {
+        from_ms: start.ceil_ms(unit).ok_or_else(out)?,
+        to_ms: end.floor_ms(unit).ok_or_else(out)?,
+        unit,
+    })
+}
+
+pub(super) async fn recordings_in_time_range(
+    State(state): State<AppState>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let window = window(&body)?;
+    let completeness = state.read(|engine| Ok(engine.completeness())).await?;
+    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    let engine = state.engine();
+    tokio::task::spawn_blocking(move || write(&engine.reader(), window, &sender));
+    // The first piece tells whether the index can be read at all.
+    let first = match receiver.recv().await {
+        Some(Ok(piece)) => piece,
+        Some(Err(error)) => return Err(Problem::unavailable(error.to_string())),
+        None => return Err(Problem::unavailable("the index does not answer")),
+    };
+    let rest = stream::unfold((Some(first), receiver), |(first, mut receiver)| async move {
+        let piece = match first {
+            Some(piece) => Ok(piece),
+            None => receiver.recv().await?,
+        };
+        Some((piece, (None, receiver)))
+    });
+    let mut response = Response::new(Body::from_stream(rest));
+    response.headers_mut().extend(completeness_headers(completeness));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// Writes the answer piece by piece; a caller that has gone ends it.
+fn write(
+    reader: &focus_index::Reader,
+    window: Window,
+    out: &mpsc::Sender<Result<Bytes, std::io::Error>>,
+) {
+    let mut piece = String::from("[");
+    let mut first = true;
+    let done = reader.overlapping(window.from_ms, window.to_ms, &mut |start_ms, end_ms| {
+        if !std::mem::take(&mut first) {
+            piece.push(',');
+        }
+        piece.push('[');
+        piece.push_str(&window.unit.from_ms(start_ms));
+        piece.push(',');
+        match end_ms {
+            Some(ms) => piece.push_str(&window.unit.from_ms(ms)),
+            None => piece.push_str("null"),
+        }
+        piece.push(']');
+        if piece.len() >= PIECE
+            && out.blocking_send(Ok(Bytes::from(std::mem::take(&mut piece)))).is_err()
+        {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    let last = match done {
+        Ok(()) => {
+            piece.push(']');
+            Ok(Bytes::from(piece))
+        }
+        // An answer that began is cut off, never closed as if it were whole.
+        Err(error) => Err(std::io::Error::other(error.to_string())),
+    };
+    // The caller may have gone.
+    let _ = out.blocking_send(last);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_larger_value_tells_the_unit_and_both_ends_are_included() {
+        let w = window(br#"{"start_time": 0, "end_time": 1700000000.5}"#).expect("good");
+        assert_eq!(w, Window { from_ms: 0, to_ms: 1_700_000_000_500, unit: TimeUnit::Seconds });
+        let w = window(br#"{"start_time": 1700000000000000001, "end_time": 1700000000001999999}"#);
+        let w = w.expect("good");
+        assert_eq!(
+            (w.from_ms, w.to_ms, w.unit),
+            (1_700_000_000_001, 1_700_000_000_001, TimeUnit::Nanos)
+        );
+    }
+
+    #[test]
+    fn what_is_no_window_is_a_bad_request() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"start_time": "1", "end_time": 2}"#,
+            r#"{"start_time": 3, "end_time": 2}"#,
+            r#"{"start_time": 1, "end_time": 1e99}"#,
+        ] {
+            assert!(window(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `/api/v1/…`.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use focus_index::Listing;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{AppState, Problem};
+use crate::engine::{Completeness, clock};
+
+/// Rows of a page at most.
+const PAGE_MAX: usize = 1_000;
+
+/// `GET /api/v1/status`.
+pub(super) async fn status(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    let status = state.read(|engine| Ok(engine.status())).await?;
+    Ok(Json(json!(status)))
+}
+
+/// What a listing of recordings may ask for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordingsQuery {
+    from_ms: Option<i64>,
+    to_ms: Option<i64>,
+    text: Option<String>,
+    pending: Option<bool>,
+    cursor: Option<i64>,
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/recordings`.
+pub(super) async fn recordings(
+    State(state): State<AppState>,
+    query: Result<Query<RecordingsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let limit = page(query.limit)?;
+    let listing = Listing {
+        from_ms: query.from_ms,
+        to_ms: query.to_ms,
+        text: query.text,
+        pending_only: query.pending.unwrap_or(false),
+        after: query.cursor,
+        limit,
+    };
+    let (rows, completeness) = state
+        .read(move |engine| Ok((engine.reader().recordings(&listing)?, engine.completeness())))
+        .await?;
+    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.row)).flatten();
+    let recordings: Vec<Value> = rows.iter().map(recording).collect();
+    Ok(Json(with_completeness(
+        json!({ "recordings": recordings, "next_cursor": next }),
+        completeness,
+    )))
+}
+
+/// A recording as people and programs see it.
+pub(crate) fn recording(row: &focus_index::Listed) -> Value {
+    json!({
+        "uuid": row.uuid,
+        "start_time": clock::rfc3339(row.start_ms),
+        "end_time": row.end_ms.map(clock::rfc3339),
+        "deleted": row.deleted,
+        "root": row.root,
+        "path": row.path,
+        "size": row.size,
+        "pending": row.pending,
+        "vanished": row.vanished,
+    })
+}
+
+/// What a listing of unrecognised recordings may ask for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnrecognisedQuery {
+    state: Option<String>,
+    cursor: Option<i64>,
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/unrecognised`.
+pub(super) async fn unrecognised(
+    State(state): State<AppState>,
+    query: Result<Query<UnrecognisedQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let limit = page(query.limit)?;
+    let (rows, completeness) = state
+        .read(move |engine| {
+            let rows = engine.reader().unrecognised(query.state.as_deref(), query.cursor, limit)?;
+            Ok((rows, engine.completeness()))
+        })
+        .await?;
+    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.row)).flatten();
+    let listed: Vec<Value> = rows.iter().map(fault).collect();
+    Ok(Json(with_completeness(
+        json!({ "unrecognised": listed, "next_cursor": next }),
+        completeness,
+    )))
+}
+
+/// An unrecognised recording as people and programs see it.
+pub(crate) fn fault(row: &focus_index::Unrecognised) -> Value {
+    json!({
+        "state": row.state,
+        "path": row.path,
+        "root": row.root,
+        "reason": row.reason,
+        "since": clock::rfc3339(row.since_ms),
+        "file_count": row.file_count,
+    })
+}
+
+/// `POST /api/v1/scan`: one pass; answers when it is done.
+pub(super) async fn scan(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if shown != Some(&format!("Bearer {}", state.token)) {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "this call changes something and needs the token in server.json of the state folder, as `Authorization: Bearer …`",
+        ));
+    }
+    let report = state.engine().pass().await;
+    Ok(Json(json!(report)))
+}
+
+/// Adds the three fields that tell how complete an answer is.
+pub(crate) fn with_completeness(mut answer: Value, completeness: Completeness) -> Value {
+    answer["complete_through"] = json!(completeness.complete_through_ms.map(clock::rfc3339));
+    answer["pending"] = json!(completeness.pending);
+    answer["source"] = json!("index");
+    answer
+}
+
+fn page(limit: Option<usize>) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit must be 1 to {PAGE_MAX}")));
+    }
+    Ok(limit)
+}

@@ -1,0 +1,104 @@
+//! `focus config check`.
+
+use std::time::Duration;
+
+use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
+use focus_catalog::{Catalog, Reach, RootPlace};
+use focus_core::answer::Class;
+use focus_storage::marker;
+use serde_json::json;
+
+use super::output::Output;
+use super::{Ending, runtime};
+use crate::config::{Layout, Settings};
+use crate::engine::CATALOG_FILE;
+
+/// How long the database is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn check(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
+    let mut findings: Vec<(Ending, String)> = Vec::new();
+    if settings.roots.is_empty() {
+        findings.push((
+            Ending::Refused,
+            "no root is configured: give --root DIR, or roots in focus.toml".to_owned(),
+        ));
+    }
+    let mut place = None;
+    for root in &settings.roots {
+        let path = root.path.display().to_string();
+        match marker::read(&root.path) {
+            Ok(id) => {
+                findings.push((Ending::InOrder, format!("root {path}: marked as {id}")));
+                place.get_or_insert(RootPlace { id, path });
+            }
+            Err(problem) => findings.push((Ending::CouldNotTell, problem.to_string())),
+        }
+    }
+    if settings.state_dir.is_dir() || settings.state_dir.ancestors().any(|dir| dir.is_dir()) {
+        findings.push((Ending::InOrder, format!("state folder: {}", settings.state_dir.display())));
+    }
+    findings.extend(runtime()?.block_on(catalog(&settings, place)));
+    let worst = [Ending::Refused, Ending::CouldNotTell]
+        .into_iter()
+        .find(|ending| findings.iter().any(|(found, _)| found == ending))
+        .unwrap_or(Ending::InOrder);
+    for (ending, words) in &findings {
+        let mark = if *ending == Ending::InOrder { "ok     " } else { "problem" };
+        out.line(&format!("{mark} {words}"));
+    }
+    let listed: Vec<_> = findings
+        .iter()
+        .map(|(ending, words)| json!({ "ok": *ending == Ending::InOrder, "detail": words }))
+        .collect();
+    let file = settings.file.map(|path| path.display().to_string());
+    out.value(&json!({ "ok": worst == Ending::InOrder, "file": file, "findings": listed }));
+    Ok(worst)
+}
+
+async fn catalog(settings: &Settings, place: Option<RootPlace>) -> Vec<(Ending, String)> {
+    let Some(uri) = &settings.mongodb_uri else {
+        let path = settings.state_dir.join(CATALOG_FILE);
+        return vec![(Ending::InOrder, format!("catalog: embedded ({})", path.display()))];
+    };
+    let layout = match settings.layout {
+        Layout::Collection => mongo::Layout::Collection,
+        Layout::BasePaths => mongo::Layout::BasePaths,
+    };
+    let wanted = MongoSettings::new(uri.expose(), &settings.database, &settings.collection, layout);
+    let catalog = match MongoCatalog::start(wanted) {
+        Ok(catalog) => catalog,
+        Err(failure) => return vec![(Ending::Refused, failure.to_string())],
+    };
+    let mut reach = catalog.reach();
+    let met = |reach: &Reach| matches!(reach, Reach::Up { .. } | Reach::Down { refused: true, .. });
+    // Whether it was met or the time is over, what is there now is told.
+    let _ = tokio::time::timeout(PATIENCE, reach.wait_for(met)).await;
+    let now = catalog.reach().borrow().clone();
+    let address = catalog.address();
+    match now {
+        Reach::Up { .. } => {}
+        Reach::Down { why, refused: true } => {
+            return vec![(Ending::Refused, format!("{address}: {why}"))];
+        }
+        Reach::Down { why, .. } => {
+            return vec![(Ending::CouldNotTell, format!("{address}: {why}"))];
+        }
+        Reach::Connecting => {
+            return vec![(Ending::CouldNotTell, format!("{address} does not answer"))];
+        }
+    }
+    let mut findings = vec![(Ending::InOrder, format!("catalog: mongodb ({address})"))];
+    if let Some(place) = place {
+        match catalog.open(&place).await {
+            Ok(_) => findings.push((Ending::InOrder, "indexes and identity are there".to_owned())),
+            Err(failure) => {
+                let refused = failure.class == Class::RefusedClient;
+                let ending = if refused { Ending::Refused } else { Ending::CouldNotTell };
+                findings.push((ending, failure.to_string()));
+            }
+        }
+    }
+    findings.extend(catalog.remarks().into_iter().map(|remark| (Ending::InOrder, remark)));
+    findings
+}

@@ -1,0 +1,183 @@
+//! The commands.
+
+mod check;
+mod client;
+mod demo;
+mod output;
+mod query;
+mod serve;
+mod storage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{self, Overrides, Settings};
+use output::Output;
+
+/// How a command ended, as its exit code tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Done and in order.
+    InOrder,
+    /// Done and not in order.
+    NotInOrder,
+    /// Wrong use, or refused.
+    Refused,
+    /// Could not tell: a dependency was not there.
+    CouldNotTell,
+}
+
+impl Ending {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Ending::InOrder => 0,
+            Ending::NotInOrder => 1,
+            Ending::Refused => 2,
+            Ending::CouldNotTell => 3,
+        }
+    }
+}
+
+/// An error with its exit code; any other error is `Refused`.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct Stop {
+    pub(crate) ending: Ending,
+    pub(crate) words: String,
+}
+
+impl Stop {
+    pub(crate) fn error(ending: Ending, words: impl Into<String>) -> anyhow::Error {
+        Stop { ending, words: words.into() }.into()
+    }
+}
+
+/// Keeps a catalog of recordings true to the storage that holds them, through every outage of the
+/// catalog's database.
+#[derive(Debug, Parser)]
+#[command(name = "focus", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Print JSON for programs: the last value on stdout is the result
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Mark folders as roots
+    Init,
+    /// Run the server
+    Serve,
+    /// Look at all of storage once, and bring the catalog in step
+    Scan,
+    /// Show the state of server, catalog and roots
+    Status,
+    /// List recordings
+    Query(query::QueryArgs),
+    /// List recordings that cannot be catalogued, with reasons
+    Unrecognised(query::UnrecognisedArgs),
+    /// Look into the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Watch it work: recordings land while the catalog is away
+    Demo(demo::DemoArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check settings, roots, state folder and catalog
+    Check,
+}
+
+/// Runs the command line and gives the exit code.
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let json = args.iter().any(|arg| arg == "--json");
+    let out = Output::new(json);
+    let parsed = Cli::command().try_get_matches_from(args).and_then(|matches| {
+        let from_environment = matches.value_source("root") == Some(ValueSource::EnvVariable);
+        Cli::from_arg_matches(&matches).map(|cli| (cli, from_environment))
+    });
+    let (cli, from_environment) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return usage(&out, &error),
+    };
+    let command = cli.command;
+    let overrides = cli.overrides.split_roots(from_environment);
+    let ended = match command {
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "focus", &mut text);
+            out.raw(&text);
+            Ok(Ending::InOrder)
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            let made = clap_mangen::Man::new(Cli::command()).render(&mut text);
+            out.raw(&text);
+            made.map(|()| Ending::InOrder).map_err(Into::into)
+        }
+        Command::Demo(args) => demo::run(&args, &overrides, &out),
+        command => match config::load(&overrides) {
+            Err(mistakes) => {
+                let words: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                Err(Stop::error(Ending::Refused, words.join("\n")))
+            }
+            Ok(settings) => with_settings(command, settings, &out),
+        },
+    };
+    match ended {
+        Ok(ending) => ExitCode::from(ending.code()),
+        Err(error) => {
+            let ending = error.downcast_ref::<Stop>().map_or(Ending::Refused, |stop| stop.ending);
+            out.error(&format!("{error:#}"), ending);
+            ExitCode::from(ending.code())
+        }
+    }
+}
+
+fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::Result<Ending> {
+    match command {
+        Command::Init => storage::init(&settings, out),
+        Command::Serve => serve::serve(settings),
+        Command::Scan => storage::scan(settings, out),
+        Command::Status => query::status(&settings, out),
+        Command::Query(args) => query::query(&settings, &args, out),
+        Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
+        Command::Config(ConfigCommand::Check) => check::check(settings, out),
+        Command::Demo(_) | Command::Completions { .. } | Command::Man => Ok(Ending::InOrder),
+    }
+}
+
+fn usage(out: &Output, error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Help and version.
+        out.raw(error.render().to_string().as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    out.error(error.render().to_string().trim_end(), Ending::Refused);
+    ExitCode::from(Ending::Refused.code())
+}
+
+/// A runtime for commands; the number of threads does not grow with the machine.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()
+}

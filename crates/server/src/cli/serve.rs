@@ -1,0 +1,102 @@
+//! `focus serve`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{Ending, Stop, runtime};
+use crate::api::{self, AppState};
+use crate::config::Settings;
+use crate::engine::Engine;
+use crate::state_dir::{self, ServerFile};
+use crate::telemetry;
+
+/// Between two tries to open an index that cannot be opened now.
+const INDEX_RETRY: Duration = Duration::from_secs(1);
+
+pub(super) fn serve(settings: Settings) -> anyhow::Result<Ending> {
+    telemetry::start();
+    if settings.roots.is_empty() {
+        return Err(Stop::error(
+            Ending::Refused,
+            "no root is configured: give --root DIR, or roots = [\"DIR\"] in focus.toml",
+        ));
+    }
+    let runtime = runtime()?;
+    let ended = runtime.block_on(run(settings));
+    // A file system that hangs must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn run(settings: Settings) -> anyhow::Result<Ending> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let _lock = state_dir::lock(&settings.state_dir)?;
+    let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
+        format!(
+            "{} cannot be listened on: stop what uses it, or give another --listen",
+            settings.listen
+        )
+    })?;
+    let address = listener.local_addr()?.to_string();
+    let mut engine = tokio::select! {
+        started = start(&settings) => Arc::new(started?),
+        _ = terminate.recv() => return Ok(Ending::InOrder),
+        _ = interrupt.recv() => return Ok(Ending::InOrder),
+    };
+    let token = uuid::Uuid::new_v4().simple().to_string();
+    let server = ServerFile { address: address.clone(), token, pid: std::process::id() };
+    let (engines, shown) = watch::channel(Arc::clone(&engine));
+    let state = AppState { engine: shown, token: server.token.as_str().into() };
+    let http = tokio::spawn(axum::serve(listener, api::router(state)).into_future());
+    state_dir::publish(&settings.state_dir, &server)?;
+    tracing::info!(
+        "focus {} serves on http://{address}; catalog: {} ({})",
+        env!("CARGO_PKG_VERSION"),
+        engine.catalog_name(),
+        engine.catalog_address(),
+    );
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = engine.damaged() => {
+                tracing::warn!("the index is damaged: it is made anew from storage");
+                engine.stop().await;
+                engine = Arc::new(start(&settings).await?);
+                engines.send_replace(Arc::clone(&engine));
+            }
+        }
+    }
+    tracing::info!("stopping");
+    state_dir::withdraw(&settings.state_dir);
+    http.abort();
+    engine.stop().await;
+    Ok(Ending::InOrder)
+}
+
+/// Starts the engine; an index that cannot be opened now, because its disk is full, is tried again.
+async fn start(settings: &Settings) -> anyhow::Result<Engine> {
+    let mut told = false;
+    loop {
+        let error = match Engine::start(settings.clone()).await {
+            Ok(engine) => return Ok(engine),
+            Err(error) => error,
+        };
+        let full = error
+            .downcast_ref::<focus_index::IndexError>()
+            .is_some_and(focus_index::IndexError::is_full);
+        if !full {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::error!("{error}");
+        }
+        tokio::time::sleep(INDEX_RETRY).await;
+    }
+}

@@ -1,0 +1,177 @@
+//! What the engine says of itself.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use focus_catalog::{Kind, Reach};
+use focus_core::reconcile::Phase;
+
+use super::root::RootSide;
+use super::{Engine, clock};
+use crate::status::{Comparison, Status};
+
+/// Completeness, as every answer carries it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Completeness {
+    /// Start of the last finished look at all roots, milliseconds since 1970.
+    pub complete_through_ms: Option<i64>,
+    /// Not yet acknowledged by the catalog.
+    pub pending: u64,
+}
+
+/// What one pass (`focus scan`) came to.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct PassReport {
+    /// `embedded` or `mongodb`.
+    pub catalog: String,
+    /// The catalog was reached and took us.
+    pub catalog_reached: bool,
+    /// Why not, and what to do.
+    pub catalog_reason: Option<String>,
+    /// Recognised recordings.
+    pub recordings: u64,
+    /// Still not in the catalog.
+    pub pending: u64,
+    /// Still changing.
+    pub unsettled: u64,
+    /// Unrecognised, by state.
+    pub unrecognised: BTreeMap<String, u64>,
+    /// Files gone, document still there.
+    pub vanished: u64,
+    /// Roots that are not there, each with its reason.
+    pub problems: Vec<String>,
+}
+
+impl RootSide {
+    /// Finished scans since the start.
+    pub(super) fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
+    }
+
+    /// The root is there, or not yet known not to be.
+    pub(super) fn is_present(&self) -> bool {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(status.state.as_str(), "present" | "unknown")
+    }
+}
+
+impl Engine {
+    /// Completeness of answers given now.
+    pub fn completeness(&self) -> Completeness {
+        let mut through = Some(i64::MAX);
+        for root in &self.roots {
+            let at = *root.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner);
+            through = through.zip(at).map(|(all, one)| all.min(one));
+        }
+        let pending = self.reader.totals().map_or(0, |totals| totals.pending);
+        Completeness { complete_through_ms: through.filter(|ms| *ms != i64::MAX), pending }
+    }
+
+    /// The state of everything, from memory and the index. Blocks for as long as a read takes.
+    pub fn status(&self) -> Status {
+        let read = self.reader.totals();
+        let totals = read.as_ref().cloned().unwrap_or_default();
+        let (state, reason) = self.catalog_state();
+        let acknowledged = self.views().map(|view| view.acknowledged).sum();
+        let (index_state, index_reason) = match (self.index_fault.get(), read) {
+            (Some((state, reason)), _) => (state, Some(reason)),
+            (None, Err(error)) => ("failed".to_owned(), Some(error.to_string())),
+            (None, Ok(_)) => match &self.rebuilt {
+                Some(reason) => ("rebuilt".to_owned(), Some(reason.clone())),
+                None => ("ok".to_owned(), None),
+            },
+        };
+        let compared: Vec<u64> = self.views().filter_map(|view| view.comparing).collect();
+        let lag_ms =
+            totals.pending_since_ms.map_or(0, |since| clock::wall_ms().saturating_sub(since));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            catalog: self.catalog_name().to_owned(),
+            catalog_address: self.catalog.address(),
+            catalog_state: state.name().to_owned(),
+            catalog_reason: reason,
+            catalog_remarks: self.catalog.remarks(),
+            source: "index".to_owned(),
+            recordings: totals.recordings,
+            pending: totals.pending,
+            lag_ms: u64::try_from(lag_ms).unwrap_or(0),
+            unsettled: totals.unsettled,
+            vanished: totals.vanished,
+            unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
+            unrecognised_by_state: totals.unrecognised.into_iter().collect(),
+            complete_through: self.completeness().complete_through_ms.map(clock::rfc3339),
+            outage: self.outages.now(totals.pending),
+            last_outage: self.outages.last(),
+            recovery: self.outages.recovery(totals.pending, acknowledged),
+            comparison: (!compared.is_empty())
+                .then(|| Comparison { compared: compared.iter().sum(), of: totals.recordings }),
+            index_state,
+            index_reason,
+            roots: self
+                .roots
+                .iter()
+                .map(|root| root.status.lock().unwrap_or_else(PoisonError::into_inner).clone())
+                .collect(),
+        }
+    }
+
+    pub(super) fn pass_report(&self, catalog_reached: bool) -> PassReport {
+        let status = self.status();
+        PassReport {
+            catalog: status.catalog,
+            catalog_reached,
+            catalog_reason: status.catalog_reason.filter(|_| !catalog_reached),
+            recordings: status.recordings,
+            pending: status.pending,
+            unsettled: status.unsettled,
+            unrecognised: status.unrecognised_by_state,
+            vanished: status.vanished,
+            problems: status
+                .roots
+                .into_iter()
+                .filter(|root| root.state != "present")
+                .map(|root| root.reason.unwrap_or(root.path))
+                .collect(),
+        }
+    }
+
+    /// `embedded` or `mongodb`.
+    pub fn catalog_name(&self) -> &'static str {
+        match self.catalog.kind() {
+            Kind::Memory => "memory",
+            Kind::Embedded => "embedded",
+            Kind::Mongodb => "mongodb",
+        }
+    }
+
+    /// Where the catalog is, without credentials.
+    pub fn catalog_address(&self) -> String {
+        self.catalog.address()
+    }
+
+    /// The worst phase of all roots, with its reason. Without a root it is the database's own.
+    fn catalog_state(&self) -> (Phase, Option<String>) {
+        if let Reach::Down { why, .. } = &*self.catalog.reach().borrow() {
+            return (Phase::Down, Some(why.clone()));
+        }
+        let mut worst = (Phase::InStep, None);
+        let rank = |phase| match phase {
+            Phase::InStep => 0,
+            Phase::Recovering => 1,
+            Phase::Unknown => 2,
+            Phase::Connecting => 3,
+            Phase::Down => 4,
+        };
+        for view in self.views() {
+            if rank(view.phase) >= rank(worst.0) {
+                worst = (view.phase, view.failure.map(|failure| failure.to_string()).or(worst.1));
+            }
+        }
+        worst
+    }
+
+    fn views(&self) -> impl Iterator<Item = super::View> + '_ {
+        self.views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}

@@ -1,0 +1,348 @@
+//! One root: a thread that opens it, watches it, scans it and observes it, and begins anew with
+//! every return of its storage.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use focus_core::recording::Place;
+use focus_core::settle::Closed;
+use focus_index::{Index, RootId, RootMemory};
+use focus_storage::walk::Detail;
+use focus_storage::watch::{Hint, Watch};
+use focus_storage::{Pair, PartKind, Root, RootProblem};
+use tokio::sync::Notify;
+
+use super::clock;
+use super::inbox::{Inbox, ScanAsked, ScanWork};
+use super::observer::{ObserveError, Observer};
+use super::scan::{self, ScanError};
+use crate::config::{RootSettings, Settings};
+use crate::status::RootStatus;
+
+/// A root that is not there is looked for this often.
+const RETURN_LOOK: Duration = Duration::from_millis(500);
+
+/// The parts of one root that its threads and the status share.
+#[derive(Debug)]
+pub(crate) struct RootSide {
+    pub(crate) settings: RootSettings,
+    pub(crate) inbox: Arc<Inbox>,
+    /// Wakes the reconciler.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) status: Mutex<RootStatus>,
+    /// Known once the root was there, or by an earlier run.
+    pub(crate) memory: tokio::sync::watch::Sender<Option<(String, RootMemory)>>,
+    pub(crate) index_fault: Arc<IndexFault>,
+    /// Finished scans since the start.
+    pub(crate) scans: AtomicU64,
+    pub(crate) complete_through_ms: Mutex<Option<i64>>,
+}
+
+/// The index's own trouble, as the status shows it.
+#[derive(Debug, Default)]
+pub(crate) struct IndexFault {
+    words: Mutex<Option<(String, String)>>,
+    pub(crate) damaged: Notify,
+}
+
+impl IndexFault {
+    /// Tells of an error of the index.
+    pub(crate) fn tell(&self, error: &focus_index::IndexError) {
+        let state = if error.is_full() {
+            "disk_full"
+        } else if error.is_damage() {
+            self.damaged.notify_one();
+            "damaged"
+        } else {
+            "failed"
+        };
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.as_ref().is_none_or(|(before, _)| before != state) {
+            tracing::error!("{error}");
+        }
+        *words = Some((state.to_owned(), error.to_string()));
+    }
+
+    /// It works.
+    pub(crate) fn clear(&self) {
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// State and reason.
+    pub(crate) fn get(&self) -> Option<(String, String)> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl RootSide {
+    fn tell(&self, change: impl FnOnce(&mut RootStatus)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn lost(&self, problem: &RootProblem) {
+        self.tell(|status| {
+            if status.state != problem.state() {
+                tracing::warn!("{problem}");
+            }
+            problem.state().clone_into(&mut status.state);
+            status.reason = Some(problem.to_string());
+        });
+    }
+}
+
+/// Runs a root until its inbox is closed.
+pub(crate) fn run(side: &RootSide, index: &Index, settings: &Settings) {
+    let pair = Pair::new(settings.data_extensions.clone());
+    let mut expected: Option<String> = None;
+    while !side.inbox.is_closed() {
+        let opened = open(&side.settings.path, expected.as_deref());
+        match opened {
+            Ok(root) => {
+                expected = Some(root.id().to_owned());
+                side.inbox.reopen();
+                if let Err(problem) = session(side, index, settings, &pair, &root) {
+                    side.lost(&problem);
+                }
+            }
+            Err(problem) => side.lost(&problem),
+        }
+        side.inbox.pause(RETURN_LOOK);
+    }
+}
+
+fn open(path: &Path, expected: Option<&str>) -> Result<Root, RootProblem> {
+    let root = Root::open(path)?;
+    match expected {
+        Some(id) if id != root.id() => Err(RootProblem::Replaced {
+            path: path.to_owned(),
+            words: format!(
+                "its marker is {} and was {id}. Bring the storage back, or restart to take the new one",
+                root.id()
+            ),
+        }),
+        _ => Ok(root),
+    }
+}
+
+/// One stay of the root: from its being there to its going.
+fn session(
+    side: &RootSide,
+    index: &Index,
+    settings: &Settings,
+    pair: &Pair,
+    root: &Root,
+) -> Result<(), RootProblem> {
+    let Some(id) = remember(side, index, root) else { return Ok(()) };
+    // Watched before the first scan, so that nothing slips between.
+    let watch = start_watch(side, root, pair);
+    side.tell(|status| {
+        if status.state != "present" {
+            tracing::info!("the root {} is there", root.path().display());
+        }
+        "present".clone_into(&mut status.state);
+        status.reason = None;
+        status.id = Some(root.id().to_owned());
+        match &watch {
+            Ok(_) => "watching".clone_into(&mut status.watch),
+            Err(_) => "scanning".clone_into(&mut status.watch),
+        }
+        status.watch_reason = watch.as_ref().err().cloned();
+    });
+    side.inbox.ask_scan(ScanAsked::Stat);
+    std::thread::scope(|scope| {
+        let scanner = std::thread::Builder::new()
+            .name("scan".to_owned())
+            .spawn_scoped(scope, || scan_loop(side, index, settings, pair, root, id));
+        let observer = Observer {
+            root,
+            id,
+            index,
+            pair,
+            inbox: &side.inbox,
+            settle_ms: settings.settle_ms,
+            time_unit: side.settings.time_unit,
+        };
+        let ended = observe_loop(side, root, &observer);
+        side.inbox.lose_root();
+        drop(scanner);
+        ended
+    })
+}
+
+/// The root's row in the index; tried until it works or all ends.
+fn remember(side: &RootSide, index: &Index, root: &Root) -> Option<RootId> {
+    let known = side.memory.borrow().as_ref().map(|(_, memory)| memory.id);
+    if known.is_some() {
+        return known;
+    }
+    let path = root.path().display().to_string();
+    loop {
+        match index.root_blocking(root.id().to_owned(), path.clone(), clock::boot_ms()) {
+            Ok(memory) => {
+                let id = memory.id;
+                *side.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner) =
+                    memory.complete_through_ms;
+                side.memory.send_replace(Some((root.id().to_owned(), memory)));
+                return Some(id);
+            }
+            Err(error) => side.index_fault.tell(&error),
+        }
+        if side.inbox.is_closed() {
+            return None;
+        }
+        side.inbox.pause(RETURN_LOOK);
+    }
+}
+
+fn start_watch(side: &RootSide, root: &Root, pair: &Pair) -> Result<Watch, String> {
+    let inbox = Arc::clone(&side.inbox);
+    let pair = pair.clone();
+    let sink = move |hint| match hint {
+        Hint::File { folder, name, closed } => {
+            let Some(part) = pair.part(&name) else { return };
+            let is_data = matches!(part.kind, PartKind::Data(_));
+            let closed = Closed { data: closed && is_data, sidecar: closed && !is_data };
+            inbox.hint(Place { folder, stem: part.stem.to_vec() }, closed);
+        }
+        Hint::Folder { folder } => inbox.hint_folder(folder),
+        Hint::Rescan => inbox.ask_scan(ScanAsked::Stat),
+        // The observer's own look at the root tells what became of it.
+        Hint::RootGone => inbox.ask_scan(ScanAsked::Names),
+    };
+    Watch::start(root, Box::new(sink)).map_err(|problem| {
+        tracing::warn!("{}: {problem}", root.path().display());
+        problem.to_string()
+    })
+}
+
+fn observe_loop(side: &RootSide, root: &Root, observer: &Observer<'_>) -> Result<(), RootProblem> {
+    let mut looked = Instant::now();
+    while !side.inbox.is_over() {
+        match observer.round() {
+            Ok(news) => {
+                side.index_fault.clear();
+                if news {
+                    side.wake.notify_one();
+                }
+            }
+            Err(ObserveError::Root(problem)) => return Err(problem),
+            Err(ObserveError::Index(error)) => {
+                side.index_fault.tell(&error);
+                side.inbox.pause(RETURN_LOOK);
+            }
+        }
+        if looked.elapsed() >= Duration::from_secs(1) {
+            root.still_there()?;
+            looked = Instant::now();
+        }
+    }
+    root.still_there()
+}
+
+fn scan_loop(
+    side: &RootSide,
+    index: &Index,
+    settings: &Settings,
+    pair: &Pair,
+    root: &Root,
+    id: RootId,
+) {
+    let mut names_at = Instant::now();
+    let mut stat_at = Instant::now();
+    loop {
+        let next =
+            Duration::from_millis(settings.scan_interval_ms).saturating_sub(names_at.elapsed());
+        let work = match side.inbox.scan_work(next.max(Duration::from_millis(10))) {
+            ScanWork::Closed => return,
+            ScanWork::Nothing
+                if names_at.elapsed() >= Duration::from_millis(settings.scan_interval_ms) =>
+            {
+                ScanWork::Scan(ScanAsked::Names)
+            }
+            work => work,
+        };
+        match work {
+            ScanWork::Folders(folders) => {
+                for folder in folders {
+                    let scanned = scan::scan(
+                        root,
+                        id,
+                        &index.reader(),
+                        pair,
+                        &side.inbox,
+                        &folder,
+                        Detail::Names,
+                    );
+                    if !went_well(side, scanned.map(|_| ())) {
+                        break;
+                    }
+                }
+            }
+            ScanWork::Scan(asked) => {
+                let stat_due =
+                    stat_at.elapsed() >= Duration::from_millis(settings.stat_interval_ms);
+                let detail =
+                    if stat_due || asked == ScanAsked::Stat { Detail::Stat } else { Detail::Names };
+                names_at = Instant::now();
+                if detail == Detail::Stat {
+                    stat_at = names_at;
+                }
+                full_scan(side, index, pair, root, id, detail);
+            }
+            ScanWork::Nothing | ScanWork::Closed => {}
+        }
+    }
+}
+
+fn full_scan(side: &RootSide, index: &Index, pair: &Pair, root: &Root, id: RootId, detail: Detail) {
+    let (began_ms, began) = (clock::wall_ms(), Instant::now());
+    let reader = index.reader();
+    let scanned = scan::scan(root, id, &reader, pair, &side.inbox, b"", detail);
+    let scanned = match scanned {
+        Ok(scanned) => scanned,
+        Err(error) => {
+            went_well(side, Err(error));
+            return;
+        }
+    };
+    if !side.inbox.drained() {
+        return;
+    }
+    if let Err(error) = index.scan_finished_blocking(id, began_ms) {
+        side.index_fault.tell(&error);
+        return;
+    }
+    *side.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner) = Some(began_ms);
+    let first = side.scans.fetch_add(1, Ordering::Relaxed) == 0;
+    side.wake.notify_one();
+    side.tell(|status| {
+        status.last_scan_at = Some(clock::rfc3339(began_ms));
+        status.last_scan_ms = u64::try_from(began.elapsed().as_millis()).ok();
+        status.unreadable_folders = scanned.report.failed;
+        if !first && status.watch == "watching" {
+            status.watch_missed += scanned.unhinted;
+        }
+    });
+    for words in &scanned.report.failed_named {
+        tracing::warn!("a folder cannot be read, and nothing in it counts as gone: {words}");
+    }
+}
+
+/// Tells of a scan without result; false where it has none.
+fn went_well(side: &RootSide, scanned: Result<(), ScanError>) -> bool {
+    match scanned {
+        Ok(()) => true,
+        Err(ScanError::Root(problem)) => {
+            side.lost(&problem);
+            side.inbox.lose_root();
+            false
+        }
+        Err(ScanError::Index(error)) => {
+            side.index_fault.tell(&error);
+            false
+        }
+        Err(ScanError::Ended) => false,
+    }
+}

@@ -1,0 +1,86 @@
+//! The state folder: locked while a server runs, and holding its address and token.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+const LOCK: &str = "focus.lock";
+const SERVER: &str = "server.json";
+
+/// How a running server is reached.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ServerFile {
+    /// `host:port`.
+    pub address: String,
+    /// What changing calls have to show.
+    pub token: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// The state folder, held by this process alone.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+/// Makes the state folder where it is missing, and locks it.
+///
+/// # Errors
+/// It cannot be made, or another process holds it.
+pub fn lock(dir: &Path) -> anyhow::Result<StateLock> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| {
+        format!("the state folder {} cannot be made: give another with --state-dir", dir.display())
+    })?;
+    let path = dir.join(LOCK);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("{} cannot be opened", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        anyhow::bail!(
+            "the state folder {} is in use by another focus process: stop that one, or give another --state-dir",
+            dir.display()
+        );
+    }
+    Ok(StateLock { _file: file })
+}
+
+/// The running server on this state folder, if there is one.
+pub fn running(dir: &Path) -> Option<ServerFile> {
+    let file = File::open(dir.join(LOCK)).ok()?;
+    // A lock that can be had is nobody's: the file is left over from a server that was killed.
+    if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(dir.join(SERVER)).ok()?).ok()
+}
+
+/// Tells commands how to reach this server; readable by its user alone.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn publish(dir: &Path, server: &ServerFile) -> anyhow::Result<()> {
+    let part = dir.join("server.json.part");
+    // Left over from a server that was killed here.
+    let _ = fs::remove_file(&part);
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
+    file.write_all(&serde_json::to_vec(server)?)?;
+    file.sync_all()?;
+    fs::rename(&part, dir.join(SERVER))?;
+    Ok(())
+}
+
+/// The server ends.
+pub fn withdraw(dir: &Path) {
+    // A file that stays is known by the lock to be left over.
+    let _ = fs::remove_file(dir.join(SERVER));
+}
