@@ -1,0 +1,202 @@
+//! Mistakes that a user makes: one clear message each, and the exit code of the documents.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::site::{BINARY, LIMIT, Site};
+
+fn focus(args: &[&str]) -> Output {
+    let home = TempDir::new().expect("a folder");
+    Command::new(BINARY)
+        .args(args)
+        .current_dir(home.path())
+        .env("XDG_STATE_HOME", home.path())
+        .output()
+        .expect("the binary runs")
+}
+
+/// The exit code, and that the message names what it has to.
+fn refuses(args: &[&str], code: i32, words: &[&str]) {
+    let output = focus(args);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+    for word in words {
+        assert!(text.contains(word), "{args:?} does not say {word:?}: {text}");
+    }
+    // For programs the same, as JSON alone.
+    let mut json = args.to_vec();
+    json.push("--json");
+    let output = focus(&json);
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON on stdout");
+    assert_eq!(value["error"]["exit_code"], code, "{value}");
+}
+
+#[test]
+fn every_command_takes_every_fixed_spelling() {
+    for command in [
+        &["init"][..],
+        &["serve"],
+        &["scan"],
+        &["status"],
+        &["query"],
+        &["unrecognised"],
+        &["config", "check"],
+        &["demo"],
+        &["man"],
+    ] {
+        let mut args = command.to_vec();
+        args.push("--help");
+        let help = focus(&args);
+        let text = String::from_utf8_lossy(&help.stdout);
+        for flag in [
+            "--config",
+            "--root",
+            "--mongodb-uri",
+            "--database",
+            "--collection",
+            "--layout",
+            "--state-dir",
+            "--listen",
+            "--settle-ms",
+            "--scan-interval-ms",
+            "--json",
+        ] {
+            assert!(text.contains(flag), "{command:?} does not know {flag}");
+        }
+    }
+}
+
+#[test]
+fn wrong_use_is_refused_with_what_to_do() {
+    refuses(&["serve"], 2, &["--root"]);
+    refuses(&["serve", "--root", "/tmp", "--listen", "nowhere"], 2, &["listen", "127.0.0.1:8480"]);
+    refuses(&["serve", "--nonsense"], 2, &["--nonsense"]);
+    refuses(&["scan", "--root", "/tmp", "--mongodb-uri", "http://x"], 2, &["mongodb_uri"]);
+    refuses(&["status"], 3, &["focus serve"]);
+    refuses(&["init", "--root", "/does/not/exist"], 3, &["/does/not/exist"]);
+    refuses(&["query", "--state-dir", "/nowhere", "--from", "yesterday"], 2, &["--from"]);
+}
+
+#[test]
+fn a_mistake_in_the_file_is_told_with_its_line_and_key_and_without_its_value() {
+    let dir = TempDir::new().expect("a folder");
+    let file = dir.path().join("focus.toml");
+    std::fs::write(&file, "database = \"x\"\nmongodb_url = \"mongodb://u:hunter22@h/\"\n")
+        .expect("a file");
+    let path = file.display().to_string();
+    refuses(&["config", "check", "--config", &path], 2, &["line 2", "mongodb_url", "mongodb_uri"]);
+    let output = focus(&["config", "check", "--config", &path]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter22"));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let dir = TempDir::new().expect("a folder");
+    let file = dir.path().join("focus.toml");
+    std::fs::write(&file, "listen = \"from-file\"\n").expect("a file");
+    let listen = |env: Option<&str>, flag: Option<&str>| {
+        let mut command = Command::new(BINARY);
+        command.args(["config", "check", "--config"]).arg(&file);
+        if let Some(value) = env {
+            command.env("FOCUS_LISTEN", value);
+        }
+        if let Some(value) = flag {
+            command.args(["--listen", value]);
+        }
+        String::from_utf8_lossy(&command.output().expect("runs").stderr).into_owned()
+    };
+    assert!(listen(None, None).contains("from-file"));
+    assert!(listen(Some("from-env"), None).contains("from-env"));
+    assert!(listen(Some("from-env"), Some("from-flag")).contains("from-flag"));
+}
+
+#[test]
+fn an_absent_root_and_one_without_marker_are_told_apart() {
+    let dir = TempDir::new().expect("a folder");
+    let bare = dir.path().join("bare");
+    std::fs::create_dir(&bare).expect("a folder");
+    for (root, words) in [(dir.path().join("absent"), "is not there"), (bare, "focus init --root")]
+    {
+        let output = focus(&["scan", "--json", "--root", &root.display().to_string()]);
+        assert_eq!(output.status.code(), Some(3));
+        let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(value["problems"][0].as_str().is_some_and(|text| text.contains(words)), "{value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_goes_is_an_outage_of_storage_and_its_return_is_noticed() {
+    let mut site = Site::new(&[]);
+    site.land(30);
+    site.focus.serve().await;
+    site.focus.until_status("recordings", 30, LIMIT).await;
+    let (here, away) = (site.tree.root().to_owned(), site.dir.path().join("away"));
+    std::fs::rename(&here, &away).expect("unmounted");
+    let gone = || async {
+        let status = site.focus.status()?;
+        let state = status["roots"][0]["state"].as_str().unwrap_or_default().to_owned();
+        if state == "absent" { Ok(()) } else { Err(format!("{status:#}")) }
+    };
+    focus_testkit::wait::until("the root is absent", LIMIT, gone).await;
+    assert_eq!(site.focus.status().map(|status| status["vanished"].clone()), Ok(0.into()));
+    std::fs::rename(&away, &here).expect("mounted");
+    site.land(1);
+    site.focus.until_status("recordings", 31, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_or_a_state_folder_in_use_is_refused() {
+    let mut site = Site::new(&[]);
+    site.focus.serve().await;
+    let second = site.focus.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another focus"));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let root = site.tree.root().display().to_string();
+    refuses(&["serve", "--root", &root, "--listen", &address], 2, &[&address, "--listen"]);
+}
+
+#[test]
+fn the_demo_proves_itself_on_the_embedded_catalog() {
+    let output = Command::new(BINARY)
+        .args(["demo", "--json", "--count", "20"])
+        .env("PATH", "/nonexistent")
+        .output()
+        .expect("the binary runs");
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(0), "{value}");
+    for (field, wanted) in [
+        ("before", 20),
+        ("landed", 20),
+        ("after", 40),
+        ("missing", 0),
+        ("duplicated", 0),
+        ("wrong", 0),
+    ] {
+        assert_eq!(value[field], wanted, "{value}");
+    }
+    assert_eq!(value["catalog"], "embedded");
+    assert!(value["outage_ms"].is_u64() && value["converge_ms"].is_u64());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_proves_itself_on_a_given_database() {
+    if crate::site::embedded_only("demo on a given database") {
+        return;
+    }
+    let server = focus_testkit::mongo::MongoServer::start().await;
+    let uri = server.uri();
+    let output =
+        tokio::task::spawn_blocking(move || focus(&["demo", "--json", "--mongodb-uri", &uri]))
+            .await
+            .expect("the demo ends");
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(0), "{value}");
+    assert_eq!(value["catalog"], "mongodb");
+    let left = server.client().await.list_database_names().await.expect("names");
+    assert!(!left.iter().any(|name| name.starts_with("focus_demo_")), "{left:?}");
+}

@@ -1,0 +1,9 @@
+//! The shipped binary, against real files, sockets, signals and a real database.
+
+mod answers;
+mod cli;
+mod embedded;
+mod outage;
+mod recovery;
+mod site;
+mod unrecognised;
