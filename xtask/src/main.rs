@@ -1,2 +1,34 @@
-//! Stub.
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `bench`, `lint`, `layout`.
+
+mod bench;
+mod database;
+mod layout;
+mod lint;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
+cargo xtask bench recovery|memory|queries    figures, as ratios
+cargo xtask lint                             format, clippy, layout, dependencies
+cargo xtask layout                           the rules of the folder layout";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test", flags @ ..] => test::run(flags),
+        ["bench", args @ ..] => bench::run(args),
+        ["lint"] => lint::run(),
+        ["layout"] => layout::check(),
+        _ => Err(anyhow::anyhow!("{USAGE}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

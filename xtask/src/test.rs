@@ -1,0 +1,72 @@
+//! `cargo xtask test`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::bail;
+
+use crate::database;
+
+/// Runs the tests, says what they ran against and what was left out.
+pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
+    if let Some(unknown) = flags.iter().find(|flag| !["--all", "--embedded-only"].contains(flag)) {
+        bail!("{unknown} is not known: --all, --embedded-only");
+    }
+    let all = flags.contains(&"--all");
+    let embedded_only = flags.contains(&"--embedded-only");
+    let against = if embedded_only { None } else { Some(database::ensure()?) };
+    if let Some(server) = &against {
+        println!("the database tests run against {server}");
+    }
+    let mut left_out = Vec::new();
+    if embedded_only {
+        left_out.push("database tests: leave --embedded-only away");
+    }
+    if !all {
+        left_out.push("long tests: `cargo xtask test --all`");
+    }
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--no-fail-fast", "--"]);
+    command.args(["--nocapture", "--test-threads=2"]);
+    command.env("FOCUS_TEST_LONG", if all { "1" } else { "" });
+    command.env("FOCUS_TEST_EMBEDDED_ONLY", if embedded_only { "1" } else { "" });
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let (mut passed, mut failed) = (0, 0);
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            if let Some(counts) = line.strip_prefix("test result: ") {
+                passed += count(counts, "passed");
+                failed += count(counts, "failed");
+            }
+            println!("{line}");
+        }
+    }
+    let status = child.wait()?;
+    for words in &left_out {
+        println!("left out: {words}");
+    }
+    if let Some(server) = &against {
+        println!("the database tests ran against {server}");
+    }
+    println!("{passed} passed, {failed} failed");
+    if !status.success() || failed > 0 || passed == 0 {
+        bail!("tests failed");
+    }
+    if std::env::var_os("CI").is_some() && !left_out.is_empty() {
+        bail!("with CI set nothing may be left out");
+    }
+    Ok(())
+}
+
+/// The number before a word, as in `ok. 3 passed; 0 failed`.
+fn count(text: &str, word: &str) -> u64 {
+    let mut last = "";
+    for part in text.split([' ', ';']) {
+        if part == word {
+            return last.parse().unwrap_or(0);
+        }
+        last = part;
+    }
+    0
+}
