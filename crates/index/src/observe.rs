@@ -113,29 +113,29 @@ impl Store<'_> {
             Conclusion::Absent | Conclusion::Unsettled => {}
             Conclusion::Unrecognised(fault) => self.set_state(file, Some(fault))?,
             Conclusion::Same => due_ms = self.came_back(file, &mut sight, due_ms)?,
-            Conclusion::Settled(recording) => self.settled(file, place, recording, &mut due_ms)?,
+            Conclusion::Settled(recording) => self.settled(file, recording)?,
         }
         self.store_sight(file, &sight, due_ms)
     }
 
     /// Neither file is there any more.
     fn absent(&mut self, file: i64) -> rusqlite::Result<()> {
-        let claimed: Option<String> = self
-            .tx
-            .prepare_cached("SELECT uuid FROM files WHERE id = ?1")?
-            .query_row([file], |row| row.get(0))?;
         self.set_state(file, None)?;
         self.store_sight(file, &Sight::default(), None)?;
         self.vanish_held_by(file, None)?;
-        if let Some(uuid) = claimed {
-            self.wake_claimants(&uuid, file)?;
-        }
         self.tidy(file)
     }
 
-    /// The recordings this place holds, but for `keep`, have no files any more.
+    /// The recordings this place holds, but for `keep`, have no files any more. Others that claim
+    /// their uuids are looked at again: one of them may have it now.
     fn vanish_held_by(&mut self, file: i64, keep: Option<&str>) -> rusqlite::Result<()> {
         let keep = keep.unwrap_or("");
+        self.tx
+            .prepare_cached(
+                "UPDATE files SET due_ms = 0, settled = 0 WHERE id <> ?1 AND uuid IN
+                   (SELECT uuid FROM recordings WHERE file = ?1 AND uuid <> ?2)",
+            )?
+            .execute(params![file, keep])?;
         // Never catalogued, and gone: there is nothing to tell anybody.
         self.tx
             .prepare_cached(
@@ -151,16 +151,6 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Others that claim this uuid are looked at again: one of them may have it now.
-    fn wake_claimants(&mut self, uuid: &str, but: i64) -> rusqlite::Result<()> {
-        self.tx
-            .prepare_cached(
-                "UPDATE files SET due_ms = 0, settled = 0 WHERE uuid = ?1 AND id <> ?2",
-            )?
-            .execute(params![uuid, but])?;
-        Ok(())
-    }
-
     /// Unchanged files: a recording that had vanished is back.
     fn came_back(
         &mut self,
@@ -172,22 +162,25 @@ impl Store<'_> {
             .tx
             .prepare_cached(
                 "UPDATE recordings SET vanished_ms = NULL, pending = 1, generation = generation + 1,
-                   pending_since_ms = ?2 WHERE file = ?1 AND vanished_ms IS NOT NULL",
+                   pending_since_ms = ?2 WHERE file = ?1 AND vanished_ms IS NOT NULL
+                   AND uuid = (SELECT uuid FROM files WHERE id = ?1)",
             )?
             .execute(params![file, self.now_ms])?;
         self.out.changed += back as u64;
-        let (state, holds): (Option<String>, bool) = self
+        // Held by this place, or by another one whose files are there.
+        let (state, holds, held): (Option<String>, bool, bool) = self
             .tx
             .prepare_cached(
-                "SELECT state, EXISTS(SELECT 1 FROM recordings WHERE file = ?1) FROM files WHERE id = ?1",
+                "SELECT f.state, coalesce(r.file = f.id, 0), r.id IS NOT NULL AND r.vanished_ms IS NULL
+                 FROM files f LEFT JOIN recordings r ON r.uuid = f.uuid WHERE f.id = ?1",
             )?
-            .query_row([file], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row([file], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let kept = [State::DuplicateId, State::CatalogRefused].map(State::name);
         if state.as_deref().is_some_and(|state| !kept.contains(&state)) {
             self.set_state(file, None)?;
         }
-        if !holds && state.as_deref() != Some(State::DuplicateId.name()) {
-            // It settled once, and what it held went to another place since: read it again.
+        if !holds && !(held && state.as_deref() == Some(State::DuplicateId.name())) {
+            // It settled once, and its uuid has another holder since, or none: read it again.
             sight.settled = false;
             return Ok(Some(0));
         }
@@ -195,13 +188,7 @@ impl Store<'_> {
     }
 
     /// A settled recording: who has its uuid?
-    fn settled(
-        &mut self,
-        file: i64,
-        place: &Place,
-        recording: &Recording,
-        due_ms: &mut Option<u64>,
-    ) -> rusqlite::Result<()> {
+    fn settled(&mut self, file: i64, recording: &Recording) -> rusqlite::Result<()> {
         self.vanish_held_by(file, Some(&recording.uuid))?;
         let Some(holder) = self.holder(&recording.uuid)? else {
             self.insert(file, recording)?;
@@ -209,7 +196,7 @@ impl Store<'_> {
         };
         if holder.file == file {
             self.update(&holder, recording)?;
-            return self.clear_fault_of_files(file);
+            return self.set_state(file, None);
         }
         let claim = Claim {
             path: &holder.path,
@@ -239,16 +226,9 @@ impl Store<'_> {
                         .prepare_cached("UPDATE files SET due_ms = 0 WHERE id = ?1")?
                         .execute([holder.file])?;
                 }
-                let _ = (place, due_ms);
                 Ok(())
             }
         }
-    }
-
-    /// What the sidecar or the data file was blamed for is mended; a refusal by the catalog stands
-    /// until the changed recording has been tried.
-    fn clear_fault_of_files(&mut self, file: i64) -> rusqlite::Result<()> {
-        self.set_state(file, None)
     }
 
     fn insert(&mut self, file: i64, recording: &Recording) -> rusqlite::Result<()> {

@@ -1,0 +1,142 @@
+//! What the catalog's answers make of the index, and what it remembers across a restart.
+
+use focus_core::compare::Finding;
+use focus_index::{Ack, AckOutcome};
+
+use crate::fixture::{Fixture, sidecar};
+
+const START: i64 = 1_700_000_000_000;
+
+#[tokio::test]
+async fn a_recording_changed_in_flight_stays_pending() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    let sent = fixture.pending().remove(0);
+    fixture.put("r", &sidecar("u", START + 1)).await;
+    let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Acknowledged };
+    fixture.index.acknowledge(fixture.root, None, vec![ack], 6_000).await.expect("stored");
+    let pending = fixture.pending();
+    assert_eq!((pending.len(), pending[0].generation), (1, 2));
+    assert!(pending[0].acknowledged, "an older generation is there");
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn an_answer_for_a_recording_gone_meanwhile_is_passed_over() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    let sent = fixture.pending().remove(0);
+    fixture.remove("r").await;
+    let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Acknowledged };
+    fixture.index.acknowledge(fixture.root, Some("w".to_owned()), vec![ack], 0).await.expect("ok");
+    assert_eq!(fixture.listed(), []);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn a_raised_generation_never_falls() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    let id = fixture.pending()[0].id;
+    for (raise, after) in [(7, 7), (3, 7)] {
+        let outcome = AckOutcome::Raise { generation: raise };
+        let ack = Ack { id, generation: 1, outcome };
+        fixture.index.acknowledge(fixture.root, None, vec![ack], 0).await.expect("stored");
+        assert_eq!(fixture.pending()[0].generation, after);
+    }
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn watermarks_identity_debt_and_token_outlive_the_process() {
+    let mut fixture = Fixture::new().await;
+    let index = fixture.index.clone();
+    let first = index.root("root-1".to_owned(), "/data".to_owned(), 1).await.expect("a root");
+    assert!(first.owed, "a new root has never been compared");
+    index.finish_comparison(fixture.root, "db-1".to_owned(), "w1".to_owned()).await.expect("ok");
+    index.note(fixture.root, "w2".to_owned()).await.expect("noted");
+    index.set_token(fixture.root, 9).await.expect("stored");
+    drop(index);
+    fixture.reopen().await;
+    let memory =
+        fixture.index.root("root-1".to_owned(), "/data".to_owned(), 1).await.expect("a root");
+    assert_eq!(memory.identity.as_deref(), Some("db-1"));
+    assert_eq!(memory.remembered.as_deref(), Some("w1"));
+    assert_eq!(memory.noted.as_deref(), Some("w2"));
+    assert_eq!((memory.owed, memory.token), (false, 9));
+
+    fixture.index.owe(fixture.root, "db-2".to_owned()).await.expect("owed");
+    fixture.reopen().await;
+    let memory =
+        fixture.index.root("root-1".to_owned(), "/data".to_owned(), 1).await.expect("a root");
+    assert_eq!((memory.owed, memory.identity.as_deref()), (true, Some("db-2")));
+}
+
+#[tokio::test]
+async fn a_batch_and_its_watermark_are_stored_together() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    fixture.index.note(fixture.root, "w".to_owned()).await.expect("noted");
+    let sent = fixture.pending().remove(0);
+    let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Acknowledged };
+    let watermark = Some("w".to_owned());
+    fixture.index.acknowledge(fixture.root, watermark, vec![ack], 0).await.expect("stored");
+    fixture.reopen().await;
+    let memory =
+        fixture.index.root("root-1".to_owned(), "/data".to_owned(), 1).await.expect("a root");
+    assert_eq!((memory.remembered.as_deref(), memory.noted), (Some("w"), None));
+    assert_eq!(fixture.pending().len(), 0);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn a_comparison_settles_what_is_pending_and_passes_over_what_changed() {
+    let mut fixture = Fixture::new().await;
+    for name in ["same", "differs", "absent", "changed"] {
+        fixture.put(name, &sidecar(name, START)).await;
+    }
+    fixture.acknowledge_all().await;
+    let rows = fixture.index.reader().range(fixture.root, None, None, 10).expect("rows");
+    fixture.put("changed", &sidecar("changed", START + 1)).await;
+    let findings = rows
+        .iter()
+        .map(|row| {
+            let finding = match &*row.recording.uuid {
+                "differs" => Finding::Differs,
+                "absent" => Finding::NotThere,
+                _ => Finding::Same,
+            };
+            (row.id, row.generation, finding)
+        })
+        .collect();
+    fixture.index.found(findings, 0).await.expect("stored");
+    let mut pending: Vec<_> =
+        fixture.pending().into_iter().map(|one| (one.recording.uuid, one.acknowledged)).collect();
+    pending.sort();
+    let expected = [("absent", false), ("changed", true), ("differs", true)];
+    assert_eq!(pending, expected.map(|(uuid, known)| (uuid.to_owned(), known)));
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_pending_again_in_its_time_and_after_a_restart() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    let aside = async |fixture: &Fixture| {
+        let one = fixture.pending().remove(0);
+        let state = focus_core::state::State::CatalogRefused;
+        let fault = focus_core::state::Fault::new(state, "no");
+        let outcome = AckOutcome::SetAside { fault, retry_ms: 50_000 };
+        let ack = Ack { id: one.id, generation: one.generation, outcome };
+        fixture.index.acknowledge(fixture.root, None, vec![ack], 0).await.expect("stored");
+        assert_eq!(fixture.pending().len(), 0);
+    };
+    aside(&fixture).await;
+    assert_eq!(fixture.index.retry_due(fixture.root, 49_999).await.expect("none"), 0);
+    assert_eq!(fixture.index.retry_due(fixture.root, 50_000).await.expect("one"), 1);
+    aside(&fixture).await;
+    // The clock of another boot may be far behind: it is not waited for.
+    fixture.reopen().await;
+    assert_eq!(fixture.pending().len(), 1);
+    fixture.is_in_order();
+}

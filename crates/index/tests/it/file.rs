@@ -1,0 +1,134 @@
+//! The file itself: damaged, newer, locked, read while it is written.
+
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use focus_index::{Index, IndexError};
+
+use crate::fixture::{Fixture, sidecar};
+
+const START: i64 = 1_700_000_000_000;
+
+/// A file of some pages, closed without being marked as closed in order.
+async fn used() -> (tempfile::TempDir, Vec<u8>) {
+    let mut fixture = Fixture::new().await;
+    for n in 0..200 {
+        fixture.put(&format!("r{n}"), &sidecar(&format!("u{n}"), START)).await;
+    }
+    fixture.index.close();
+    let path = fixture.path();
+    let connection = rusqlite::Connection::open(&path).expect("the file");
+    connection
+        .execute_batch(
+            "UPDATE meta SET value = '0' WHERE key = 'clean'; PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .expect("a mark");
+    drop(connection);
+    let bytes = fs::read(&path).expect("the file");
+    (fixture.dir, bytes)
+}
+
+fn strike(path: &Path, at: u64, bytes: &[u8]) {
+    let mut file = fs::File::options().write(true).open(path).expect("the file");
+    file.seek(SeekFrom::Start(at)).expect("a place");
+    file.write_all(bytes).expect("written");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_kept_aside_and_a_new_one_made() {
+    let (dir, whole) = used().await;
+    let path = dir.path().join("index.db");
+    let length = whole.len() as u64;
+    // The header, a table's root, pages in the middle, the end cut off, and no database at all.
+    type Damage = fn(&Path, u64);
+    let damages: [(&str, Damage); 5] = [
+        ("header", |path, _| strike(path, 0, b"not a database at all")),
+        ("first page", |path, _| strike(path, 100, &[0xff; 400])),
+        ("middle", |path, length| strike(path, length / 2, &[0xa5; 8192])),
+        ("cut", |path, length| {
+            let file = fs::File::options().write(true).open(path).expect("the file");
+            file.set_len(length / 2).expect("cut");
+        }),
+        ("text", |path, _| fs::write(path, "hello").expect("written")),
+    ];
+    for (n, (name, damage)) in damages.into_iter().enumerate() {
+        fs::write(&path, &whole).expect("restored");
+        damage(&path, length);
+        let damaged = fs::read(&path).expect("damaged");
+        let opened = Index::open(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let told = opened.rebuilt.unwrap_or_else(|| panic!("{name}: damage was not detected"));
+        let aside = dir.path().join(format!("index.db.damaged-{}", n + 1));
+        assert!(told.contains(&*aside.to_string_lossy()), "{name}: {told}");
+        assert_eq!(fs::read(&aside).expect("kept"), damaged, "{name}: kept as it was");
+        assert_eq!(opened.index.reader().totals().expect("totals").recordings, 0, "{name}");
+        opened.index.close();
+    }
+}
+
+#[tokio::test]
+async fn a_file_killed_while_open_is_whole_when_opened_again() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    // What a killed process leaves behind: the file and its log, as they are.
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["index.db", "index.db-wal"] {
+        fs::copy(fixture.dir.path().join(name), copy.path().join(name)).expect("copied");
+    }
+    let opened = Index::open(&copy.path().join("index.db")).expect("an index");
+    assert_eq!(opened.rebuilt, None);
+    assert_eq!(opened.index.reader().totals().expect("totals").pending, 1);
+    assert_eq!(opened.index.reader().broken_invariants().expect("checks"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_newer_file_is_refused_and_left_alone() {
+    let (dir, _) = used().await;
+    let path = dir.path().join("index.db");
+    let connection = rusqlite::Connection::open(&path).expect("the file");
+    connection
+        .execute_batch("PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE);")
+        .expect("a version");
+    drop(connection);
+    let before = fs::read(&path).expect("the file");
+    let error = Index::open(&path).expect_err("newer");
+    assert!(matches!(error, IndexError::Newer { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("newer program"), "{error}");
+    assert_eq!(fs::read(&path).expect("the file"), before);
+    let names: Vec<_> = fs::read_dir(dir.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    assert!(!names.iter().any(|name| name.contains("damaged")), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_folder_in_place_of_the_file_is_an_error_not_a_panic() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let error = Index::open(dir.path()).expect_err("a folder is no database");
+    assert!(error.to_string().contains(&*dir.path().to_string_lossy()), "{error}");
+}
+
+#[tokio::test]
+async fn readers_do_not_wait_for_the_writer() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    let mut writer = rusqlite::Connection::open(fixture.path()).expect("the file");
+    let transaction = writer
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .expect("the writer's lock");
+    transaction.execute("UPDATE recordings SET deleted = 1", []).expect("changed");
+    // The lock is held for as long as this takes: an answer can come only beside it.
+    assert_eq!(fixture.listed().len(), 1);
+    assert!(!fixture.listed()[0].deleted, "what is not committed is not seen");
+    assert_eq!(fixture.index.reader().totals().expect("totals").pending, 1);
+    transaction.rollback().expect("undone");
+}
+
+#[tokio::test]
+async fn a_closed_index_says_so() {
+    let fixture = Fixture::new().await;
+    fixture.index.close();
+    let error = fixture.index.set_token(fixture.root, 2).await.expect_err("closed");
+    assert!(matches!(error, IndexError::Closed), "{error}");
+}

@@ -1,0 +1,175 @@
+//! An index in a folder of its own, and a storage that exists only as a table of looks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::recording::Place;
+use focus_core::settle::{Closed, Rules, Sight, judge};
+use focus_index::{
+    Ack, AckOutcome, Index, Listed, Listing, Observation, Observed, Pending, RootId,
+};
+
+pub(crate) const MARKER: &str = "root-1";
+
+/// What is at a place: the sidecar's text, and the times both files were changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) sidecar: String,
+    pub(crate) changed: i64,
+}
+
+pub(crate) struct Fixture {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) index: Index,
+    pub(crate) root: RootId,
+    pub(crate) files: BTreeMap<Place, Files>,
+    pub(crate) now_ms: u64,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Fixture {
+        let dir = tempfile::tempdir().expect("a folder");
+        let index = Index::open(&dir.path().join("index.db")).expect("an index").index;
+        let root = remember(&index).await;
+        Fixture { dir, index, root, files: BTreeMap::new(), now_ms: 1_000 }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("index.db")
+    }
+
+    /// Closes the index and opens it again.
+    pub(crate) async fn reopen(&mut self) {
+        self.index.close();
+        let opened = Index::open(&self.path()).expect("an index");
+        assert_eq!(opened.rebuilt, None, "a file that was closed in order is in order");
+        self.index = opened.index;
+        self.root = remember(&self.index).await;
+    }
+
+    /// Puts files at a place, and looks at it.
+    pub(crate) async fn put(&mut self, place: &str, sidecar: &str) -> Observed {
+        self.write(place, sidecar);
+        self.look(&[place_of(place)]).await
+    }
+
+    /// Puts files at a place.
+    pub(crate) fn write(&mut self, place: &str, sidecar: &str) {
+        self.now_ms += 1;
+        let changed = i64::try_from(self.now_ms).expect("small");
+        self.files.insert(place_of(place), Files { sidecar: sidecar.to_owned(), changed });
+    }
+
+    /// Removes the files of a place, and looks at it.
+    pub(crate) async fn remove(&mut self, place: &str) -> Observed {
+        self.files.remove(&place_of(place));
+        self.look(&[place_of(place)]).await
+    }
+
+    /// Looks at places, and at those contested by that.
+    pub(crate) async fn look(&mut self, places: &[Place]) -> Observed {
+        let mut places = places.to_vec();
+        let mut all = Observed::default();
+        for _ in 0..10 {
+            let batch = self.judge(&places);
+            let observed = self.index.observe(self.root, batch, 5_000).await.expect("observe");
+            all.changed += observed.changed;
+            all.reported += observed.reported;
+            places.clone_from(&observed.contested);
+            all.contested.extend(observed.contested);
+            if places.is_empty() {
+                return all;
+            }
+        }
+        panic!("places contest each other for ever: {places:?}");
+    }
+
+    /// Looks at places, and stores nothing.
+    pub(crate) fn judge(&mut self, places: &[Place]) -> Vec<Observation> {
+        self.now_ms += 1;
+        let known = self.index.reader().sights(self.root, places).expect("sights");
+        let judge = |(place, known): (&Place, &Sight)| {
+            let look = look_of(self.files.get(place));
+            let rules = Rules { root: MARKER, time_unit: None, settle_ms: 0 };
+            let closed = Closed { data: true, sidecar: true };
+            let judged = judge(place, known, &look, closed, rules, self.now_ms);
+            Observation {
+                place: place.clone(),
+                conclusion: judged.conclusion,
+                sight: judged.sight,
+                due_ms: judged.due_ms,
+            }
+        };
+        places.iter().zip(&known).map(judge).collect()
+    }
+
+    pub(crate) fn pending(&self) -> Vec<Pending> {
+        self.index.reader().pick(self.root, 10_000, usize::MAX, None).expect("pick")
+    }
+
+    /// The catalog took everything that is pending.
+    pub(crate) async fn acknowledge_all(&self) {
+        let acks = self
+            .pending()
+            .into_iter()
+            .map(|one| Ack {
+                id: one.id,
+                generation: one.generation,
+                outcome: AckOutcome::Acknowledged,
+            })
+            .collect();
+        self.index.acknowledge(self.root, None, acks, 6_000).await.expect("acknowledge");
+    }
+
+    pub(crate) fn listed(&self) -> Vec<Listed> {
+        let listing = Listing { limit: 10_000, ..Listing::default() };
+        self.index.reader().recordings(&listing).expect("a listing")
+    }
+
+    /// Path and state of every unrecognised place.
+    pub(crate) fn unrecognised(&self) -> Vec<(String, String)> {
+        let rows = self.index.reader().unrecognised(None, None, 10_000).expect("unrecognised");
+        rows.into_iter().map(|row| (row.path, row.state)).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn is_in_order(&self) {
+        let broken = self.index.reader().broken_invariants().expect("invariants");
+        assert!(broken.is_empty(), "{broken:?}");
+    }
+}
+
+pub(crate) async fn remember(index: &Index) -> RootId {
+    index.root(MARKER.to_owned(), "/data".to_owned(), 1_000).await.expect("a root").id
+}
+
+/// A sidecar with this uuid and start, in milliseconds.
+pub(crate) fn sidecar(uuid: &str, start_ms: i64) -> String {
+    format!(
+        r#"{{"uuid":"{uuid}","start_time":{start_ms},"end_time":{},"metadata":{{}}}}"#,
+        start_ms + 1_000
+    )
+}
+
+/// The place of `folder/stem`.
+pub(crate) fn place_of(path: &str) -> Place {
+    let (folder, stem) = path.rsplit_once('/').unwrap_or(("", path));
+    Place { folder: folder.as_bytes().to_vec(), stem: stem.as_bytes().to_vec() }
+}
+
+fn look_of(files: Option<&Files>) -> Look {
+    let Some(files) = files else { return Look::default() };
+    let stat = |size: usize| FileStat {
+        size: i64::try_from(size).expect("small"),
+        mtime_ns: files.changed,
+    };
+    Look {
+        data: Some(DataSeen { extension: "dat".to_owned(), stat: stat(10) }),
+        sidecar: Some(SidecarSeen {
+            stat: stat(files.sidecar.len()),
+            bytes: Some(files.sidecar.clone().into_bytes()),
+        }),
+        ..Look::default()
+    }
+}

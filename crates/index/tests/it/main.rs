@@ -1,0 +1,8 @@
+//! The index against real files: what it remembers, forgets, refuses and survives.
+
+mod acknowledging;
+mod file;
+mod fixture;
+mod model;
+mod observing;
+mod overlapping;
