@@ -179,7 +179,8 @@ impl Store<'_> {
         if state.as_deref().is_some_and(|state| !kept.contains(&state)) {
             self.set_state(file, None)?;
         }
-        if !holds && !(held && state.as_deref() == Some(State::DuplicateId.name())) {
+        let duplicate = held && state.as_deref() == Some(State::DuplicateId.name());
+        if !holds && !duplicate {
             // It settled once, and its uuid has another holder since, or none: read it again.
             sight.settled = false;
             return Ok(Some(0));

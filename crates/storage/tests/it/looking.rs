@@ -1,0 +1,121 @@
+//! Looks at single recordings: whatever is at a place, the answer is a look.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use focus_core::look::Look;
+use focus_core::recording::Place;
+use focus_core::sidecar::SIDECAR_BYTES_MAX;
+use focus_core::state::State;
+use focus_storage::{Pair, Root, look};
+
+use crate::{marked, write};
+
+fn place(folder: &[u8], stem: &[u8]) -> Place {
+    Place { folder: folder.to_vec(), stem: stem.to_vec() }
+}
+
+fn seen(root: &Root, stem: &str) -> Look {
+    look::look(root, &Pair::default(), &place(b"", stem.as_bytes()), None)
+        .expect("the root is there")
+}
+
+fn state(look: &Look) -> Option<State> {
+    look.fault.as_ref().map(|fault| fault.state)
+}
+
+#[test]
+fn a_sidecar_is_read_once_and_not_again_while_its_stat_is_the_same() {
+    let (dir, root) = marked();
+    write(&dir.path().join("r.dat"), b"data");
+    write(&dir.path().join("r.json"), b"{}");
+    let first = seen(&root, "r");
+    assert_eq!(first.data.as_ref().map(|data| data.stat.size), Some(4));
+    let sidecar = first.sidecar.clone().expect("a sidecar");
+    assert_eq!(sidecar.bytes.as_deref(), Some(&b"{}"[..]));
+    let again =
+        look::look(&root, &Pair::default(), &place(b"", b"r"), Some(sidecar.stat)).expect("there");
+    assert_eq!(again.sidecar.expect("a sidecar").bytes, None);
+}
+
+#[test]
+fn the_first_of_the_extensions_counts() {
+    let (dir, root) = marked();
+    for name in ["r.raw", "r.bin", "r.json"] {
+        write(&dir.path().join(name), b"{}");
+    }
+    let pair = Pair::new(vec!["bin".to_owned(), "raw".to_owned()]);
+    let look = look::look(&root, &pair, &place(b"", b"r"), None).expect("there");
+    assert_eq!(look.data.expect("data").extension, "bin");
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_holds_nothing_up() {
+    let (dir, root) = marked();
+    for (pipe, file) in [("a.json", "a.dat"), ("b.dat", "b.json")] {
+        let path = dir.path().join(pipe);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("a pipe");
+        write(&dir.path().join(file), b"{}");
+    }
+    assert_eq!(state(&seen(&root, "a")), Some(State::DataWithoutSidecar));
+    assert_eq!(state(&seen(&root, "b")), Some(State::SidecarWithoutData));
+}
+
+#[test]
+fn symbolic_links_are_told_and_not_followed() {
+    let (dir, root) = marked();
+    let outside = tempfile::tempdir().expect("a folder");
+    write(&outside.path().join("secret.json"), b"{}");
+    write(&outside.path().join("r.json"), b"{}");
+    write(&dir.path().join("r.dat"), b"");
+    symlink(outside.path().join("secret.json"), dir.path().join("r.json")).expect("a link");
+    let look = seen(&root, "r");
+    assert!(look.sidecar.is_none(), "{look:?}");
+    let fault = look.fault.expect("a fault");
+    assert!(fault.reason.contains("r.json is a symbolic link"), "{}", fault.reason);
+
+    // A folder that is a link, and one with a link on the way to it.
+    symlink(outside.path(), dir.path().join("out")).expect("a link");
+    fs::create_dir(outside.path().join("deep")).expect("a folder");
+    write(&outside.path().join("deep/r.json"), b"{}");
+    for folder in [&b"out"[..], b"out/deep", b"..", b"../..", b"/tmp", b"out/../out"] {
+        let look = look::look(&root, &Pair::default(), &place(folder, b"r"), None).expect("there");
+        assert!(look.sidecar.is_none() && look.data.is_none(), "{folder:?}: {look:?}");
+    }
+}
+
+#[test]
+fn a_sidecar_beyond_the_limit_is_not_read() {
+    let (dir, root) = marked();
+    write(&dir.path().join("r.dat"), b"");
+    let file = fs::File::create(dir.path().join("r.json")).expect("a file");
+    // Sparse: it would be terabytes to read.
+    file.set_len(1 << 40).expect("a length");
+    let look = seen(&root, "r");
+    assert_eq!(state(&look), Some(State::SidecarInvalid));
+    assert_eq!(look.sidecar.expect("there").bytes, None);
+    file.set_len(SIDECAR_BYTES_MAX as u64).expect("a length");
+    assert_eq!(state(&seen(&root, "r")), None, "the limit itself is allowed");
+}
+
+#[test]
+fn names_of_any_bytes_are_looked_at() {
+    let (dir, root) = marked();
+    let name = std::ffi::OsStr::from_bytes(b"f\xff\xfe");
+    write(&dir.path().join(name).join("r.dat"), b"");
+    let look =
+        look::look(&root, &Pair::default(), &place(b"f\xff\xfe", b"r"), None).expect("there");
+    assert!(look.data.is_some());
+}
+
+#[test]
+fn absence_counts_only_while_the_root_is_there() {
+    let (dir, root) = marked();
+    assert_eq!(seen(&root, "r"), Look::default());
+    fs::remove_file(dir.path().join(focus_storage::marker::MARKER)).expect("removed");
+    let gone = look::look(&root, &Pair::default(), &place(b"", b"r"), None);
+    assert_eq!(gone.expect_err("an outage of storage").state(), "no_marker");
+}
