@@ -44,7 +44,12 @@ pub fn lock(dir: &Path) -> anyhow::Result<StateLock> {
         .write(true)
         .mode(0o600)
         .open(&path)
-        .with_context(|| format!("{} cannot be opened", path.display()))?;
+        .with_context(|| {
+            format!(
+                "{} cannot be written: mend its permissions, or give another folder with --state-dir",
+                path.display()
+            )
+        })?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         anyhow::bail!(
             "the state folder {} is in use by another focus process: stop that one, or give another --state-dir",

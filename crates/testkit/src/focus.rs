@@ -1,5 +1,6 @@
 //! The built binary, run as a user runs it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,9 +12,35 @@ use serde_json::Value;
 
 use crate::wait::until;
 
+/// An answer of the server.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The head, lower case.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's value; its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or(Value::Null)
+    }
+}
+
 /// A running server, killed when dropped.
 #[derive(Debug)]
 pub struct Focus {
+    /// What the binary is run by: empty, or a program and its arguments.
+    pub by: Vec<String>,
     binary: PathBuf,
     args: Vec<String>,
     state: PathBuf,
@@ -27,7 +54,13 @@ impl Focus {
             ["--root", &root.display().to_string(), "--state-dir"].map(str::to_owned).to_vec();
         args.push(state.display().to_string());
         args.extend(extra.iter().map(|arg| (*arg).to_owned()));
-        Focus { binary: PathBuf::from(binary), args, state: state.to_owned(), child: None }
+        Focus {
+            by: Vec::new(),
+            binary: PathBuf::from(binary),
+            args,
+            state: state.to_owned(),
+            child: None,
+        }
     }
 
     /// Runs a command to its end.
@@ -54,7 +87,10 @@ impl Focus {
             .append(true)
             .open(self.state.join("serve.log"))
             .expect("a log");
-        let child = Command::new(&self.binary)
+        let mut words: Vec<&OsStr> = self.by.iter().map(OsStr::new).collect();
+        words.push(self.binary.as_os_str());
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .arg("serve")
             .args(&self.args)
             .args(["--listen", "127.0.0.1:0"])
@@ -81,7 +117,7 @@ impl Focus {
     }
 
     fn server(&self) -> Result<Value, String> {
-        let text = std::fs::read(self.state.join("server.json"))
+        let text = std::fs::read(self.seen(&self.state.join("server.json")))
             .map_err(|error| format!("{error}\n{}", self.log()))?;
         serde_json::from_slice(&text).map_err(|error| error.to_string())
     }
@@ -153,11 +189,29 @@ impl Focus {
         .await;
     }
 
-    fn http(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
+    /// A path as the server sees it: `by` may have given it mounts of its own.
+    ///
+    /// # Panics
+    /// It is not absolute.
+    pub fn seen(&self, path: &Path) -> PathBuf {
+        match self.pid() {
+            Some(pid) if !self.by.is_empty() => {
+                let path = path.strip_prefix("/").expect("an absolute path");
+                Path::new("/proc").join(pid.to_string()).join("root").join(path)
+            }
+            _ => path.to_owned(),
+        }
+    }
+
+    /// The answer to a request; without the token where `token` is false.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn ask(&self, method: &str, path: &str, body: &str, token: bool) -> Result<Answer, String> {
         let server = self.server()?;
         let address = server["address"].as_str().unwrap_or_default();
-        let token = server["token"].as_str().unwrap_or_default();
-        let ask = || -> std::io::Result<String> {
+        let token = if token { server["token"].as_str().unwrap_or_default() } else { "" };
+        let ask = || -> std::io::Result<Vec<u8>> {
             let mut stream = TcpStream::connect(address)?;
             stream.set_read_timeout(Some(Duration::from_secs(10)))?;
             let length = body.len();
@@ -165,16 +219,21 @@ impl Focus {
                 stream,
                 "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
             )?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer)?;
             Ok(answer)
         };
         let answer = ask().map_err(|error| error.to_string())?;
+        let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
-        if head.split(' ').nth(1) != Some("200") {
-            return Err(answer.clone());
-        }
-        Ok(body.to_owned())
+        let status =
+            head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;
+        Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+    }
+
+    fn http(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
+        let answer = self.ask(method, path, body, true)?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(format!("{answer:?}")) }
     }
 }
 

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mongodb::Client;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ClientOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -54,18 +55,19 @@ pub fn tools() -> PathBuf {
     cache.unwrap_or_default().join("focus-server/tools")
 }
 
-/// A running server, ended when dropped.
+/// A database server: one of this test's own, ended when dropped, or an existing deployment, in
+/// which this test has a database of its own.
 #[derive(Debug)]
 pub struct MongoServer {
-    program: PathBuf,
-    secantus: bool,
+    program: Program,
     child: Option<Child>,
     port: u16,
     data: TempDir,
+    database: String,
 }
 
 impl MongoServer {
-    /// Starts a server of this test's own.
+    /// Starts a server of this test's own, or takes a database of the given deployment.
     ///
     /// # Panics
     /// No server is installed, or it does not start: a database test cannot go on.
@@ -80,20 +82,42 @@ impl MongoServer {
     /// # Panics
     /// No server is installed.
     pub fn prepare() -> MongoServer {
-        let (program, secantus) = match find() {
-            Some(Program::Mongod(program)) => (program, false),
-            Some(Program::Secantus(program)) => (program, true),
-            other => panic!(
-                "this test starts and kills a server of its own, and found {other:?}: run `cargo xtask test`, which installs one"
-            ),
+        let program = find().unwrap_or_else(|| {
+            panic!("no database server is found: run `cargo xtask test`, which installs one")
+        });
+        let (database, port) = match &program {
+            Program::Deployment(uri) => (own_database(), port_of(uri)),
+            _ => ("focus".to_owned(), free_port()),
         };
         let data = TempDir::new().expect("a folder for the database");
-        MongoServer { program, secantus, child: None, port: free_port(), data }
+        MongoServer { program, child: None, port, data, database }
     }
 
-    /// `mongodb://127.0.0.1:port/`.
+    /// Where it is.
     pub fn uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port)
+        match &self.program {
+            Program::Deployment(uri) => uri.clone(),
+            _ => format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port),
+        }
+    }
+
+    /// The database that is this test's own.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The arguments that lead `focus` there.
+    pub fn args(&self) -> Vec<String> {
+        self.args_through(&self.uri())
+    }
+
+    /// The arguments that lead `focus` there by another way.
+    pub fn args_through(&self, uri: &str) -> Vec<String> {
+        let mut args = vec!["--mongodb-uri".to_owned(), uri.to_owned()];
+        if matches!(self.program, Program::Deployment(_)) {
+            args.extend(["--database".to_owned(), self.database.clone()]);
+        }
+        args
     }
 
     /// Its port on the loopback address.
@@ -125,11 +149,16 @@ impl MongoServer {
     /// # Panics
     /// The program cannot be run.
     pub fn spawn(&mut self) {
+        let (program, secantus) = match &self.program {
+            Program::Deployment(_) => return,
+            Program::Mongod(program) => (program, false),
+            Program::Secantus(program) => (program, true),
+        };
         let log = File::create(self.data.path().join("server.log")).expect("a log file");
         let store = self.data.path().join("store");
         std::fs::create_dir_all(&store).expect("a folder for the store");
-        let mut command = Command::new(&self.program);
-        if self.secantus {
+        let mut command = Command::new(program);
+        if secantus {
             command
                 .args(["--port", &self.port.to_string(), "--enable-test-commands"])
                 .args(["--cache-size", "256M", "--log-file-max", "16MB", "--storage-path"])
@@ -195,8 +224,9 @@ impl MongoServer {
     ///
     /// # Panics
     /// The server refuses it.
-    pub async fn fail_command(&self, mode: Document, data: Document) {
-        let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
+    pub async fn fail_command(&self, mode: impl Into<Bson>, data: Document) {
+        let command =
+            doc! { "configureFailPoint": "failCommand", "mode": mode.into(), "data": data };
         self.client().await.database("admin").run_command(command).await.expect("a fail point");
     }
 }
@@ -205,6 +235,21 @@ impl Drop for MongoServer {
     fn drop(&mut self) {
         self.resume();
         self.kill();
+        if let Program::Deployment(uri) = &self.program {
+            let (uri, database) = (uri.clone(), self.database.clone());
+            let drop_database = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(async {
+                    let client = Client::with_uri_str(uri).await?;
+                    client.database(&database).drop().await?;
+                    Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+                })
+            };
+            let dropped = std::thread::spawn(drop_database).join();
+            if !matches!(dropped, Ok(Ok(()))) {
+                println!("the database {} could not be removed: {dropped:?}", self.database);
+            }
+        }
     }
 }
 
@@ -217,6 +262,33 @@ async fn writable(uri: &str) -> mongodb::error::Result<()> {
         Ok(true) => Ok(()),
         _ => Err(std::io::Error::other("not a writable primary").into()),
     }
+}
+
+/// A name that no other test has, in this run or another.
+fn own_database() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_ms = now.map_or(0, |since| since.as_millis());
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("focus_test_{now_ms}_{}_{n}", std::process::id())
+}
+
+/// The first host's port.
+fn port_of(uri: &str) -> u16 {
+    let hosts = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let hosts = hosts.split(['/', '?']).next().unwrap_or_default();
+    let first = hosts.rsplit('@').next().unwrap_or_default().split(',').next().unwrap_or_default();
+    first.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(27017)
+}
+
+/// A test that ends or cripples its server cannot run against a given deployment, and says so. True
+/// where it is left out.
+pub fn deployment_only(test: &str) -> bool {
+    let given = matches!(find(), Some(Program::Deployment(_)));
+    if given {
+        println!("left out, ends its own server, and {URI_VARIABLE} is set: {test}");
+    }
+    given
 }
 
 /// A port that nothing listens on now.

@@ -3,6 +3,7 @@
 mod answers;
 mod cli;
 mod embedded;
+mod hardship;
 mod outage;
 mod recovery;
 mod site;

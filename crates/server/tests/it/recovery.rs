@@ -7,18 +7,16 @@ use focus_testkit::mongo::MongoServer;
 use focus_testkit::tree::Writing;
 use mongodb::bson::{Document, doc};
 
-use crate::site::{LIMIT, Site, embedded_only};
+use crate::site::{LIMIT, Site, embedded_only, no_server_to_end};
 
 async fn begin(name: &str, extra: &[&str]) -> Option<(Site, MongoServer)> {
-    if embedded_only(name) {
-        return None;
-    }
+    if no_server_to_end(name) { None } else { Some(begin_anywhere(extra).await) }
+}
+
+async fn begin_anywhere(extra: &[&str]) -> (Site, MongoServer) {
     let server = MongoServer::start().await;
-    let uri = server.uri();
-    let mut args = vec!["--mongodb-uri", uri.as_str()];
-    args.extend(extra);
-    let site = Site::new(&args);
-    Some((site, server))
+    let site = Site::with(&server, extra);
+    (site, server)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +94,7 @@ async fn each_root_has_its_collection_in_the_layout_base_paths() {
     site.land(100);
     site.focus.serve().await;
     site.focus.until_status("catalog_state", "in_step", LIMIT).await;
-    let database = server.client().await.database("focus");
+    let database = server.client().await.database(server.database());
     let rows = database.collection::<Document>("base_paths");
     let row = rows.find_one(doc! {}).await.expect("an answer").expect("a row");
     assert_eq!(row.get_str("base_path").ok(), site.tree.root().to_str());
@@ -109,7 +107,7 @@ async fn each_root_has_its_collection_in_the_layout_base_paths() {
     server.restart().await;
     site.converged(&server, &guid).await;
     site.focus.until_status("catalog_state", "in_step", LIMIT).await;
-    let database = server.client().await.database("focus");
+    let database = server.client().await.database(server.database());
     assert_eq!(
         database.collection::<Document>("base_paths").count_documents(doc! {}).await.ok(),
         Some(1)
@@ -128,8 +126,12 @@ async fn each_root_has_its_collection_in_the_layout_base_paths() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_and_fields_of_others_stay_as_they_are() {
-    let Some((mut site, server)) = begin("others' documents", &[]).await else { return };
-    let collection = server.client().await.database("focus").collection::<Document>("node4");
+    if embedded_only("others' documents") {
+        return;
+    }
+    let (mut site, server) = begin_anywhere(&[]).await;
+    let collection =
+        server.client().await.database(server.database()).collection::<Document>("node4");
     let foreign = doc! { "_id": 1, "uuid": "foreign", "note": "theirs" };
     // The first recording of the tree is named after its stem.
     let adopted = doc! { "_id": 2, "uuid": "rec-0000000", "note": "kept", "version": "theirs" };
@@ -163,7 +165,10 @@ async fn a_database_that_was_emptied_meanwhile_is_filled_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_folder_moves_all_that_is_in_it() {
-    let Some((mut site, server)) = begin("renamed folder", &[]).await else { return };
+    if embedded_only("renamed folder") {
+        return;
+    }
+    let (mut site, server) = begin_anywhere(&[]).await;
     site.planted = site.tree.add(60, Writing::InPlace);
     site.focus.serve().await;
     site.converged(&server, "node4").await;
@@ -174,9 +179,14 @@ async fn a_renamed_folder_moves_all_that_is_in_it() {
     }
     let client = server.client().await;
     focus_testkit::wait::until("paths are followed", LIMIT, || async {
-        let verdict =
-            focus_testkit::oracle::compare(&client, "focus", "node4", &site.marker, &site.planted)
-                .await;
+        let verdict = focus_testkit::oracle::compare(
+            &client,
+            server.database(),
+            "node4",
+            &site.marker,
+            &site.planted,
+        )
+        .await;
         if verdict.is_good() { Ok(()) } else { Err(format!("{verdict:?}")) }
     })
     .await;

@@ -25,6 +25,11 @@ pub(crate) fn embedded_only(test: &str) -> bool {
     only
 }
 
+/// As `embedded_only`, for a test that ends or cripples its server.
+pub(crate) fn no_server_to_end(test: &str) -> bool {
+    embedded_only(test) || focus_testkit::mongo::deployment_only(test)
+}
+
 /// Long tests run too.
 pub(crate) fn long() -> bool {
     std::env::var("FOCUS_TEST_LONG").is_ok_and(|value| !value.is_empty())
@@ -53,6 +58,14 @@ impl Site {
         Site { tree: Tree::new(&root), planted: Vec::new(), focus, marker, dir }
     }
 
+    /// As `new`, with the catalog in this server.
+    pub(crate) fn with(server: &MongoServer, extra: &[&str]) -> Site {
+        let args = server.args();
+        let mut all: Vec<&str> = args.iter().map(String::as_str).collect();
+        all.extend(extra);
+        Site::new(&all)
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.dir.path().join("state")
     }
@@ -65,7 +78,7 @@ impl Site {
     /// Waits until the catalog holds every planted recording, then compares every field of each.
     pub(crate) async fn converged(&self, server: &MongoServer, collection: &str) {
         let client = server.client().await;
-        let documents = client.database("focus").collection::<Document>(collection);
+        let documents = client.database(server.database()).collection::<Document>(collection);
         let wanted = self.planted.len() as u64;
         until("the catalog holds them all", LIMIT, || async {
             match documents.count_documents(doc! {}).await {
@@ -80,7 +93,8 @@ impl Site {
         })
         .await;
         let verdict =
-            oracle::compare(&client, "focus", collection, &self.marker, &self.planted).await;
+            oracle::compare(&client, server.database(), collection, &self.marker, &self.planted)
+                .await;
         assert!(verdict.is_good(), "{verdict:?}");
     }
 }

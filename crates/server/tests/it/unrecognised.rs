@@ -7,7 +7,7 @@ use focus_testkit::mongo::MongoServer;
 use focus_testkit::tree::{Writing, write};
 use mongodb::bson::{Document, doc};
 
-use crate::site::{LIMIT, Site, embedded_only};
+use crate::site::{LIMIT, Site, embedded_only, no_server_to_end};
 
 const GOOD: &str = r#"{"start_time": 1700000000, "end_time": 1700000060}"#;
 
@@ -47,11 +47,11 @@ fn plant_bad(site: &Site) -> Vec<(&'static str, u64)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bad_are_listed_and_promoted_and_the_good_are_not_delayed() {
-    if embedded_only("unrecognised") {
+    if no_server_to_end("unrecognised") {
         return;
     }
     let mut server = MongoServer::start().await;
-    let mut site = Site::new(&["--mongodb-uri", &server.uri()]);
+    let mut site = Site::with(&server, &[]);
     site.focus.serve().await;
     server.kill();
     site.focus.until_status("catalog_state", "down", LIMIT).await;
@@ -68,7 +68,7 @@ async fn the_bad_are_listed_and_promoted_and_the_good_are_not_delayed() {
     server.restart().await;
     site.focus.until_status("pending", 0, LIMIT).await;
     site.focus.until_status("catalog_state", "in_step", LIMIT).await;
-    let database = server.client().await.database("focus");
+    let database = server.client().await.database(server.database());
     let good = database.collection::<Document>("node4");
     assert_eq!(good.count_documents(doc! {}).await.ok(), Some(210));
     let bad = database.collection::<Document>("node4-unrecognized_recordings");
@@ -112,7 +112,7 @@ async fn a_document_that_the_database_refuses_is_set_aside_alone() {
         return;
     }
     let server = MongoServer::start().await;
-    let database = server.client().await.database("focus");
+    let database = server.client().await.database(server.database());
     let collection = database.collection::<Document>("node4");
     // A unique index of somebody else's: two recordings with one station cannot both be there.
     let index = doc! {
@@ -123,7 +123,7 @@ async fn a_document_that_the_database_refuses_is_set_aside_alone() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), "refused_retry_ms = 300\n").expect("settings");
     let config = file.path().display().to_string();
-    let mut site = Site::new(&["--mongodb-uri", &server.uri(), "--config", &config]);
+    let mut site = Site::with(&server, &["--config", &config]);
     let root = site.tree.root().to_owned();
     for n in 0..20 {
         let badge = if n < 2 { 7 } else { 100 + n };
@@ -149,12 +149,13 @@ async fn without_uniqueness_nothing_is_written_and_the_cause_is_named() {
         return;
     }
     let server = MongoServer::start().await;
-    let collection = server.client().await.database("focus").collection::<Document>("node4");
+    let collection =
+        server.client().await.database(server.database()).collection::<Document>("node4");
     collection
         .insert_many([doc! { "uuid": "same" }, doc! { "uuid": "same" }])
         .await
         .expect("theirs");
-    let mut site = Site::new(&["--mongodb-uri", &server.uri()]);
+    let mut site = Site::with(&server, &[]);
     site.land(5);
     site.focus.serve().await;
     site.focus.until_status("pending", 5, LIMIT).await;
