@@ -111,8 +111,8 @@ pub struct Batch {
     in_call: Vec<usize>,
     /// Calls on documents hold at most so many: halved where one was too large.
     call_max: usize,
-    /// A token above one met in the catalog.
-    token_needed: Option<i64>,
+    /// The highest token met in the catalog that is above ours.
+    token_met: Option<i64>,
     written: usize,
 }
 
@@ -137,7 +137,7 @@ impl Batch {
             documents: Arc::new(documents),
             entries,
             in_call: Vec::new(),
-            token_needed: None,
+            token_met: None,
             written: 0,
         }
     }
@@ -162,9 +162,10 @@ impl Batch {
         self.entries.iter().map(|entry| entry.id).min()
     }
 
-    /// A token that has to be taken before the recordings left can be written.
-    pub fn token_needed(&self) -> Option<i64> {
-        self.token_needed
+    /// The highest token met above ours: one above it has to be taken before the recordings left can
+    /// be written, if the lease is still ours.
+    pub fn token_met(&self) -> Option<i64> {
+        self.token_met
     }
 
     /// The next call, or none when every recording has its outcome.
@@ -304,8 +305,8 @@ impl Batch {
             ))),
         };
         if let (Stage::Done(Outcome::Left), Some(version)) = (&next, stored.version) {
-            let above = document::token(version).saturating_add(1);
-            self.token_needed = Some(self.token_needed.unwrap_or(0).max(above));
+            let met = document::token(version);
+            self.token_met = Some(self.token_met.unwrap_or(0).max(met));
         }
         self.entries[at].stage = next;
     }

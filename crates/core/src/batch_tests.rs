@@ -110,7 +110,7 @@ fn a_newer_generation_of_the_same_token_is_gone_above() {
 fn a_newer_token_has_to_be_taken_first() {
     let there = stored("u1", Some("r"), Some(document::version(4, 1)), "here.dat", false);
     let (batch, next) = after_reading(Some(there));
-    assert_eq!((next, outcome(&batch), batch.token_needed()), (None, Outcome::Left, Some(5)));
+    assert_eq!((next, outcome(&batch), batch.token_met()), (None, Outcome::Left, Some(4)));
 }
 
 #[test]

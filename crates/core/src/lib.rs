@@ -11,6 +11,7 @@ pub mod claim;
 pub mod compare;
 pub mod document;
 pub mod json;
+pub mod lease;
 pub mod look;
 pub mod name;
 pub mod reconcile;

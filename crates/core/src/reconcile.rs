@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::batch::{Batch, Call, Item, Outcome, Reply};
 use crate::compare::{Comparison, Finding, Need, Row};
 use crate::document::{Stored, Stranger};
+use crate::lease::Grant;
 
 /// The bounds that the reconciler works in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Memory {
     pub noted: Option<String>,
     /// The whole content has to be compared.
     pub owed: bool,
-    /// The token in versions.
+    /// The lease's token that was stored last.
     pub token: i64,
 }
 
@@ -58,6 +59,8 @@ pub enum Phase {
     Recovering,
     /// Everything pending at its return is acknowledged; what lands is written as it lands.
     InStep,
+    /// Another server has the lease of this root: nothing is written.
+    Standby,
     /// It cannot be reached, takes no writes, or refuses us.
     Down,
 }
@@ -70,6 +73,7 @@ impl Phase {
             Phase::Connecting => "connecting",
             Phase::Recovering => "recovering",
             Phase::InStep => "in_step",
+            Phase::Standby => "standby",
             Phase::Down => "down",
         }
     }
@@ -110,8 +114,10 @@ pub enum Job {
         /// Row, generation, outcome.
         outcomes: Vec<(i64, i64, Outcome)>,
     },
-    /// Store this token: [`Done::Stored`].
+    /// Store the lease's token: [`Done::Stored`].
     Token(i64),
+    /// Tell the lease that a document has this token, not below ours: [`Done::Stored`].
+    Met(i64),
     /// Bring a part of the unrecognised collection in step: [`Done::Reported`].
     Report,
     /// A page of our documents, by uuid: [`Done::Page`].
@@ -173,6 +179,17 @@ pub enum Done {
     IndexFailed(String),
 }
 
+/// What the lease allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Not known yet, or lapsed: nothing is written.
+    Unknown,
+    /// Another server writes.
+    Standby,
+    /// We write.
+    Granted(Grant),
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -183,6 +200,8 @@ pub enum Event {
     },
     /// It does not.
     Down,
+    /// What the lease allows from now on.
+    Lease(Right),
     /// The index may have something pending or unreported.
     Wake,
     /// A comparison is due by its period, or asked for.
@@ -217,6 +236,8 @@ enum Step {
     /// That a comparison is owed is stored before anything is written.
     Owing {
         identity: String,
+        /// Owed because this token was taken from another server's hands.
+        token: Option<i64>,
     },
     /// The batch in doubt was complete: its watermark is there.
     Recalling {
@@ -229,9 +250,10 @@ enum Step {
     Acknowledging {
         watermark: String,
         outcomes: Vec<(i64, i64, Outcome)>,
-        token: Option<i64>,
+        met: Option<i64>,
     },
     Token(i64),
+    Met(i64),
     Reporting,
     Paging,
     Ranging,
@@ -251,6 +273,11 @@ pub struct Reconciler {
     epoch: Option<u64>,
     /// The epoch in which the database has shown who it is.
     opened: Option<u64>,
+    right: Right,
+    /// That a comparison is owed under this token is stored.
+    owed_under: Option<i64>,
+    /// A standby's comparison is due.
+    standby_due: bool,
     step: Step,
     /// A job has been handed out and is not done.
     running: bool,
@@ -286,6 +313,9 @@ impl Reconciler {
             memory,
             epoch: None,
             opened: None,
+            right: Right::Unknown,
+            owed_under: None,
+            standby_due: true,
             step: Step::Rest,
             running: false,
             backoff: Backoff::new(50, 2_000),
@@ -316,6 +346,7 @@ impl Reconciler {
             (None, _) => Phase::Unknown,
             (Some(_), None) if self.failure.is_some() => Phase::Down,
             (Some(_), None) => Phase::Connecting,
+            (Some(_), Some(_)) if self.right == Right::Standby => Phase::Standby,
             (Some(_), Some(_)) if self.in_step => Phase::InStep,
             (Some(_), Some(_)) => Phase::Recovering,
         }
@@ -365,7 +396,11 @@ impl Reconciler {
                 self.wake = true;
                 self.unreported = true;
             }
-            Event::CompareDue => self.compare_due = true,
+            Event::CompareDue => {
+                self.compare_due = true;
+                self.standby_due = true;
+            }
+            Event::Lease(right) => self.allow(right),
             Event::Timer => {
                 if matches!(self.step, Step::Waiting { .. }) {
                     self.step = Step::Rest;
@@ -379,31 +414,72 @@ impl Reconciler {
         }
     }
 
-    /// What to do now. Asked again before the job is done, it says `Idle`.
-    pub fn next_action(&mut self) -> Next {
+    fn allow(&mut self, right: Right) {
+        let was_standby = self.right == Right::Standby;
+        self.right = right;
+        match right {
+            Right::Standby => self.in_step = false,
+            // What a standby has compared was another's doing: the new holder compares anew.
+            Right::Granted(_) if was_standby => {
+                self.comparison = None;
+                self.wake = true;
+                self.unreported = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// The grant of this connection, while it lasts.
+    fn grant(&self, now_ms: u64) -> Option<Grant> {
+        match self.right {
+            Right::Granted(grant) if Some(grant.epoch) == self.epoch && now_ms < grant.until_ms => {
+                Some(grant)
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes may start: the database is known, and the lease is ours under the token stored.
+    fn may_write(&self, now_ms: u64) -> bool {
+        self.opened.is_some()
+            && self.grant(now_ms).is_some_and(|grant| grant.token == self.memory.token)
+    }
+
+    /// What to do now, on the boot-time clock of the lease. Asked again before the job is done, it
+    /// says `Idle`.
+    pub fn next_action(&mut self, now_ms: u64) -> Next {
         if self.running {
             return Next::Idle;
         }
         if let Step::Waiting { within_ms } = self.step {
             return Next::Wait { within_ms };
         }
-        let Some(job) = self.job() else {
+        let Some(job) = self.job(now_ms) else {
             return match self.step {
                 Step::Waiting { within_ms } => Next::Wait { within_ms },
                 _ => Next::Idle,
             };
         };
-        self.check(&job);
+        self.check(&job, now_ms);
         self.running = true;
         Next::Run(job)
     }
 
     /// Invariants that every job must keep; asserted in debug builds and in simulation.
-    fn check(&self, job: &Job) {
-        if let Job::Call(call) = job {
+    fn check(&self, job: &Job, now_ms: u64) {
+        let writes = match job {
+            Job::Call(Call::Prefer { .. } | Call::Read(_)) => false,
+            Job::Call(_) | Job::Mark { .. } | Job::Report | Job::Sweep { .. } => true,
+            _ => false,
+        };
+        if writes {
             debug_assert!(
-                self.opened.is_some() || matches!(call, Call::Prefer { .. }),
+                self.opened.is_some(),
                 "no_write_to_a_stranger: the database has not shown who it is"
+            );
+            debug_assert!(
+                self.may_write(now_ms),
+                "no_write_without_lease: the lease is not ours, or has lapsed"
             );
         }
         if let Job::Mark { watermark } = job {
@@ -435,13 +511,17 @@ impl Reconciler {
     }
 
     /// The job that the present step asks for.
-    fn job(&mut self) -> Option<Job> {
+    fn job(&mut self, now_ms: u64) -> Option<Job> {
+        let may_write = self.may_write(now_ms);
         loop {
             match &mut self.step {
-                Step::Rest => return self.choose(),
+                Step::Rest => return self.choose(now_ms),
                 Step::Noting(_) | Step::FinishNoting => return Some(Job::Note),
                 Step::Token(token) => return Some(Job::Token(*token)),
-                Step::Owing { identity } => return Some(Job::Owe { identity: identity.clone() }),
+                Step::Met(token) => return Some(Job::Met(*token)),
+                Step::Owing { identity, .. } => {
+                    return Some(Job::Owe { identity: identity.clone() });
+                }
                 Step::Acknowledging { watermark, outcomes, .. } => {
                     let watermark = Some(watermark.clone());
                     return Some(Job::Acknowledge {
@@ -458,35 +538,41 @@ impl Reconciler {
                     let watermark = Some(watermark.clone());
                     return Some(Job::Acknowledge { watermark, outcomes: Vec::new() });
                 }
-                Step::Calling(batch, _) if self.opened.is_some() => {
+                Step::Calling(batch, _) if may_write => {
                     if let Some(call) = batch.next_call() {
                         return Some(Job::Call(call));
                     }
                     self.end_batch();
                 }
                 Step::Marking(_, watermark) | Step::FinishMarking(watermark)
-                    if self.opened.is_some() =>
+                    if may_write =>
                 {
                     return Some(Job::Mark { watermark: watermark.clone() });
                 }
-                // The connection went in the middle: what was sent stays pending, and is in doubt.
+                // The connection or the lease went in the middle: what was sent stays pending, and is in doubt.
                 _ => self.step = Step::Rest,
             }
         }
     }
 
     /// At rest: what is most urgent.
-    fn choose(&mut self) -> Option<Job> {
+    fn choose(&mut self, now_ms: u64) -> Option<Job> {
         self.epoch?;
         if self.opened.is_none() {
             self.step = Step::Opening;
             return Some(Job::Open);
         }
+        if let Some(grant) = self.grant(now_ms)
+            && grant.token != self.memory.token
+        {
+            return Some(self.take(grant));
+        }
+        if !self.may_write(now_ms) {
+            let reads = self.right == Right::Standby && self.standby_due;
+            return if reads { self.compare(false) } else { None };
+        }
         if std::mem::take(&mut self.compare_due) && !self.memory.owed {
-            let identity = self.memory.identity.clone().unwrap_or_default();
-            self.memory.owed = true;
-            self.step = Step::Owing { identity: identity.clone() };
-            return Some(Job::Owe { identity });
+            return Some(self.owe(None));
         }
         self.turn = self.turn.wrapping_add(1);
         // Every second turn may be a report's, and of a long backlog every eighth the comparison's, so
@@ -500,7 +586,7 @@ impl Reconciler {
         let among =
             if self.mostly_there { !self.turn.is_multiple_of(4) } else { self.turn % 8 == 1 };
         if self.memory.owed && (!self.wake || among) {
-            return Some(self.compare());
+            return self.compare(true);
         }
         if self.wake {
             self.wake = false;
@@ -514,30 +600,55 @@ impl Reconciler {
         None
     }
 
-    /// The next step of the comparison that is owed.
-    fn compare(&mut self) -> Job {
+    /// A new token: what has to be stored before anything is written under it. The debt goes first,
+    /// so that a crash between the two cannot forget it.
+    fn take(&mut self, grant: Grant) -> Job {
+        if !grant.continuous && self.owed_under != Some(grant.token) {
+            return self.owe(Some(grant.token));
+        }
+        self.step = Step::Token(grant.token);
+        Job::Token(grant.token)
+    }
+
+    fn owe(&mut self, token: Option<i64>) -> Job {
+        let identity = self.memory.identity.clone().unwrap_or_default();
+        self.memory.owed = true;
+        self.step = Step::Owing { identity: identity.clone(), token };
+        Job::Owe { identity }
+    }
+
+    /// The next step of a comparison; only its reading part where nothing may be written.
+    fn compare(&mut self, may_write: bool) -> Option<Job> {
         let limit = self.bounds.page;
+        if !may_write {
+            self.sweep = None;
+        }
         if let Some(after) = &self.sweep {
+            let job = Job::Sweep { after: after.clone() };
             self.step = Step::Sweeping;
-            return Job::Sweep { after: after.clone() };
+            return Some(job);
         }
         let comparison = self.comparison.get_or_insert_with(Comparison::default);
         self.compared = comparison.compared();
         match comparison.need() {
             Need::Page { after } => {
                 self.step = Step::Paging;
-                Job::Page { after, limit }
+                Some(Job::Page { after, limit })
             }
             Need::Rows { after, through } => {
                 self.step = Step::Ranging;
-                Job::Rows { after, through, limit }
+                Some(Job::Rows { after, through, limit })
             }
             Need::Nothing => {
                 self.missing = Some(comparison.missing());
                 self.comparison = None;
+                if !may_write {
+                    self.standby_due = false;
+                    return None;
+                }
                 self.sweep = Some(None);
                 self.step = Step::Sweeping;
-                Job::Sweep { after: None }
+                Some(Job::Sweep { after: None })
             }
         }
     }
@@ -562,17 +673,22 @@ impl Reconciler {
             (Step::Marking(batch, watermark), Done::Marked(Ok(()))) => {
                 self.acknowledge(&batch, watermark);
             }
-            (Step::Acknowledging { watermark, token, .. }, Done::Stored) => {
+            (Step::Acknowledging { watermark, met, .. }, Done::Stored) => {
                 self.remember(watermark);
-                if let Some(token) = token {
-                    self.step = Step::Token(token);
+                if let Some(met) = met {
+                    self.step = Step::Met(met);
                 } else if self.idle_rounds > 0 {
                     // Nothing moved: every recording of the batch is left as it was.
                     let failure = Failure::transient("the database answered for no recording");
                     self.fail(failure);
                 }
             }
-            (Step::Token(token), Done::Stored) => self.memory.token = token,
+            (Step::Token(token), Done::Stored) => {
+                self.memory.token = token;
+                self.wake = true;
+            }
+            (Step::Met(_), Done::Stored) => self.wake = true,
+            (Step::Owing { token, .. }, Done::Stored) => self.owed_under = token,
             (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
             (Step::Paging, Done::Page(Ok(documents))) => {
                 let limit = self.bounds.page;
@@ -612,7 +728,6 @@ impl Reconciler {
                 self.unreported = true;
                 self.fail(failure);
             }
-            // `Stored` after `Owe` and `Acknowledge` leads back to rest.
             _ => {}
         }
     }
@@ -631,7 +746,7 @@ impl Reconciler {
         if !same || !as_remembered {
             self.memory.owed = true;
             self.memory.identity = Some(stranger.identity.clone());
-            self.step = Step::Owing { identity: stranger.identity };
+            self.step = Step::Owing { identity: stranger.identity, token: None };
         } else if stranger.watermark != self.memory.remembered
             && let Some(watermark) = stranger.watermark
         {
@@ -706,7 +821,7 @@ impl Reconciler {
         if batch.len() >= self.limit {
             self.limit = (self.limit * 2).min(self.bounds.batch_max);
         }
-        self.step = Step::Acknowledging { watermark, outcomes, token: batch.token_needed() };
+        self.step = Step::Acknowledging { watermark, outcomes, met: batch.token_met() };
     }
 
     /// The rows of a comparison's page, and what they came to.

@@ -15,6 +15,9 @@ struct World {
     identity: String,
     watermark: Option<String>,
     up: bool,
+    epoch: u64,
+    /// The catalog's token counter.
+    tokens: i64,
     drawn: u64,
     random: u64,
     writes: u64,
@@ -56,6 +59,8 @@ impl World {
             identity: "first".to_owned(),
             watermark: None,
             up: false,
+            epoch: 0,
+            tokens: 1,
             drawn: 0,
             random: seed.wrapping_mul(2) + 1,
             writes: 0,
@@ -78,7 +83,29 @@ impl World {
 
     fn bring_up(&mut self, epoch: u64) {
         self.up = true;
+        self.epoch = epoch;
         self.core.handle(Event::Up { epoch });
+        self.granted(self.tokens, true);
+    }
+
+    fn granted(&mut self, token: i64, continuous: bool) {
+        self.tokens = self.tokens.max(token);
+        let grant = Grant { epoch: self.epoch, token, until_ms: 1, continuous };
+        self.core.handle(Event::Lease(Right::Granted(grant)));
+    }
+
+    /// Another server has the lease for a while, and changes what it likes.
+    fn another_writes(&mut self) {
+        self.core.handle(Event::Lease(Right::Standby));
+        self.tokens += 1;
+        for document in self.catalog.values_mut() {
+            document.version = crate::document::version(self.tokens, 3);
+            document.recording.size += 1_000;
+        }
+        for _ in 0..self.draw(20) {
+            self.step(true);
+        }
+        self.granted(self.tokens + 1, false);
     }
 
     fn take_down(&mut self) {
@@ -90,13 +117,15 @@ impl World {
     fn crash(&mut self, epoch: u64) {
         self.core = Reconciler::new("r", self.memory.clone(), BOUNDS);
         if self.up {
+            self.epoch = epoch;
             self.core.handle(Event::Up { epoch });
+            self.granted(self.tokens + 1, true);
         }
     }
 
     /// One job; false where there is nothing to do.
     fn step(&mut self, faults: bool) -> bool {
-        match self.core.next_action() {
+        match self.core.next_action(0) {
             Next::Idle => false,
             Next::Wait { .. } => {
                 self.core.handle(Event::Timer);
@@ -177,6 +206,10 @@ impl World {
             }
             Job::Token(token) => {
                 self.memory.token = token;
+                Done::Stored
+            }
+            Job::Met(token) => {
+                self.granted(token.max(self.tokens) + 1, true);
                 Done::Stored
             }
             Job::Report => Done::Reported(Ok(0)),
@@ -337,6 +370,8 @@ fn on_any_schedule_of_outages_crashes_and_lost_answers_the_catalog_becomes_the_i
                     world.take_down();
                     world.bring_up(epoch);
                 }
+                12 if world.up => world.another_writes(),
+                13 => world.core.handle(Event::Lease(Right::Unknown)),
                 _ => {
                     world.step(true);
                 }
@@ -388,7 +423,7 @@ fn a_recording_changed_in_flight_stays_pending() {
     world.land(1);
     world.bring_up(1);
     loop {
-        match world.core.next_action() {
+        match world.core.next_action(0) {
             Next::Run(Job::Call(call)) => {
                 let reply = world.call(call);
                 world.land(1);
@@ -412,13 +447,71 @@ fn a_refused_client_is_tried_again_slowly_and_without_end() {
     world.bring_up(1);
     let mut last = 0;
     for _ in 0..12 {
-        assert_eq!(world.core.next_action(), Next::Run(Job::Open));
+        assert_eq!(world.core.next_action(0), Next::Run(Job::Open));
         world.core.handle(Event::Done(Done::Opened(Err(Failure::refused_client("no")))));
         assert_eq!(world.core.phase(), Phase::Down);
-        let Next::Wait { within_ms } = world.core.next_action() else { panic!("a wait") };
+        let Next::Wait { within_ms } = world.core.next_action(0) else { panic!("a wait") };
         assert!(within_ms >= last && within_ms <= 30_000);
         last = within_ms;
         world.core.handle(Event::Timer);
     }
     assert_eq!(last, 30_000);
+}
+
+#[test]
+fn without_the_lease_nothing_is_written() {
+    let mut world = World::new(1);
+    world.land(1);
+    world.up = true;
+    world.core.handle(Event::Up { epoch: 1 });
+    while world.step(false) {}
+    assert_eq!((world.writes, world.core.phase()), (0, Phase::Recovering));
+    world.core.handle(Event::Lease(Right::Standby));
+    while world.step(false) {}
+    assert_eq!((world.writes, world.core.phase()), (0, Phase::Standby));
+    // A grant of another connection, or one that has lapsed, is none.
+    for (epoch, until_ms) in [(2, 1), (1, 0)] {
+        let grant = Grant { epoch, token: 2, until_ms, continuous: false };
+        world.core.handle(Event::Lease(Right::Granted(grant)));
+        while world.step(false) {}
+        assert_eq!(world.writes, 0);
+    }
+    world.epoch = 1;
+    world.granted(2, false);
+    world.converges(1);
+    assert_eq!(world.memory.token, 2);
+}
+
+#[test]
+fn a_standby_compares_read_only_and_a_new_holder_compares_once_more() {
+    let mut world = World::new(1);
+    (0..20).for_each(|id| world.land(id));
+    world.bring_up(1);
+    world.converges(1);
+    world.memory.owed = true;
+    for row in world.rows.values_mut() {
+        row.acked = None;
+    }
+    world.crash(2);
+    world.core.handle(Event::Lease(Right::Standby));
+    let before = world.writes;
+    while world.step(false) {}
+    assert!(world.rows.values().all(|row| row.acked == Some(row.generation)));
+    assert!(world.memory.owed, "what a standby compares does not settle the debt");
+    world.granted(9, false);
+    world.converges(1);
+    assert_eq!((world.writes, world.memory.owed), (before, false));
+}
+
+#[test]
+fn the_debt_of_a_new_token_is_stored_before_the_token() {
+    let mut world = World::new(1);
+    world.bring_up(1);
+    world.converges(1);
+    assert!(!world.memory.owed);
+    world.granted(7, false);
+    world.step(false);
+    assert_eq!((world.memory.owed, world.memory.token), (true, 1));
+    world.step(false);
+    assert_eq!((world.memory.owed, world.memory.token), (true, 7));
 }
