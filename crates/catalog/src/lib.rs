@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
+use focus_core::lease::LeaseDoc;
 use focus_core::state::State;
 use tokio::sync::watch;
 
@@ -124,6 +125,21 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Writes the watermark of this root, majority and journaled.
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure>;
+
+    /// Reads this root's lease from the primary.
+    async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure>;
+
+    /// Draws a token above `above` from the catalog's one counter: nobody draws it twice.
+    async fn draw_token(&self, above: i64) -> Result<i64, Failure>;
+
+    /// Puts `new` where the lease is exactly `expected` (none: where there is no lease), majority and
+    /// journaled. False: it is not so.
+    async fn put_lease(
+        &self,
+        root: &RootPlace,
+        expected: Option<&LeaseDoc>,
+        new: &LeaseDoc,
+    ) -> Result<bool, Failure>;
 
     /// Puts these into the unrecognised collection, replacing what was there for the same place.
     async fn put_unrecognised(

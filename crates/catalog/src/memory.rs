@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
+use focus_core::lease::LeaseDoc;
 use tokio::sync::watch;
 
 use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
@@ -22,6 +23,8 @@ struct Data {
     identity: String,
     documents: BTreeMap<String, Stored>,
     watermarks: BTreeMap<String, String>,
+    leases: BTreeMap<String, LeaseDoc>,
+    token: i64,
     unrecognised: BTreeMap<(String, String), UnrecognisedDoc>,
     failures: VecDeque<(Failure, bool)>,
 }
@@ -212,6 +215,32 @@ impl Catalog for MemoryCatalog {
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {
         self.call(|data| {
             data.watermarks.insert(root.id.clone(), watermark.to_owned());
+        })
+    }
+
+    async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {
+        self.call(|data| data.leases.get(&root.id).cloned())
+    }
+
+    async fn draw_token(&self, above: i64) -> Result<i64, Failure> {
+        self.call(|data| {
+            data.token = data.token.max(above) + 1;
+            data.token
+        })
+    }
+
+    async fn put_lease(
+        &self,
+        root: &RootPlace,
+        expected: Option<&LeaseDoc>,
+        new: &LeaseDoc,
+    ) -> Result<bool, Failure> {
+        self.call(|data| {
+            let as_expected = data.leases.get(&root.id) == expected;
+            if as_expected {
+                data.leases.insert(root.id.clone(), new.clone());
+            }
+            as_expected
         })
     }
 

@@ -9,6 +9,7 @@ use focus_catalog::mongo::{Layout, MongoCatalog, MongoSettings};
 use focus_catalog::{Catalog, Reach, RootPlace, UnrecognisedDoc, Versioned};
 use focus_core::answer::Answer;
 use focus_core::json::Value;
+use focus_core::lease::LeaseDoc;
 use focus_core::recording::Recording;
 use focus_core::state::State;
 use focus_testkit::mongo::MongoServer;
@@ -107,6 +108,8 @@ async fn holds(catalog: Arc<dyn Catalog>) {
     let known = catalog.open(&root).await.expect("open");
     assert_eq!((known.identity, known.watermark.as_deref()), (stranger.identity, Some("w2")));
 
+    keeps_one_lease(&catalog, &root).await;
+
     let faulty = |name: &str, reason: &str| UnrecognisedDoc {
         folder_name: name.to_owned(),
         file_count: 1,
@@ -126,6 +129,40 @@ async fn holds(catalog: Arc<dyn Catalog>) {
         catalog.page_unrecognised(&root, Some("x/one"), 10).await.map(|page| page.len()),
         Ok(1)
     );
+}
+
+/// Tokens only grow, and of those who want the lease at once one has it.
+async fn keeps_one_lease(catalog: &Arc<dyn Catalog>, root: &RootPlace) {
+    assert_eq!(catalog.lease(root).await, Ok(None));
+    let first = catalog.draw_token(0).await.expect("a token");
+    assert!(first > 0);
+    assert_eq!(catalog.draw_token(40).await, Ok(41));
+    assert_eq!(catalog.draw_token(7).await, Ok(42));
+    let wish = |holder: String, token: i64| LeaseDoc {
+        holder,
+        token,
+        counter: token,
+        released: false,
+        length_ms: 10_000,
+    };
+    let mut expected = None;
+    for round in 1..=3 {
+        let racers = (0..8).map(|n| {
+            let (catalog, root) = (Arc::clone(catalog), root.clone());
+            let (expected, new) = (expected.clone(), wish(format!("server {n}"), round));
+            tokio::spawn(async move {
+                (catalog.put_lease(&root, expected.as_ref(), &new).await.expect("an answer"), new)
+            })
+        });
+        let mut won = Vec::new();
+        for racer in racers.collect::<Vec<_>>() {
+            let (has, new) = racer.await.expect("no panic");
+            won.extend(has.then_some(new));
+        }
+        assert_eq!(won.len(), 1, "round {round}: {won:?}");
+        expected = won.pop();
+        assert_eq!(catalog.lease(root).await, Ok(expected.clone()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ const LENGTH_MAX_MS: u64 = 600_000;
 const RETRY_MS: u64 = 200;
 
 /// The lease, as the catalog holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseDoc {
     /// Who holds it: the id of a state folder.
     pub holder: String,

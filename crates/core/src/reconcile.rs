@@ -544,9 +544,7 @@ impl Reconciler {
                     }
                     self.end_batch();
                 }
-                Step::Marking(_, watermark) | Step::FinishMarking(watermark)
-                    if may_write =>
-                {
+                Step::Marking(_, watermark) | Step::FinishMarking(watermark) if may_write => {
                     return Some(Job::Mark { watermark: watermark.clone() });
                 }
                 // The connection or the lease went in the middle: what was sent stays pending, and is in doubt.

@@ -152,13 +152,28 @@ impl Index {
         .await
     }
 
-    /// Stores the token in versions.
+    /// Stores the lease's token, before the first write under it.
     ///
     /// # Errors
     /// The index cannot be written.
     pub async fn set_token(&self, root: RootId, token: i64) -> Result<(), IndexError> {
         self.write(move |tx| {
             tx.execute("UPDATE roots SET token = ?2 WHERE id = ?1", params![root.0, token])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores the highest token seen of anybody.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub async fn set_token_seen(&self, root: RootId, token: i64) -> Result<(), IndexError> {
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE roots SET token_seen = max(token_seen, ?2) WHERE id = ?1",
+                params![root.0, token],
+            )?;
             Ok(())
         })
         .await

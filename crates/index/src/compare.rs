@@ -159,7 +159,7 @@ fn root(
         params![marker, path],
     )?;
     let memory = tx.query_row(
-        "SELECT id, identity, remembered, noted, owed, token, complete_through_ms FROM roots WHERE marker = ?1",
+        "SELECT id, identity, remembered, noted, owed, token, complete_through_ms, token_seen FROM roots WHERE marker = ?1",
         [marker],
         |row| {
             Ok(RootMemory {
@@ -169,6 +169,7 @@ fn root(
                 noted: row.get(3)?,
                 owed: row.get(4)?,
                 token: row.get(5)?,
+                token_seen: row.get(7)?,
                 complete_through_ms: row.get(6)?,
             })
         },

@@ -25,8 +25,10 @@ pub struct RootMemory {
     pub noted: Option<String>,
     /// The whole content has to be compared.
     pub owed: bool,
-    /// The token in versions.
+    /// The lease's token that was held last.
     pub token: i64,
+    /// The highest token seen of anybody.
+    pub token_seen: i64,
     /// Start of the last finished scan, milliseconds since 1970.
     pub complete_through_ms: Option<i64>,
 }

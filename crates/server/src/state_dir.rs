@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 const LOCK: &str = "focus.lock";
 const SERVER: &str = "server.json";
+const IDENTITY: &str = "identity";
 
 /// How a running server is reached.
 #[derive(Clone, Serialize, Deserialize)]
@@ -57,6 +58,34 @@ pub fn lock(dir: &Path) -> anyhow::Result<StateLock> {
         );
     }
     Ok(StateLock { _file: file })
+}
+
+/// The name under which this state folder holds leases, made on first use. It is apart from the
+/// index, so that a rebuilt index resumes its leases at once.
+///
+/// # Errors
+/// It can be neither read nor written.
+pub fn identity(dir: &Path) -> anyhow::Result<String> {
+    let path = dir.join(IDENTITY);
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() && text.len() <= 256 => {
+            return Ok(text.trim().to_owned());
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
+    }
+    let fresh = uuid::Uuid::new_v4().to_string();
+    let part = dir.join("identity.part");
+    let written = fs::write(&part, &fresh)
+        .and_then(|()| File::open(&part)?.sync_all())
+        .and_then(|()| fs::rename(&part, &path));
+    written.with_context(|| {
+        format!("{} cannot be written: make room or mend its permissions", path.display())
+    })?;
+    Ok(fresh)
 }
 
 /// The running server on this state folder, if there is one.

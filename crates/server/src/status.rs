@@ -13,7 +13,7 @@ pub struct Status {
     pub catalog: String,
     /// Where the catalog is, without credentials.
     pub catalog_address: String,
-    /// `unknown`, `connecting`, `recovering`, `in_step` or `down`.
+    /// `unknown`, `connecting`, `recovering`, `in_step`, `standby` or `down`.
     pub catalog_state: String,
     /// Why it is so and what to do, where there is something to say.
     pub catalog_reason: Option<String>,
@@ -105,6 +105,14 @@ pub struct RootStatus {
     pub reason: Option<String>,
     /// `watching`, or `scanning` where only the scan sees new recordings.
     pub watch: String,
+    /// Whose the lease of this root is: `held` (ours), `standby` (another server's), `unknown`.
+    pub lease: String,
+    /// Who holds it: the identity of a state folder.
+    pub lease_holder: Option<String>,
+    /// The fencing token under which we write; none where we do not.
+    pub lease_token: Option<i64>,
+    /// How often it was lost to another server, since the start.
+    pub lease_lost: u64,
     /// Why the watch is incomplete or missing.
     pub watch_reason: Option<String>,
     /// RFC 3339.

@@ -24,7 +24,7 @@ pub(super) fn meet(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<Strange
     Ok(Stranger { identity, watermark: meta(tx, &format!("watermark:{root}"))? })
 }
 
-fn meta(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn meta(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<String>> {
     tx.prepare_cached("SELECT value FROM focus_meta WHERE id = ?1")?
         .query_row([id], |row| row.get(0))
         .optional()

@@ -5,6 +5,7 @@
 //! has shown its identity. The rollback journal keeps all of it in one file.
 
 mod calls;
+mod lease;
 mod schema;
 
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Class, Failure};
+use focus_core::lease::LeaseDoc;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Notify, watch};
 
@@ -279,6 +281,25 @@ impl Catalog for EmbeddedCatalog {
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {
         let (key, watermark) = (format!("watermark:{}", root.id), watermark.to_owned());
         self.call(move |tx| calls::put_meta(tx, &key, &watermark)).await
+    }
+
+    async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {
+        let root = root.id.clone();
+        self.call(move |tx| lease::read(tx, &root)).await
+    }
+
+    async fn draw_token(&self, above: i64) -> Result<i64, Failure> {
+        self.call(move |tx| lease::draw_token(tx, above)).await
+    }
+
+    async fn put_lease(
+        &self,
+        root: &RootPlace,
+        expected: Option<&LeaseDoc>,
+        new: &LeaseDoc,
+    ) -> Result<bool, Failure> {
+        let (root, expected, new) = (root.id.clone(), expected.cloned(), new.clone());
+        self.call(move |tx| lease::put(tx, &root, expected.as_ref(), &new)).await
     }
 
     async fn put_unrecognised(

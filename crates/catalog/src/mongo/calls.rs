@@ -195,7 +195,7 @@ fn mark_unmatched(reply: &Document, answers: &mut [Answer], count: usize) {
     }
 }
 
-fn write_concern_failure(reply: &Document) -> Option<Failure> {
+pub(super) fn write_concern_failure(reply: &Document) -> Option<Failure> {
     let error = reply.get_document("writeConcernError").ok()?;
     let code = number(error, "code").and_then(|code| i32::try_from(code).ok());
     let words = error.get_str("errmsg").unwrap_or("the write concern was not met").to_owned();
@@ -219,7 +219,7 @@ fn answer(settings: &super::MongoSettings, error: &Document) -> Answer {
     }
 }
 
-fn number(document: &Document, key: &str) -> Option<i64> {
+pub(super) fn number(document: &Document, key: &str) -> Option<i64> {
     match document.get(key)? {
         Bson::Int32(value) => Some(i64::from(*value)),
         Bson::Int64(value) => Some(*value),
@@ -299,18 +299,23 @@ pub(super) async fn run_write(shared: &Shared, mut command: Document) -> Result<
     }
     for error in reply.get_array("writeErrors").into_iter().flatten() {
         let Some(error) = error.as_document() else { continue };
-        return Err(match answer(&settings, error) {
-            Answer::Failed(failure) => failure,
-            Answer::Refused { words } => {
-                Failure { class: Class::RefusedDocument, code: None, words }
-            }
-            // Two upserts of one key met: the repetition finds it there.
-            Answer::Duplicate { words } => Failure::transient(words),
-            Answer::Written => continue,
-        });
+        // Two upserts of one key met: the repetition finds it there.
+        return Err(failure_of(&settings, error)
+            .unwrap_or_else(|| Failure::transient("two writes of one key met")));
     }
     shared.acknowledged();
     Ok(())
+}
+
+/// The failure that a write error is; none where it is a duplicate key.
+pub(super) fn failure_of(settings: &super::MongoSettings, error: &Document) -> Option<Failure> {
+    match answer(settings, error) {
+        Answer::Failed(failure) => Some(failure),
+        Answer::Refused { words } => {
+            Some(Failure { class: Class::RefusedDocument, code: None, words })
+        }
+        Answer::Duplicate { .. } | Answer::Written => None,
+    }
 }
 
 pub(super) async fn put_unrecognised(

@@ -4,6 +4,7 @@ mod bson_value;
 mod calls;
 mod document;
 mod failure;
+mod lease;
 mod open;
 mod supervisor;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
+use focus_core::lease::LeaseDoc;
 use mongodb::bson::Document;
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
@@ -299,6 +301,23 @@ impl Catalog for MongoCatalog {
 
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {
         calls::mark(&self.shared, root, watermark).await
+    }
+
+    async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {
+        lease::read(&self.shared, root).await
+    }
+
+    async fn draw_token(&self, above: i64) -> Result<i64, Failure> {
+        lease::draw_token(&self.shared, above).await
+    }
+
+    async fn put_lease(
+        &self,
+        root: &RootPlace,
+        expected: Option<&LeaseDoc>,
+        new: &LeaseDoc,
+    ) -> Result<bool, Failure> {
+        lease::put(&self.shared, root, expected, new).await
     }
 
     async fn put_unrecognised(

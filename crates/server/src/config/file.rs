@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Layout, Mistake, RootSettings, absolute};
 
 /// The keys of `focus.toml`, for telling the nearest one where a key is not known.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "roots",
     "mongodb_uri",
     "mongodb_uri_file",
@@ -22,6 +22,7 @@ const KEYS: [&str; 16] = [
     "stat_interval_ms",
     "compare_interval_ms",
     "refused_retry_ms",
+    "lease_ms",
     "probe_timeout_ms",
     "data_extensions",
     "path",
@@ -44,6 +45,7 @@ pub(super) struct File {
     pub(super) stat_interval_ms: Option<u64>,
     pub(super) compare_interval_ms: Option<u64>,
     pub(super) refused_retry_ms: Option<u64>,
+    pub(super) lease_ms: Option<u64>,
     pub(super) probe_timeout_ms: Option<u64>,
     pub(super) data_extensions: Option<Vec<String>>,
 }

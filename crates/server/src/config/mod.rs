@@ -61,6 +61,8 @@ pub struct Settings {
     pub compare_interval_ms: u64,
     /// Time after which a recording that the catalog refused is tried again, milliseconds.
     pub refused_retry_ms: u64,
+    /// Length of the lease of a root.
+    pub lease_ms: u64,
     /// A silent database counts as away after about twice this, milliseconds.
     pub probe_timeout_ms: u64,
     /// Data extensions, without the dot; the first one counts where several are there.
@@ -167,6 +169,7 @@ fn join(
         stat_interval_ms: file.stat_interval_ms.unwrap_or(900_000),
         compare_interval_ms: file.compare_interval_ms.unwrap_or(900_000),
         refused_retry_ms: file.refused_retry_ms.unwrap_or(60_000),
+        lease_ms: file.lease_ms.unwrap_or(10_000),
         probe_timeout_ms: file.probe_timeout_ms.unwrap_or(500),
         data_extensions: file.data_extensions.unwrap_or_else(|| vec!["dat".into()]),
         file: path,
@@ -182,6 +185,7 @@ fn check_values(settings: &Settings, mistakes: &mut Vec<Mistake>) {
         ("stat_interval_ms", settings.stat_interval_ms, 100, 604_800_000),
         ("compare_interval_ms", settings.compare_interval_ms, 1_000, 604_800_000),
         ("refused_retry_ms", settings.refused_retry_ms, 100, 86_400_000),
+        ("lease_ms", settings.lease_ms, 2_000, 600_000),
         ("probe_timeout_ms", settings.probe_timeout_ms, 100, 60_000),
     ];
     for (key, value, least, most) in ranges {

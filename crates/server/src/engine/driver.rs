@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::clock;
+use super::lease::LeaseSide;
 use super::root::IndexFault;
 
 /// Unrecognised places brought in step with one call.
@@ -47,6 +48,7 @@ pub(crate) struct Driver {
     view: Arc<Mutex<View>>,
     /// Tells of every change of phase.
     phases: watch::Sender<u64>,
+    lease: Arc<LeaseSide>,
     compare: Duration,
     retry_ms: u64,
 }
@@ -61,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) fault: Arc<IndexFault>,
     pub(crate) view: Arc<Mutex<View>>,
     pub(crate) phases: watch::Sender<u64>,
+    pub(crate) lease: Arc<LeaseSide>,
     pub(crate) compare_interval_ms: u64,
     pub(crate) refused_retry_ms: u64,
 }
@@ -88,6 +91,7 @@ impl Driver {
             fault: parts.fault,
             view: parts.view,
             phases: parts.phases,
+            lease: parts.lease,
             compare: Duration::from_millis(parts.compare_interval_ms),
             retry_ms: parts.refused_retry_ms,
         }
@@ -96,9 +100,12 @@ impl Driver {
     /// Runs until it is aborted; at every await the state of index and catalog is a good one.
     pub(crate) async fn run(mut self) {
         let mut compare_at = Instant::now() + self.compare;
+        let mut news = self.lease.news();
         loop {
             self.follow_reach();
-            let next = self.core.next_action();
+            news.mark_unchanged();
+            self.core.handle(Event::Lease(self.lease.right()));
+            let next = self.core.next_action(clock::boot_ms());
             self.publish();
             match next {
                 Next::Run(job) => {
@@ -112,12 +119,14 @@ impl Driver {
                     tokio::select! {
                         () = sleep_until(until) => self.core.handle(Event::Timer),
                         _ = self.reach.changed() => self.reach.mark_changed(),
+                        _ = news.changed() => {}
                     }
                 }
                 Next::Idle => {
                     let retry = self.next_retry().await;
                     tokio::select! {
                         _ = self.reach.changed() => self.reach.mark_changed(),
+                        _ = news.changed() => {}
                         () = self.wake.notified() => self.core.handle(Event::Wake),
                         () = sleep_until(retry) => {
                             self.retry().await;
@@ -191,6 +200,10 @@ impl Driver {
             }
             Job::Page { after, limit } => {
                 return Done::Page(self.catalog.page(&self.place, after.as_deref(), limit).await);
+            }
+            Job::Met(token) => {
+                self.lease.met(token);
+                return Done::Stored;
             }
             Job::Call(call) => self.call(call).await,
             Job::Report => self.report().await,

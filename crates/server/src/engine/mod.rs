@@ -3,6 +3,7 @@
 pub mod clock;
 mod driver;
 mod inbox;
+mod lease;
 mod observer;
 mod outage;
 mod report;
@@ -25,6 +26,7 @@ use crate::config::{Layout, Settings};
 use crate::status::RootStatus;
 use driver::{Driver, Parts, View};
 use inbox::{Inbox, ScanAsked};
+use lease::LeaseSide;
 use outage::Outages;
 use root::{IndexFault, RootSide};
 
@@ -39,6 +41,8 @@ pub const CATALOG_FILE: &str = "catalog/catalog.db";
 /// A running Focus Server without its network side.
 pub struct Engine {
     settings: Settings,
+    /// The name under which leases are held.
+    me: String,
     index: Index,
     reader: Reader,
     rebuilt: Option<String>,
@@ -64,6 +68,7 @@ impl Engine {
     /// # Errors
     /// The index cannot be opened, or the connection string is not one.
     pub async fn start(settings: Settings) -> anyhow::Result<Engine> {
+        let me = crate::state_dir::identity(&settings.state_dir)?;
         let path = settings.state_dir.join(INDEX_FILE);
         let opened = tokio::task::spawn_blocking(move || Index::open(&path)).await??;
         if let Some(words) = &opened.rebuilt {
@@ -83,6 +88,7 @@ impl Engine {
             threads: Mutex::new(Vec::new()),
             tasks: Mutex::new(Vec::new()),
             settings,
+            me,
             index,
             reader,
             catalog,
@@ -115,6 +121,7 @@ impl Engine {
                 ..RootStatus::default()
             }),
             memory: watch::Sender::new(None),
+            lease: Mutex::new(None),
             index_fault: Arc::clone(&self.index_fault),
             scans: 0.into(),
             complete_through_ms: Mutex::new(None),
@@ -134,7 +141,7 @@ impl Engine {
             Arc::clone(&self.catalog),
             Arc::clone(&view),
             self.phases.clone(),
-            (self.settings.compare_interval_ms, self.settings.refused_retry_ms),
+            (self.me.clone(), self.settings.clone()),
             path,
         ));
         self.tasks().push(task);
@@ -167,6 +174,9 @@ impl Engine {
         // A live recording's file may grow for ever: settling is waited for within a bound.
         let settle = Duration::from_millis(self.settings.settle_ms * 3 + 10_000);
         let mut settled_by = None;
+        // Another server's lease is no outage, but it is not ours to write under: it may lapse.
+        let standby_by =
+            tokio::time::Instant::now() + Duration::from_millis(self.settings.lease_ms + 3_000);
         loop {
             let scanned = self
                 .roots
@@ -177,7 +187,8 @@ impl Engine {
                 let by = *settled_by.get_or_insert_with(|| tokio::time::Instant::now() + settle);
                 let totals = self.reader.totals().unwrap_or_default();
                 let over = tokio::time::Instant::now() >= by;
-                let reached = self.is_reached();
+                let stood_by = self.is_standby() && tokio::time::Instant::now() >= standby_by;
+                let reached = self.is_reached() && !stood_by;
                 if (totals.unsettled == 0 || over)
                     && (totals.pending == 0 && self.is_in_step() || !reached)
                 {
@@ -193,6 +204,13 @@ impl Engine {
             let view = view.lock().unwrap_or_else(PoisonError::into_inner);
             view.phase == Phase::InStep && !view.owed || view.phase == Phase::Unknown
         })
+    }
+
+    /// Another server has the lease of one of the roots.
+    fn is_standby(&self) -> bool {
+        self.views
+            .iter()
+            .any(|view| view.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::Standby)
     }
 
     /// False once the catalog is known not to be there, or to refuse us.
@@ -213,7 +231,11 @@ impl Engine {
         let tasks = std::mem::take(&mut *self.tasks());
         for task in tasks {
             task.abort();
+            // Aborted, or at its end: nothing more is sent.
+            let _ = task.await;
         }
+        let leases: Vec<_> = self.roots.iter().filter_map(|root| root.lease()).collect();
+        futures_util::future::join_all(leases.iter().map(|lease| lease.release())).await;
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let index = self.index.clone();
@@ -239,7 +261,7 @@ async fn drive(
     catalog: Arc<dyn Catalog>,
     view: Arc<Mutex<View>>,
     phases: watch::Sender<u64>,
-    (compare_interval_ms, refused_retry_ms): (u64, u64),
+    (me, settings): (String, Settings),
     path: String,
 ) {
     let mut known = side.memory.subscribe();
@@ -247,17 +269,29 @@ async fn drive(
         return;
     };
     let Some((marker, memory)) = found else { return };
+    let place = RootPlace { id: marker, path };
+    let lease = LeaseSide::new(&me, &memory, settings.lease_ms);
+    *side.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&lease));
+    // Not aborted with the driver: it gives the lease up at the end.
+    tokio::spawn(lease::keep(
+        Arc::clone(&lease),
+        Arc::clone(&catalog),
+        index.clone(),
+        memory.id,
+        place.clone(),
+    ));
     let parts = Parts {
         catalog,
         index,
-        place: RootPlace { id: marker, path },
+        place,
         memory,
         wake: Arc::clone(&side.wake),
         fault: Arc::clone(&side.index_fault),
         view,
         phases,
-        compare_interval_ms,
-        refused_retry_ms,
+        lease,
+        compare_interval_ms: settings.compare_interval_ms,
+        refused_retry_ms: settings.refused_retry_ms,
     };
     Driver::new(parts).run().await;
 }

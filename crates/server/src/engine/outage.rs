@@ -155,9 +155,10 @@ async fn end(outages: &Outages, views: &[Arc<Mutex<View>>], reader: &Reader) {
 }
 
 fn converge(outages: &Outages, views: &[Arc<Mutex<View>>]) {
-    let in_step = views
-        .iter()
-        .all(|view| view.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::InStep);
+    let in_step = views.iter().all(|view| {
+        let phase = view.lock().unwrap_or_else(PoisonError::into_inner).phase;
+        matches!(phase, Phase::InStep | Phase::Standby)
+    });
     if !in_step {
         return;
     }

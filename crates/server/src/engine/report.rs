@@ -1,15 +1,16 @@
 //! What the engine says of itself.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use focus_catalog::{Kind, Reach};
 use focus_core::reconcile::Phase;
 
+use super::lease::LeaseSide;
 use super::root::RootSide;
 use super::{Engine, clock};
-use crate::status::{Comparison, Status};
+use crate::status::{Comparison, RootStatus, Status};
 
 /// Completeness, as every answer carries it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,24 @@ impl RootSide {
     /// Finished scans since the start.
     pub(super) fn scans(&self) -> u64 {
         self.scans.load(Ordering::Relaxed)
+    }
+
+    /// Its lease, once the root is known.
+    pub(super) fn lease(&self) -> Option<Arc<LeaseSide>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the status says of it.
+    fn root_status(&self) -> RootStatus {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(lease) = self.lease() {
+            let (state, holder, grant, lost) = lease.view();
+            state.name().clone_into(&mut status.lease);
+            status.lease_holder = holder;
+            status.lease_token = grant.map(|grant| grant.token);
+            status.lease_lost = lost;
+        }
+        status
     }
 
     /// The root is there, or not yet known not to be.
@@ -108,11 +127,7 @@ impl Engine {
                 .then(|| Comparison { compared: compared.iter().sum(), of: totals.recordings }),
             index_state,
             index_reason,
-            roots: self
-                .roots
-                .iter()
-                .map(|root| root.status.lock().unwrap_or_else(PoisonError::into_inner).clone())
-                .collect(),
+            roots: self.roots.iter().map(|root| root.root_status()).collect(),
         }
     }
 
@@ -121,7 +136,11 @@ impl Engine {
         PassReport {
             catalog: status.catalog,
             catalog_reached,
-            catalog_reason: status.catalog_reason.filter(|_| !catalog_reached),
+            catalog_reason: status.catalog_reason.filter(|_| !catalog_reached).or_else(|| {
+                (status.catalog_state == Phase::Standby.name()).then(|| {
+                    "another server has the lease of a root, and writes to the catalog".to_owned()
+                })
+            }),
             recordings: status.recordings,
             pending: status.pending,
             unsettled: status.unsettled,
@@ -158,10 +177,11 @@ impl Engine {
         let mut worst = (Phase::InStep, None);
         let rank = |phase| match phase {
             Phase::InStep => 0,
-            Phase::Recovering => 1,
-            Phase::Unknown => 2,
-            Phase::Connecting => 3,
-            Phase::Down => 4,
+            Phase::Standby => 1,
+            Phase::Recovering => 2,
+            Phase::Unknown => 3,
+            Phase::Connecting => 4,
+            Phase::Down => 5,
         };
         for view in self.views() {
             if rank(view.phase) >= rank(worst.0) {

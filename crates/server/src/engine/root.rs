@@ -38,6 +38,8 @@ pub(crate) struct RootSide {
     /// Finished scans since the start.
     pub(crate) scans: AtomicU64,
     pub(crate) complete_through_ms: Mutex<Option<i64>>,
+    /// Once the root is known.
+    pub(crate) lease: Mutex<Option<Arc<super::lease::LeaseSide>>>,
 }
 
 /// The index's own trouble, as the status shows it.

@@ -1,0 +1,72 @@
+//! Lease and token counter, as rows of `focus_meta`.
+
+use focus_core::lease::LeaseDoc;
+use rusqlite::Transaction;
+
+use super::calls::{meta, put_meta};
+
+const TOKEN: &str = "token";
+
+fn key(root: &str) -> String {
+    format!("lease:{root}")
+}
+
+pub(super) fn read(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<Option<LeaseDoc>> {
+    Ok(meta(tx, &key(root))?.map(|text| parse(&text).unwrap_or_default()))
+}
+
+pub(super) fn draw_token(tx: &Transaction<'_>, above: i64) -> rusqlite::Result<i64> {
+    let stored = meta(tx, TOKEN)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let token = above.max(stored).saturating_add(1);
+    put_meta(tx, TOKEN, &token.to_string())?;
+    Ok(token)
+}
+
+pub(super) fn put(
+    tx: &Transaction<'_>,
+    root: &str,
+    expected: Option<&LeaseDoc>,
+    new: &LeaseDoc,
+) -> rusqlite::Result<bool> {
+    let as_expected = read(tx, root)?.as_ref() == expected;
+    if as_expected {
+        put_meta(tx, &key(root), &text(new))?;
+    }
+    Ok(as_expected)
+}
+
+/// `token counter released length_ms holder`
+fn text(lease: &LeaseDoc) -> String {
+    let LeaseDoc { holder, token, counter, released, length_ms } = lease;
+    format!("{token} {counter} {released} {length_ms} {holder}")
+}
+
+/// None where it is not one of ours as it stands.
+fn parse(text: &str) -> Option<LeaseDoc> {
+    let mut parts = text.splitn(5, ' ');
+    Some(LeaseDoc {
+        token: parts.next()?.parse().ok()?,
+        counter: parts.next()?.parse().ok()?,
+        released: parts.next()?.parse().ok()?,
+        length_ms: parts.next()?.parse().ok()?,
+        holder: parts.next()?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_read_as_it_was_written() {
+        let lease = LeaseDoc {
+            holder: "a holder".to_owned(),
+            token: 3,
+            counter: 9,
+            released: true,
+            length_ms: 10_000,
+        };
+        assert_eq!(parse(&text(&lease)), Some(lease));
+        assert_eq!(parse("nonsense"), None);
+    }
+}

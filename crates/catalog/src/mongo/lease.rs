@@ -1,0 +1,130 @@
+//! Lease and token counter, as documents of `focus_meta`.
+
+use std::time::Duration;
+
+use focus_core::answer::{Class, Failure};
+use focus_core::lease::LeaseDoc;
+use mongodb::bson::{Document, doc};
+
+use super::{Shared, calls};
+use crate::RootPlace;
+
+/// Lease calls end within this: one that takes longer has lost its use.
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn id(root: &RootPlace) -> String {
+    format!("lease:{}", root.id)
+}
+
+pub(super) async fn read(shared: &Shared, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {
+    let filter = doc! { "_id": id(root) };
+    let found = shared
+        .call(LIMIT, |_, database| async move {
+            database.collection::<Document>("focus_meta").find_one(filter).await
+        })
+        .await?;
+    Ok(found.as_ref().map(lease))
+}
+
+pub(super) async fn draw_token(shared: &Shared, above: i64) -> Result<i64, Failure> {
+    let update =
+        doc! { "q": { "_id": "token" }, "u": { "$max": { "value": above } }, "upsert": true };
+    calls::run_write(shared, doc! { "update": "focus_meta", "updates": [update] }).await?;
+    let reply = shared
+        .call(LIMIT, |live, database| async move {
+            let command = doc! {
+                "findAndModify": "focus_meta",
+                "query": { "_id": "token" },
+                "update": { "$inc": { "value": 1_i64 } },
+                "new": true,
+                "upsert": true,
+                "writeConcern": live.write_concern.clone(),
+            };
+            database.run_command(command).await
+        })
+        .await?;
+    if let Some(failure) = calls::write_concern_failure(&reply) {
+        return Err(failure);
+    }
+    reply.get_document("value").ok().and_then(|document| calls::number(document, "value")).ok_or_else(
+        || Failure {
+            class: Class::Unknown,
+            code: None,
+            words: "the token counter in focus_meta ({_id: \"token\"}) has no number as its value; remove it, and it is made anew".to_owned(),
+        },
+    )
+}
+
+pub(super) async fn put(
+    shared: &Shared,
+    root: &RootPlace,
+    expected: Option<&LeaseDoc>,
+    new: &LeaseDoc,
+) -> Result<bool, Failure> {
+    let set = fields(new);
+    let command = if let Some(expected) = expected {
+        let mut query = if expected.holder.is_empty() {
+            // Spoilt: replaced as long as one of its fields is not what it should be.
+            doc! { "$nor": [{
+                "holder": { "$type": "string" }, "token": { "$type": "long" },
+                "counter": { "$type": "long" }, "released": { "$type": "bool" },
+                "length_ms": { "$type": "long", "$gte": 0_i64 },
+            }] }
+        } else {
+            fields(expected)
+        };
+        query.insert("_id", id(root));
+        doc! { "update": "focus_meta", "updates": [{ "q": query, "u": { "$set": set }, "upsert": false }] }
+    } else {
+        let mut document = set;
+        document.insert("_id", id(root));
+        doc! { "insert": "focus_meta", "documents": [document] }
+    };
+    let reply = shared
+        .call(LIMIT, |live, database| async move {
+            let mut command = command;
+            command.insert("writeConcern", live.write_concern.clone());
+            database.run_command(command).await
+        })
+        .await?;
+    if let Some(failure) = calls::write_concern_failure(&reply) {
+        return Err(failure);
+    }
+    for error in reply.get_array("writeErrors").into_iter().flatten() {
+        let Some(error) = error.as_document() else { continue };
+        return match calls::failure_of(&shared.settings, error) {
+            // Two that made the lease met.
+            None => Ok(false),
+            Some(failure) => Err(failure),
+        };
+    }
+    let done = calls::number(&reply, "n") == Some(1);
+    if done {
+        shared.acknowledged();
+    }
+    Ok(done)
+}
+
+fn fields(lease: &LeaseDoc) -> Document {
+    doc! {
+        "holder": &lease.holder,
+        "token": lease.token,
+        "counter": lease.counter,
+        "released": lease.released,
+        "length_ms": i64::try_from(lease.length_ms).unwrap_or(i64::MAX),
+    }
+}
+
+/// What a hand has spoilt is nobody's lease: without a holder, and challenged like any other.
+fn lease(document: &Document) -> LeaseDoc {
+    let read = || {
+        Some(LeaseDoc {
+            holder: document.get_str("holder").ok()?.to_owned(),
+            token: document.get_i64("token").ok()?,
+            counter: document.get_i64("counter").ok()?,
+            released: document.get_bool("released").ok()?,
+            length_ms: u64::try_from(document.get_i64("length_ms").ok()?).ok()?,
+        })
+    };
+    read().unwrap_or_default()
+}
