@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::wait::until;
@@ -135,16 +136,30 @@ impl Focus {
         self.child.as_ref().map(Child::id)
     }
 
+    /// Stops it in its tracks.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     /// Ends it in order; its exit code.
     ///
     /// # Panics
     /// It is not running.
     pub fn stop(&mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
         let mut child = self.child.take().expect("a running server");
-        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
         child.wait().expect("its end").code()
     }
 
@@ -172,7 +187,7 @@ impl Focus {
         serde_json::from_str(&self.get("/api/v1/status")?).map_err(|error| error.to_string())
     }
 
-    /// Waits until a number of the status is as wanted.
+    /// Waits until a field of the status, or what a JSON pointer leads to, is as wanted.
     ///
     /// # Panics
     /// It is not within `limit`.
@@ -180,11 +195,12 @@ impl Focus {
         let wanted = wanted.into();
         until(&format!("{field} is {wanted}"), limit, || async {
             let status = self.status()?;
-            if status[field] == wanted {
-                Ok(())
+            let there = if field.starts_with('/') {
+                status.pointer(field).unwrap_or(&Value::Null)
             } else {
-                Err(format!("{status:#}\n{}", self.log()))
-            }
+                &status[field]
+            };
+            if *there == wanted { Ok(()) } else { Err(format!("{status:#}\n{}", self.log())) }
         })
         .await;
     }

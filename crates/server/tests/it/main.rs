@@ -4,6 +4,7 @@ mod answers;
 mod cli;
 mod embedded;
 mod hardship;
+mod lease;
 mod outage;
 mod recovery;
 mod site;
