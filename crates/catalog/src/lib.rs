@@ -75,7 +75,7 @@ pub struct UnrecognisedDoc {
 /// Every call ends within a bound of the backend's own. A call that fails may have done its
 /// work all the same, now or later: callers repeat it, and every call may be repeated.
 #[async_trait]
-pub trait Catalog: Send + Sync + 'static {
+pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Which backend this is.
     fn kind(&self) -> Kind;
 
@@ -162,6 +162,12 @@ pub trait Catalog: Send + Sync + 'static {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<UnrecognisedDoc>, Failure>;
+
+    /// Whether the root is an archive, in which nothing is marked as deleted; none: not known yet.
+    fn is_archive(&self, root: &RootPlace) -> Option<bool> {
+        let _ = root;
+        Some(false)
+    }
 
     /// How many documents of this root are in the catalog and not deleted.
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure>;

@@ -17,8 +17,10 @@ pub struct Row {
     pub generation: i64,
     /// The catalog is believed to have it, in some generation.
     pub acknowledged: bool,
-    /// Its files are gone: its document is left as it is.
+    /// Its files are gone, and it is not marked: its document is left as it is.
     pub vanished: bool,
+    /// It is marked as deleted.
+    pub marked: bool,
     /// The content.
     pub recording: Recording,
 }
@@ -32,6 +34,8 @@ pub enum Finding {
     Differs,
     /// The catalog does not have it under our root: to be inserted.
     NotThere,
+    /// Its files are gone, and the catalog has it as deleted since then, milliseconds since 1970.
+    Deleted(Option<i64>),
 }
 
 /// What one step of a comparison came to.
@@ -40,7 +44,7 @@ pub struct Compared {
     /// Row, generation and finding of each recording that something follows for.
     pub findings: Vec<(i64, i64, Finding)>,
     /// Documents of our root, not deleted, whose recording the index does not know.
-    pub missing: u64,
+    pub missing: Vec<Stored>,
 }
 
 /// Where a comparison stands.
@@ -124,13 +128,13 @@ impl Comparison {
             }
         }
         if !more {
-            out.missing += count_missing(self.documents.drain(..));
+            out.missing.extend(self.documents.drain(..).filter(|stored| !stored.deleted));
             self.page_open = false;
             if let Some(through) = &self.through {
                 self.rows_after = Some(through.clone());
             }
         }
-        self.missing += out.missing;
+        self.missing += out.missing.len() as u64;
         out
     }
 
@@ -139,7 +143,7 @@ impl Comparison {
         while let Some(first) = self.documents.front() {
             match first.uuid.as_str().cmp(uuid) {
                 Ordering::Less => {
-                    out.missing += count_missing(self.documents.pop_front().into_iter());
+                    out.missing.extend(self.documents.pop_front().filter(|stored| !stored.deleted));
                 }
                 Ordering::Equal => return self.documents.pop_front(),
                 Ordering::Greater => return None,
@@ -149,14 +153,16 @@ impl Comparison {
     }
 }
 
-fn count_missing(documents: impl Iterator<Item = Stored>) -> u64 {
-    documents.filter(|stored| !stored.deleted).count() as u64
-}
-
 fn judge(row: &Row, found: Option<&Stored>) -> Option<Finding> {
     match found {
         Some(stored) if stored.recording.as_ref() == Some(&row.recording) => Some(Finding::Same),
+        Some(stored) if stored.deleted && (row.vanished || row.marked) => {
+            let since_ms = stored.recording.as_ref().and_then(|recording| recording.deleted_at_ms);
+            Some(Finding::Deleted(since_ms))
+        }
         _ if row.vanished => None,
+        // A tombstone that the catalog does not have is not worth making.
+        None if row.marked => None,
         Some(_) => Some(Finding::Differs),
         None if row.acknowledged => Some(Finding::NotThere),
         None => None,

@@ -30,7 +30,14 @@ fn stored(uuid: &str, size: i64) -> Stored {
 }
 
 fn row(id: i64, uuid: &str, acknowledged: bool) -> Row {
-    Row { id, generation: 1, acknowledged, vanished: false, recording: recording(uuid, 1) }
+    Row {
+        id,
+        generation: 1,
+        acknowledged,
+        vanished: false,
+        marked: false,
+        recording: recording(uuid, 1),
+    }
 }
 
 /// Runs a whole comparison in pages of `limit`; findings, and documents the index does not know.
@@ -109,4 +116,24 @@ fn an_empty_catalog_and_an_empty_index_are_compared_at_once() {
     assert_eq!(run(&[], &[], 10), (Vec::new(), 0));
     assert_eq!(run(&[stored("a", 1)], &[], 1), (Vec::new(), 1));
     assert_eq!(run(&[], &[row(1, "a", true)], 1).0, [(1, Finding::NotThere)]);
+}
+
+#[test]
+fn a_mark_in_the_catalog_is_taken_over_and_a_lost_one_is_written_again() {
+    let mut gone = row(1, "a", true);
+    gone.vanished = true;
+    let mut deleted = stored("a", 1);
+    deleted.deleted = true;
+    if let Some(recording) = &mut deleted.recording {
+        recording.deleted = true;
+        recording.deleted_at_ms = Some(77);
+    }
+    assert_eq!(judge(&gone, Some(&deleted)), Some(Finding::Deleted(Some(77))));
+    let mut marked = row(1, "a", true);
+    marked.marked = true;
+    marked.recording.deleted = true;
+    marked.recording.deleted_at_ms = Some(5);
+    assert_eq!(judge(&marked, Some(&deleted)), Some(Finding::Deleted(Some(77))));
+    assert_eq!(judge(&marked, Some(&stored("a", 1))), Some(Finding::Differs));
+    assert_eq!(judge(&marked, None), None);
 }

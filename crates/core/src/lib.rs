@@ -20,3 +20,4 @@ pub mod settle;
 pub mod sidecar;
 pub mod state;
 pub mod time;
+pub mod vanish;

@@ -39,6 +39,8 @@ pub struct Look {
     pub sidecar: Option<SidecarSeen>,
     /// A file changed between the stat before and the stat after it was read.
     pub changing: bool,
+    /// The device of its folder, where that is there.
+    pub device: Option<u64>,
     /// What hindered the look: permission, I/O error, a symbolic link, a size over the bound.
     pub fault: Option<Fault>,
 }

@@ -10,7 +10,7 @@
 use crate::answer::{Class, Failure};
 use crate::backoff::Backoff;
 use crate::batch::{Batch, Call, Item, Outcome, Reply};
-use crate::compare::{Comparison, Finding, Need, Row};
+use crate::compare::{Compared, Comparison, Finding, Need, Row};
 use crate::document::{Stored, Stranger};
 use crate::lease::Grant;
 
@@ -137,7 +137,12 @@ pub enum Job {
         limit: usize,
     },
     /// Store what a comparison found: [`Done::Stored`].
-    Found(Vec<(i64, i64, Finding)>),
+    Found {
+        /// Row, generation and finding.
+        findings: Vec<(i64, i64, Finding)>,
+        /// Documents of our root whose recording the index does not know.
+        missing: Vec<Stored>,
+    },
     /// Remove from the unrecognised collection what is not unrecognised any more: [`Done::Swept`].
     Sweep {
         /// Bytewise after this place.
@@ -257,7 +262,10 @@ enum Step {
     Reporting,
     Paging,
     Ranging,
-    Found(Vec<(i64, i64, Finding)>),
+    Found {
+        findings: Vec<(i64, i64, Finding)>,
+        missing: Vec<Stored>,
+    },
     Sweeping,
     FinishNoting,
     FinishMarking(String),
@@ -529,7 +537,10 @@ impl Reconciler {
                         outcomes: std::mem::take(outcomes),
                     });
                 }
-                Step::Found(findings) => return Some(Job::Found(std::mem::take(findings))),
+                Step::Found { findings, missing } => {
+                    let (findings, missing) = (std::mem::take(findings), std::mem::take(missing));
+                    return Some(Job::Found { findings, missing });
+                }
                 Step::Finishing(watermark) => {
                     let identity = self.memory.identity.clone().unwrap_or_default();
                     return Some(Job::Finish { identity, watermark: watermark.clone() });
@@ -695,7 +706,7 @@ impl Reconciler {
                 }
             }
             (Step::Ranging, Done::Rows(rows)) => self.compared_rows(rows),
-            (Step::Found(_), Done::Stored) => self.wake = true,
+            (Step::Found { .. }, Done::Stored) => self.wake = true,
             // A connection lost meanwhile has ended the sweep.
             (Step::Sweeping, Done::Swept(Ok(after))) if self.sweep.is_some() => match after {
                 Some(after) => self.sweep = Some(Some(after)),
@@ -828,8 +839,9 @@ impl Reconciler {
         let Some(comparison) = &mut self.comparison else { return };
         let compared = comparison.rows(rows, limit);
         self.compared = comparison.compared();
-        if !compared.findings.is_empty() {
-            self.step = Step::Found(compared.findings);
+        if !compared.findings.is_empty() || !compared.missing.is_empty() {
+            let Compared { findings, missing } = compared;
+            self.step = Step::Found { findings, missing };
         }
     }
 

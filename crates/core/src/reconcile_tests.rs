@@ -222,7 +222,7 @@ impl World {
                 .map(stored)
                 .collect())),
             Job::Rows { after, through, limit } => Done::Rows(self.range(after, through, limit)),
-            Job::Found(findings) => {
+            Job::Found { findings, .. } => {
                 for (id, generation, finding) in findings {
                     let Some(row) = self.rows.get_mut(&id) else { continue };
                     if row.generation == generation {
@@ -263,6 +263,7 @@ impl World {
                 generation: row.generation,
                 acknowledged: row.acked.is_some(),
                 vanished: false,
+                marked: false,
                 recording: recording(*id, row.size),
             })
             .filter(|row| Some(&row.recording.uuid) > after.as_ref())

@@ -125,6 +125,11 @@ pub fn judge(
             (recording.end_ms.is_none(), Conclusion::Settled(Box::new(recording)))
         }
     };
+    // Settled or not: a uuid that is somewhere else now has moved, and is not gone.
+    sight.uuid = match &conclusion {
+        Conclusion::Settled(recording) => Some(recording.uuid.clone()),
+        _ => uuid_of(place, look).or(sight.uuid),
+    };
     let bad = matches!(conclusion, Conclusion::Unrecognised(_));
     // A fault is believed only once nothing moves: a writer may be between two of its steps.
     let wait_ms = [(sight.data, live), (sight.sidecar, false)]
@@ -153,7 +158,6 @@ pub fn judge(
                 };
             }
             sight.settled = true;
-            sight.uuid = Some(recording.uuid.clone());
             sight.live = live;
             sight.changed_ms = now_ms;
         }
@@ -163,6 +167,12 @@ pub fn judge(
         due_ms = Some(now_ms.saturating_add(LIVE_REWRITE_MS));
     }
     Judgement { conclusion, sight, due_ms }
+}
+
+/// The uuid that a sidecar names, whatever else is wrong with it.
+fn uuid_of(place: &Place, look: &Look) -> Option<String> {
+    let bytes = look.sidecar.as_ref()?.bytes.as_deref()?;
+    sidecar::uuid(bytes, name::recording_id(&place.stem).ok()?)
 }
 
 /// Carries what is known of a file over to a new look at it.

@@ -18,8 +18,7 @@ fn look(data: Option<i64>, sidecar: Option<&str>) -> Look {
             stat: stat(i64::try_from(text.len()).expect("small")),
             bytes: Some(text.as_bytes().to_vec()),
         }),
-        changing: false,
-        fault: None,
+        ..Look::default()
     }
 }
 

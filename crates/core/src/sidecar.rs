@@ -92,6 +92,16 @@ pub fn parse(bytes: &[u8], recording_id: &str, unit: Option<TimeUnit>) -> Result
     Ok(Sidecar { uuid, start_ms, end_ms, deleted, metadata: Value::Object(metadata) })
 }
 
+/// The uuid that a sidecar names, if it is usable JSON with a usable uuid or none.
+pub fn uuid(bytes: &[u8], recording_id: &str) -> Option<String> {
+    let fields = json::object(bytes).ok()?;
+    match fields.into_iter().find(|field| field.key == "uuid").map(|field| field.value) {
+        None | Some(Value::Null) => Some(recording_id.to_owned()),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= UUID_BYTES_MAX => Some(text),
+        Some(_) => None,
+    }
+}
+
 fn time_of(
     field: &Field,
     recording_id: &str,

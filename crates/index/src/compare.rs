@@ -21,7 +21,8 @@ impl Reader {
         self.read(|connection| {
             let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT r.id, r.generation, r.acked IS NOT NULL OR r.known, r.vanished_ms IS NOT NULL, {RECORDING}
+                "SELECT r.id, r.generation, r.acked IS NOT NULL OR r.known, r.vanished_ms IS NOT NULL AND r.vanish_step <> 3,
+                   r.vanish_step = 3, {RECORDING}
                  FROM recordings r JOIN roots t ON t.id = r.root
                  WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
             ))?;
@@ -33,7 +34,8 @@ impl Reader {
                         generation: row.get(1)?,
                         acknowledged: row.get(2)?,
                         vanished: row.get(3)?,
-                        recording: recording(row, 4)?,
+                        marked: row.get(4)?,
+                        recording: recording(row, 5)?,
                     })
                 },
             )?;
@@ -186,6 +188,12 @@ fn root(
         "UPDATE recordings SET pending = 1, retry_ms = NULL WHERE root = ?1 AND pending = 2",
         [memory.id.0],
     )?;
+    // The first of two proofs was an earlier process's.
+    tx.execute(
+        "UPDATE recordings SET vanish_step = 0, proof_ms = NULL
+         WHERE root = ?1 AND vanished_ms IS NOT NULL AND vanish_step IN (1, 4)",
+        [memory.id.0],
+    )?;
     Ok(memory)
 }
 
@@ -203,7 +211,19 @@ fn apply(
         }
         Finding::Differs => {
             "UPDATE recordings SET known = 1, pending_since_ms = coalesce(pending_since_ms, ?3), pending = 1
-             WHERE id = ?1 AND generation = ?2 AND pending = 0 AND vanished_ms IS NULL RETURNING file"
+             WHERE id = ?1 AND generation = ?2 AND pending = 0
+               AND (vanished_ms IS NULL OR vanish_step = 3) RETURNING file"
+        }
+        Finding::Deleted(since_ms) => {
+            let since_ms = since_ms.unwrap_or(now_ms);
+            tx.prepare_cached(
+                "UPDATE recordings SET vanish_step = 3, marked_ms = ?3, deleted = deleted | 2, approved = 1,
+                   held_seq = NULL, held_why = NULL, acked = ?2, known = 1, pending = 0,
+                   pending_since_ms = NULL, retry_ms = NULL
+                 WHERE id = ?1 AND generation = ?2 AND vanished_ms IS NOT NULL",
+            )?
+            .execute(params![id, generation, since_ms])?;
+            return Ok(());
         }
         Finding::NotThere => {
             "UPDATE recordings SET acked = NULL, known = 0,

@@ -17,6 +17,7 @@ mod report;
 mod rows;
 mod scan;
 mod schema;
+mod vanish;
 mod writer;
 
 pub use acknowledge::{Ack, AckOutcome, Pending};
@@ -27,4 +28,5 @@ pub use reader::{Listed, Listing, Reader, Totals, Unrecognised};
 pub use report::{Report, ReportDoc};
 pub use rows::{RootId, RootMemory, RootTotals};
 pub use scan::{FolderPlace, KnownPlace, ScanView};
+pub use vanish::{Candidate, Concluded, HeldRow};
 pub use writer::Index;

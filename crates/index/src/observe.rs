@@ -23,6 +23,8 @@ pub struct Observation {
     pub sight: Sight,
     /// Look again at this time of the boot-time clock.
     pub due_ms: Option<u64>,
+    /// The device of the folder.
+    pub device: Option<u64>,
 }
 
 /// What storing observations came to.
@@ -81,8 +83,14 @@ fn observe(
     batch: &[Observation],
     now_ms: i64,
 ) -> rusqlite::Result<Observed> {
-    let mut store =
-        Store { tx, root: root.0, now_ms, folders: HashMap::new(), out: Observed::default() };
+    let mut store = Store {
+        tx,
+        root: root.0,
+        now_ms,
+        folders: HashMap::new(),
+        devices: std::collections::HashSet::new(),
+        out: Observed::default(),
+    };
     for observation in batch {
         store.one(observation)?;
     }
@@ -94,6 +102,8 @@ struct Store<'a> {
     root: i64,
     now_ms: i64,
     folders: HashMap<Vec<u8>, i64>,
+    /// Folders whose device is known to be stored.
+    devices: std::collections::HashSet<i64>,
     out: Observed,
 }
 
@@ -107,6 +117,9 @@ impl Store<'_> {
             };
         }
         let file = self.file_for(place)?;
+        if let Some(device) = observation.device {
+            self.seen_on(&place.folder, device)?;
+        }
         let mut sight = observation.sight.clone();
         let mut due_ms = observation.due_ms;
         match &observation.conclusion {
@@ -144,7 +157,7 @@ impl Store<'_> {
             .execute(params![file, keep])?;
         self.tx
             .prepare_cached(
-                "UPDATE recordings SET vanished_ms = ?3, pending = 0
+                "UPDATE recordings SET vanished_ms = ?3, vanish_step = 0, approved = 0, pending = 0
                  WHERE file = ?1 AND uuid <> ?2 AND vanished_ms IS NULL",
             )?
             .execute(params![file, keep, self.now_ms])?;
@@ -161,7 +174,9 @@ impl Store<'_> {
         let back = self
             .tx
             .prepare_cached(
-                "UPDATE recordings SET vanished_ms = NULL, pending = 1, generation = generation + 1,
+                "UPDATE recordings SET vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_seq = NULL, held_why = NULL,
+                   marked_ms = NULL, approved = 0, never_seen = 0,
+                   deleted = deleted & 1, pending = 1, generation = generation + 1,
                    pending_since_ms = ?2 WHERE file = ?1 AND vanished_ms IS NOT NULL
                    AND uuid = (SELECT uuid FROM files WHERE id = ?1)",
             )?
@@ -304,7 +319,9 @@ impl Store<'_> {
             .prepare_cached(
                 "UPDATE recordings SET root = ?2, file = ?3, start_ms = ?4, end_ms = ?5, span = ?6,
                    deleted = ?7, recording_id = ?8, path = ?9, size = ?10, fingerprint = ?11,
-                   metadata = ?12, generation = ?13, vanished_ms = NULL, retry_ms = NULL,
+                   metadata = ?12, generation = ?13, retry_ms = NULL,
+                   vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_seq = NULL, held_why = NULL,
+                   marked_ms = NULL, approved = 0, never_seen = 0,
                    pending_since_ms = CASE WHEN pending = 1 THEN pending_since_ms ELSE ?14 END,
                    pending = 1
                  WHERE id = ?1",
@@ -388,6 +405,19 @@ impl Store<'_> {
             self.folders.insert(path.to_vec(), id);
         }
         Ok(id)
+    }
+
+    /// A folder's device, where none is stored yet: later ones are the scan's to judge.
+    fn seen_on(&mut self, path: &[u8], device: u64) -> rusqlite::Result<()> {
+        let Some(folder) = self.folder(path, false)? else { return Ok(()) };
+        if self.devices.insert(folder) {
+            self.tx
+                .prepare_cached(
+                    "UPDATE folders SET device = ?2, device_now = ?2 WHERE id = ?1 AND device IS NULL",
+                )?
+                .execute(params![folder, device.cast_signed()])?;
+        }
+        Ok(())
     }
 
     fn file_of(&mut self, place: &Place) -> rusqlite::Result<Option<i64>> {

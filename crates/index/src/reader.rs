@@ -29,12 +29,16 @@ struct Pool {
 /// Counts over all roots, kept by the index itself: cheap at any size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Recognised recordings, deleted and vanished ones included.
+    /// Recognised recordings, those marked as deleted left out.
     pub recordings: u64,
     /// Recordings that are to be written to the catalog.
     pub pending: u64,
-    /// Recordings whose files are gone.
+    /// Recordings whose files are gone, and that are not marked as deleted.
     pub vanished: u64,
+    /// Those of them that wait for approval.
+    pub held: u64,
+    /// Marked as deleted.
+    pub marked: u64,
     /// Places that still change.
     pub unsettled: u64,
     /// Unrecognised places, by state (the fixed spelling).
@@ -71,7 +75,7 @@ pub struct Listed {
     pub start_ms: i64,
     /// Milliseconds since 1970; none while live.
     pub end_ms: Option<i64>,
-    /// Deleted, as its sidecar says.
+    /// Deleted: its sidecar says so, or its files are gone for good.
     pub deleted: bool,
     /// The root's marker id.
     pub root: String,
@@ -212,6 +216,8 @@ impl Reader {
                 recordings: sums.recordings,
                 pending: sums.pending,
                 vanished: sums.vanished,
+                held: sums.held,
+                marked: sums.marked,
                 unsettled: sums.unsettled,
                 unrecognised,
                 pending_since_ms,
@@ -247,7 +253,7 @@ impl Reader {
     /// # Errors
     /// The index cannot be read.
     pub fn broken_invariants(&self) -> Result<Vec<String>, IndexError> {
-        const CHECKS: [(&str, &str); 5] = [
+        const CHECKS: [(&str, &str); 7] = [
             (
                 "pending_cleared_only_after_ack",
                 "SELECT count(*) FROM recordings WHERE pending = 0 AND acked IS NOT generation
@@ -263,6 +269,19 @@ impl Reader {
                    recordings <> (SELECT count(*) FROM recordings WHERE root = t.id)
                    OR pending <> (SELECT count(*) FROM recordings WHERE root = t.id AND pending = 1)
                    OR vanished <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanished_ms IS NOT NULL)",
+            ),
+            (
+                "counters are right: held, marked",
+                "SELECT count(*) FROM roots t WHERE
+                   held <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanish_step = 2)
+                   OR marked <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanish_step = 3)",
+            ),
+            (
+                "no_deletion_without_proof: only what is gone goes through the steps",
+                "SELECT count(*) FROM recordings WHERE
+                   vanished_ms IS NULL AND (vanish_step <> 0 OR marked_ms IS NOT NULL OR deleted > 1)
+                   OR (vanish_step = 3) <> (marked_ms IS NOT NULL)
+                   OR (vanish_step = 2) <> (held_seq IS NOT NULL)",
             ),
             (
                 "counters are right: unsettled",
@@ -326,8 +345,9 @@ impl Reader {
 fn root_totals(connection: &Connection, root: Option<i64>) -> rusqlite::Result<RootTotals> {
     connection
         .prepare_cached(
-            "SELECT coalesce(sum(recordings), 0), coalesce(sum(pending), 0), coalesce(sum(vanished), 0),
-               coalesce(sum(unsettled), 0) FROM roots WHERE ?1 IS NULL OR id = ?1",
+            "SELECT coalesce(sum(recordings - marked), 0), coalesce(sum(pending), 0),
+               coalesce(sum(vanished - marked), 0), coalesce(sum(unsettled), 0),
+               coalesce(sum(held), 0), coalesce(sum(marked), 0) FROM roots WHERE ?1 IS NULL OR id = ?1",
         )?
         .query_row([root], |row| {
             Ok(RootTotals {
@@ -335,6 +355,8 @@ fn root_totals(connection: &Connection, root: Option<i64>) -> rusqlite::Result<R
                 pending: unsigned(row.get(1)?),
                 vanished: unsigned(row.get(2)?),
                 unsettled: unsigned(row.get(3)?),
+                held: unsigned(row.get(4)?),
+                marked: unsigned(row.get(5)?),
             })
         })
 }

@@ -36,19 +36,23 @@ pub struct RootMemory {
 /// Counts of one root, kept by the index itself: cheap at any size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RootTotals {
-    /// Recognised recordings, deleted and vanished ones included.
+    /// Recognised recordings, those marked as deleted left out.
     pub recordings: u64,
     /// To be written to the catalog.
     pub pending: u64,
-    /// Files gone.
+    /// Files gone, and not marked as deleted.
     pub vanished: u64,
+    /// Those of them that wait for approval.
+    pub held: u64,
+    /// Marked as deleted.
+    pub marked: u64,
     /// Still changing.
     pub unsettled: u64,
 }
 
 /// Columns of `recordings` (as `r`) that make a [`Recording`], in the order `recording` reads them.
 /// The root's marker comes from `roots` (as `t`).
-pub(crate) const RECORDING: &str = "r.uuid, r.start_ms, r.end_ms, r.deleted, r.recording_id, t.marker, r.path, r.size, r.fingerprint, r.metadata";
+pub(crate) const RECORDING: &str = "r.uuid, r.start_ms, r.end_ms, r.deleted, r.recording_id, t.marker, r.path, r.size, r.fingerprint, r.metadata, r.marked_ms";
 
 /// Reads a recording from the columns of [`RECORDING`], beginning at `at`.
 pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording> {
@@ -59,7 +63,7 @@ pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording>
         start_ms: row.get(at + 1)?,
         end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
         deleted: row.get(at + 3)?,
-        deleted_at_ms: None,
+        deleted_at_ms: row.get(at + 10)?,
         recording_id: row.get(at + 4)?,
         root: row.get(at + 5)?,
         path: row.get(at + 6)?,

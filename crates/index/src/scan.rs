@@ -140,6 +140,24 @@ impl ScanView {
         folders.map_err(|error| self.reader.error(&error))
     }
 
+    /// The row of a folder, and the device it was last found on.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn folder_device(&mut self, path: &[u8]) -> Result<Option<(i64, Option<u64>)>, IndexError> {
+        self.connection
+            .prepare_cached("SELECT id, device_now FROM folders WHERE root = ?1 AND path = ?2")
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![self.root.0, path], |row| {
+                        let device: Option<i64> = row.get(1)?;
+                        Ok((row.get(0)?, device.map(i64::cast_unsigned)))
+                    })
+                    .optional()
+            })
+            .map_err(|error| self.reader.error(&error))
+    }
+
     /// The row of a folder, if it has one.
     ///
     /// # Errors

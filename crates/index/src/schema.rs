@@ -31,6 +31,10 @@ pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 /// is 0 where the catalog has acknowledged it, 1 where it is to be written, 2 where it was refused
 /// and waits for `retry_ms`.
 ///
+/// A recording whose files are gone has `vanished_ms`, and goes through the steps of `vanish_step`: 0
+/// not proved, 1 proved once, 2 held, 3 marked as deleted, 4 left alone (an archive). `deleted` is 1
+/// where the sidecar says so, and 2 more where it is marked.
+///
 /// Times named `*_ms` of `since`, `due`, `changed` and `retry` are of the boot-time clock of the
 /// process that wrote them, and mean nothing to the next one. Counters in `roots` are kept by
 /// triggers, so a count never reads ten million rows.
@@ -49,6 +53,8 @@ CREATE TABLE roots(
   recordings INTEGER NOT NULL DEFAULT 0,
   pending INTEGER NOT NULL DEFAULT 0,
   vanished INTEGER NOT NULL DEFAULT 0,
+  held INTEGER NOT NULL DEFAULT 0,
+  marked INTEGER NOT NULL DEFAULT 0,
   unsettled INTEGER NOT NULL DEFAULT 0
 );
 
@@ -56,6 +62,8 @@ CREATE TABLE folders(
   id INTEGER PRIMARY KEY,
   root INTEGER NOT NULL,
   path BLOB NOT NULL,
+  device INTEGER,
+  device_now INTEGER,
   UNIQUE(root, path)
 );
 
@@ -102,34 +110,52 @@ CREATE TABLE recordings(
   pending INTEGER NOT NULL,
   pending_since_ms INTEGER,
   retry_ms INTEGER,
-  vanished_ms INTEGER
+  vanished_ms INTEGER,
+  vanish_step INTEGER NOT NULL DEFAULT 0,
+  proof_ms INTEGER,
+  held_seq INTEGER,
+  held_why TEXT,
+  marked_ms INTEGER,
+  approved INTEGER NOT NULL DEFAULT 0,
+  never_seen INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX recordings_file ON recordings(file);
 CREATE INDEX recordings_time ON recordings(span, start_ms, end_ms, deleted);
 CREATE INDEX recordings_pending ON recordings(root, id) WHERE pending = 1;
 CREATE INDEX recordings_waiting ON recordings(pending_since_ms) WHERE pending = 1;
+CREATE INDEX recordings_gone ON recordings(root, id) WHERE vanished_ms IS NOT NULL AND vanish_step < 2;
+CREATE INDEX recordings_held ON recordings(root, held_seq) WHERE vanish_step = 2;
+CREATE INDEX recordings_marked ON recordings(root, marked_ms) WHERE marked_ms IS NOT NULL;
 CREATE INDEX recordings_aside ON recordings(root, retry_ms) WHERE pending = 2;
 
 CREATE TRIGGER recordings_made AFTER INSERT ON recordings BEGIN
   UPDATE roots SET recordings = recordings + 1,
     pending = pending + (NEW.pending = 1),
-    vanished = vanished + (NEW.vanished_ms IS NOT NULL) WHERE id = NEW.root;
+    vanished = vanished + (NEW.vanished_ms IS NOT NULL),
+    held = held + (NEW.vanish_step = 2), marked = marked + (NEW.vanish_step = 3)
+    WHERE id = NEW.root;
 END;
-CREATE TRIGGER recordings_gone AFTER DELETE ON recordings BEGIN
+CREATE TRIGGER recordings_removed AFTER DELETE ON recordings BEGIN
   UPDATE roots SET recordings = recordings - 1,
     pending = pending - (OLD.pending = 1),
-    vanished = vanished - (OLD.vanished_ms IS NOT NULL) WHERE id = OLD.root;
+    vanished = vanished - (OLD.vanished_ms IS NOT NULL),
+    held = held - (OLD.vanish_step = 2), marked = marked - (OLD.vanish_step = 3)
+    WHERE id = OLD.root;
 END;
-CREATE TRIGGER recordings_changed AFTER UPDATE OF root, pending, vanished_ms ON recordings
+CREATE TRIGGER recordings_changed AFTER UPDATE OF root, pending, vanished_ms, vanish_step ON recordings
 WHEN OLD.root <> NEW.root OR (OLD.pending = 1) <> (NEW.pending = 1)
-  OR (OLD.vanished_ms IS NULL) <> (NEW.vanished_ms IS NULL)
+  OR (OLD.vanished_ms IS NULL) <> (NEW.vanished_ms IS NULL) OR OLD.vanish_step <> NEW.vanish_step
 BEGIN
   UPDATE roots SET recordings = recordings - 1,
     pending = pending - (OLD.pending = 1),
-    vanished = vanished - (OLD.vanished_ms IS NOT NULL) WHERE id = OLD.root;
+    vanished = vanished - (OLD.vanished_ms IS NOT NULL),
+    held = held - (OLD.vanish_step = 2), marked = marked - (OLD.vanish_step = 3)
+    WHERE id = OLD.root;
   UPDATE roots SET recordings = recordings + 1,
     pending = pending + (NEW.pending = 1),
-    vanished = vanished + (NEW.vanished_ms IS NOT NULL) WHERE id = NEW.root;
+    vanished = vanished + (NEW.vanished_ms IS NOT NULL),
+    held = held + (NEW.vanish_step = 2), marked = marked + (NEW.vanish_step = 3)
+    WHERE id = NEW.root;
 END;
 
 CREATE TRIGGER files_made AFTER INSERT ON files

@@ -29,8 +29,14 @@ pub struct Status {
     pub lag_ms: u64,
     /// Still changing on storage.
     pub unsettled: u64,
-    /// Files gone, document still there.
+    /// Files gone, and not marked as deleted.
     pub vanished: u64,
+    /// Those of them that are held until they are approved.
+    pub held: u64,
+    /// Marked as deleted.
+    pub deleted: u64,
+    /// Documents of our roots that the last comparison found and the index did not know.
+    pub missing: Option<u64>,
     /// Unrecognised recordings.
     pub unrecognised: u64,
     /// The same by state.

@@ -3,6 +3,7 @@
 //! Nothing here writes, but for the marker of a root. Symbolic links are never followed, and every
 //! path is opened beneath its root's own descriptor, so no name can lead out of a root.
 
+pub mod absence;
 pub mod look;
 pub mod marker;
 pub mod pair;

@@ -56,7 +56,8 @@ fn look_at(root: &Root, pair: &Pair, place: &Place, known: Option<FileStat>) -> 
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Look::default(),
         Err(error) => return unreadable(Look::default(), place, "the folder", error),
     };
-    let mut look = Look::default();
+    let device = rustix::fs::fstat(&folder).ok().map(|stat| stat.st_dev);
+    let mut look = Look { device, ..Look::default() };
     for extension in pair.extensions() {
         let name = file_name(place, extension);
         match stat(&folder, &name) {

@@ -57,6 +57,8 @@ pub struct Chunk {
     pub folder: Vec<u8>,
     /// At most [`CHUNK_MAX`] files and symbolic links.
     pub entries: Vec<Entry>,
+    /// The device it is on, where it could be opened.
+    pub device: Option<u64>,
     /// With the last chunk of the folder.
     pub end: Option<FolderEnd>,
 }
@@ -136,8 +138,11 @@ impl<'a> Walk<'a> {
         }
         self.folders.fetch_add(1, Ordering::Relaxed);
         let mut entries = Vec::new();
-        let read = open_folder(self.root, &folder)
-            .and_then(|fd| self.read(scope, &fd, &folder, &mut entries));
+        let mut device = None;
+        let read = open_folder(self.root, &folder).and_then(|fd| {
+            device = Some(rustix::fs::fstat(&fd)?.st_dev);
+            self.read(scope, &fd, &folder, &mut entries)
+        });
         let end = match read {
             Ok(()) => FolderEnd::Complete,
             Err(error) => {
@@ -150,7 +155,7 @@ impl<'a> Walk<'a> {
                 FolderEnd::Failed(words)
             }
         };
-        (self.sink)(Chunk { folder, entries, end: Some(end) });
+        (self.sink)(Chunk { folder, entries, device, end: Some(end) });
     }
 
     fn read<'s>(
@@ -197,7 +202,8 @@ impl<'a> Walk<'a> {
                     entries.push(Entry { name: name.to_vec(), stat });
                     if entries.len() >= CHUNK_MAX {
                         let entries = std::mem::take(entries);
-                        (self.sink)(Chunk { folder: folder.to_vec(), entries, end: None });
+                        let folder = folder.to_vec();
+                        (self.sink)(Chunk { folder, entries, device: None, end: None });
                     }
                 }
                 _ => {}

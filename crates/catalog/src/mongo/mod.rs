@@ -146,11 +146,6 @@ impl MongoCatalog {
         let supervisor = tokio::spawn(supervisor::run(Arc::clone(&shared)));
         Ok(Arc::new(MongoCatalog { shared, supervisor }))
     }
-
-    /// The root's row in `base_paths` says that it is an archive.
-    pub fn is_archive(&self, root: &RootPlace) -> bool {
-        lock(&self.shared.places).get(&root.id).is_some_and(|place| place.is_archive)
-    }
 }
 
 impl Drop for MongoCatalog {
@@ -343,6 +338,10 @@ impl Catalog for MongoCatalog {
         limit: usize,
     ) -> Result<Vec<UnrecognisedDoc>, Failure> {
         calls::page_unrecognised(&self.shared, root, after, limit).await
+    }
+
+    fn is_archive(&self, root: &RootPlace) -> Option<bool> {
+        self.shared.place(root).ok().map(|place| place.is_archive)
     }
 
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure> {

@@ -99,6 +99,7 @@ impl Fixture {
                 conclusion: judged.conclusion,
                 sight: judged.sight,
                 due_ms: judged.due_ms,
+                device: look.device,
             }
         };
         places.iter().zip(&known).map(judge).collect()

@@ -1,6 +1,7 @@
 //! The HTTP API.
 
 mod compat;
+mod deletions;
 mod problem;
 mod v1;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -36,6 +37,18 @@ impl AppState {
         Arc::clone(&self.engine.borrow())
     }
 
+    /// A call that changes something shows the token.
+    fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if shown == Some(&format!("Bearer {}", self.token)) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "this call changes something and needs the token in server.json of the state folder, as `Authorization: Bearer …`",
+        ))
+    }
+
     /// Runs a query that blocks on a thread that may.
     async fn read<T: Send + 'static>(
         &self,
@@ -61,6 +74,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/recordings", get(v1::recordings))
         .route("/api/v1/unrecognised", get(v1::unrecognised))
         .route("/api/v1/scan", post(v1::scan))
+        .route("/api/v1/deletions/held", get(deletions::held))
+        .route("/api/v1/deletions/approve", post(deletions::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")

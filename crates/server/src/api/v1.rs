@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use focus_index::Listing;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -119,13 +119,7 @@ pub(super) async fn scan(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if shown != Some(&format!("Bearer {}", state.token)) {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "this call changes something and needs the token in server.json of the state folder, as `Authorization: Bearer …`",
-        ));
-    }
+    state.authorise(&headers)?;
     let report = state.engine().pass().await;
     Ok(Json(json!(report)))
 }
@@ -138,7 +132,7 @@ pub(crate) fn with_completeness(mut answer: Value, completeness: Completeness) -
     answer
 }
 
-fn page(limit: Option<usize>) -> Result<usize, Problem> {
+pub(super) fn page(limit: Option<usize>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(100);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::bad_request(format!("limit must be 1 to {PAGE_MAX}")));

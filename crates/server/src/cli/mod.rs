@@ -1,5 +1,6 @@
 //! The commands.
 
+mod approve;
 mod check;
 mod client;
 mod demo;
@@ -78,6 +79,8 @@ enum Command {
     Serve,
     /// Look at all of storage once, and bring the catalog in step
     Scan,
+    /// Let the held deletions of a root through
+    Approve,
     /// Show the state of server, catalog and roots
     Status,
     /// List recordings
@@ -155,6 +158,7 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Init => storage::init(&settings, out),
         Command::Serve => serve::serve(settings),
         Command::Scan => storage::scan(settings, out),
+        Command::Approve => approve::approve(settings, out),
         Command::Status => query::status(&settings, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),

@@ -89,6 +89,8 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         pending: totals.pending,
         unsettled: totals.unsettled,
         vanished: totals.vanished,
+        held: totals.held,
+        deleted: totals.marked,
         unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
         unrecognised_by_state: totals.unrecognised.into_iter().collect(),
         index_state: "ok".to_owned(),
@@ -113,6 +115,8 @@ fn tell(status: &Status, out: &Output) {
     line("pending", format!("{} (oldest for {} ms)", status.pending, status.lag_ms));
     line("unsettled", status.unsettled.to_string());
     line("vanished", status.vanished.to_string());
+    line("held", status.held.to_string());
+    line("deleted", status.deleted.to_string());
     line("unrecognised", status.unrecognised.to_string());
     for (state, count) in &status.unrecognised_by_state {
         out.line(&format!("  {state}: {count}"));

@@ -83,7 +83,7 @@ fn progress() -> indicatif::ProgressBar {
     bar
 }
 
-fn ending(report: &PassReport) -> Ending {
+pub(super) fn ending(report: &PassReport) -> Ending {
     if !report.problems.is_empty() || !report.catalog_reached {
         Ending::CouldNotTell
     } else if report.pending > 0 || report.unsettled > 0 {
@@ -97,12 +97,14 @@ fn tell(report: &PassReport, out: &Output) {
     out.value(&json!(report));
     out.line(&format!("catalog: {}", report.catalog));
     out.line(&format!(
-        "{} recordings, {} pending, {} unsettled, {} unrecognised, {} vanished",
+        "{} recordings, {} pending, {} unsettled, {} unrecognised, {} vanished ({} held), {} deleted",
         report.recordings,
         report.pending,
         report.unsettled,
         report.unrecognised.values().sum::<u64>(),
         report.vanished,
+        report.held,
+        report.deleted,
     ));
     for (state, count) in &report.unrecognised {
         out.line(&format!("  {state}: {count} (see `focus unrecognised`)"));

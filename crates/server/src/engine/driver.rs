@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use focus_catalog::{Catalog, Reach, RootPlace, UnrecognisedDoc};
+use focus_catalog::{Catalog, Reach, RootPlace, Stored, UnrecognisedDoc};
 use focus_core::answer::{Class, Failure};
 use focus_core::batch::{Call, Item, Outcome, Reply};
+use focus_core::compare::Finding;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Memory, Next, Phase, Reconciler};
 use focus_core::state::State;
 use focus_index::{Ack, AckOutcome, Index, IndexError, RootId, RootMemory};
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::clock;
 use super::lease::LeaseSide;
-use super::root::IndexFault;
+use super::root::{IndexFault, RootSide};
 
 /// Unrecognised places brought in step with one call.
 const REPORTS: usize = 500;
@@ -27,11 +28,19 @@ pub(crate) struct View {
     pub(crate) acknowledged: u64,
     pub(crate) comparing: Option<u64>,
     pub(crate) owed: bool,
+    pub(crate) missing: Option<u64>,
 }
 
 impl Default for View {
     fn default() -> View {
-        View { phase: Phase::Unknown, failure: None, acknowledged: 0, comparing: None, owed: false }
+        View {
+            phase: Phase::Unknown,
+            failure: None,
+            acknowledged: 0,
+            comparing: None,
+            owed: false,
+            missing: None,
+        }
     }
 }
 
@@ -49,6 +58,9 @@ pub(crate) struct Driver {
     /// Tells of every change of phase.
     phases: watch::Sender<u64>,
     lease: Arc<LeaseSide>,
+    side: Arc<RootSide>,
+    /// The catalog names recordings that the index did not know, before the first scan had finished.
+    compare_after_scan: bool,
     compare: Duration,
     retry_ms: u64,
 }
@@ -64,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) view: Arc<Mutex<View>>,
     pub(crate) phases: watch::Sender<u64>,
     pub(crate) lease: Arc<LeaseSide>,
+    pub(crate) side: Arc<RootSide>,
     pub(crate) compare_interval_ms: u64,
     pub(crate) refused_retry_ms: u64,
 }
@@ -92,6 +105,8 @@ impl Driver {
             view: parts.view,
             phases: parts.phases,
             lease: parts.lease,
+            side: parts.side,
+            compare_after_scan: false,
             compare: Duration::from_millis(parts.compare_interval_ms),
             retry_ms: parts.refused_retry_ms,
         }
@@ -127,7 +142,13 @@ impl Driver {
                     tokio::select! {
                         _ = self.reach.changed() => self.reach.mark_changed(),
                         _ = news.changed() => {}
-                        () = self.wake.notified() => self.core.handle(Event::Wake),
+                        () = self.wake.notified() => {
+                            self.core.handle(Event::Wake);
+                            if self.compare_after_scan && self.side.scans() > 0 {
+                                self.compare_after_scan = false;
+                                self.core.handle(Event::CompareDue);
+                            }
+                        }
                         () = sleep_until(retry) => {
                             self.retry().await;
                         }
@@ -160,6 +181,7 @@ impl Driver {
             acknowledged: self.core.acknowledged(),
             comparing: self.core.comparing(),
             owed: self.core.owed(),
+            missing: self.core.missing(),
         };
         let mut shared = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let news = shared.phase != view.phase;
@@ -222,9 +244,7 @@ impl Driver {
             }
             Job::Owe { identity } => self.index.owe(self.id, identity).await.map(|()| Done::Stored),
             Job::Token(token) => self.index.set_token(self.id, token).await.map(|()| Done::Stored),
-            Job::Found(findings) => {
-                self.index.found(findings, clock::wall_ms()).await.map(|()| Done::Stored)
-            }
+            Job::Found { findings, missing } => self.found(findings, missing).await,
             Job::Finish { identity, watermark } => self
                 .index
                 .finish_comparison(self.id, identity, watermark)
@@ -240,6 +260,24 @@ impl Driver {
             self.fault.tell(&error);
             Done::IndexFailed(error.to_string())
         })
+    }
+
+    async fn found(
+        &mut self,
+        findings: Vec<(i64, i64, Finding)>,
+        missing: Vec<Stored>,
+    ) -> Result<Done, IndexError> {
+        if !findings.is_empty() {
+            self.index.found(findings, clock::wall_ms()).await?;
+        }
+        if missing.is_empty() {
+        } else if self.side.scans() == 0 {
+            // Before the first scan the index may know little of storage: compared again after it.
+            self.compare_after_scan = true;
+        } else {
+            self.index.add_missing(self.id, missing, clock::wall_ms()).await?;
+        }
+        Ok(Done::Stored)
     }
 
     fn acks(&self, outcomes: Vec<(i64, i64, Outcome)>) -> Vec<Ack> {

@@ -25,15 +25,36 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Content {
-    hints: HashMap<Place, Closed>,
+    hints: HashMap<Place, Hinted>,
+    /// Counts what came in: a barrier waits for all below it.
+    seq: u64,
     found: VecDeque<Place>,
     /// Found by scans, and looked at since: equal when a scan's finds are all stored.
     pushed: u64,
     done: u64,
-    folders: Vec<Vec<u8>>,
+    folders: Vec<(u64, Vec<u8>)>,
+    /// The first of the folders being walked.
+    walking: Option<u64>,
     scan: Option<ScanAsked>,
+    /// A scan that somebody asked for is under way.
+    scanning: bool,
     closed: bool,
     root_lost: bool,
+}
+
+/// A hint, and when it came.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hinted {
+    closed: Closed,
+    seq: u64,
+}
+
+/// All that came in before a moment, and what follows from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Barrier {
+    seq: u64,
+    /// Finds that were there when the folders of before were walked.
+    pushed: Option<u64>,
 }
 
 /// A scan that somebody asked for.
@@ -70,9 +91,12 @@ impl Inbox {
             // Too many to remember one by one: the scan finds them.
             content.scan = content.scan.max(Some(ScanAsked::Stat));
         } else {
-            let known = content.hints.entry(place).or_default();
-            known.data |= closed.data;
-            known.sidecar |= closed.sidecar;
+            content.seq += 1;
+            let seq = content.seq;
+            let known =
+                content.hints.entry(place).or_insert(Hinted { closed: Closed::default(), seq });
+            known.closed.data |= closed.data;
+            known.closed.sidecar |= closed.sidecar;
         }
         self.changed.notify_all();
     }
@@ -83,8 +107,10 @@ impl Inbox {
         if content.folders.len() >= FOLDERS_MAX {
             content.folders.clear();
             content.scan = content.scan.max(Some(ScanAsked::Names));
-        } else if !content.folders.contains(&folder) {
-            content.folders.push(folder);
+        } else if !content.folders.iter().any(|(_, known)| *known == folder) {
+            content.seq += 1;
+            let seq = content.seq;
+            content.folders.push((seq, folder));
         }
         self.changed.notify_all();
     }
@@ -147,8 +173,8 @@ impl Inbox {
         if !content.hints.is_empty() {
             let names: Vec<Place> = content.hints.keys().take(limit).cloned().collect();
             for place in names {
-                if let Some(closed) = content.hints.remove(&place) {
-                    taken.places.push((place, closed));
+                if let Some(hinted) = content.hints.remove(&place) {
+                    taken.places.push((place, hinted.closed));
                 }
             }
             if content.hints.is_empty() {
@@ -184,12 +210,42 @@ impl Inbox {
         }
         if let Some(scan) = content.scan.take() {
             content.folders.clear();
+            content.scanning = true;
             return ScanWork::Scan(scan);
         }
         if !content.folders.is_empty() {
-            return ScanWork::Folders(std::mem::take(&mut content.folders));
+            let folders = std::mem::take(&mut content.folders);
+            content.walking = folders.iter().map(|(seq, _)| *seq).min();
+            return ScanWork::Folders(folders.into_iter().map(|(_, folder)| folder).collect());
         }
         ScanWork::Nothing
+    }
+
+    /// The scanner has done what it was given.
+    pub(crate) fn scanned(&self) {
+        let mut content = self.lock();
+        content.walking = None;
+        content.scanning = false;
+    }
+
+    /// A barrier behind everything that has come in.
+    pub(crate) fn barrier(&self) -> Barrier {
+        Barrier { seq: self.lock().seq, pushed: None }
+    }
+
+    /// Everything before the barrier has been looked at and stored. Scans that were asked for count;
+    /// periodic ones do not.
+    pub(crate) fn is_past(&self, barrier: &mut Barrier) -> bool {
+        let content = self.lock();
+        let folders = content.folders.iter().map(|(seq, _)| *seq).chain(content.walking);
+        let hints = content.hints.values().map(|hinted| hinted.seq);
+        if content.scan.is_some()
+            || content.scanning
+            || folders.chain(hints).any(|seq| seq <= barrier.seq)
+        {
+            return false;
+        }
+        content.done >= *barrier.pushed.get_or_insert(content.pushed)
     }
 
     /// Begins a session with the root there: nothing from before it counts.

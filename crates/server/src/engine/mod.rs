@@ -1,5 +1,6 @@
 //! The shell: it joins storage, index and catalog, and carries out what the core decides.
 
+mod absence;
 pub mod clock;
 mod driver;
 mod inbox;
@@ -18,7 +19,7 @@ use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_catalog::{Catalog, Reach, RootPlace};
 use focus_core::reconcile::Phase;
-use focus_index::{Index, Reader};
+use focus_index::{Index, Reader, RootId};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -37,6 +38,21 @@ pub const INDEX_FILE: &str = "index.db";
 
 /// The embedded catalog's file in the state folder.
 pub const CATALOG_FILE: &str = "catalog/catalog.db";
+
+/// The held deletions of one root.
+#[derive(Clone, Debug)]
+pub struct HeldRoot {
+    /// Its row in the index.
+    pub id: RootId,
+    /// The id in its marker.
+    pub marker: String,
+    /// Its configured path.
+    pub path: String,
+    /// How many deletions are held.
+    pub held: u64,
+    /// The end of the set that is held now.
+    pub through: i64,
+}
 
 /// A running Focus Server without its network side.
 pub struct Engine {
@@ -122,6 +138,7 @@ impl Engine {
             }),
             memory: watch::Sender::new(None),
             lease: Mutex::new(None),
+            catalog: Arc::clone(&self.catalog),
             index_fault: Arc::clone(&self.index_fault),
             scans: 0.into(),
             complete_through_ms: Mutex::new(None),
@@ -159,6 +176,53 @@ impl Engine {
         self.reader.clone()
     }
 
+    /// What is held of each root that was seen. Blocks for as long as a read takes.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn held_roots(&self) -> Result<Vec<HeldRoot>, focus_index::IndexError> {
+        let mut roots = Vec::new();
+        for side in &self.roots {
+            let Some((marker, memory)) = side.memory.borrow().clone() else { continue };
+            roots.push(HeldRoot {
+                id: memory.id,
+                marker,
+                path: side.settings.path.display().to_string(),
+                held: self.reader.root_totals(memory.id)?.held,
+                through: self.reader.held_through(memory.id)?,
+            });
+        }
+        Ok(roots)
+    }
+
+    /// Lets the held deletions of a root through, up to `through`; how many.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub async fn approve(
+        &self,
+        root: RootId,
+        through: i64,
+    ) -> Result<u64, focus_index::IndexError> {
+        let approved = self.index.approve(root, through, clock::wall_ms()).await?;
+        for side in &self.roots {
+            side.wake.notify_one();
+        }
+        if approved > 0 {
+            tracing::info!(approved, "{approved} held deletions were let through");
+        }
+        Ok(approved)
+    }
+
+    /// Something is gone from a root that is there, and it is not yet decided what becomes of it.
+    fn is_deciding(&self) -> bool {
+        self.roots.iter().any(|side| {
+            let id = side.memory.borrow().as_ref().map(|(_, memory)| memory.id);
+            side.is_present()
+                && id.is_some_and(|id| self.reader.has_vanish_candidates(id).unwrap_or(false))
+        })
+    }
+
     /// Ends when the index is found to be damaged: start anew, and it is rebuilt.
     pub async fn damaged(&self) {
         self.index_fault.damaged.notified().await;
@@ -189,7 +253,7 @@ impl Engine {
                 let over = tokio::time::Instant::now() >= by;
                 let stood_by = self.is_standby() && tokio::time::Instant::now() >= standby_by;
                 let reached = self.is_reached() && !stood_by;
-                if (totals.unsettled == 0 || over)
+                if (totals.unsettled == 0 && !self.is_deciding() || over)
                     && (totals.pending == 0 && self.is_in_step() || !reached)
                 {
                     return self.pass_report(reached);
@@ -290,6 +354,7 @@ async fn drive(
         view,
         phases,
         lease,
+        side: Arc::clone(&side),
         compare_interval_ms: settings.compare_interval_ms,
         refused_retry_ms: settings.refused_retry_ms,
     };

@@ -126,6 +126,7 @@ impl Observer<'_> {
                 conclusion: judgement.conclusion,
                 sight: judgement.sight,
                 due_ms: judgement.due_ms,
+                device: look.device,
             });
         }
         Ok(observations)

@@ -38,8 +38,12 @@ pub struct PassReport {
     pub unsettled: u64,
     /// Unrecognised, by state.
     pub unrecognised: BTreeMap<String, u64>,
-    /// Files gone, document still there.
+    /// Files gone, and not marked as deleted.
     pub vanished: u64,
+    /// Those of them that are held until they are approved.
+    pub held: u64,
+    /// Marked as deleted.
+    pub deleted: u64,
     /// Roots that are not there, each with its reason.
     pub problems: Vec<String>,
 }
@@ -117,6 +121,9 @@ impl Engine {
             lag_ms: u64::try_from(lag_ms).unwrap_or(0),
             unsettled: totals.unsettled,
             vanished: totals.vanished,
+            held: totals.held,
+            deleted: totals.marked,
+            missing: self.views().map(|view| view.missing).reduce(|a, b| Some(a? + b?)).flatten(),
             unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
             unrecognised_by_state: totals.unrecognised.into_iter().collect(),
             complete_through: self.completeness().complete_through_ms.map(clock::rfc3339),
@@ -146,6 +153,8 @@ impl Engine {
             unsettled: status.unsettled,
             unrecognised: status.unrecognised_by_state,
             vanished: status.vanished,
+            held: status.held,
+            deleted: status.deleted,
             problems: status
                 .roots
                 .into_iter()

@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use focus_catalog::{Catalog, RootPlace};
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
-use focus_index::{Index, RootId, RootMemory};
+use focus_core::vanish::MaxVanished;
+use focus_index::{Index, IndexError, RootId, RootMemory};
 use focus_storage::walk::Detail;
 use focus_storage::watch::{Hint, Watch};
 use focus_storage::{Pair, PartKind, Root, RootProblem};
 use tokio::sync::Notify;
 
+use super::absence::Absence;
 use super::clock;
 use super::inbox::{Inbox, ScanAsked, ScanWork};
 use super::observer::{ObserveError, Observer};
@@ -38,6 +41,8 @@ pub(crate) struct RootSide {
     /// Finished scans since the start.
     pub(crate) scans: AtomicU64,
     pub(crate) complete_through_ms: Mutex<Option<i64>>,
+    /// Asked only whether the root is an archive.
+    pub(crate) catalog: Arc<dyn Catalog>,
     /// Once the root is known.
     pub(crate) lease: Mutex<Option<Arc<super::lease::LeaseSide>>>,
 }
@@ -79,6 +84,11 @@ impl IndexFault {
 }
 
 impl RootSide {
+    /// Its configured path, as the catalog is told it.
+    fn path(&self) -> String {
+        self.settings.path.display().to_string()
+    }
+
     fn tell(&self, change: impl FnOnce(&mut RootStatus)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -166,7 +176,17 @@ fn session(
             settle_ms: settings.settle_ms,
             time_unit: side.settings.time_unit,
         };
-        let ended = observe_loop(side, root, &observer);
+        let absence = Absence::new(
+            root,
+            (id, RootPlace { id: root.id().to_owned(), path: side.path() }),
+            (index, pair, &side.inbox),
+            Arc::clone(&side.catalog),
+            MaxVanished {
+                percent: settings.max_vanished_percent,
+                at_least: settings.max_vanished_at_least,
+            },
+        );
+        let ended = observe_loop(side, root, &observer, absence);
         side.inbox.lose_root();
         drop(scanner);
         ended
@@ -219,10 +239,16 @@ fn start_watch(side: &RootSide, root: &Root, pair: &Pair) -> Result<Watch, Strin
     })
 }
 
-fn observe_loop(side: &RootSide, root: &Root, observer: &Observer<'_>) -> Result<(), RootProblem> {
+fn observe_loop(
+    side: &RootSide,
+    root: &Root,
+    observer: &Observer<'_>,
+    mut absence: Absence<'_>,
+) -> Result<(), RootProblem> {
     let mut looked = Instant::now();
     while !side.inbox.is_over() {
-        match observer.round() {
+        let round = observer.round().and_then(|news| Ok(absence.round()? | news));
+        match round {
             Ok(news) => {
                 side.index_fault.clear();
                 if news {
@@ -232,6 +258,7 @@ fn observe_loop(side: &RootSide, root: &Root, observer: &Observer<'_>) -> Result
             Err(ObserveError::Root(problem)) => return Err(problem),
             Err(ObserveError::Index(error)) => {
                 side.index_fault.tell(&error);
+                absence.start_over();
                 side.inbox.pause(RETURN_LOOK);
             }
         }
@@ -295,6 +322,7 @@ fn scan_loop(
             }
             ScanWork::Nothing | ScanWork::Closed => {}
         }
+        side.inbox.scanned();
     }
 }
 
@@ -312,7 +340,9 @@ fn full_scan(side: &RootSide, index: &Index, pair: &Pair, root: &Root, id: RootI
     if !side.inbox.drained() {
         return;
     }
-    if let Err(error) = index.scan_finished_blocking(id, began_ms) {
+    let stored = store_devices(side, index, id, &scanned)
+        .and_then(|()| index.scan_finished_blocking(id, began_ms));
+    if let Err(error) = stored {
         side.index_fault.tell(&error);
         return;
     }
@@ -330,6 +360,25 @@ fn full_scan(side: &RootSide, index: &Index, pair: &Pair, root: &Root, id: RootI
     for words in &scanned.report.failed_named {
         tracing::warn!("a folder cannot be read, and nothing in it counts as gone: {words}");
     }
+}
+
+/// What a full scan tells of devices.
+fn store_devices(
+    side: &RootSide,
+    index: &Index,
+    id: RootId,
+    scanned: &scan::Scanned,
+) -> Result<(), IndexError> {
+    for folders in scanned.devices.chunks(4_096) {
+        index.devices_blocking(folders.to_vec())?;
+    }
+    if scanned.report.failed == 0 && index.settle_devices_blocking(id)? {
+        tracing::info!(
+            "{}: what was seen on one device is on another one now, which takes its place",
+            side.path()
+        );
+    }
+    Ok(())
 }
 
 /// Tells of a scan without result; false where it has none.

@@ -23,6 +23,8 @@ pub(crate) struct Scanned {
     pub(crate) report: WalkReport,
     /// Places handed to the observer that no hint named.
     pub(crate) unhinted: u64,
+    /// Folders found on another device than before.
+    pub(crate) devices: Vec<(i64, u64)>,
 }
 
 /// Why a scan has no result.
@@ -60,11 +62,13 @@ pub(crate) fn scan(
             data: Bits::default(),
             sidecars: Bits::default(),
             folders: Bits::default(),
+            devices: Vec::new(),
             error: None,
         }),
     };
     let report = walk(root, folder, detail, &scan.stop, &|chunk| scan.chunk(chunk))
         .map_err(ScanError::Root)?;
+    let devices = std::mem::take(&mut scan.seen().devices);
     if !report.stopped {
         scan.gone_folders(folder);
     }
@@ -74,7 +78,7 @@ pub(crate) fn scan(
     if scan.stop.load(Ordering::Relaxed) {
         return Err(ScanError::Ended);
     }
-    Ok(Scanned { report, unhinted: scan.unhinted.into_inner() })
+    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), devices })
 }
 
 struct Scan<'a> {
@@ -93,6 +97,8 @@ struct Seen {
     data: Bits,
     sidecars: Bits,
     folders: Bits,
+    /// Folders found on another device than before.
+    devices: Vec<(i64, u64)>,
     error: Option<IndexError>,
 }
 
@@ -137,6 +143,12 @@ impl Scan<'_> {
         let place = |stem: &[u8]| Place { folder: chunk.folder.clone(), stem: stem.to_vec() };
         let mut places: Vec<Place> = stems.into_iter().map(place).collect();
         if chunk.end == Some(FolderEnd::Complete) {
+            if let Some(device) = chunk.device
+                && let Some((id, before)) = seen.view.folder_device(&chunk.folder)?
+                && before != Some(device)
+            {
+                seen.devices.push((id, device));
+            }
             seen.gone_from(&chunk.folder, &mut |stem| places.push(place(stem)))?;
         }
         Ok(places)

@@ -2,6 +2,7 @@
 
 mod answers;
 mod cli;
+mod deletions;
 mod embedded;
 mod hardship;
 mod lease;

@@ -1,0 +1,95 @@
+//! `/api/v1/deletions/…`: what is held, and letting it through.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{AppState, Problem, v1};
+use crate::engine::{HeldRoot, clock};
+
+/// Which held deletions are listed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeldQuery {
+    root: Option<String>,
+    cursor: Option<i64>,
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/deletions/held`: without `root` how many per root, with it which.
+pub(super) async fn held(
+    State(state): State<AppState>,
+    query: Result<Query<HeldQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let limit = v1::page(query.limit)?;
+    let roots = state.read(super::Engine::held_roots).await?;
+    let Some(wanted) = query.root else {
+        return Ok(Json(json!({ "roots": roots.iter().map(root).collect::<Vec<_>>() })));
+    };
+    let held = find(&roots, &wanted)?.clone();
+    let (id, after) = (held.id, query.cursor.unwrap_or(0));
+    let rows = state.read(move |engine| engine.reader().held(id, after, limit)).await?;
+    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.seq)).flatten();
+    let listed: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "uuid": row.uuid,
+                "path": row.path,
+                "gone_since": clock::rfc3339(row.vanished_ms),
+                "held_why": row.why.name(),
+                "reason": row.why.to_string(),
+                "seq": row.seq,
+            })
+        })
+        .collect();
+    let mut answer = root(&held);
+    answer["deletions"] = json!(listed);
+    answer["next_cursor"] = json!(next);
+    Ok(Json(answer))
+}
+
+/// What to let through.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApproveBody {
+    /// The root's id, or its configured path.
+    root: String,
+    /// The set shown: up to this `through` of a listing. Without it, what is held now.
+    through: Option<i64>,
+}
+
+/// `POST /api/v1/deletions/approve`.
+pub(super) async fn approve(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Result<Json<ApproveBody>, axum::extract::rejection::JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    state.authorise(&headers)?;
+    let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let roots = state.read(super::Engine::held_roots).await?;
+    let held = find(&roots, &body.root)?;
+    let through = body.through.unwrap_or(held.through);
+    let approved = state
+        .engine()
+        .approve(held.id, through)
+        .await
+        .map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok(Json(json!({ "root": held.marker, "path": held.path, "approved": approved })))
+}
+
+fn find<'a>(roots: &'a [HeldRoot], wanted: &str) -> Result<&'a HeldRoot, Problem> {
+    roots.iter().find(|root| root.marker == wanted || root.path == wanted).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("this server has no root {wanted}, or has not seen it yet: see `focus status`"),
+        )
+    })
+}
+
+fn root(held: &HeldRoot) -> Value {
+    json!({ "root": held.marker, "path": held.path, "held": held.held, "through": held.through })
+}

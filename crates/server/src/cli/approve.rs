@@ -1,0 +1,93 @@
+//! `focus approve`: lets held deletions through.
+
+use std::time::Duration;
+
+use focus_index::Index;
+use focus_storage::marker;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::output::Output;
+use super::{Ending, Stop, client, runtime, storage};
+use crate::config::{RootSettings, Settings};
+use crate::engine::{Engine, INDEX_FILE, clock};
+use crate::state_dir;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) fn approve(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
+    if settings.roots.is_empty() {
+        return Err(Stop::error(Ending::Refused, "which root? Give --root DIR"));
+    }
+    runtime()?.block_on(async {
+        if let Some(server) = state_dir::running(&settings.state_dir) {
+            let mut answers = Vec::new();
+            for root in &settings.roots {
+                let body = json!({ "root": id(root)? }).to_string();
+                let path = "/api/v1/deletions/approve";
+                answers.push(client::call(&server, Method::POST, path, body, LIMIT).await?);
+            }
+            tell(&answers, out);
+            return Ok(Ending::InOrder);
+        }
+        directly(settings, out).await
+    })
+}
+
+/// Without a server: stored in the index, then one pass takes it to the catalog.
+async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
+    let _lock = state_dir::lock(&settings.state_dir)?;
+    let path = settings.state_dir.join(INDEX_FILE);
+    if !path.is_file() {
+        return Err(Stop::error(
+            Ending::CouldNotTell,
+            format!(
+                "the state folder {} has no index, so nothing is held there: give the one of `focus serve` with --state-dir",
+                settings.state_dir.display()
+            ),
+        ));
+    }
+    let index = tokio::task::spawn_blocking(move || Index::open(&path)).await??.index;
+    let mut answers = Vec::new();
+    for root in &settings.roots {
+        let marker = id(root)?;
+        let Some((row, path)) = index.reader().root_with_marker(&marker)? else {
+            return Err(Stop::error(
+                Ending::Refused,
+                format!("the index does not know the root {}", root.path.display()),
+            ));
+        };
+        let through = index.reader().held_through(row)?;
+        let approved = index.approve(row, through, clock::wall_ms()).await?;
+        answers.push(json!({ "root": marker, "path": path, "approved": approved }));
+    }
+    tokio::task::spawn_blocking(move || index.close()).await?;
+    let engine = Engine::start(settings).await?;
+    let report = engine.pass().await;
+    engine.stop().await;
+    tell(&answers, out);
+    Ok(storage::ending(&report))
+}
+
+/// The id in the root's marker; where that cannot be read now, its path.
+fn id(root: &RootSettings) -> anyhow::Result<String> {
+    match marker::read(&root.path) {
+        Ok(id) => Ok(id),
+        Err(problem) if root.path.exists() => {
+            Err(Stop::error(Ending::Refused, problem.to_string()))
+        }
+        Err(_) => Ok(root.path.display().to_string()),
+    }
+}
+
+fn tell(answers: &[Value], out: &Output) {
+    for answer in answers {
+        let path = answer["path"].as_str().unwrap_or_default();
+        match answer["approved"].as_u64() {
+            Some(0) | None => out.line(&format!("{path}: nothing is held")),
+            Some(count) => out.line(&format!("{path}: {count} deletions let through")),
+        }
+    }
+    let approved: u64 = answers.iter().filter_map(|answer| answer["approved"].as_u64()).sum();
+    out.value(&json!({ "approved": approved, "roots": answers }));
+}
