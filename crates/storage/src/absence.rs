@@ -84,10 +84,7 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
 /// Told of every name, and whether it is a folder's; an error ends the reading.
 type Sink<'a> = dyn FnMut(&[u8], bool) -> Result<(), Errno> + 'a;
 
-fn names(
-    fd: &OwnedFd,
-    sink: &mut Sink<'_>,
-) -> Result<(), Errno> {
+fn names(fd: &OwnedFd, sink: &mut Sink<'_>) -> Result<(), Errno> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); 32 * 1024];
     let mut dir = RawDir::new(fd, &mut buffer);
     while let Some(entry) = dir.next() {

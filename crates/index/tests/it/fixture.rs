@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
+use focus_core::vanish::MaxVanished;
 use focus_index::{
-    Ack, AckOutcome, Index, Listed, Listing, Observation, Observed, Pending, RootId,
+    Ack, AckOutcome, Concluded, Index, Listed, Listing, Observation, Observed, Pending, RootId,
 };
 
 pub(crate) const MARKER: &str = "root-1";
@@ -25,6 +26,8 @@ pub(crate) struct Fixture {
     pub(crate) root: RootId,
     pub(crate) files: BTreeMap<Place, Files>,
     pub(crate) now_ms: u64,
+    /// The device that everything is on.
+    pub(crate) device: Option<u64>,
 }
 
 impl Fixture {
@@ -32,7 +35,7 @@ impl Fixture {
         let dir = tempfile::tempdir().expect("a folder");
         let index = Index::open(&dir.path().join("index.db")).expect("an index").index;
         let root = remember(&index).await;
-        Fixture { dir, index, root, files: BTreeMap::new(), now_ms: 1_000 }
+        Fixture { dir, index, root, files: BTreeMap::new(), now_ms: 1_000, device: None }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -85,6 +88,21 @@ impl Fixture {
         panic!("places contest each other for ever: {places:?}");
     }
 
+    /// Proves twice that what is gone is gone, and concludes; `elsewhere` was on another device.
+    pub(crate) async fn conclude(&self, max: MaxVanished, elsewhere: bool) -> Concluded {
+        let (index, root) = (self.index.clone(), self.root);
+        let work = move || {
+            let ids = || {
+                let found = index.reader().vanish_candidates(root, 0, 1_000).expect("candidates");
+                found.iter().map(|one| one.id).collect::<Vec<_>>()
+            };
+            index.vanish_proved_blocking(ids(), 10).expect("stored");
+            let ready = ids().into_iter().map(|id| (id, elsewhere)).collect();
+            index.vanish_conclude_blocking(root, ready, max, false, 9_000).expect("stored")
+        };
+        tokio::task::spawn_blocking(work).await.expect("no panic")
+    }
+
     /// Looks at places, and stores nothing.
     pub(crate) fn judge(&mut self, places: &[Place]) -> Vec<Observation> {
         self.now_ms += 1;
@@ -99,7 +117,7 @@ impl Fixture {
                 conclusion: judged.conclusion,
                 sight: judged.sight,
                 due_ms: judged.due_ms,
-                device: look.device,
+                device: self.device,
             }
         };
         places.iter().zip(&known).map(judge).collect()

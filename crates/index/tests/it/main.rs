@@ -6,3 +6,4 @@ mod fixture;
 mod model;
 mod observing;
 mod overlapping;
+mod vanishing;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::recording::Place;
 use focus_core::state::{Fault, State};
+use focus_core::vanish::MaxVanished;
 use focus_index::{Ack, AckOutcome, Observation};
 
 use crate::fixture::{Fixture, place_of, sidecar};
@@ -59,6 +60,14 @@ async fn step(fixture: &mut Fixture, late: &mut Vec<Observation>, random: &mut f
             fixture.index.observe(fixture.root, batch, 5_000).await.expect("stored");
         }
         9 => answer(fixture, random).await,
+        10 if random.bool() => {
+            let max = MaxVanished { percent: 0, at_least: random.u64(0..3) };
+            fixture.conclude(max, random.u8(0..4) == 0).await;
+            if random.bool() {
+                let through = random.i64(0..40);
+                fixture.index.approve(fixture.root, through, 9_500).await.expect("approved");
+            }
+        }
         10 => {
             fixture.index.retry_due(fixture.root, u64::MAX >> 1).await.expect("retried");
         }

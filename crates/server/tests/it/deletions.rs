@@ -41,7 +41,10 @@ async fn document(server: &MongoServer, uuid: &str) -> Document {
 async fn deleted(server: &MongoServer) -> u64 {
     let client = server.client().await;
     let nodes = client.database(server.database()).collection::<Document>("node4");
-    nodes.count_documents(doc! { "deleted": true, "deleted_at": { "$type": "date" } }).await.expect("a count")
+    nodes
+        .count_documents(doc! { "deleted": true, "deleted_at": { "$type": "date" } })
+        .await
+        .expect("a count")
 }
 
 async fn until_deleted(server: &MongoServer, site: &Site, count: u64) {
@@ -336,4 +339,72 @@ async fn what_the_index_never_saw_is_marked_beside_its_neighbours_and_held_witho
     site.focus.until_status("held", 3, LIMIT).await;
     until_deleted(&server, &site, 1).await;
     assert_eq!(document(&server, "kept0").await.get_bool("deleted").ok(), Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_is_unmounted_during_scans_deletes_nothing_and_its_return_is_noticed() {
+    if embedded_only("a root unmounted") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let mut site = Site::with(&server, &[]);
+    let root = site.tree.root().to_owned();
+    let store = site.dir.path().join("store");
+    write_below(&root, 2_000);
+    fs::rename(&root, &store).expect("moved");
+    fs::create_dir(&root).expect("a mount point");
+    let (from, to) = (store.display().to_string(), root.display().to_string());
+    let script = "mount --bind \"$0\" \"$1\" && shift 1 && exec \"$@\"";
+    site.focus.by = ["unshare", "-Urm", "sh", "-c", script].map(str::to_owned).to_vec();
+    site.focus.by.extend([from.clone(), to.clone()]);
+    site.focus.serve().await;
+    site.focus.until_status("recordings", 2_000, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    for round in 0..6_u64 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // The scan ends with the root; its answer does not matter.
+                let _ = site.focus.ask("POST", "/api/v1/scan", "", true);
+            });
+            std::thread::sleep(Duration::from_millis(round * 3));
+            in_mounts(&site, &["umount", "-l", &to]);
+        });
+        site.focus.until_status("/roots/0/state", "no_marker", LIMIT).await;
+        in_mounts(&site, &["mount", "--bind", &from, &to]);
+        site.focus.until_status("/roots/0/state", "present", LIMIT).await;
+    }
+    site.focus.ask("POST", "/api/v1/scan", "", true).expect("a scan");
+    let status = site.focus.status().expect("a status");
+    for (field, wanted) in [("vanished", 0), ("held", 0), ("deleted", 0), ("recordings", 2_000)] {
+        assert_eq!(status[field], wanted, "{field}: {status:#}");
+    }
+    assert_eq!(deleted(&server).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_an_archive_nothing_is_marked() {
+    if embedded_only("an archive") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let mut site = Site::with(&server, &["--layout", "base_paths"]);
+    let client = server.client().await;
+    let database = client.database(server.database());
+    let row = doc! {
+        "base_path": site.tree.root().display().to_string(), "guid": "archive", "is_archive": true,
+    };
+    database.collection("base_paths").insert_one(row).await.expect("a row");
+    site.land(12);
+    site.focus.serve().await;
+    site.converged(&server, "archive").await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    remove(&site, 0);
+    site.focus.until_status("vanished", 1, LIMIT).await;
+    // Longer than any second look takes.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let status = site.focus.status().expect("a status");
+    assert_eq!((&status["held"], &status["deleted"]), (&0.into(), &0.into()), "{status:#}");
+    let marked = doc! { "deleted_at": { "$type": "date" } };
+    let nodes = database.collection::<Document>("archive");
+    assert_eq!(nodes.count_documents(marked).await.ok(), Some(0));
 }
