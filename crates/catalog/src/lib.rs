@@ -92,6 +92,9 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// and tells who the database is. Refused where uniqueness of `uuid` cannot be had.
     async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure>;
 
+    /// Who the database is now, without making anything; empty where it has not been met yet.
+    async fn identify(&self, root: &RootPlace) -> Result<String, Failure>;
+
     /// Inserts documents, unordered, majority and journaled. One answer per document, in order.
     async fn insert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure>;
 
@@ -171,6 +174,9 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 
     /// How many documents of this root are in the catalog and not deleted.
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure>;
+
+    /// How many documents beside this root's recordings are not this root's; they are never touched.
+    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure>;
 
     /// What the server lacks and how that is worked around, a sentence each; empty where nothing.
     fn remarks(&self) -> Vec<String>;

@@ -148,6 +148,10 @@ impl Catalog for MemoryCatalog {
         })
     }
 
+    async fn identify(&self, _: &RootPlace) -> Result<String, Failure> {
+        self.call(|data| data.identity.clone())
+    }
+
     async fn insert(&self, _: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
         self.call(|data| batch.iter().map(|document| insert(data, document)).collect())
     }
@@ -289,6 +293,13 @@ impl Catalog for MemoryCatalog {
         self.call(|data| {
             let ours = |stored: &&Stored| stored.root.as_ref() == Some(&root.id) && !stored.deleted;
             data.documents.values().filter(ours).count() as u64
+        })
+    }
+
+    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
+        self.call(|data| {
+            let others = |stored: &&Stored| stored.root.as_ref() != Some(&root.id);
+            data.documents.values().filter(others).count() as u64
         })
     }
 

@@ -21,3 +21,4 @@ pub mod sidecar;
 pub mod state;
 pub mod time;
 pub mod vanish;
+pub mod verify;

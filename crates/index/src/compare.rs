@@ -1,6 +1,8 @@
 //! The index's side of a comparison with the catalog, and the memory of whose catalog it is.
 
 use focus_core::compare::{Finding, Row};
+use focus_core::recording::Place;
+use focus_core::verify::Known;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::rows::{RECORDING, RootId, RootMemory, recording, signed};
@@ -44,7 +46,93 @@ impl Reader {
     }
 }
 
+/// Columns of a recording and its files that verification reads.
+const VERIFIED: &str = "r.id, r.generation, r.acked IS NOT NULL OR r.known,
+   r.vanished_ms IS NOT NULL AND r.vanish_step <> 3, r.vanish_step = 3, r.pending <> 0,
+   max(coalesce(f.data_mtime_ns, 0), coalesce(f.side_mtime_ns, 0))";
+
+fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<Known> {
+    let pending: bool = row.get(5)?;
+    let newest_ns: i64 = row.get(6)?;
+    Ok(Known {
+        young: pending && newest_ns / 1_000_000 > cutoff_ms,
+        row: Row {
+            id: row.get(0)?,
+            generation: row.get(1)?,
+            acknowledged: row.get(2)?,
+            vanished: row.get(3)?,
+            marked: row.get(4)?,
+            recording: recording(row, 7)?,
+        },
+    })
+}
+
 impl Reader {
+    /// Recordings of a root by uuid (bytewise), after `after`, for verification: what is pending and
+    /// whose files changed after `cutoff_ms` (milliseconds since 1970) is young.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn verified(
+        &self,
+        root: RootId,
+        after: Option<&str>,
+        limit: usize,
+        cutoff_ms: i64,
+    ) -> Result<Vec<Known>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {VERIFIED}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
+                   JOIN files f ON f.id = r.file
+                 WHERE r.uuid > ?2 AND r.root = ?1 ORDER BY r.uuid LIMIT ?3"
+            ))?;
+            let rows = statement
+                .query_map(params![root.0, after.unwrap_or(""), signed(limit as u64)], |row| {
+                    verified(row, cutoff_ms)
+                })?;
+            rows.collect()
+        })
+    }
+
+    /// The same for one uuid.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn verified_one(
+        &self,
+        root: RootId,
+        uuid: &str,
+        cutoff_ms: i64,
+    ) -> Result<Option<Known>, IndexError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {VERIFIED}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
+                       JOIN files f ON f.id = r.file WHERE r.uuid = ?2 AND r.root = ?1"
+                ))?
+                .query_row(params![root.0, uuid], |row| verified(row, cutoff_ms))
+                .optional()
+        })
+    }
+
+    /// Places that still change, at most `limit`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn unsettled(&self, root: RootId, limit: usize) -> Result<Vec<Place>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT d.path, f.stem FROM files f JOIN folders d ON d.id = f.folder
+                 WHERE f.root = ?1 AND f.settled = 0 AND f.state IS NULL AND f.due_ms IS NOT NULL
+                   AND (f.data_size IS NOT NULL OR f.side_size IS NOT NULL) ORDER BY f.id LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![root.0, signed(limit as u64)], |row| {
+                Ok(Place { folder: row.get(0)?, stem: row.get(1)? })
+            })?;
+            rows.collect()
+        })
+    }
+
     /// The marker of the root that was last seen at this path, if any was.
     ///
     /// # Errors

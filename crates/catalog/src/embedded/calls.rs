@@ -260,6 +260,12 @@ pub(super) fn page_unrecognised(
     .collect()
 }
 
+pub(super) fn foreign(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<u64> {
+    tx.query_row("SELECT count(*) FROM recordings WHERE root IS NOT ?1", [root], |row| {
+        row.get::<_, i64>(0).map(|count| count.try_into().unwrap_or(0))
+    })
+}
+
 pub(super) fn count(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<u64> {
     tx.query_row("SELECT count(*) FROM recordings WHERE root = ?1 AND deleted = 0", [root], |row| {
         row.get::<_, i64>(0).map(|count| count.try_into().unwrap_or(0))

@@ -234,6 +234,10 @@ impl Catalog for EmbeddedCatalog {
         self.call(move |tx| calls::meet(tx, &root)).await
     }
 
+    async fn identify(&self, _: &RootPlace) -> Result<String, Failure> {
+        self.call(|tx| Ok(calls::meta(tx, "identity")?.unwrap_or_default())).await
+    }
+
     async fn insert(&self, _: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
         let batch = batch.to_vec();
         self.call(move |tx| batch.iter().map(|document| calls::insert(tx, document)).collect())
@@ -333,6 +337,11 @@ impl Catalog for EmbeddedCatalog {
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure> {
         let root = root.id.clone();
         self.call(move |tx| calls::count(tx, &root)).await
+    }
+
+    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
+        let root = root.id.clone();
+        self.call(move |tx| calls::foreign(tx, &root)).await
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -260,6 +260,10 @@ impl Catalog for MongoCatalog {
         open::open(&self.shared, root).await
     }
 
+    async fn identify(&self, root: &RootPlace) -> Result<String, Failure> {
+        open::identify(&self.shared, root).await
+    }
+
     async fn insert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure> {
         calls::insert(&self.shared, root, batch).await
     }
@@ -346,6 +350,10 @@ impl Catalog for MongoCatalog {
 
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure> {
         calls::count(&self.shared, root).await
+    }
+
+    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
+        calls::foreign(&self.shared, root).await
     }
 
     fn remarks(&self) -> Vec<String> {

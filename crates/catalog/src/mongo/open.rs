@@ -27,24 +27,43 @@ pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<Stranger, 
     Ok(Stranger { identity: format!("{identity}/{collection}"), watermark })
 }
 
+/// Who it is, without making anything.
+pub(super) async fn identify(shared: &Shared, root: &RootPlace) -> Result<String, Failure> {
+    if shared.settings.layout == Layout::BasePaths && shared.place(root).is_err() {
+        let rows = base_path_rows(shared, root).await?;
+        let Some(row) = rows.into_iter().next() else {
+            return Err(Failure::transient(format!(
+                "the collection base_paths has no row for {}: nothing has been catalogued there yet",
+                root.path
+            )));
+        };
+        lock(&shared.places).insert(root.id.clone(), place_of(root, &row)?);
+    }
+    let place = shared.place(root)?;
+    let identity = meta(shared, "identity").await?.unwrap_or_default();
+    let collection = collection_uuid(shared, &place.recordings).await?;
+    Ok(format!("{identity}/{collection}"))
+}
+
+async fn base_path_rows(shared: &Shared, root: &RootPlace) -> Result<Vec<Document>, Failure> {
+    let filter = doc! { "base_path": &root.path };
+    shared
+        .call(LIMIT, |_, database| async move {
+            let cursor = database
+                .collection::<Document>("base_paths")
+                .find(filter)
+                .sort(doc! { "_id": 1 })
+                .limit(1)
+                .await?;
+            cursor.try_collect::<Vec<Document>>().await
+        })
+        .await
+}
+
 /// The root's row in `base_paths`, made where it is missing. Of rows that two servers made at once,
 /// all take the smallest.
 async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Place, Failure> {
-    let read = || async {
-        let filter = doc! { "base_path": &root.path };
-        shared
-            .call(LIMIT, |_, database| async move {
-                let cursor = database
-                    .collection::<Document>("base_paths")
-                    .find(filter)
-                    .sort(doc! { "_id": 1 })
-                    .limit(1)
-                    .await?;
-                cursor.try_collect::<Vec<Document>>().await
-            })
-            .await
-    };
-    let mut rows = read().await?;
+    let mut rows = base_path_rows(shared, root).await?;
     if rows.is_empty() {
         let row = doc! {
             "base_path": &root.path,
@@ -52,9 +71,12 @@ async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Place, Failure> 
             "is_archive": false,
         };
         calls::run_write(shared, doc! { "insert": "base_paths", "documents": [row] }).await?;
-        rows = read().await?;
+        rows = base_path_rows(shared, root).await?;
     }
-    let row = rows.into_iter().next().unwrap_or_default();
+    place_of(root, &rows.into_iter().next().unwrap_or_default())
+}
+
+fn place_of(root: &RootPlace, row: &Document) -> Result<Place, Failure> {
     let guid = match row.get("guid") {
         Some(Bson::String(guid)) if !guid.is_empty() => guid.clone(),
         Some(Bson::Binary(binary)) => match uuid::Uuid::from_slice(&binary.bytes) {

@@ -4,6 +4,7 @@ mod compat;
 mod deletions;
 mod problem;
 mod v1;
+mod verification;
 
 use std::sync::Arc;
 
@@ -74,6 +75,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/recordings", get(v1::recordings))
         .route("/api/v1/unrecognised", get(v1::unrecognised))
         .route("/api/v1/scan", post(v1::scan))
+        .route("/api/v1/verify", post(verification::verify))
+        .route("/api/v1/drift", get(verification::drift))
         .route("/api/v1/deletions/held", get(deletions::held))
         .route("/api/v1/deletions/approve", post(deletions::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })

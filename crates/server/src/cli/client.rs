@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use super::{Ending, Stop};
 use crate::state_dir::ServerFile;
 
 /// One call on a running server; its JSON answer.
@@ -38,7 +39,9 @@ pub(crate) async fn call(
         let value: Value = serde_json::from_slice(&body)?;
         if !status.is_success() {
             let detail = value["detail"].as_str().unwrap_or("no detail");
-            anyhow::bail!("the server answers {status}: {detail}");
+            let ending =
+                if status.is_server_error() { Ending::CouldNotTell } else { Ending::Refused };
+            return Err(Stop::error(ending, format!("the server answers {status}: {detail}")));
         }
         Ok(value)
     };

@@ -8,6 +8,7 @@ mod output;
 mod query;
 mod serve;
 mod storage;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -79,6 +80,8 @@ enum Command {
     Serve,
     /// Look at all of storage once, and bring the catalog in step
     Scan,
+    /// Compare storage, index and catalog, and say what differs
+    Verify(verify::VerifyArgs),
     /// Let the held deletions of a root through
     Approve,
     /// Show the state of server, catalog and roots
@@ -159,6 +162,7 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Serve => serve::serve(settings),
         Command::Scan => storage::scan(settings, out),
         Command::Approve => approve::approve(settings, out),
+        Command::Verify(args) => verify::verify(settings, &args, out),
         Command::Status => query::status(&settings, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),

@@ -61,10 +61,21 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
         engine.catalog_name(),
         engine.catalog_address(),
     );
+    let every = Duration::from_millis(settings.verify_interval_ms);
+    let mut verify_at = tokio::time::Instant::now() + every;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = tokio::time::sleep_until(verify_at), if !every.is_zero() => {
+                verify_at = tokio::time::Instant::now() + every;
+                let engine = Arc::clone(&engine);
+                tokio::spawn(async move {
+                    if let Err(error) = engine.verify(false).await {
+                        tracing::warn!("the scheduled verification could not tell: {error}");
+                    }
+                });
+            }
             () = engine.damaged() => {
                 tracing::warn!("the index is damaged: it is made anew from storage");
                 engine.stop().await;

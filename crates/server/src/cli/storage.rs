@@ -77,7 +77,7 @@ pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
 }
 
 /// Nothing is drawn where stderr is no terminal.
-fn progress() -> indicatif::ProgressBar {
+pub(super) fn progress() -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Layout, Mistake, RootSettings, absolute};
 
 /// The keys of `focus.toml`, for telling the nearest one where a key is not known.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "roots",
     "mongodb_uri",
     "mongodb_uri_file",
@@ -23,6 +23,7 @@ const KEYS: [&str; 19] = [
     "compare_interval_ms",
     "refused_retry_ms",
     "lease_ms",
+    "verify_interval_ms",
     "max_vanished_percent",
     "max_vanished_at_least",
     "probe_timeout_ms",
@@ -48,6 +49,7 @@ pub(super) struct File {
     pub(super) compare_interval_ms: Option<u64>,
     pub(super) refused_retry_ms: Option<u64>,
     pub(super) lease_ms: Option<u64>,
+    pub(super) verify_interval_ms: Option<u64>,
     pub(super) max_vanished_percent: Option<u64>,
     pub(super) max_vanished_at_least: Option<u64>,
     pub(super) probe_timeout_ms: Option<u64>,

@@ -63,6 +63,8 @@ pub struct Settings {
     pub refused_retry_ms: u64,
     /// Length of the lease of a root.
     pub lease_ms: u64,
+    /// Between two verifications of everything; 0: none.
+    pub verify_interval_ms: u64,
     /// More of a root's recordings than this, per cent, gone within an hour are held.
     pub max_vanished_percent: u64,
     /// So many may always go.
@@ -174,6 +176,7 @@ fn join(
         compare_interval_ms: file.compare_interval_ms.unwrap_or(900_000),
         refused_retry_ms: file.refused_retry_ms.unwrap_or(60_000),
         lease_ms: file.lease_ms.unwrap_or(10_000),
+        verify_interval_ms: file.verify_interval_ms.unwrap_or(86_400_000),
         max_vanished_percent: file.max_vanished_percent.unwrap_or(10),
         max_vanished_at_least: file.max_vanished_at_least.unwrap_or(100),
         probe_timeout_ms: file.probe_timeout_ms.unwrap_or(500),
@@ -192,6 +195,7 @@ fn check_values(settings: &Settings, mistakes: &mut Vec<Mistake>) {
         ("compare_interval_ms", settings.compare_interval_ms, 1_000, 604_800_000),
         ("refused_retry_ms", settings.refused_retry_ms, 100, 86_400_000),
         ("lease_ms", settings.lease_ms, 2_000, 600_000),
+        ("verify_interval_ms", settings.verify_interval_ms, 0, 31_536_000_000),
         ("max_vanished_percent", settings.max_vanished_percent, 0, 100),
         ("max_vanished_at_least", settings.max_vanished_at_least, 0, 1_000_000_000),
         ("probe_timeout_ms", settings.probe_timeout_ms, 100, 60_000),

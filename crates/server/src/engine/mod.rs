@@ -10,6 +10,7 @@ mod outage;
 mod report;
 mod root;
 mod scan;
+mod verify;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use outage::Outages;
 use root::{IndexFault, RootSide};
 
 pub use report::{Completeness, PassReport};
+pub use verify::{Verification, VerifyError};
 
 /// The index's file in the state folder.
 pub const INDEX_FILE: &str = "index.db";
@@ -68,6 +70,9 @@ pub struct Engine {
     phases: watch::Sender<u64>,
     index_fault: Arc<IndexFault>,
     outages: Arc<Outages>,
+    /// Held while a verification goes on.
+    verifying: tokio::sync::Mutex<()>,
+    verified: Mutex<Option<Verification>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -84,6 +89,18 @@ impl Engine {
     /// # Errors
     /// The index cannot be opened, or the connection string is not one.
     pub async fn start(settings: Settings) -> anyhow::Result<Engine> {
+        Engine::start_as(settings, true).await
+    }
+
+    /// As [`Engine::start`], but nothing is written to the catalog.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_reading(settings: Settings) -> anyhow::Result<Engine> {
+        Engine::start_as(settings, false).await
+    }
+
+    async fn start_as(settings: Settings, writes: bool) -> anyhow::Result<Engine> {
         let me = crate::state_dir::identity(&settings.state_dir)?;
         let path = settings.state_dir.join(INDEX_FILE);
         let opened = tokio::task::spawn_blocking(move || Index::open(&path)).await??;
@@ -99,6 +116,8 @@ impl Engine {
         let mut engine = Engine {
             outages: Arc::new(Outages::default()),
             rebuilt: opened.rebuilt,
+            verifying: tokio::sync::Mutex::new(()),
+            verified: Mutex::new(verify::load(&settings.state_dir)),
             roots: Vec::new(),
             views: Vec::new(),
             threads: Mutex::new(Vec::new()),
@@ -112,7 +131,7 @@ impl Engine {
             index_fault,
         };
         for root in engine.settings.roots.clone() {
-            engine.start_root(root)?;
+            engine.start_root(root, writes)?;
         }
         let outages = outage::follow(
             Arc::clone(&engine.outages),
@@ -125,7 +144,11 @@ impl Engine {
         Ok(engine)
     }
 
-    fn start_root(&mut self, settings: crate::config::RootSettings) -> anyhow::Result<()> {
+    fn start_root(
+        &mut self,
+        settings: crate::config::RootSettings,
+        writes: bool,
+    ) -> anyhow::Result<()> {
         let path = settings.path.display().to_string();
         let side = Arc::new(RootSide {
             inbox: Arc::new(Inbox::default()),
@@ -152,16 +175,18 @@ impl Engine {
             .spawn(move || root::run(&thread_side, &index, &all))
             .context("no thread for a root")?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        let task = tokio::spawn(drive(
-            Arc::clone(&side),
-            self.index.clone(),
-            Arc::clone(&self.catalog),
-            Arc::clone(&view),
-            self.phases.clone(),
-            (self.me.clone(), self.settings.clone()),
-            path,
-        ));
-        self.tasks().push(task);
+        if writes {
+            let task = tokio::spawn(drive(
+                Arc::clone(&side),
+                self.index.clone(),
+                Arc::clone(&self.catalog),
+                Arc::clone(&view),
+                self.phases.clone(),
+                (self.me.clone(), self.settings.clone()),
+                path,
+            ));
+            self.tasks().push(task);
+        }
         self.roots.push(side);
         self.views.push(view);
         Ok(())

@@ -59,6 +59,12 @@ impl RootSide {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Its state, with the reason.
+    pub(super) fn presence(&self) -> (String, Option<String>) {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        (status.state.clone(), status.reason.clone())
+    }
+
     /// What the status says of it.
     fn root_status(&self) -> RootStatus {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -198,6 +204,14 @@ impl Engine {
             }
         }
         worst
+    }
+
+    /// The phase of the root with this id.
+    pub(super) fn phase_of(&self, marker: &str) -> Option<Phase> {
+        let at = self.roots.iter().position(|side| {
+            side.memory.borrow().as_ref().is_some_and(|(known, _)| known == marker)
+        })?;
+        self.views().nth(at).map(|view| view.phase)
     }
 
     fn views(&self) -> impl Iterator<Item = super::View> + '_ {

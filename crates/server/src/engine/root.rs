@@ -85,7 +85,7 @@ impl IndexFault {
 
 impl RootSide {
     /// Its configured path, as the catalog is told it.
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         self.settings.path.display().to_string()
     }
 

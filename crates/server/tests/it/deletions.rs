@@ -366,7 +366,8 @@ async fn a_root_that_is_unmounted_during_scans_deletes_nothing_and_its_return_is
                 // The scan ends with the root; its answer does not matter.
                 let _ = site.focus.ask("POST", "/api/v1/scan", "", true);
             });
-            std::thread::sleep(Duration::from_millis(round * 3));
+            // At another moment of the scan every time.
+            std::thread::park_timeout(Duration::from_millis(round * 3));
             in_mounts(&site, &["umount", "-l", &to]);
         });
         site.focus.until_status("/roots/0/state", "no_marker", LIMIT).await;

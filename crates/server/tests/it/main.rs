@@ -10,3 +10,4 @@ mod outage;
 mod recovery;
 mod site;
 mod unrecognised;
+mod verify;

@@ -1,0 +1,38 @@
+//! `/api/v1/verify` and `/api/v1/drift`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{AppState, Problem};
+use crate::engine::VerifyError;
+
+/// What a verification does.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyBody {
+    #[serde(default)]
+    repair: bool,
+}
+
+/// `POST /api/v1/verify`: answers when it is done.
+pub(super) async fn verify(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Result<Json<VerifyBody>, axum::extract::rejection::JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    state.authorise(&headers)?;
+    let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let verified = state.engine().verify(body.repair).await.map_err(|error| match error {
+        VerifyError::CouldNotTell(words) => Problem::unavailable(words),
+        VerifyError::Refused(words) => Problem::new(StatusCode::CONFLICT, words),
+    })?;
+    Ok(Json(json!(verified)))
+}
+
+/// `GET /api/v1/drift`: the last verification.
+pub(super) async fn drift(State(state): State<AppState>) -> Json<Value> {
+    Json(json!({ "last": state.engine().last_verification() }))
+}

@@ -1,0 +1,137 @@
+//! `focus verify`: storage, index and catalog compared.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use hyper::Method;
+use serde_json::json;
+
+use super::output::Output;
+use super::{Ending, Stop, client, runtime, storage};
+use crate::config::Settings;
+use crate::engine::{Engine, Verification, VerifyError};
+use crate::state_dir;
+
+/// A verification of a very large catalog takes long; one that takes longer than this hangs.
+const LIMIT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Findings that are printed for people; `--json` and `--csv` have them all.
+const SHOWN: usize = 50;
+
+/// What `focus verify` does.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// Mend what can be mended, obeying the deletion guards
+    #[arg(long)]
+    repair: bool,
+    /// Write the findings into this file, a line each
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+pub(super) fn verify(
+    settings: Settings,
+    args: &VerifyArgs,
+    out: &Output,
+) -> anyhow::Result<Ending> {
+    if settings.roots.is_empty() {
+        return Err(Stop::error(
+            Ending::Refused,
+            "which roots? Give --root DIR, or a settings file",
+        ));
+    }
+    let found = runtime()?.block_on(async {
+        if let Some(server) = state_dir::running(&settings.state_dir) {
+            let body = json!({ "repair": args.repair }).to_string();
+            let answer = client::call(&server, Method::POST, "/api/v1/verify", body, LIMIT).await?;
+            return Ok::<Verification, anyhow::Error>(serde_json::from_value(answer)?);
+        }
+        directly(settings, args.repair).await
+    })?;
+    if let Some(path) = &args.csv {
+        std::fs::write(path, csv(&found))
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    tell(&found, out);
+    Ok(if found.in_order { Ending::InOrder } else { Ending::NotInOrder })
+}
+
+/// Without a server. The catalog is only read, unless it is to be repaired.
+async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verification> {
+    let _lock = state_dir::lock(&settings.state_dir)?;
+    let bar = storage::progress();
+    bar.set_message("comparing storage, index and catalog");
+    let engine = if repair {
+        Engine::start(settings).await?
+    } else {
+        Engine::start_reading(settings).await?
+    };
+    let verified = engine.verify(repair).await;
+    bar.finish_and_clear();
+    engine.stop().await;
+    verified.map_err(|error| match error {
+        VerifyError::CouldNotTell(words) => Stop::error(Ending::CouldNotTell, words),
+        VerifyError::Refused(words) => Stop::error(Ending::Refused, words),
+    })
+}
+
+fn tell(found: &Verification, out: &Output) {
+    out.value(&json!(found));
+    out.line(&format!("{} recordings compared in {} ms", found.compared, found.elapsed_ms));
+    for (kind, count) in &found.counts {
+        out.line(&format!("{kind:<13} {count}"));
+    }
+    match found.foreign {
+        Some(count) => out.line(&format!("{:<13} {count}", "foreign")),
+        None => out.line("foreign       could not be counted in time"),
+    }
+    for one in found.findings.iter().take(SHOWN) {
+        let name = one.uuid.as_deref().unwrap_or("");
+        let fields: Vec<String> = one
+            .fields
+            .iter()
+            .map(|field| {
+                format!(
+                    "{}: {} on storage, {} in the catalog",
+                    field.field, field.storage, field.catalog
+                )
+            })
+            .collect();
+        let what = one.reason.clone().unwrap_or_else(|| fields.join("; "));
+        out.line(&format!("  {} {} {name} {what}", one.kind, one.path).trim_end());
+    }
+    if found.findings.len() > SHOWN {
+        out.line(&format!("  and {} more: see --json or --csv", found.findings.len() - SHOWN));
+    }
+    if found.repaired > 0 {
+        out.line(&format!("{} differences were mended", found.repaired));
+    }
+    out.line(if found.in_order {
+        "The catalog is true to storage."
+    } else {
+        "The catalog is not true to storage. `focus verify --repair` mends what can be mended; what is held needs `focus approve`."
+    });
+}
+
+/// One line a finding, fields quoted as RFC 4180 says.
+fn csv(found: &Verification) -> String {
+    let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let mut lines = "kind,uuid,root,path,field,storage,catalog,reason\r\n".to_owned();
+    for one in &found.findings {
+        let head = [&one.kind, one.uuid.as_deref().unwrap_or(""), &one.root, &one.path]
+            .map(quote)
+            .join(",");
+        let reason = quote(one.reason.as_deref().unwrap_or(""));
+        for field in &one.fields {
+            let [name, storage, catalog] =
+                [&field.field, &field.storage, &field.catalog].map(|text| quote(text));
+            let _ = write!(lines, "{head},{name},{storage},{catalog},{reason}\r\n");
+        }
+        if one.fields.is_empty() {
+            let _ = write!(lines, "{head},,,,{reason}\r\n");
+        }
+    }
+    lines
+}
