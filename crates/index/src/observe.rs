@@ -49,6 +49,14 @@ struct Holder {
     vanished: bool,
 }
 
+/// What becomes of the columns of a recording whose files are there again.
+const BACK: &str = "vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_seq = NULL,
+   held_why = NULL, marked_ms = NULL, approved = 0, never_seen = 0";
+
+/// Gone, and not marked: the catalog still has it as it was, and need not be told of its return.
+const AS_ACKNOWLEDGED: &str =
+    "vanished_ms IS NOT NULL AND vanish_step <> 3 AND pending = 0 AND acked = generation";
+
 impl Index {
     /// Stores observations, all in one transaction.
     ///
@@ -171,15 +179,22 @@ impl Store<'_> {
         sight: &mut Sight,
         due_ms: Option<u64>,
     ) -> rusqlite::Result<Option<u64>> {
+        let unmarked = self
+            .tx
+            .prepare_cached(&format!(
+                "UPDATE recordings SET {BACK} WHERE file = ?1 AND {AS_ACKNOWLEDGED}
+                   AND uuid = (SELECT uuid FROM files WHERE id = ?1)"
+            ))?
+            .execute([file])?;
+        self.out.reported += unmarked as u64;
         let back = self
             .tx
-            .prepare_cached(
-                "UPDATE recordings SET vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_seq = NULL, held_why = NULL,
-                   marked_ms = NULL, approved = 0, never_seen = 0,
-                   deleted = deleted & 1, pending = 1, generation = generation + 1,
-                   pending_since_ms = ?2 WHERE file = ?1 AND vanished_ms IS NOT NULL
-                   AND uuid = (SELECT uuid FROM files WHERE id = ?1)",
-            )?
+            .prepare_cached(&format!(
+                "UPDATE recordings SET {BACK}, deleted = deleted & 1, pending = 1,
+                   generation = generation + 1, pending_since_ms = ?2
+                 WHERE file = ?1 AND vanished_ms IS NOT NULL
+                   AND uuid = (SELECT uuid FROM files WHERE id = ?1)"
+            ))?
             .execute(params![file, self.now_ms])?;
         self.out.changed += back as u64;
         // Held by this place, or by another one whose files are there.
@@ -279,7 +294,7 @@ impl Store<'_> {
         let same: bool = self
             .tx
             .prepare_cached(
-                "SELECT vanished_ms IS NULL AND start_ms = ?2 AND end_ms = ?3 AND deleted = ?4
+                "SELECT start_ms = ?2 AND end_ms = ?3 AND deleted = ?4
                    AND recording_id = ?5 AND path = ?6 AND size = ?7 AND fingerprint = ?8
                    AND metadata = ?9 FROM recordings WHERE id = ?1",
             )?
@@ -297,8 +312,20 @@ impl Store<'_> {
                 ],
                 |row| row.get(0),
             )?;
-        if same {
+        if same && !holder.vanished {
             return Ok(());
+        }
+        if same {
+            let back = self
+                .tx
+                .prepare_cached(&format!(
+                    "UPDATE recordings SET {BACK} WHERE id = ?1 AND {AS_ACKNOWLEDGED}"
+                ))?
+                .execute([holder.id])?;
+            if back > 0 {
+                self.out.reported += 1;
+                return Ok(());
+            }
         }
         self.rewrite(holder, None, recording, &metadata)
     }
@@ -316,16 +343,15 @@ impl Store<'_> {
         metadata: &str,
     ) -> rusqlite::Result<()> {
         self.tx
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "UPDATE recordings SET root = ?2, file = ?3, start_ms = ?4, end_ms = ?5, span = ?6,
                    deleted = ?7, recording_id = ?8, path = ?9, size = ?10, fingerprint = ?11,
                    metadata = ?12, generation = ?13, retry_ms = NULL,
-                   vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_seq = NULL, held_why = NULL,
-                   marked_ms = NULL, approved = 0, never_seen = 0,
+                   {BACK},
                    pending_since_ms = CASE WHEN pending = 1 THEN pending_since_ms ELSE ?14 END,
                    pending = 1
-                 WHERE id = ?1",
-            )?
+                 WHERE id = ?1"
+            ))?
             .execute(params![
                 holder.id,
                 self.root,

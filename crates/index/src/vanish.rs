@@ -391,6 +391,15 @@ fn add_missing(
     now_ms: i64,
 ) -> rusqlite::Result<()> {
     let Some(recording) = &stored.recording else { return Ok(()) };
+    // Its files are there, and have not settled yet.
+    let seen: bool = tx
+        .prepare_cached(
+            "SELECT EXISTS(SELECT 1 FROM files WHERE uuid = ?1 AND side_size IS NOT NULL)",
+        )?
+        .query_row([&recording.uuid], |row| row.get(0))?;
+    if seen {
+        return Ok(());
+    }
     let (folder, name) = recording.path.rsplit_once('/').unwrap_or(("", &recording.path));
     let Some((stem, _)) = name.rsplit_once('.') else { return Ok(()) };
     if stem.is_empty() {

@@ -100,7 +100,7 @@ fn tell(found: &Verification, out: &Output) {
             })
             .collect();
         let what = one.reason.clone().unwrap_or_else(|| fields.join("; "));
-        out.line(&format!("  {} {} {name} {what}", one.kind, one.path).trim_end());
+        out.line(format!("  {} {} {name} {what}", one.kind, one.path).trim_end());
     }
     if found.findings.len() > SHOWN {
         out.line(&format!("  and {} more: see --json or --csv", found.findings.len() - SHOWN));
