@@ -4,6 +4,7 @@ mod bench;
 mod database;
 mod layout;
 mod lint;
+mod sim;
 mod test;
 
 use std::process::ExitCode;
@@ -12,7 +13,9 @@ const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
 cargo xtask bench recovery|memory|queries    figures, as ratios
 cargo xtask lint                             format, clippy, layout, dependencies
-cargo xtask layout                           the rules of the folder layout";
+cargo xtask layout                           the rules of the folder layout
+cargo xtask sim [--schedules N] [--seed S] [--broken] [--json] | replay SEED | swarm
+                                             the core on simulated schedules of faults";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
         ["bench", args @ ..] => bench::run(args),
         ["lint"] => lint::run(),
         ["layout"] => layout::check(),
+        ["sim", args @ ..] => sim::run(args),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };
     match done {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::bail;
 
-use crate::database;
+use crate::{database, sim};
 
 /// Runs the tests, says what they ran against and what was left out.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
@@ -23,7 +23,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
         left_out.push("database tests: leave --embedded-only away");
     }
     if !all {
-        left_out.push("long tests: `cargo xtask test --all`");
+        left_out.push("long tests and the long simulation: `cargo xtask test --all`");
     }
     let mut command = Command::new("cargo");
     command.args(["test", "--workspace", "--no-fail-fast", "--"]);
@@ -52,6 +52,10 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     println!("{passed} passed, {failed} failed");
     if !status.success() || failed > 0 || passed == 0 {
         bail!("tests failed");
+    }
+    if all {
+        sim::run(&["--schedules", "50000"])?;
+        sim::run(&["--broken"])?;
     }
     if std::env::var_os("CI").is_some() && !left_out.is_empty() {
         bail!("with CI set nothing may be left out");

@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use crate::answer::{Answer, Class, Failure};
+use crate::broken::{self, Broken};
 use crate::document::{self, Stored, Versioned};
 use crate::recording::Recording;
 use crate::state::{Fault, State};
@@ -125,7 +126,14 @@ impl Batch {
             entries.push(Entry {
                 id: item.id,
                 generation: item.generation,
-                stage: if item.acknowledged { Stage::Upsert } else { Stage::Insert },
+                stage: if item.acknowledged {
+                    Stage::Upsert
+                } else if item.recording.deleted_at_ms.is_some() {
+                    // Gone before anything was acknowledged: only what is there is to be marked.
+                    Stage::Read { words: String::new() }
+                } else {
+                    Stage::Insert
+                },
                 reads: 0,
             });
             let version = document::version(token, item.generation);
@@ -155,6 +163,20 @@ impl Batch {
     /// How many documents it has written so far; the others were there already.
     pub fn written(&self) -> usize {
         self.written
+    }
+
+    /// The rows of its recordings.
+    pub fn rows(&self) -> Vec<i64> {
+        self.entries.iter().map(|entry| entry.id).collect()
+    }
+
+    /// Leaves these rows out: they are gone since they were picked.
+    pub fn leave(&mut self, rows: &[i64]) {
+        for entry in &mut self.entries {
+            if rows.contains(&entry.id) {
+                entry.stage = Stage::Done(Outcome::Left);
+            }
+        }
     }
 
     /// The lowest row among its recordings.
@@ -271,12 +293,21 @@ impl Batch {
                 self.written += 1;
                 Stage::Done(Outcome::Acknowledged)
             }
+            Answer::Duplicate { .. } if broken::is(Broken::DuplicateNotRead) => {
+                Stage::Done(Outcome::Acknowledged)
+            }
             Answer::Duplicate { .. } if entry.reads >= READS_MAX => Stage::Done(Outcome::Left),
             Answer::Duplicate { words } => {
                 entry.reads += 1;
                 Stage::Read { words }
             }
+            Answer::Refused { .. } if broken::is(Broken::RefusalIgnored) => {
+                Stage::Done(Outcome::Acknowledged)
+            }
             Answer::Refused { words } => refused(&words),
+            Answer::Failed(_) if broken::is(Broken::PendingClearedOnSend) => {
+                Stage::Done(Outcome::Acknowledged)
+            }
             Answer::Failed(_) => Stage::Done(Outcome::Left),
         };
     }
@@ -286,6 +317,10 @@ impl Batch {
         let document = &self.documents[at];
         let Some(stored) = stored else {
             let Stage::Read { words } = &entry.stage else { return };
+            if document.recording.deleted_at_ms.is_some() {
+                self.entries[at].stage = Stage::Done(Outcome::Acknowledged);
+                return;
+            }
             // Refused twice as a duplicate, and nobody has the uuid: another unique index.
             let next = if entry.reads >= 2 { refused(words) } else { Stage::Insert };
             self.entries[at].stage = next;

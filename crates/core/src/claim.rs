@@ -1,5 +1,7 @@
 //! Which of several recordings with one `uuid` has it.
 
+use crate::broken::{self, Broken};
+
 /// A recording's claim on a uuid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim<'a> {
@@ -24,7 +26,7 @@ pub enum Ruling {
 
 /// Of several with one uuid, the one in the catalog keeps it, else the smallest path.
 pub fn rule(holder: Claim<'_>, newcomer_path: &str) -> Ruling {
-    if holder.absent {
+    if holder.absent && !broken::is(Broken::MoveIsDuplicate) {
         Ruling::Moved
     } else if holder.catalogued || holder.path <= newcomer_path {
         Ruling::HolderKeeps

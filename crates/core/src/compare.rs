@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use crate::broken::{self, Broken};
 use crate::document::Stored;
 use crate::recording::Recording;
 
@@ -155,12 +156,13 @@ impl Comparison {
 
 fn judge(row: &Row, found: Option<&Stored>) -> Option<Finding> {
     match found {
+        Some(_) if broken::is(Broken::ComparedByUuid) => Some(Finding::Same),
         Some(stored) if stored.recording.as_ref() == Some(&row.recording) => Some(Finding::Same),
         Some(stored) if stored.deleted && (row.vanished || row.marked) => {
             let since_ms = stored.recording.as_ref().and_then(|recording| recording.deleted_at_ms);
             Some(Finding::Deleted(since_ms))
         }
-        _ if row.vanished => None,
+        Some(_) if row.vanished => None,
         // A tombstone that the catalog does not have is not worth making.
         None if row.marked => None,
         Some(_) => Some(Finding::Differs),

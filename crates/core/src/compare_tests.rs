@@ -108,7 +108,8 @@ fn the_document_of_a_vanished_recording_is_left_as_it_is() {
     let mut gone = row(1, "a", true);
     gone.vanished = true;
     assert_eq!(run(&[stored("a", 5)], std::slice::from_ref(&gone), 10).0, []);
-    assert_eq!(run(&[], &[gone], 10).0, []);
+    // It is news again, should it come back.
+    assert_eq!(run(&[], &[gone], 10).0, [(1, Finding::NotThere)]);
 }
 
 #[test]

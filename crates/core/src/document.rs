@@ -1,5 +1,6 @@
 //! Documents on their way to the catalog, and as they are read back.
 
+use crate::broken::{self, Broken};
 use crate::recording::Recording;
 
 /// The low 32 bits of a version hold the generation.
@@ -9,6 +10,7 @@ const GENERATION_BITS: u32 = 32;
 ///
 /// Both are kept within 31 and 32 bits, so versions compare as their pairs do.
 pub fn version(token: i64, generation: i64) -> i64 {
+    let token = if broken::is(Broken::TokenNotInVersion) { 1 } else { token };
     let token = token.clamp(0, i64::from(i32::MAX));
     let generation = generation.clamp(0, i64::from(u32::MAX));
     (token << GENERATION_BITS) | generation

@@ -13,6 +13,7 @@
 //! ```
 
 use crate::answer::Failure;
+use crate::broken::{self, Broken};
 
 /// Reads further apart than this prove nothing about the time between them.
 const GAP_MAX_MS: u64 = 2_000;
@@ -233,7 +234,8 @@ impl Lease {
 
     /// A document has a token that is not below ours.
     fn is_contested(&self) -> bool {
-        self.ours.as_ref().is_some_and(|(doc, ..)| doc.token <= self.met)
+        !broken::is(Broken::MetTokenIgnored)
+            && self.ours.as_ref().is_some_and(|(doc, ..)| doc.token <= self.met)
     }
 
     /// A document under this token was met, above ours: the lease is read before the next write.
@@ -345,9 +347,9 @@ impl Lease {
             (Step::Take { new, continuous, .. }, LeaseDone::Put(Ok(true))) => {
                 self.continuous = continuous;
                 self.held = self.held.max(new.token);
-                self.renewed(new);
+                self.renewed(now_ms, new);
             }
-            (Step::Renew { new }, LeaseDone::Put(Ok(true))) => self.renewed(new),
+            (Step::Renew { new }, LeaseDone::Put(Ok(true))) => self.renewed(now_ms, new),
             // Not as it was: somebody was faster, or our own call of before has arrived.
             (_, LeaseDone::Put(Ok(false))) => {
                 self.watch = None;
@@ -365,14 +367,16 @@ impl Lease {
         }
     }
 
-    fn renewed(&mut self, doc: LeaseDoc) {
+    fn renewed(&mut self, now_ms: u64, doc: LeaseDoc) {
         let Some(epoch) = self.epoch else { return };
         self.state = LeaseState::Held;
         self.holder = Some(self.me.clone());
         self.known = self.known.max(doc.token);
         self.suspended = false;
         self.watch = None;
-        self.ours = Some((doc, self.sent_ms, epoch));
+        let since_ms =
+            if broken::is(Broken::LeaseFromAcknowledgement) { now_ms } else { self.sent_ms };
+        self.ours = Some((doc, since_ms, epoch));
         self.step = if self.is_contested() {
             Step::Look
         } else {
@@ -424,7 +428,9 @@ impl Lease {
         // A read proves the time at which it was sent to have been before its answer.
         let watch = match self.watch.take() {
             Some(watch)
-                if watch.seen == doc && now_ms.saturating_sub(watch.last_ms) <= GAP_MAX_MS =>
+                if watch.seen == doc
+                    && (now_ms.saturating_sub(watch.last_ms) <= GAP_MAX_MS
+                        || broken::is(Broken::ChallengeOverGaps)) =>
             {
                 Watch { last_ms: self.sent_ms, ..watch }
             }
@@ -449,6 +455,10 @@ impl Lease {
             self.step = Step::Draw { from, continuous };
             return;
         }
+        let token = match &from {
+            Some(from) if broken::is(Broken::TokenReused) => from.token.max(1),
+            _ => token,
+        };
         self.drawn = Some(token);
         let new = LeaseDoc {
             holder: self.me.clone(),

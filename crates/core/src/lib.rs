@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod backoff;
 pub mod batch;
+pub mod broken;
 pub mod claim;
 pub mod compare;
 pub mod document;

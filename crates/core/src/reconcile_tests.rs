@@ -180,11 +180,11 @@ impl World {
                     })
                     .collect(),
             ),
-            Job::Note => {
+            Job::Note { .. } => {
                 self.drawn += 1;
                 let watermark = format!("w{}", self.drawn);
                 self.memory.noted = Some(watermark.clone());
-                Done::Noted(watermark)
+                Done::Noted { watermark, gone: Vec::new() }
             }
             Job::Call(_) if fate == 0 => Done::Replied(self.lost()),
             Job::Call(call) => {

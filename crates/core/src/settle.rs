@@ -3,6 +3,7 @@
 //! Times here are milliseconds of the machine's boot-time clock: a wall clock that is set
 //! neither hurries nor delays anything.
 
+use crate::broken::{self, Broken};
 use crate::look::{FileStat, Look};
 use crate::name;
 use crate::recording::{Place, Recording};
@@ -126,9 +127,12 @@ pub fn judge(
         }
     };
     // Settled or not: a uuid that is somewhere else now has moved, and is not gone.
-    sight.uuid = match &conclusion {
-        Conclusion::Settled(recording) => Some(recording.uuid.clone()),
-        _ => uuid_of(place, look).or(sight.uuid),
+    let read = look.sidecar.as_ref().and_then(|sidecar| sidecar.bytes.as_deref());
+    sight.uuid = match (&conclusion, read) {
+        (Conclusion::Settled(recording), _) => Some(recording.uuid.clone()),
+        // One that cannot be read names nobody: what it named before may be gone.
+        (_, Some(bytes)) => uuid_of(place, bytes),
+        (_, None) => sight.uuid,
     };
     let bad = matches!(conclusion, Conclusion::Unrecognised(_));
     // A fault is believed only once nothing moves: a writer may be between two of its steps.
@@ -170,8 +174,7 @@ pub fn judge(
 }
 
 /// The uuid that a sidecar names, whatever else is wrong with it.
-fn uuid_of(place: &Place, look: &Look) -> Option<String> {
-    let bytes = look.sidecar.as_ref()?.bytes.as_deref()?;
+fn uuid_of(place: &Place, bytes: &[u8]) -> Option<String> {
     sidecar::uuid(bytes, name::recording_id(&place.stem).ok()?)
 }
 
@@ -192,6 +195,9 @@ fn follow(
 /// How much longer a file must be seen unchanged; a close counts only for what is good.
 fn still_to_stand_ms(file: FileSight, close_counts: bool, settle_ms: u64, now_ms: u64) -> u64 {
     if close_counts && file.closed {
+        return 0;
+    }
+    if broken::is(Broken::SettledAtOnce) {
         return 0;
     }
     settle_ms.saturating_sub(now_ms.saturating_sub(file.since_ms))

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::broken::{self, Broken};
+
 /// How many may vanish within [`WINDOW_MS`] before a person has to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxVanished {
@@ -102,6 +104,9 @@ pub fn limit(counts: Counts, max: MaxVanished) -> u64 {
 /// Whether what is gone may be marked.
 pub fn judge(counts: Counts, max: MaxVanished) -> Verdict {
     let counted = counts.gone + counts.marked;
+    if broken::is(Broken::DeletionNeverHeld) {
+        return Verdict::Mark;
+    }
     if counts.present == 0 && counted >= ALL_MIN {
         Verdict::Hold(Held::All)
     } else if counted > limit(counts, max) {

@@ -1,5 +1,7 @@
 //! From pending to acknowledged: pending is cleared only by an acknowledgement of the same generation.
 
+use std::collections::HashSet;
+
 use focus_core::recording::Recording;
 use focus_core::state::{Fault, State};
 use rusqlite::{Transaction, params};
@@ -69,7 +71,7 @@ impl Reader {
     ) -> Result<Vec<Pending>, IndexError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT r.id, r.generation, r.acked IS NOT NULL OR r.known, {RECORDING}
+                "SELECT r.id, r.generation, r.known, {RECORDING}
                  FROM recordings r JOIN roots t ON t.id = r.root
                  WHERE r.root = ?1 AND r.pending = 1 AND r.id < ?2
                  ORDER BY r.id DESC LIMIT ?3"
@@ -96,16 +98,18 @@ impl Reader {
 }
 
 impl Index {
-    /// Stores the watermark of the batch that is about to be sent.
+    /// Stores the watermark of the batch that is about to be sent, and which rows are in it: from now
+    /// on the catalog may have them. Gives those that are not pending any more: they must not be sent.
     ///
     /// # Errors
     /// The index cannot be written.
-    pub async fn note(&self, root: RootId, watermark: String) -> Result<(), IndexError> {
-        self.write(move |tx| {
-            tx.execute("UPDATE roots SET noted = ?2 WHERE id = ?1", params![root.0, watermark])?;
-            Ok(())
-        })
-        .await
+    pub async fn note(
+        &self,
+        root: RootId,
+        watermark: String,
+        rows: Vec<i64>,
+    ) -> Result<Vec<i64>, IndexError> {
+        self.write(move |tx| note(tx, root, &watermark, rows)).await
     }
 
     /// Stores what became of a batch, and its watermark as remembered, in one transaction.
@@ -124,6 +128,12 @@ impl Index {
             for ack in &acks {
                 acknowledge(tx, ack, now_wall_ms)?;
             }
+            // What was sent is all acknowledged.
+            tx.execute(
+                "UPDATE roots SET sent_low = NULL, sent_high = NULL
+                 WHERE id = ?1 AND pending = 0 AND sent_low IS NOT NULL",
+                [root.0],
+            )?;
             if let Some(watermark) = watermark {
                 tx.execute(
                     "UPDATE roots SET remembered = ?2, noted = NULL WHERE id = ?1",
@@ -193,6 +203,28 @@ impl Index {
     ) -> Result<bool, IndexError> {
         self.write(move |tx| prefer(tx, root, &uuid, &path, now_wall_ms)).await
     }
+}
+
+fn note(
+    tx: &Transaction<'_>,
+    root: RootId,
+    watermark: &str,
+    mut rows: Vec<i64>,
+) -> rusqlite::Result<Vec<i64>> {
+    let (low, high) = (rows.iter().min().copied(), rows.iter().max().copied());
+    tx.execute(
+        "UPDATE roots SET noted = ?2, sent_low = min(coalesce(sent_low, ?3), coalesce(?3, sent_low)),
+           sent_high = max(coalesce(sent_high, ?4), coalesce(?4, sent_high)) WHERE id = ?1",
+        params![root.0, watermark, low, high],
+    )?;
+    let there: HashSet<i64> = tx
+        .prepare_cached(
+            "SELECT id FROM recordings WHERE root = ?1 AND pending = 1 AND id BETWEEN ?2 AND ?3",
+        )?
+        .query_map(params![root.0, low, high], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    rows.retain(|row| !there.contains(row));
+    Ok(rows)
 }
 
 fn acknowledge(tx: &Transaction<'_>, ack: &Ack, now_ms: i64) -> rusqlite::Result<()> {

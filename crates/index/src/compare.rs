@@ -23,7 +23,7 @@ impl Reader {
         self.read(|connection| {
             let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT r.id, r.generation, r.acked IS NOT NULL OR r.known, r.vanished_ms IS NOT NULL AND r.vanish_step <> 3,
+                "SELECT r.id, r.generation, r.known, r.vanished_ms IS NOT NULL AND r.vanish_step <> 3,
                    r.vanish_step = 3, {RECORDING}
                  FROM recordings r JOIN roots t ON t.id = r.root
                  WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
@@ -217,7 +217,8 @@ impl Index {
         .await
     }
 
-    /// Stores that the comparison has finished, with the watermark written after it.
+    /// Stores that the comparison has finished, with the watermark written after it. `again`: it could
+    /// not use all it found, and another one is owed.
     ///
     /// # Errors
     /// The index cannot be written.
@@ -226,11 +227,12 @@ impl Index {
         root: RootId,
         identity: String,
         watermark: String,
+        again: bool,
     ) -> Result<(), IndexError> {
         self.write(move |tx| {
             tx.execute(
-                "UPDATE roots SET owed = 0, identity = ?2, remembered = ?3, noted = NULL WHERE id = ?1",
-                params![root.0, identity, watermark],
+                "UPDATE roots SET owed = ?4, identity = ?2, remembered = ?3, noted = NULL WHERE id = ?1",
+                params![root.0, identity, watermark, again],
             )?;
             Ok(())
         })
@@ -314,10 +316,13 @@ fn apply(
             return Ok(());
         }
         Finding::NotThere => {
-            "UPDATE recordings SET acked = NULL, known = 0,
-               pending_since_ms = coalesce(pending_since_ms, ?3),
-               pending = CASE WHEN pending = 0 THEN 1 ELSE pending END
-             WHERE id = ?1 AND generation = ?2 AND vanished_ms IS NULL RETURNING file"
+            // Inserted first; what was acknowledged since the page was read is there all the same. What is
+            // gone from storage too is news again, should it come back.
+            "UPDATE recordings SET known = 0,
+               pending_since_ms =
+                 CASE WHEN vanished_ms IS NULL THEN coalesce(pending_since_ms, ?3) END,
+               pending = CASE WHEN pending = 0 AND vanished_ms IS NULL THEN 1 ELSE pending END
+             WHERE id = ?1 AND generation = ?2 AND vanish_step <> 3 RETURNING file"
         }
     };
     let file = tx

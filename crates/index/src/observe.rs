@@ -55,7 +55,7 @@ const BACK: &str = "vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_s
 
 /// Gone, and not marked: the catalog still has it as it was, and need not be told of its return.
 const AS_ACKNOWLEDGED: &str =
-    "vanished_ms IS NOT NULL AND vanish_step <> 3 AND pending = 0 AND acked = generation";
+    "vanished_ms IS NOT NULL AND vanish_step <> 3 AND pending = 0 AND known AND acked = generation";
 
 impl Index {
     /// Stores observations, all in one transaction.
@@ -157,10 +157,13 @@ impl Store<'_> {
                    (SELECT uuid FROM recordings WHERE file = ?1 AND uuid <> ?2)",
             )?
             .execute(params![file, keep])?;
-        // Never catalogued, and gone: there is nothing to tell anybody.
+        // Never sent, and gone: there is nothing to tell anybody.
         self.tx
             .prepare_cached(
-                "DELETE FROM recordings WHERE file = ?1 AND uuid <> ?2 AND acked IS NULL AND known = 0",
+                "DELETE FROM recordings WHERE file = ?1 AND uuid <> ?2 AND acked IS NULL AND known = 0
+                   AND vanished_ms IS NULL
+                   AND NOT EXISTS(SELECT 1 FROM roots t WHERE t.id = recordings.root
+                     AND recordings.id BETWEEN t.sent_low AND t.sent_high)",
             )?
             .execute(params![file, keep])?;
         self.tx

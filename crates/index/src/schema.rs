@@ -29,7 +29,8 @@ pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// `files` has a row for every place; `recordings` one for every uuid, held by one place. `pending`
 /// is 0 where the catalog has acknowledged it, 1 where it is to be written, 2 where it was refused
-/// and waits for `retry_ms`.
+/// and waits for `retry_ms`. `acked` is the generation acknowledged last; `known` that the catalog is
+/// believed to have a document, so that it is updated and not inserted.
 ///
 /// A recording whose files are gone has `vanished_ms`, and goes through the steps of `vanish_step`: 0
 /// not proved, 1 proved once, 2 held, 3 marked as deleted, 4 left alone (an archive). `deleted` is 1
@@ -48,6 +49,7 @@ CREATE TABLE roots(
   identity TEXT, remembered TEXT, noted TEXT,
   owed INTEGER NOT NULL DEFAULT 1,
   token INTEGER NOT NULL DEFAULT 0,
+  sent_low INTEGER, sent_high INTEGER,
   token_seen INTEGER NOT NULL DEFAULT 0,
   complete_through_ms INTEGER,
   recordings INTEGER NOT NULL DEFAULT 0,

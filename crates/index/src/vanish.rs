@@ -304,8 +304,9 @@ fn conclude(
     for &(id, elsewhere) in ready {
         let never_seen: Option<bool> = tx
             .prepare_cached(&format!(
-                "SELECT r.never_seen FROM recordings r
-                 WHERE r.id = ?1 AND r.vanished_ms IS NOT NULL AND r.vanish_step = 1 AND {NOT_MOVED}"
+                "SELECT r.never_seen FROM recordings r JOIN files f ON f.id = r.file
+                 WHERE r.id = ?1 AND r.vanished_ms IS NOT NULL AND r.vanish_step = 1 AND {NOT_MOVED}
+                   AND (f.data_size IS NULL AND f.side_size IS NULL OR f.settled AND f.uuid <> r.uuid)"
             ))?
             .query_row([id], |row| row.get(0))
             .optional()?;

@@ -53,8 +53,11 @@ async fn watermarks_identity_debt_and_token_outlive_the_process() {
     let index = fixture.index.clone();
     let first = index.root("root-1".to_owned(), "/data".to_owned(), 1).await.expect("a root");
     assert!(first.owed, "a new root has never been compared");
-    index.finish_comparison(fixture.root, "db-1".to_owned(), "w1".to_owned()).await.expect("ok");
-    index.note(fixture.root, "w2".to_owned()).await.expect("noted");
+    index
+        .finish_comparison(fixture.root, "db-1".to_owned(), "w1".to_owned(), false)
+        .await
+        .expect("ok");
+    index.note(fixture.root, "w2".to_owned(), Vec::new()).await.expect("noted");
     index.set_token(fixture.root, 9).await.expect("stored");
     drop(index);
     fixture.reopen().await;
@@ -76,7 +79,7 @@ async fn watermarks_identity_debt_and_token_outlive_the_process() {
 async fn a_batch_and_its_watermark_are_stored_together() {
     let mut fixture = Fixture::new().await;
     fixture.put("r", &sidecar("u", START)).await;
-    fixture.index.note(fixture.root, "w".to_owned()).await.expect("noted");
+    fixture.index.note(fixture.root, "w".to_owned(), Vec::new()).await.expect("noted");
     let sent = fixture.pending().remove(0);
     let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Acknowledged };
     let watermark = Some("w".to_owned());

@@ -156,6 +156,10 @@ impl<'a> Absence<'a> {
         } else if one.proof_ms.is_none() {
             looked.first.push(one.id);
         } else {
+            if there {
+                // Another recording's, as far as is known: looked at once more before it is concluded.
+                self.inbox.hint(one.place.clone(), Closed::default());
+            }
             let elsewhere = one.device.is_some_and(|seen_on| seen_on != device);
             looked.second.push((one.id, elsewhere));
         }

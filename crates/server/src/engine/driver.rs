@@ -231,10 +231,10 @@ impl Driver {
             Job::Report => self.report().await,
             Job::Sweep { after } => self.sweep(after).await,
             Job::Pick { limit, bytes_max, before } => self.pick(limit, bytes_max, before).await,
-            Job::Note => {
+            Job::Note { rows } => {
                 let watermark = uuid::Uuid::new_v4().to_string();
-                let noted = self.index.note(self.id, watermark.clone()).await;
-                noted.map(|()| Done::Noted(watermark))
+                let noted = self.index.note(self.id, watermark.clone(), rows).await;
+                noted.map(|gone| Done::Noted { watermark, gone })
             }
             Job::Rows { after, through, limit } => {
                 let (reader, id) = (self.index.reader(), self.id);
@@ -247,7 +247,7 @@ impl Driver {
             Job::Found { findings, missing } => self.found(findings, missing).await,
             Job::Finish { identity, watermark } => self
                 .index
-                .finish_comparison(self.id, identity, watermark)
+                .finish_comparison(self.id, identity, watermark, self.compare_after_scan)
                 .await
                 .map(|()| Done::Stored),
             Job::Acknowledge { watermark, outcomes } => self

@@ -1,0 +1,88 @@
+//! Deliberate mistakes, compiled only for the simulation (`--cfg focus_sim`), which has to catch each.
+//!
+//! Elsewhere [`is`] is a constant `false`, and nothing of this is left in the program.
+
+/// A mistake that somebody could make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Broken {
+    /// A document whose write failed counts as written.
+    PendingClearedOnSend,
+    /// A duplicate key counts as "there already", and is not read.
+    DuplicateNotRead,
+    /// A refused document counts as written.
+    RefusalIgnored,
+    /// Versions leave the token out.
+    TokenNotInVersion,
+    /// A comparison looks at uuids alone.
+    ComparedByUuid,
+    /// The watermark is not compared with the remembered one.
+    WatermarkIgnored,
+    /// That a comparison is owed is kept in memory alone.
+    DebtNotStored,
+    /// A new holder does not compare.
+    NewHolderDoesNotCompare,
+    /// The lease is checked once, and not before each write.
+    LeaseCheckedOnce,
+    /// A grant of an earlier connection is good.
+    GrantOutlivesConnection,
+    /// The lease's length counts from the acknowledgement, not from the sending.
+    LeaseFromAcknowledgement,
+    /// A challenger counts over its own pauses and failed reads.
+    ChallengeOverGaps,
+    /// A released lease, or one of nobody, is taken without a new token.
+    TokenReused,
+    /// A token met in a document is not taken into account.
+    MetTokenIgnored,
+    /// Whatever is gone is marked, however much.
+    DeletionNeverHeld,
+    /// Files count as settled at the first look.
+    SettledAtOnce,
+    /// A uuid at a new path is a duplicate, also where the old path is empty.
+    MoveIsDuplicate,
+}
+
+impl Broken {
+    /// All of them.
+    pub const ALL: [Broken; 17] = [
+        Broken::PendingClearedOnSend,
+        Broken::DuplicateNotRead,
+        Broken::RefusalIgnored,
+        Broken::TokenNotInVersion,
+        Broken::ComparedByUuid,
+        Broken::WatermarkIgnored,
+        Broken::DebtNotStored,
+        Broken::NewHolderDoesNotCompare,
+        Broken::LeaseCheckedOnce,
+        Broken::GrantOutlivesConnection,
+        Broken::LeaseFromAcknowledgement,
+        Broken::ChallengeOverGaps,
+        Broken::TokenReused,
+        Broken::MetTokenIgnored,
+        Broken::DeletionNeverHeld,
+        Broken::SettledAtOnce,
+        Broken::MoveIsDuplicate,
+    ];
+}
+
+#[cfg(focus_sim)]
+thread_local! {
+    static NOW: std::cell::Cell<Option<Broken>> = const { std::cell::Cell::new(None) };
+}
+
+/// Makes this mistake from now on, on this thread.
+#[cfg(focus_sim)]
+pub fn set(broken: Option<Broken>) {
+    NOW.set(broken);
+}
+
+/// This mistake is to be made.
+#[cfg(focus_sim)]
+pub(crate) fn is(broken: Broken) -> bool {
+    NOW.get() == Some(broken)
+}
+
+/// This mistake is to be made: never, in the product.
+#[cfg(not(focus_sim))]
+pub(crate) const fn is(_: Broken) -> bool {
+    false
+}

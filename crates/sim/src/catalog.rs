@@ -1,0 +1,169 @@
+//! The catalog's database: documents, watermarks, leases, and everything that can become of them.
+
+use std::collections::BTreeMap;
+
+use focus_core::answer::{Answer, Failure};
+use focus_core::batch::{Call, Reply};
+use focus_core::document::{self, Stored, Stranger, Versioned};
+use focus_core::lease::{LeaseDoc, LeaseDone, LeaseJob};
+
+/// The one root's marker.
+pub(crate) const ROOT: &str = "root";
+
+/// What a database holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Data {
+    pub(crate) identity: String,
+    pub(crate) documents: BTreeMap<String, Stored>,
+    pub(crate) watermark: Option<String>,
+    pub(crate) lease: Option<LeaseDoc>,
+    pub(crate) tokens: i64,
+}
+
+/// The database, and what is known of it from outside.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    pub(crate) data: Data,
+    /// Copies that may be restored.
+    pub(crate) copies: Vec<Data>,
+    pub(crate) up: bool,
+    /// Grows with everything that ends connections.
+    pub(crate) connection: u64,
+    /// A document that the database refuses.
+    pub(crate) refused: Option<String>,
+    /// What a newer holder wrote was written over by an older one.
+    pub(crate) stale_overwrite: Option<String>,
+}
+
+impl Catalog {
+    pub(crate) fn new() -> Catalog {
+        let data = Data { identity: "first".to_owned(), ..Data::default() };
+        Catalog {
+            copies: vec![data.clone()],
+            data,
+            up: true,
+            connection: 1,
+            refused: None,
+            stale_overwrite: None,
+        }
+    }
+
+    /// Ends all connections.
+    pub(crate) fn cut(&mut self) {
+        self.connection += 1;
+    }
+
+    /// Who the database is, and what it remembers.
+    pub(crate) fn open(&self) -> Stranger {
+        Stranger { identity: self.data.identity.clone(), watermark: self.data.watermark.clone() }
+    }
+
+    /// Carries out a call; of a batch only the first `part` documents, where that is given.
+    pub(crate) fn call(&mut self, call: &Call, part: Option<usize>) -> Reply {
+        let part = part.unwrap_or(usize::MAX);
+        let failed = || Answer::Failed(Failure::transient("half of it"));
+        match call {
+            Call::Insert(batch) | Call::Upsert(batch) => {
+                let upsert = matches!(call, Call::Upsert(_));
+                let answers = batch.iter().enumerate();
+                Reply::Answers(
+                    answers
+                        .map(|(at, one)| if at < part { self.put(one, upsert) } else { failed() })
+                        .collect(),
+                )
+            }
+            Call::Read(uuids) => Reply::Documents(
+                uuids.iter().filter_map(|uuid| self.data.documents.get(uuid).cloned()).collect(),
+            ),
+            Call::Adopt(one) => {
+                let free = |stored: &Stored| stored.root.is_none();
+                Reply::Answers(vec![self.replace(one, free)])
+            }
+            Call::TakeOver(one, from) => {
+                let as_read = |stored: &Stored| {
+                    stored.root == from.root && stored.version == from.version && stored.deleted
+                };
+                Reply::Answers(vec![self.replace(one, as_read)])
+            }
+            Call::Prefer { .. } => Reply::Preferred(false),
+        }
+    }
+
+    fn put(&mut self, one: &Versioned, upsert: bool) -> Answer {
+        let uuid = &one.recording.uuid;
+        if self.refused.as_ref() == Some(uuid) {
+            return Answer::Refused { words: "a rule".to_owned() };
+        }
+        match self.data.documents.get(uuid) {
+            None => {
+                self.store(one);
+                Answer::Written
+            }
+            Some(stored)
+                if upsert
+                    && stored.root.as_deref() == Some(ROOT)
+                    && stored.version.is_none_or(|version| version <= one.version) =>
+            {
+                self.store(one);
+                Answer::Written
+            }
+            Some(_) => Answer::Duplicate { words: "uuid".to_owned() },
+        }
+    }
+
+    fn replace(&mut self, one: &Versioned, may: impl Fn(&Stored) -> bool) -> Answer {
+        match self.data.documents.get(&one.recording.uuid) {
+            Some(stored) if may(stored) => {
+                self.store(one);
+                Answer::Written
+            }
+            _ => Answer::Duplicate { words: "not as read".to_owned() },
+        }
+    }
+
+    fn store(&mut self, one: &Versioned) {
+        let uuid = one.recording.uuid.clone();
+        let before = self.data.documents.get(&uuid).and_then(|stored| stored.version);
+        if before.is_some_and(|before| document::token(before) > document::token(one.version)) {
+            self.stale_overwrite = Some(uuid.clone());
+        }
+        let stored = Stored {
+            uuid: uuid.clone(),
+            root: Some(one.recording.root.clone()),
+            version: Some(one.version),
+            deleted: one.recording.deleted,
+            path: Some(one.recording.path.clone()),
+            recording: Some(one.recording.clone()),
+        };
+        self.data.documents.insert(uuid, stored);
+    }
+
+    /// A page of our documents.
+    pub(crate) fn page(&self, after: Option<&String>, limit: usize) -> Vec<Stored> {
+        self.data
+            .documents
+            .values()
+            .filter(|stored| stored.root.as_deref() == Some(ROOT) && Some(&stored.uuid) > after)
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    /// Carries out a call on the lease.
+    pub(crate) fn lease(&mut self, job: &LeaseJob) -> LeaseDone {
+        match job {
+            LeaseJob::Read => LeaseDone::Read(Ok(self.data.lease.clone())),
+            LeaseJob::Draw { above } => {
+                self.data.tokens = self.data.tokens.max(*above) + 1;
+                LeaseDone::Drawn(Ok(self.data.tokens))
+            }
+            LeaseJob::Put { expected, new } => {
+                let as_expected = self.data.lease == *expected;
+                if as_expected {
+                    self.data.lease = Some(new.clone());
+                }
+                LeaseDone::Put(Ok(as_expected))
+            }
+        }
+    }
+}

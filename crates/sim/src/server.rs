@@ -1,0 +1,487 @@
+//! One server: the real core, and a shell whose every step can fail.
+
+use focus_core::answer::Failure;
+use focus_core::batch::{Call, Outcome};
+use focus_core::compare::Finding;
+use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
+use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
+use focus_core::recording::Place;
+use focus_core::settle::{Closed, Rules, judge};
+
+use crate::catalog::{Catalog, ROOT};
+use crate::index::Index;
+use crate::world::{Fate, World};
+
+/// How long files must stand still.
+pub(crate) const SETTLE_MS: u64 = 500;
+
+/// The lease's length.
+pub(crate) const LEASE_MS: u64 = 10_000;
+
+const BOUNDS: Bounds = Bounds { batch_first: 2, batch_max: 4, batch_bytes_max: 1_000, page: 3 };
+
+/// A job handed out, and what is to come of it.
+pub(crate) struct Flight {
+    job: Job,
+    done: Done,
+}
+
+/// One server.
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) index: Index,
+    pub(crate) core: Reconciler,
+    pub(crate) lease: Lease,
+    pub(crate) hints: Vec<(Place, Closed)>,
+    pub(crate) flight: Option<Flight>,
+    lease_flight: Option<LeaseDone>,
+    pub(crate) epoch: u64,
+    /// The connection that the present epoch is about.
+    pub(crate) connection: Option<u64>,
+    pub(crate) cut_off: bool,
+    pub(crate) paused_until_ms: u64,
+    /// Its own clock: an offset, and a thousandth more or less of speed.
+    offset_ms: u64,
+    drift: i64,
+    pub(crate) scanned: bool,
+    compare_after_scan: bool,
+    process: u64,
+    /// The token held now, and the highest one held before it: in any process, in any database.
+    pub(crate) tokens: (i64, i64),
+    /// An earlier state of the index.
+    pub(crate) copy: Option<Index>,
+    watermarks: u64,
+}
+
+impl Server {
+    pub(crate) fn new(name: &str, offset_ms: u64, drift: i64) -> Server {
+        let index = Index::new();
+        Server {
+            core: Reconciler::new(ROOT, index.memory.clone(), BOUNDS),
+            lease: Lease::new(name, 0, 0, LEASE_MS),
+            name: name.to_owned(),
+            index,
+            hints: Vec::new(),
+            flight: None,
+            lease_flight: None,
+            epoch: 0,
+            connection: None,
+            cut_off: false,
+            paused_until_ms: 0,
+            offset_ms,
+            drift,
+            scanned: false,
+            compare_after_scan: false,
+            process: 0,
+            tokens: (0, 0),
+            copy: None,
+            watermarks: 0,
+        }
+    }
+
+    /// Its boot-time clock.
+    pub(crate) fn now_ms(&self, true_ms: u64) -> u64 {
+        let fast = i64::try_from(true_ms).unwrap_or(0) * self.drift / 1_000;
+        (self.offset_ms + true_ms).saturating_add_signed(fast)
+    }
+
+    /// Killed and started again: only what the index holds is left.
+    pub(crate) fn crash(&mut self) {
+        self.process += 1;
+        self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
+        self.lease =
+            Lease::new(&self.name, self.index.memory.token, self.index.token_seen, LEASE_MS);
+        self.flight = None;
+        self.lease_flight = None;
+        self.hints.clear();
+        self.connection = None;
+        self.scanned = false;
+        self.compare_after_scan = false;
+        for entry in self.index.entries.values_mut() {
+            if let Some(crate::index::Gone::Candidate(proof)) = &mut entry.gone {
+                *proof = None;
+            }
+        }
+        self.index.retry();
+        let places: Vec<Place> = self.index.sights.keys().cloned().collect();
+        for place in places {
+            self.index.due.entry(place).or_insert(0);
+        }
+    }
+
+    pub(crate) fn is_connected(&self, catalog: &Catalog) -> bool {
+        catalog.up && !self.cut_off && self.connection == Some(catalog.connection)
+    }
+
+    /// The probe notices what has become of the connection.
+    pub(crate) fn notice(&mut self, catalog: &Catalog) {
+        if self.is_connected(catalog) {
+            return;
+        }
+        if self.connection.take().is_some() {
+            self.core.handle(Event::Down);
+            self.lease.down();
+        } else if catalog.up && !self.cut_off {
+            self.epoch += 1;
+            self.connection = Some(catalog.connection);
+            self.core.handle(Event::Up { epoch: self.epoch });
+            self.lease.up(self.epoch);
+        }
+    }
+
+    /// The grant that it believes in now.
+    pub(crate) fn believes(&self, true_ms: u64, catalog: &Catalog) -> Option<Grant> {
+        let grant = self.lease.grant()?;
+        let good = grant.epoch == self.epoch
+            && self.is_connected(catalog)
+            && self.now_ms(true_ms) < grant.until_ms;
+        good.then_some(grant)
+    }
+
+    /// What the index has of the recording that these words are about, for the log.
+    pub(crate) fn index_words(&self, words: &str) -> String {
+        let about = self.index.entries.values().find(|entry| words.contains(&entry.recording.uuid));
+        format!("{}: {}, owes {}, {about:?}", self.name, self.core.phase().name(), self.core.owed())
+    }
+
+    /// What is under way, for the log.
+    pub(crate) fn doing(&self) -> String {
+        match &self.flight {
+            Some(flight) => format!("{:?}", flight.job),
+            None => format!("done, {}", self.core.phase().name()),
+        }
+    }
+
+    /// The lease as it is seen here, for the log.
+    pub(crate) fn lease_words(&self, world: &World) -> String {
+        let now_ms = self.now_ms(world.true_ms);
+        format!("{} {:?} at {now_ms}", self.lease.state().name(), self.lease.grant())
+    }
+
+    /// The next step of the lease: a call, or its answer.
+    pub(crate) fn lease_step(&mut self, world: &mut World) -> Result<(), String> {
+        let now_ms = self.now_ms(world.true_ms);
+        if let Some(done) = self.lease_flight.take() {
+            self.lease.done(now_ms, done);
+            self.index.token_seen = self.index.token_seen.max(self.lease.known());
+            return self.check_token(world);
+        }
+        let LeaseNext::Run(job) = self.lease.next(now_ms) else { return Ok(()) };
+        let fate = world.fate(self.is_connected(&world.catalog));
+        let lost = || Failure::transient("lost");
+        let answer = if fate == Fate::Lost { None } else { Some(world.catalog.lease(&job)) };
+        self.lease_flight = Some(match (answer, job) {
+            (Some(answer), _) if fate == Fate::Good => answer,
+            (_, LeaseJob::Read) => LeaseDone::Read(Err(lost())),
+            (_, LeaseJob::Draw { .. }) => LeaseDone::Drawn(Err(lost())),
+            (_, LeaseJob::Put { .. }) => LeaseDone::Put(Err(lost())),
+        });
+        Ok(())
+    }
+
+    /// A token is one process's alone, for as long as the database remembers who drew it.
+    fn check_token(&mut self, world: &mut World) -> Result<(), String> {
+        if let Some(grant) = self.lease.grant()
+            && self.tokens.0 != grant.token
+        {
+            self.tokens = (grant.token, self.tokens.1.max(self.tokens.0));
+        }
+        let Some(grant) = self.believes(world.true_ms, &world.catalog) else { return Ok(()) };
+        let me = (self.name.clone(), self.process);
+        let holder = world.granted.entry(grant.token).or_insert_with(|| me.clone());
+        if *holder == me {
+            return Ok(());
+        }
+        Err(format!("tokens_are_unique: {} was {holder:?}'s, and is {me:?}'s", grant.token))
+    }
+
+    /// The next step of the reconciler: a job, or its result.
+    pub(crate) fn job_step(&mut self, world: &mut World) -> Result<bool, String> {
+        if let Some(flight) = self.flight.take() {
+            self.finish(flight, world)?;
+            return Ok(true);
+        }
+        let now_ms = self.now_ms(world.true_ms);
+        let right = match (self.lease.grant(), self.lease.state()) {
+            (Some(grant), _) => Right::Granted(grant),
+            (None, LeaseState::Standby) => Right::Standby,
+            (None, _) => Right::Unknown,
+        };
+        self.core.handle(Event::Lease(right));
+        match self.core.next_action(now_ms) {
+            Next::Idle => Ok(false),
+            Next::Wait { .. } => {
+                self.core.handle(Event::Timer);
+                Ok(true)
+            }
+            Next::Run(job) => {
+                self.check_write(&job, world)?;
+                let done = self.send(&job, world);
+                self.flight = Some(Flight { job, done });
+                Ok(true)
+            }
+        }
+    }
+
+    /// No write starts without the lease, whatever the core believes.
+    fn check_write(&self, job: &Job, world: &World) -> Result<(), String> {
+        let writes = match job {
+            Job::Call(Call::Read(_) | Call::Prefer { .. }) => false,
+            Job::Call(_) | Job::Mark { .. } => true,
+            _ => false,
+        };
+        if !writes {
+            return Ok(());
+        }
+        let now_ms = self.now_ms(world.true_ms);
+        match self.lease.grant() {
+            Some(grant) if grant.epoch == self.epoch && now_ms < grant.until_ms => Ok(()),
+            other => Err(format!(
+                "no_write_without_lease: {} writes at {now_ms} in epoch {} with {other:?}",
+                self.name, self.epoch
+            )),
+        }
+    }
+
+    /// Carries out a job on the catalog; those on the index are done when it ends.
+    fn send(&mut self, job: &Job, world: &mut World) -> Done {
+        let fate = world.fate(self.is_connected(&world.catalog));
+        let lost = || Failure::transient("lost");
+        if let Job::Call(call) = job {
+            if fate == Fate::Late {
+                world.delayed.push(call.clone());
+            }
+            let part = (fate == Fate::Half).then(|| world.random.usize(0..2));
+            let reply =
+                (fate != Fate::Lost && fate != Fate::Late).then(|| world.catalog.call(call, part));
+            world.remember();
+            return Done::Replied(match reply {
+                Some(reply) if matches!(fate, Fate::Good | Fate::Half) => Ok(reply),
+                _ => Err(lost()),
+            });
+        }
+        let good = fate == Fate::Good || fate == Fate::Half;
+        match job {
+            Job::Open => Done::Opened(if good { Ok(world.catalog.open()) } else { Err(lost()) }),
+            Job::Mark { watermark } => {
+                if fate != Fate::Lost && fate != Fate::Late {
+                    world.catalog.data.watermark = Some(watermark.clone());
+                }
+                Done::Marked(if good { Ok(()) } else { Err(lost()) })
+            }
+            Job::Page { after, limit } => Done::Page(if good {
+                Ok(world.catalog.page(after.as_ref(), *limit))
+            } else {
+                Err(lost())
+            }),
+            Job::Report => Done::Reported(Ok(0)),
+            Job::Sweep { .. } => Done::Swept(if good { Ok(None) } else { Err(lost()) }),
+            _ => Done::Stored,
+        }
+    }
+
+    fn finish(&mut self, flight: Flight, world: &mut World) -> Result<(), String> {
+        let Flight { job, done } = flight;
+        let on_index = !matches!(done, Done::Replied(_) | Done::Opened(_) | Done::Marked(_));
+        if on_index && world.index_fails() {
+            self.core.handle(Event::Done(Done::IndexFailed("full".to_owned())));
+            return Ok(());
+        }
+        let done = match job {
+            Job::Owe { identity } => {
+                self.index.memory.identity = Some(identity);
+                self.index.memory.owed = true;
+                Done::Stored
+            }
+            Job::Pick { limit, before, .. } => Done::Picked(self.index.pick(limit, before)),
+            Job::Note { rows } => {
+                let gone = self.index.note(&rows);
+                self.watermarks += 1;
+                let watermark = format!("{}{}-{}", self.name, self.watermarks, world.true_ms);
+                self.index.memory.noted = Some(watermark.clone());
+                Done::Noted { watermark, gone }
+            }
+            Job::Acknowledge { watermark, outcomes } => {
+                self.acknowledge(&outcomes, world)?;
+                if watermark.is_some() {
+                    self.index.memory.remembered = watermark;
+                    self.index.memory.noted = None;
+                }
+                Done::Stored
+            }
+            Job::Token(token) => {
+                self.index.memory.token = token;
+                Done::Stored
+            }
+            Job::Met(token) => {
+                self.lease.met(token);
+                Done::Stored
+            }
+            Job::Rows { after, through, limit } => {
+                Done::Rows(self.index.range(after.as_ref(), through.as_ref(), limit))
+            }
+            Job::Found { findings, missing } => {
+                self.found(&findings, world)?;
+                if self.scanned {
+                    self.index.add_missing(&missing);
+                } else if !missing.is_empty() {
+                    self.compare_after_scan = true;
+                }
+                Done::Stored
+            }
+            Job::Finish { identity, watermark } => {
+                self.index.memory.identity = Some(identity);
+                self.index.memory.owed = self.compare_after_scan;
+                self.index.memory.remembered = Some(watermark);
+                self.index.memory.noted = None;
+                Done::Stored
+            }
+            _ => done,
+        };
+        self.core.handle(Event::Done(done));
+        Ok(())
+    }
+
+    fn acknowledge(
+        &mut self,
+        outcomes: &[(i64, i64, Outcome)],
+        world: &World,
+    ) -> Result<(), String> {
+        for uuid in self.index.acknowledge(outcomes) {
+            let content = self.index.entries[&uuid].content();
+            // Gone before it was acknowledged, and not there: nothing had to be written.
+            let nothing = content.deleted_at_ms.is_some()
+                && !world.catalog.data.documents.contains_key(&uuid);
+            if !nothing && !world.was_written(&content) {
+                return Err(format!("pending_cleared_only_after_ack: {uuid} was never written"));
+            }
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, findings: &[(i64, i64, Finding)], world: &World) -> Result<(), String> {
+        self.index.found(findings);
+        for (id, generation, finding) in findings {
+            let entry = self.index.entries.values().find(|entry| entry.id == *id);
+            if let (Some(entry), Finding::Same) = (entry, finding)
+                && entry.generation == *generation
+                && !world.was_written(&entry.content())
+            {
+                let uuid = &entry.recording.uuid;
+                return Err(format!("pending_cleared_only_after_ack: {uuid} differs, compared"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a place, and stores what it is.
+    pub(crate) fn look(
+        &mut self,
+        place: &Place,
+        closed: Closed,
+        world: &World,
+    ) -> Result<(), String> {
+        let Some(look) = world.storage.look(place) else { return Ok(()) };
+        let known = self.index.sights.get(place).cloned().unwrap_or_default();
+        let rules = Rules { root: ROOT, time_unit: None, settle_ms: SETTLE_MS };
+        let now_ms = self.now_ms(world.true_ms);
+        let judged = judge(place, &known, &look, closed, rules, now_ms);
+        if let focus_core::settle::Conclusion::Settled(recording) = &judged.conclusion {
+            let files = &world.storage.places[place];
+            let stood_ms = world.true_ms.saturating_sub(files.changed_ms);
+            let is_closed = [judged.sight.data, judged.sight.sidecar]
+                .iter()
+                .all(|file| file.is_some_and(|file| file.closed));
+            if !is_closed && stood_ms * 100 < SETTLE_MS * 95 {
+                return Err(format!(
+                    "nothing_half_written: {} settled after {stood_ms} ms",
+                    recording.path
+                ));
+            }
+        }
+        if self.index.observe(place, judged) {
+            self.core.handle(Event::Wake);
+        }
+        Ok(())
+    }
+
+    /// Looks at what is due and at some of what was hinted.
+    pub(crate) fn observe(&mut self, count: usize, world: &World) -> Result<(), String> {
+        for _ in 0..count {
+            let Some((place, closed)) = self.hints.pop() else { break };
+            self.look(&place, closed, world)?;
+        }
+        let now_ms = self.now_ms(world.true_ms);
+        let due: Vec<Place> = self
+            .index
+            .due
+            .iter()
+            .filter(|(_, due_ms)| **due_ms <= now_ms)
+            .map(|(place, _)| place.clone())
+            .collect();
+        for place in due {
+            self.look(&place, Closed::default(), world)?;
+        }
+        Ok(())
+    }
+
+    /// Everything on storage against the index.
+    pub(crate) fn scan(&mut self, world: &World) -> Result<(), String> {
+        if !world.storage.there {
+            return Ok(());
+        }
+        for place in crate::storage::all_places() {
+            self.look(&place, Closed::default(), world)?;
+        }
+        self.scanned = true;
+        if std::mem::take(&mut self.compare_after_scan) {
+            self.core.handle(Event::CompareDue);
+        }
+        Ok(())
+    }
+
+    /// Proves absence, and marks or holds.
+    pub(crate) fn conclude(&mut self, world: &World) -> Result<(), String> {
+        // What came in before has been read: a hint that waits may be of a move.
+        if !self.hints.is_empty() {
+            return Ok(());
+        }
+        // What is there may be another recording's: it is looked at before anything is concluded.
+        let gone: Vec<Place> = self
+            .index
+            .entries
+            .values()
+            .filter(|entry| matches!(entry.gone, Some(crate::index::Gone::Candidate(_))))
+            .map(|entry| entry.place.clone())
+            .collect();
+        for place in gone {
+            self.look(&place, Closed::default(), world)?;
+        }
+        let moved = self.index.named();
+        let before = self.index.counts(world.true_ms, &moved);
+        let now_ms = self.now_ms(world.true_ms);
+        let marked =
+            self.index.conclude(now_ms, world.true_ms, |place| world.storage.is_absent(place));
+        let allowed = focus_core::vanish::limit(before, crate::index::MAX);
+        if !marked.is_empty() && before.marked + marked.len() as u64 > allowed {
+            return Err(format!(
+                "no_deletion_without_proof: {} marked in an hour, of {allowed} allowed",
+                before.marked + marked.len() as u64
+            ));
+        }
+        for uuid in &marked {
+            let place = &self.index.entries[uuid].place;
+            let named = world.storage.places.get(place).and_then(|files| {
+                let (_, bytes) = files.sidecar.as_ref()?;
+                focus_core::sidecar::uuid(bytes, "")
+            });
+            if named.as_ref() == Some(uuid) {
+                return Err(format!("no_deletion_without_proof: the files of {uuid} are there"));
+            }
+        }
+        if !marked.is_empty() {
+            self.core.handle(Event::Wake);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Storage: a handful of places, with the truth of when each last changed.
+
+use std::collections::BTreeMap;
+
+use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::recording::Place;
+
+/// Folders and stems: few, so that they meet.
+const FOLDERS: [&str; 2] = ["a", "b"];
+const STEMS: [&str; 6] = ["r0", "r1", "r2", "r3", "r4", "r5"];
+
+/// What lies at a place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) data: Option<FileStat>,
+    pub(crate) sidecar: Option<(FileStat, Vec<u8>)>,
+    /// True time of the last change.
+    pub(crate) changed_ms: u64,
+}
+
+impl Files {
+    fn is_empty(&self) -> bool {
+        self.data.is_none() && self.sidecar.is_none()
+    }
+}
+
+/// All of storage.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Storage {
+    pub(crate) places: BTreeMap<Place, Files>,
+    /// The root is mounted, with its marker.
+    pub(crate) there: bool,
+    pub(crate) clock: i64,
+}
+
+/// A place by its numbers.
+pub(crate) fn place(random: &mut fastrand::Rng) -> Place {
+    let folder = FOLDERS[random.usize(..FOLDERS.len())];
+    let stem = STEMS[random.usize(..STEMS.len())];
+    Place { folder: folder.into(), stem: stem.into() }
+}
+
+/// Every place there can be.
+pub(crate) fn all_places() -> impl Iterator<Item = Place> {
+    FOLDERS.iter().flat_map(|folder| {
+        STEMS.iter().map(|stem| Place { folder: (*folder).into(), stem: (*stem).into() })
+    })
+}
+
+impl Storage {
+    fn stat(&mut self, size: usize) -> FileStat {
+        self.clock += 1;
+        FileStat { size: i64::try_from(size).unwrap_or(0), mtime_ns: self.clock }
+    }
+
+    /// Writes a sidecar for this uuid; `whole` is false for a half-written one.
+    pub(crate) fn sidecar(&mut self, at: &Place, uuid: &str, start: u64, whole: bool, now_ms: u64) {
+        let mut text =
+            format!(r#"{{"uuid": "{uuid}", "start_time": {start}, "end_time": {start}}}"#);
+        if !whole {
+            text.truncate(text.len() / 2);
+        }
+        let stat = self.stat(text.len());
+        let files = self.places.entry(at.clone()).or_default();
+        files.sidecar = Some((stat, text.into_bytes()));
+        files.changed_ms = now_ms;
+    }
+
+    /// Writes, or appends to, the data file.
+    pub(crate) fn data(&mut self, at: &Place, now_ms: u64) {
+        let size = self.places.get(at).and_then(|files| files.data).map_or(1, |stat| stat.size + 1);
+        let stat = self.stat(usize::try_from(size).unwrap_or(1));
+        let files = self.places.entry(at.clone()).or_default();
+        files.data = Some(stat);
+        files.changed_ms = now_ms;
+    }
+
+    /// Removes what lies at a place.
+    pub(crate) fn remove(&mut self, at: &Place) {
+        self.places.remove(at);
+    }
+
+    /// Moves what lies at a place to one where nothing is. True: it did.
+    pub(crate) fn rename(&mut self, from: &Place, to: &Place, now_ms: u64) -> bool {
+        if self.places.contains_key(to) {
+            return false;
+        }
+        let Some(mut files) = self.places.remove(from) else { return false };
+        files.changed_ms = now_ms;
+        self.places.insert(to.clone(), files);
+        true
+    }
+
+    /// One look; none: the root is not there.
+    pub(crate) fn look(&self, at: &Place) -> Option<Look> {
+        if !self.there {
+            return None;
+        }
+        let files = self.places.get(at).filter(|files| !files.is_empty());
+        Some(Look {
+            data: files
+                .and_then(|files| files.data)
+                .map(|stat| DataSeen { extension: "dat".to_owned(), stat }),
+            sidecar: files
+                .and_then(|files| files.sidecar.clone())
+                .map(|(stat, bytes)| SidecarSeen { stat, bytes: Some(bytes) }),
+            changing: false,
+            device: Some(1),
+            fault: None,
+        })
+    }
+
+    /// Whether both files of a place are gone; none: nobody can tell.
+    pub(crate) fn is_absent(&self, at: &Place) -> Option<bool> {
+        self.there.then(|| !self.places.contains_key(at))
+    }
+}
