@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use crate::broken::{self, Broken};
-use crate::document::Stored;
+use crate::document::{self, Stored};
 use crate::recording::Recording;
 
 /// A recording of the index, as a comparison needs it.
@@ -22,6 +22,9 @@ pub struct Row {
     pub vanished: bool,
     /// It is marked as deleted.
     pub marked: bool,
+    /// It was another before, and the catalog has not acknowledged what it is now: an older document
+    /// that is the same may have been read before what was written in between.
+    pub changed: bool,
     /// The content.
     pub recording: Recording,
 }
@@ -114,8 +117,8 @@ impl Comparison {
         self.page_open = true;
     }
 
-    /// Takes rows of the index; `limit` is what was asked for.
-    pub fn rows(&mut self, rows: Vec<Row>, limit: usize) -> Compared {
+    /// Takes rows of the index; `limit` is what was asked for, `token` the one that was held last.
+    pub fn rows(&mut self, rows: Vec<Row>, limit: usize, token: i64) -> Compared {
         let mut out = Compared::default();
         let more = rows.len() >= limit;
         self.compared += rows.len() as u64;
@@ -124,7 +127,7 @@ impl Comparison {
         }
         for row in rows {
             let found = self.take_up_to(&row.recording.uuid, &mut out);
-            if let Some(finding) = judge(&row, found.as_ref()) {
+            if let Some(finding) = judge(&row, found.as_ref(), token) {
                 out.findings.push((row.id, row.generation, finding));
             }
         }
@@ -154,15 +157,26 @@ impl Comparison {
     }
 }
 
-fn judge(row: &Row, found: Option<&Stored>) -> Option<Finding> {
+fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
+    let is_current =
+        |stored: &Stored| stored.version >= Some(document::version(token, row.generation));
     match found {
         Some(_) if broken::is(Broken::ComparedByUuid) => Some(Finding::Same),
-        Some(stored) if stored.recording.as_ref() == Some(&row.recording) => Some(Finding::Same),
-        Some(stored) if stored.deleted && (row.vanished || row.marked) => {
+        Some(stored)
+            if stored.recording.as_ref() == Some(&row.recording)
+                && (!row.changed || is_current(stored)) =>
+        {
+            Some(Finding::Same)
+        }
+        // Somebody else's mark; an older document of ours was read before what we wrote since.
+        Some(stored)
+            if stored.deleted
+                && (row.vanished || row.marked)
+                && is_current(stored) =>
+        {
             let since_ms = stored.recording.as_ref().and_then(|recording| recording.deleted_at_ms);
             Some(Finding::Deleted(since_ms))
         }
-        Some(_) if row.vanished => None,
         // A tombstone that the catalog does not have is not worth making.
         None if row.marked => None,
         Some(_) => Some(Finding::Differs),

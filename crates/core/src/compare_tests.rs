@@ -36,6 +36,7 @@ fn row(id: i64, uuid: &str, acknowledged: bool) -> Row {
         acknowledged,
         vanished: false,
         marked: false,
+        changed: false,
         recording: recording(uuid, 1),
     }
 }
@@ -66,7 +67,7 @@ fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Finding)>
                     .take(limit)
                     .cloned()
                     .collect();
-                let compared = comparison.rows(rows, limit);
+                let compared = comparison.rows(rows, limit, 0);
                 findings
                     .extend(compared.findings.into_iter().map(|(id, _, finding)| (id, finding)));
             }
@@ -104,10 +105,13 @@ fn every_difference_is_found_in_pages_of_any_size() {
 }
 
 #[test]
-fn the_document_of_a_vanished_recording_is_left_as_it_is() {
+fn what_became_of_the_document_of_a_vanished_recording_is_found() {
     let mut gone = row(1, "a", true);
     gone.vanished = true;
-    assert_eq!(run(&[stored("a", 5)], std::slice::from_ref(&gone), 10).0, []);
+    assert_eq!(
+        run(&[stored("a", 5)], std::slice::from_ref(&gone), 10).0,
+        [(1, Finding::Differs)]
+    );
     // It is news again, should it come back.
     assert_eq!(run(&[], &[gone], 10).0, [(1, Finding::NotThere)]);
 }
@@ -129,12 +133,26 @@ fn a_mark_in_the_catalog_is_taken_over_and_a_lost_one_is_written_again() {
         recording.deleted = true;
         recording.deleted_at_ms = Some(77);
     }
-    assert_eq!(judge(&gone, Some(&deleted)), Some(Finding::Deleted(Some(77))));
+    assert_eq!(judge(&gone, Some(&deleted), 0), Some(Finding::Deleted(Some(77))));
     let mut marked = row(1, "a", true);
     marked.marked = true;
     marked.recording.deleted = true;
     marked.recording.deleted_at_ms = Some(5);
-    assert_eq!(judge(&marked, Some(&deleted)), Some(Finding::Deleted(Some(77))));
-    assert_eq!(judge(&marked, Some(&stored("a", 1))), Some(Finding::Differs));
-    assert_eq!(judge(&marked, None), None);
+    assert_eq!(judge(&marked, Some(&deleted), 0), Some(Finding::Deleted(Some(77))));
+    assert_eq!(judge(&marked, Some(&stored("a", 1)), 0), Some(Finding::Differs));
+    assert_eq!(judge(&marked, None, 0), None);
+}
+
+#[test]
+fn an_old_document_that_is_what_the_recording_is_again_does_not_count_as_acknowledged() {
+    let old = stored("a", 1);
+    let mut again = row(1, "a", true);
+    again.generation = 3;
+    again.changed = true;
+    assert_eq!(judge(&again, Some(&old), 1), Some(Finding::Differs));
+    let mut written = old.clone();
+    written.version = Some(document::version(1, 3));
+    assert_eq!(judge(&again, Some(&written), 1), Some(Finding::Same));
+    again.changed = false;
+    assert_eq!(judge(&again, Some(&old), 1), Some(Finding::Same));
 }

@@ -686,6 +686,8 @@ impl Reconciler {
             (_, Done::IndexFailed(words)) => {
                 self.wake = true;
                 self.unreported = true;
+                // What a page came to is not stored: the comparison begins again.
+                self.comparison = None;
                 self.fail(Failure::transient(format!("the index: {words}")));
             }
             (Step::Opening, Done::Opened(Ok(stranger))) => self.meet(stranger),
@@ -860,7 +862,7 @@ impl Reconciler {
     fn compared_rows(&mut self, rows: Vec<Row>) {
         let limit = self.bounds.page;
         let Some(comparison) = &mut self.comparison else { return };
-        let compared = comparison.rows(rows, limit);
+        let compared = comparison.rows(rows, limit, self.memory.token);
         self.compared = comparison.compared();
         if !compared.findings.is_empty() || !compared.missing.is_empty() {
             let Compared { findings, missing } = compared;

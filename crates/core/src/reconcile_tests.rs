@@ -264,6 +264,7 @@ impl World {
                 acknowledged: row.acked.is_some(),
                 vanished: false,
                 marked: false,
+                changed: row.generation > 1 && row.acked != Some(row.generation),
                 recording: recording(*id, row.size),
             })
             .filter(|row| Some(&row.recording.uuid) > after.as_ref())

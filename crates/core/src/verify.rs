@@ -219,6 +219,7 @@ mod tests {
             acknowledged: true,
             vanished: false,
             marked: false,
+            changed: false,
             recording: recording(uuid, size),
         };
         Known { row, young: false }

@@ -128,10 +128,11 @@ impl Index {
             for ack in &acks {
                 acknowledge(tx, ack, now_wall_ms)?;
             }
-            // What was sent is all acknowledged.
+            // What was sent is all acknowledged; what was set aside may have been written before.
             tx.execute(
                 "UPDATE roots SET sent_low = NULL, sent_high = NULL
-                 WHERE id = ?1 AND pending = 0 AND sent_low IS NOT NULL",
+                 WHERE id = ?1 AND pending = 0 AND sent_low IS NOT NULL
+                   AND NOT EXISTS(SELECT 1 FROM recordings WHERE root = ?1 AND pending = 2)",
                 [root.0],
             )?;
             if let Some(watermark) = watermark {

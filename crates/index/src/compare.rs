@@ -24,7 +24,7 @@ impl Reader {
             let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT r.id, r.generation, r.known, r.vanished_ms IS NOT NULL AND r.vanish_step <> 3,
-                   r.vanish_step = 3, {RECORDING}
+                   r.vanish_step = 3, r.generation > 1 AND r.acked IS NOT r.generation, {RECORDING}
                  FROM recordings r JOIN roots t ON t.id = r.root
                  WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
             ))?;
@@ -37,7 +37,8 @@ impl Reader {
                         acknowledged: row.get(2)?,
                         vanished: row.get(3)?,
                         marked: row.get(4)?,
-                        recording: recording(row, 5)?,
+                        changed: row.get(5)?,
+                        recording: recording(row, 6)?,
                     })
                 },
             )?;
@@ -62,6 +63,7 @@ fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<Known> 
             acknowledged: row.get(2)?,
             vanished: row.get(3)?,
             marked: row.get(4)?,
+            changed: false,
             recording: recording(row, 7)?,
         },
     })
@@ -200,6 +202,7 @@ impl Index {
     }
 
     /// Stores what one step of a comparison found. Recordings that changed meanwhile are passed over.
+    /// Gives how many of those that the catalog has were dropped from the index meanwhile.
     ///
     /// # Errors
     /// The index cannot be written; nothing was stored.
@@ -207,12 +210,19 @@ impl Index {
         &self,
         findings: Vec<(i64, i64, Finding)>,
         now_wall_ms: i64,
-    ) -> Result<(), IndexError> {
+    ) -> Result<u64, IndexError> {
         self.write(move |tx| {
+            let mut gone = 0;
             for (id, generation, finding) in findings {
                 apply(tx, id, generation, finding, now_wall_ms)?;
+                if finding != Finding::NotThere {
+                    let is_there: bool = tx
+                        .prepare_cached("SELECT EXISTS(SELECT 1 FROM recordings WHERE id = ?1)")?
+                        .query_row([id], |row| row.get(0))?;
+                    gone += u64::from(!is_there);
+                }
             }
-            Ok(())
+            Ok(gone)
         })
         .await
     }
@@ -300,9 +310,13 @@ fn apply(
                retry_ms = NULL WHERE id = ?1 AND generation = ?2 AND ?3 IS NOT NULL RETURNING file"
         }
         Finding::Differs => {
-            "UPDATE recordings SET known = 1, pending_since_ms = coalesce(pending_since_ms, ?3), pending = 1
-             WHERE id = ?1 AND generation = ?2 AND pending = 0
-               AND (vanished_ms IS NULL OR vanish_step = 3) RETURNING file"
+            // What is gone, and not marked, is told in full should it come back.
+            "UPDATE recordings SET known = 1,
+               pending_since_ms = CASE WHEN vanished_ms IS NULL OR vanish_step = 3
+                 THEN coalesce(pending_since_ms, ?3) END,
+               pending = vanished_ms IS NULL OR vanish_step = 3,
+               acked = CASE WHEN vanished_ms IS NULL OR vanish_step = 3 THEN acked END
+             WHERE id = ?1 AND generation = ?2 AND pending = 0 RETURNING file"
         }
         Finding::Deleted(since_ms) => {
             let since_ms = since_ms.unwrap_or(now_ms);

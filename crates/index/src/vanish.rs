@@ -392,13 +392,11 @@ fn add_missing(
     now_ms: i64,
 ) -> rusqlite::Result<()> {
     let Some(recording) = &stored.recording else { return Ok(()) };
-    // Its files are there, and have not settled yet.
-    let seen: bool = tx
-        .prepare_cached(
-            "SELECT EXISTS(SELECT 1 FROM files WHERE uuid = ?1 AND side_size IS NOT NULL)",
-        )?
-        .query_row([&recording.uuid], |row| row.get(0))?;
-    if seen {
+    // Found on storage since it was compared: the catalog has it, whatever becomes of its files.
+    let found_since = tx
+        .prepare_cached("UPDATE recordings SET known = 1 WHERE root = ?1 AND uuid = ?2")?
+        .execute(params![root.0, recording.uuid])?;
+    if found_since > 0 {
         return Ok(());
     }
     let (folder, name) = recording.path.rsplit_once('/').unwrap_or(("", &recording.path));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use focus_core::answer::{Answer, Failure};
 use focus_core::batch::{Call, Reply};
-use focus_core::document::{self, Stored, Stranger, Versioned};
+use focus_core::document::{Stored, Stranger, Versioned};
 use focus_core::lease::{LeaseDoc, LeaseDone, LeaseJob};
 
 /// The one root's marker.
@@ -18,6 +18,8 @@ pub(crate) struct Data {
     pub(crate) watermark: Option<String>,
     pub(crate) lease: Option<LeaseDoc>,
     pub(crate) tokens: i64,
+    /// Under which token each document was written last.
+    pub(crate) writers: BTreeMap<String, i64>,
 }
 
 /// The database, and what is known of it from outside.
@@ -33,6 +35,7 @@ pub(crate) struct Catalog {
     pub(crate) refused: Option<String>,
     /// What a newer holder wrote was written over by an older one.
     pub(crate) stale_overwrite: Option<String>,
+    token: i64,
 }
 
 impl Catalog {
@@ -45,6 +48,7 @@ impl Catalog {
             connection: 1,
             refused: None,
             stale_overwrite: None,
+            token: 0,
         }
     }
 
@@ -59,7 +63,9 @@ impl Catalog {
     }
 
     /// Carries out a call; of a batch only the first `part` documents, where that is given.
-    pub(crate) fn call(&mut self, call: &Call, part: Option<usize>) -> Reply {
+    /// `token` is the lease's under which it was sent, whatever the version says.
+    pub(crate) fn call(&mut self, call: &Call, part: Option<usize>, token: i64) -> Reply {
+        self.token = token;
         let part = part.unwrap_or(usize::MAX);
         let failed = || Answer::Failed(Failure::transient("half of it"));
         match call {
@@ -123,8 +129,8 @@ impl Catalog {
 
     fn store(&mut self, one: &Versioned) {
         let uuid = one.recording.uuid.clone();
-        let before = self.data.documents.get(&uuid).and_then(|stored| stored.version);
-        if before.is_some_and(|before| document::token(before) > document::token(one.version)) {
+        let before = self.data.writers.insert(uuid.clone(), self.token);
+        if before.is_some_and(|before| before > self.token) {
             self.stale_overwrite = Some(uuid.clone());
         }
         let stored = Stored {

@@ -271,7 +271,7 @@ impl Index {
                 Outcome::SetAside(_) | Outcome::Left => {}
             }
         }
-        if !self.entries.values().any(|entry| entry.pending && !entry.aside) {
+        if !self.entries.values().any(|entry| entry.pending) {
             self.sent = None;
         }
         acknowledged
@@ -310,15 +310,20 @@ impl Index {
                 acknowledged: entry.known,
                 vanished: entry.gone.is_some() && !entry.is_marked(),
                 marked: entry.is_marked(),
+                changed: entry.generation > 1 && entry.acked != Some(entry.generation),
                 recording: entry.content(),
             })
             .collect()
     }
 
-    /// Stores what a comparison found.
-    pub(crate) fn found(&mut self, findings: &[(i64, i64, Finding)]) {
+    /// Stores what a comparison found. Gives how many of the documents' rows are gone by now.
+    pub(crate) fn found(&mut self, findings: &[(i64, i64, Finding)]) -> u64 {
+        let mut gone = 0;
         for (id, generation, finding) in findings {
-            let Some(entry) = self.by_id(*id) else { continue };
+            let Some(entry) = self.by_id(*id) else {
+                gone += u64::from(*finding != Finding::NotThere);
+                continue;
+            };
             if entry.generation != *generation {
                 continue;
             }
@@ -333,6 +338,10 @@ impl Index {
                 Finding::Differs if open => {
                     entry.known = true;
                     entry.pending = true;
+                }
+                Finding::Differs if !entry.pending => {
+                    entry.known = true;
+                    entry.acked = None;
                 }
                 Finding::NotThere if entry.gone.is_none() => {
                     entry.known = false;
@@ -351,16 +360,17 @@ impl Index {
                 _ => {}
             }
         }
+        gone
     }
 
     /// Documents that no row has, once storage has been scanned.
     pub(crate) fn add_missing(&mut self, missing: &[Stored]) {
         for stored in missing {
             let Some(recording) = &stored.recording else { continue };
-            let named = self.sights.values().any(|sight| sight.uuid.as_ref() == Some(&stored.uuid));
             let Some((folder, name)) = recording.path.split_once('/') else { continue };
             let Some((stem, _)) = name.split_once('.') else { continue };
-            if named || self.entries.contains_key(&stored.uuid) {
+            if let Some(entry) = self.entries.get_mut(&stored.uuid) {
+                entry.known = true;
                 continue;
             }
             self.next_id += 1;

@@ -2,7 +2,10 @@
 
 mod catalog;
 mod index;
+mod invariants;
+mod log;
 mod report;
+mod schedule;
 mod server;
 mod storage;
 mod world;
@@ -31,19 +34,19 @@ fn main() -> ExitCode {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::world;
+    use crate::schedule;
 
     #[test]
     fn some_schedules_keep_every_invariant_and_converge() {
         for seed in 1..=600 {
-            let ran = world::run(seed, &BTreeSet::new(), false);
+            let ran = schedule::run(seed, &BTreeSet::new(), false);
             assert_eq!(ran.violation, None, "seed {seed}: cargo xtask sim replay {seed}");
         }
     }
 
     #[test]
     fn a_seed_is_a_schedule() {
-        let run = || world::run(7, &BTreeSet::new(), true);
+        let run = || schedule::run(7, &BTreeSet::new(), true);
         assert_eq!(run().log, run().log);
     }
 }

@@ -8,13 +8,14 @@ use focus_core::broken;
 use focus_core::broken::Broken;
 use serde_json::json;
 
-use crate::world::{self, FAULTS, Ran};
+use crate::schedule::{self, Ran};
+use crate::world::FAULTS;
 
 /// Schedules where nothing else is said.
 const SCHEDULES: u64 = 20_000;
 
 /// A broken variant has to be caught within so many.
-const BROKEN_MAX: u64 = 40_000;
+const BROKEN_MAX: u64 = 200_000;
 
 /// Schedules one thread takes at a time.
 const SLICE: u64 = 500;
@@ -97,7 +98,7 @@ fn many(first: u64, count: u64, variant: Option<Broken>, until_caught: bool) -> 
                 return total;
             }
             for seed in first + at..first + (at + SLICE).min(count) {
-                total.add(seed, world::run(seed, &BTreeSet::new(), false));
+                total.add(seed, schedule::run(seed, &BTreeSet::new(), false));
                 if until_caught && !total.violations.is_empty() {
                     caught.store(true, order);
                     return total;
@@ -206,7 +207,7 @@ fn try_broken(asked: &Asked) -> Result<bool, String> {
 /// One schedule, with the faults left out that it does not take to break it.
 fn replay(seed: u64) -> Result<bool, String> {
     let mut left_out = BTreeSet::new();
-    let ran = world::run(seed, &left_out, true);
+    let ran = schedule::run(seed, &left_out, true);
     let Some(words) = ran.violation else {
         println!("{}\nseed {seed}: no violation in {} events", ran.log.join("\n"), ran.events);
         return Ok(true);
@@ -214,12 +215,12 @@ fn replay(seed: u64) -> Result<bool, String> {
     let name = words.split(':').next().unwrap_or_default().to_owned();
     for fault in FAULTS {
         left_out.insert(fault);
-        let again = world::run(seed, &left_out, false).violation;
+        let again = schedule::run(seed, &left_out, false).violation;
         if !again.is_some_and(|words| words.starts_with(&name)) {
             left_out.remove(fault);
         }
     }
-    let least = world::run(seed, &left_out, true);
+    let least = schedule::run(seed, &left_out, true);
     println!("{}", least.log.join("\n"));
     println!("left out: {left_out:?}");
     println!("seed {seed}: {}", least.violation.unwrap_or(words));

@@ -45,6 +45,7 @@ pub(crate) struct Server {
     drift: i64,
     pub(crate) scanned: bool,
     compare_after_scan: bool,
+    compare_once_more: bool,
     process: u64,
     /// The token held now, and the highest one held before it: in any process, in any database.
     pub(crate) tokens: (i64, i64),
@@ -72,6 +73,7 @@ impl Server {
             drift,
             scanned: false,
             compare_after_scan: false,
+            compare_once_more: false,
             process: 0,
             tokens: (0, 0),
             copy: None,
@@ -97,6 +99,7 @@ impl Server {
         self.connection = None;
         self.scanned = false;
         self.compare_after_scan = false;
+        self.compare_once_more = false;
         for entry in self.index.entries.values_mut() {
             if let Some(crate::index::Gone::Candidate(proof)) = &mut entry.gone {
                 *proof = None;
@@ -249,11 +252,11 @@ impl Server {
         let lost = || Failure::transient("lost");
         if let Job::Call(call) = job {
             if fate == Fate::Late {
-                world.delayed.push(call.clone());
+                world.delayed.push((call.clone(), self.index.memory.token));
             }
             let part = (fate == Fate::Half).then(|| world.random.usize(0..2));
-            let reply =
-                (fate != Fate::Lost && fate != Fate::Late).then(|| world.catalog.call(call, part));
+            let reply = (fate != Fate::Lost && fate != Fate::Late)
+                .then(|| world.catalog.call(call, part, self.index.memory.token));
             world.remember();
             return Done::Replied(match reply {
                 Some(reply) if matches!(fate, Fate::Good | Fate::Half) => Ok(reply),
@@ -331,7 +334,8 @@ impl Server {
             }
             Job::Finish { identity, watermark } => {
                 self.index.memory.identity = Some(identity);
-                self.index.memory.owed = self.compare_after_scan;
+                let once_more = std::mem::take(&mut self.compare_once_more);
+                self.index.memory.owed = self.compare_after_scan || once_more;
                 self.index.memory.remembered = Some(watermark);
                 self.index.memory.noted = None;
                 Done::Stored
@@ -349,9 +353,8 @@ impl Server {
     ) -> Result<(), String> {
         for uuid in self.index.acknowledge(outcomes) {
             let content = self.index.entries[&uuid].content();
-            // Gone before it was acknowledged, and not there: nothing had to be written.
-            let nothing = content.deleted_at_ms.is_some()
-                && !world.catalog.data.documents.contains_key(&uuid);
+            // A mark of what was not there when it was looked for needs no write.
+            let nothing = content.deleted_at_ms.is_some();
             if !nothing && !world.was_written(&content) {
                 return Err(format!("pending_cleared_only_after_ack: {uuid} was never written"));
             }
@@ -360,7 +363,10 @@ impl Server {
     }
 
     fn found(&mut self, findings: &[(i64, i64, Finding)], world: &World) -> Result<(), String> {
-        self.index.found(findings);
+        if self.index.found(findings) > 0 {
+            self.compare_once_more = true;
+            self.core.handle(Event::CompareDue);
+        }
         for (id, generation, finding) in findings {
             let entry = self.index.entries.values().find(|entry| entry.id == *id);
             if let (Some(entry), Finding::Same) = (entry, finding)

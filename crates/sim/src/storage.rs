@@ -80,13 +80,12 @@ impl Storage {
         self.places.remove(at);
     }
 
-    /// Moves what lies at a place to one where nothing is. True: it did.
-    pub(crate) fn rename(&mut self, from: &Place, to: &Place, now_ms: u64) -> bool {
+    /// Moves what lies at a place, as whole as it is, to one where nothing is. True: it did.
+    pub(crate) fn rename(&mut self, from: &Place, to: &Place) -> bool {
         if self.places.contains_key(to) {
             return false;
         }
-        let Some(mut files) = self.places.remove(from) else { return false };
-        files.changed_ms = now_ms;
+        let Some(files) = self.places.remove(from) else { return false };
         self.places.insert(to.clone(), files);
         true
     }

@@ -1,24 +1,18 @@
 //! The world of one schedule: storage, database, servers, and the faults that befall them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use focus_core::batch::Call;
 use focus_core::reconcile::Event;
 use focus_core::recording::Recording;
 use focus_core::settle::Closed;
 
-use crate::catalog::{Catalog, Data, ROOT};
+use crate::catalog::{Catalog, Data};
 use crate::server::Server;
-use crate::storage::{Storage, all_places, place};
+use crate::storage::{Storage, place};
 
 /// Recordings by name: few, so that they meet.
 const UUIDS: [&str; 7] = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
-
-/// Events of a schedule before it heals.
-const EVENTS: usize = 160;
-
-/// Rounds within which it has to converge once everything is well.
-const ROUNDS_MAX: usize = 1_500;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,16 +69,17 @@ pub(crate) struct World {
     pub(crate) true_ms: u64,
     pub(crate) storage: Storage,
     pub(crate) catalog: Catalog,
-    pub(crate) delayed: Vec<Call>,
+    /// Calls that are done later, with the token under which they were sent.
+    pub(crate) delayed: Vec<(Call, i64)>,
     /// Who was granted which token, in this life of the database.
     pub(crate) granted: BTreeMap<i64, (String, u64)>,
     /// Calls may fail.
-    faulty: bool,
+    pub(crate) faulty: bool,
     /// Everything that the catalog ever held.
-    written: BTreeMap<String, Vec<Recording>>,
+    pub(crate) written: BTreeMap<String, Vec<Recording>>,
     /// Somebody else, or a write of the past, changed documents behind the holder's back.
-    behind_the_back: bool,
-    starts: u64,
+    pub(crate) behind_the_back: bool,
+    pub(crate) starts: u64,
 }
 
 impl World {
@@ -134,7 +129,7 @@ impl World {
     }
 
     /// One fault, by its name. False: there was nothing to do it to.
-    fn fault(&mut self, servers: &mut [Server], name: &str) -> bool {
+    pub(crate) fn fault(&mut self, servers: &mut [Server], name: &str) -> bool {
         let at = place(&mut self.random);
         let uuid = UUIDS[self.random.usize(..UUIDS.len())];
         let now_ms = self.true_ms;
@@ -163,7 +158,7 @@ impl World {
             }
             "rename" => {
                 let to = place(&mut self.random);
-                if !self.storage.rename(&at, &to, now_ms) {
+                if !self.storage.rename(&at, &to) {
                     return false;
                 }
                 self.hint(servers, &at, false);
@@ -207,12 +202,16 @@ impl World {
                     let uuid = pick(&data.documents, random)?;
                     let stored = data.documents.get_mut(&uuid)?;
                     stored.recording.as_mut()?.size += 1_000;
+                    if random.bool() {
+                        stored.version = stored.version.map(|version| version + (3 << 32));
+                    }
                     Some(())
                 });
             }
             "deleted_by_hand" => {
                 return self.alter(|data, random| {
                     let uuid = pick(&data.documents, random)?;
+                    data.writers.remove(&uuid);
                     data.documents.remove(&uuid).map(|_| ())
                 });
             }
@@ -220,8 +219,8 @@ impl World {
                 self.catalog.refused = self.random.bool().then(|| uuid.to_owned());
             }
             "late_write" => {
-                let Some(call) = self.delayed.pop() else { return false };
-                self.catalog.call(&call, None);
+                let Some((call, token)) = self.delayed.pop() else { return false };
+                self.catalog.call(&call, None, token);
                 self.remember();
                 self.behind_the_back = true;
             }
@@ -235,6 +234,8 @@ impl World {
                 let now = server.index.clone();
                 let Some(copy) = server.copy.replace(now) else { return false };
                 server.index = copy;
+                // What it forgot, the periodic comparison finds.
+                self.behind_the_back = true;
                 server.crash();
             }
             "unmounted" if self.storage.there => self.storage.there = false,
@@ -287,10 +288,10 @@ impl World {
     }
 
     /// Lets some true time pass.
-    fn pass(&mut self, healed: bool) {
+    pub(crate) fn pass(&mut self, healed: bool) {
         self.true_ms += match self.random.u8(0..20) {
             _ if healed => 100,
-            0 => self.random.u64(2_000..15_000),
+            0 if self.random.bool() => self.random.u64(2_000..15_000),
             1..=4 => self.random.u64(200..1_500),
             _ => self.random.u64(1..120),
         };
@@ -302,288 +303,3 @@ fn pick<T>(of: &BTreeMap<String, T>, random: &mut fastrand::Rng) -> Option<Strin
     of.keys().nth(at).cloned()
 }
 
-/// What a schedule came to.
-#[derive(Debug, Default)]
-pub(crate) struct Ran {
-    pub(crate) events: u64,
-    /// Faults, and the phases of the first server that they met.
-    pub(crate) reached: BTreeSet<(&'static str, &'static str)>,
-    pub(crate) violation: Option<String>,
-    /// The events, where they were asked for.
-    pub(crate) log: Vec<String>,
-}
-
-/// Runs the schedule of a seed. Faults in `left_out` do not happen.
-pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut servers = vec![Server::new("a", 5_000, random.i64(-5..=5))];
-    if random.bool() {
-        servers.push(Server::new("b", 90_000, random.i64(-5..=5)));
-    }
-    // Every schedule has its own mix: rare combinations come up when common ones are left out.
-    let mut mix: Vec<&'static str> = FAULTS.into_iter().filter(|_| random.u8(0..3) != 0).collect();
-    mix.push("land");
-    let mut world = World {
-        faulty: random.u8(0..4) != 0,
-        storage: Storage { there: true, ..Storage::default() },
-        catalog: Catalog::new(),
-        delayed: Vec::new(),
-        granted: BTreeMap::new(),
-        written: BTreeMap::new(),
-        behind_the_back: false,
-        starts: 0,
-        true_ms: 1_000,
-        random,
-    };
-    let mut ran = Ran::default();
-    let done = events(&mut world, &mut servers, &mix, left_out, keep_log, &mut ran)
-        .and_then(|()| converge(&mut world, &mut servers, keep_log, &mut ran));
-    ran.violation = done.err();
-    ran
-}
-
-fn events(
-    world: &mut World,
-    servers: &mut [Server],
-    mix: &[&'static str],
-    left_out: &BTreeSet<&str>,
-    keep_log: bool,
-    ran: &mut Ran,
-) -> Result<(), String> {
-    for _ in 0..EVENTS {
-        ran.events += 1;
-        world.pass(false);
-        if world.random.u8(0..4) == 0 {
-            let fault = mix[world.random.usize(..mix.len())];
-            let phase = servers[0].core.phase().name();
-            // Drawn all the same, so that leaving one out changes nothing else.
-            if !left_out.contains(fault) && world.fault(servers, fault) {
-                ran.reached.insert((fault, phase));
-                if keep_log {
-                    ran.log.push(format!("{:>8} ms  {fault}", world.true_ms));
-                }
-            }
-            if world.random.u8(0..12) == 0 {
-                let copy = world.catalog.data.clone();
-                world.catalog.copies.push(copy);
-            }
-        }
-        for at in 0..servers.len() {
-            for _ in 0..world.random.u8(0..6) {
-                let server = &mut servers[at];
-                if server.paused_until_ms > world.true_ms {
-                    break;
-                }
-                let what = step(server, world)?;
-                if keep_log && let Some(what) = what {
-                    let line = format!("{:>8} ms  {} {what}", world.true_ms, servers[at].name);
-                    ran.log.push(line);
-                }
-            }
-        }
-        check(world, servers)?;
-    }
-    Ok(())
-}
-
-/// One step of a server, whichever comes.
-fn step(server: &mut Server, world: &mut World) -> Result<Option<String>, String> {
-    let text = |words: &str| Some(words.to_owned());
-    Ok(match world.random.u8(0..12) {
-        0..=4 => server.job_step(world)?.then(|| format!("works: {}", server.doing())),
-        5..=6 => {
-            server.lease_step(world)?;
-            Some(format!("keeps the lease: {}", server.lease_words(world)))
-        }
-        7 => {
-            server.notice(&world.catalog);
-            text("looks at the connection")
-        }
-        8..=9 => {
-            let count = world.random.usize(1..4);
-            server.observe(count, world)?;
-            text("observes")
-        }
-        10 => {
-            server.conclude(world)?;
-            text("concludes")
-        }
-        _ => match world.random.u8(0..10) {
-            0..=2 => {
-                server.scan(world)?;
-                text("scans")
-            }
-            3 => {
-                server.core.handle(Event::CompareDue);
-                text("compares")
-            }
-            4 => {
-                server.index.retry();
-                server.core.handle(Event::Wake);
-                text("tries again")
-            }
-            _ => None,
-        },
-    })
-}
-
-/// The invariants of every moment.
-fn check(world: &World, servers: &[Server]) -> Result<(), String> {
-    let holders: Vec<_> = servers
-        .iter()
-        .filter_map(|server| Some((server, server.believes(world.true_ms, &world.catalog)?)))
-        .collect();
-    for (one, mine) in &holders {
-        for (other, theirs) in &holders {
-            // Who held a higher token takes a restored database's lease back at once: the other's writes
-            // are of an older token, and refused.
-            if mine.token > theirs.token && one.tokens.1 <= theirs.token {
-                return Err(format!(
-                    "no_write_without_lease: two hold the lease at once: {} and {}",
-                    one.lease_words(world),
-                    other.lease_words(world)
-                ));
-            }
-        }
-    }
-    match &world.catalog.stale_overwrite {
-        Some(uuid) => Err(format!("no_stale_overwrite: {uuid} of a newer holder by an older one")),
-        None => Ok(()),
-    }
-}
-
-/// Everything is well again: within a bound the catalog is as storage is.
-fn converge(
-    world: &mut World,
-    servers: &mut [Server],
-    keep_log: bool,
-    ran: &mut Ran,
-) -> Result<(), String> {
-    world.faulty = false;
-    world.storage.there = true;
-    world.catalog.up = true;
-    world.catalog.refused = None;
-    world.delayed.clear();
-    for server in servers.iter_mut() {
-        server.cut_off = false;
-        server.paused_until_ms = 0;
-        server.index.retry();
-        server.core.handle(Event::Wake);
-        if world.behind_the_back {
-            server.core.handle(Event::CompareDue);
-        }
-    }
-    let mut last = String::new();
-    for round in 0..ROUNDS_MAX {
-        ran.events += 1;
-        world.pass(true);
-        for server in servers.iter_mut() {
-            server.notice(&world.catalog);
-            server.lease_step(world)?;
-            if keep_log {
-                let words = server.lease_words(world);
-                ran.log.push(format!("{:>8} ms  {} heals: {words}", world.true_ms, server.name));
-            }
-            server.observe(100, world)?;
-            if round % 50 == 0 {
-                server.index.retry();
-                server.core.handle(Event::Wake);
-            }
-            if round % 30 == 0 {
-                server.scan(world)?;
-            }
-            server.conclude(world)?;
-            if round % 100 == 99 && !server.index.approve(world.true_ms).is_empty() {
-                server.core.handle(Event::Wake);
-            }
-            for _ in 0..6 {
-                if !server.job_step(world)? {
-                    break;
-                }
-                if keep_log {
-                    let words = server.doing();
-                    ran.log
-                        .push(format!("{:>8} ms  {} works: {words}", world.true_ms, server.name));
-                }
-            }
-        }
-        check(world, servers)?;
-        if round % 25 == 24 {
-            match agrees(world, servers) {
-                Ok(()) => return Ok(()),
-                Err(differs) => last = differs,
-            }
-        }
-    }
-    let states: Vec<String> = servers.iter().map(|server| server.index_words(&last)).collect();
-    Err(format!("converges_when_healthy: after {ROUNDS_MAX} rounds: {last}; {states:?}"))
-}
-
-/// Every good recording is in the catalog as storage has it, and nothing else of ours is live there.
-fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
-    let mut claims: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
-    for at in all_places() {
-        let Some(files) = world.storage.places.get(&at) else { continue };
-        let (Some(data), Some((_, bytes))) = (files.data, &files.sidecar) else { continue };
-        let stem = String::from_utf8_lossy(&at.stem).into_owned();
-        let Ok(sidecar) = focus_core::sidecar::parse(bytes, &stem, None) else { continue };
-        let recording = Recording {
-            uuid: sidecar.uuid.clone(),
-            start_ms: sidecar.start_ms,
-            end_ms: sidecar.end_ms,
-            deleted: sidecar.deleted,
-            deleted_at_ms: None,
-            recording_id: stem.clone(),
-            root: ROOT.to_owned(),
-            path: format!("{}/{stem}.dat", String::from_utf8_lossy(&at.folder)),
-            size: data.size,
-            fingerprint: String::new(),
-            metadata: sidecar.metadata,
-        };
-        claims.entry(sidecar.uuid).or_default().push(recording);
-    }
-    let corrupt: BTreeSet<String> = all_places()
-        .filter(|at| world.storage.places.contains_key(at))
-        .map(|at| {
-            let (folder, stem) =
-                (String::from_utf8_lossy(&at.folder), String::from_utf8_lossy(&at.stem));
-            format!("{folder}/{stem}.dat")
-        })
-        .filter(|path| !claims.values().flatten().any(|claim| claim.path == *path))
-        .collect();
-    for (uuid, wanted) in &claims {
-        let found = world.catalog.data.documents.get(uuid);
-        let content = found.and_then(|stored| stored.recording.clone()).map(|mut recording| {
-            recording.fingerprint = String::new();
-            recording
-        });
-        let Some(content) = content else {
-            return Err(format!("no_recording_lost: {uuid} is not in the catalog"));
-        };
-        // A recording that turned bad keeps its last good document.
-        if !wanted.contains(&content) && !corrupt.contains(&content.path) {
-            return Err(format!("{uuid} is {content:?} in the catalog, and {wanted:?} on storage"));
-        }
-    }
-    // What lies at its place cannot be read, and may be it.
-    let kept = |uuid: &str| {
-        servers.iter().filter_map(|server| server.index.entries.get(uuid)).any(|entry| {
-            matches!(entry.gone, Some(crate::index::Gone::Candidate(_)))
-                && corrupt.contains(&entry.recording.path)
-        })
-    };
-    for stored in world.catalog.data.documents.values() {
-        let path = stored.path.clone().unwrap_or_default();
-        if !stored.deleted
-            && !claims.contains_key(&stored.uuid)
-            && !corrupt.contains(&path)
-            && !kept(&stored.uuid)
-        {
-            return Err(format!(
-                "{} at {path} is live in the catalog, and not on storage",
-                stored.uuid
-            ));
-        }
-    }
-    Ok(())
-}

@@ -61,6 +61,8 @@ pub(crate) struct Driver {
     side: Arc<RootSide>,
     /// The catalog names recordings that the index did not know, before the first scan had finished.
     compare_after_scan: bool,
+    /// Rows were dropped between being compared and the result.
+    compare_once_more: bool,
     compare: Duration,
     retry_ms: u64,
 }
@@ -107,6 +109,7 @@ impl Driver {
             lease: parts.lease,
             side: parts.side,
             compare_after_scan: false,
+            compare_once_more: false,
             compare: Duration::from_millis(parts.compare_interval_ms),
             retry_ms: parts.refused_retry_ms,
         }
@@ -245,11 +248,7 @@ impl Driver {
             Job::Owe { identity } => self.index.owe(self.id, identity).await.map(|()| Done::Stored),
             Job::Token(token) => self.index.set_token(self.id, token).await.map(|()| Done::Stored),
             Job::Found { findings, missing } => self.found(findings, missing).await,
-            Job::Finish { identity, watermark } => self
-                .index
-                .finish_comparison(self.id, identity, watermark, self.compare_after_scan)
-                .await
-                .map(|()| Done::Stored),
+            Job::Finish { identity, watermark } => self.finish(identity, watermark).await,
             Job::Acknowledge { watermark, outcomes } => self
                 .index
                 .acknowledge(self.id, watermark, self.acks(outcomes), clock::wall_ms())
@@ -267,8 +266,10 @@ impl Driver {
         findings: Vec<(i64, i64, Finding)>,
         missing: Vec<Stored>,
     ) -> Result<Done, IndexError> {
-        if !findings.is_empty() {
-            self.index.found(findings, clock::wall_ms()).await?;
+        if !findings.is_empty() && self.index.found(findings, clock::wall_ms()).await? > 0 {
+            // The catalog has documents of theirs, and the index forgot them: found as missing ones.
+            self.compare_once_more = true;
+            self.core.handle(Event::CompareDue);
         }
         if missing.is_empty() {
         } else if self.side.scans() == 0 {
@@ -277,6 +278,13 @@ impl Driver {
         } else {
             self.index.add_missing(self.id, missing, clock::wall_ms()).await?;
         }
+        Ok(Done::Stored)
+    }
+
+    async fn finish(&mut self, identity: String, watermark: String) -> Result<Done, IndexError> {
+        let again = self.compare_after_scan || self.compare_once_more;
+        self.index.finish_comparison(self.id, identity, watermark, again).await?;
+        self.compare_once_more = false;
         Ok(Done::Stored)
     }
 

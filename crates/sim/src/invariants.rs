@@ -1,0 +1,104 @@
+//! What has to be true: of every moment, and of the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use focus_core::recording::Recording;
+
+use crate::catalog::ROOT;
+use crate::server::Server;
+use crate::storage::all_places;
+use crate::world::World;
+
+/// The invariants of every moment.
+pub(crate) fn check(world: &World, servers: &[Server]) -> Result<(), String> {
+    let holders: Vec<_> = servers
+        .iter()
+        .filter_map(|server| Some((server, server.believes(world.true_ms, &world.catalog)?)))
+        .collect();
+    for (one, mine) in &holders {
+        for (other, theirs) in &holders {
+            // Who held a higher token takes a restored database's lease back at once: the other's writes
+            // are of an older token, and refused.
+            if mine.token > theirs.token && one.tokens.1 <= theirs.token {
+                return Err(format!(
+                    "no_write_without_lease: two hold the lease at once: {} and {}",
+                    one.lease_words(world),
+                    other.lease_words(world)
+                ));
+            }
+        }
+    }
+    match &world.catalog.stale_overwrite {
+        Some(uuid) => Err(format!("no_stale_overwrite: {uuid} of a newer holder by an older one")),
+        None => Ok(()),
+    }
+}
+
+/// Every good recording is in the catalog as storage has it, and nothing else of ours is live there.
+pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
+    let mut claims: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
+    for at in all_places() {
+        let Some(files) = world.storage.places.get(&at) else { continue };
+        let (Some(data), Some((_, bytes))) = (files.data, &files.sidecar) else { continue };
+        let stem = String::from_utf8_lossy(&at.stem).into_owned();
+        let Ok(sidecar) = focus_core::sidecar::parse(bytes, &stem, None) else { continue };
+        let recording = Recording {
+            uuid: sidecar.uuid.clone(),
+            start_ms: sidecar.start_ms,
+            end_ms: sidecar.end_ms,
+            deleted: sidecar.deleted,
+            deleted_at_ms: None,
+            recording_id: stem.clone(),
+            root: ROOT.to_owned(),
+            path: format!("{}/{stem}.dat", String::from_utf8_lossy(&at.folder)),
+            size: data.size,
+            fingerprint: String::new(),
+            metadata: sidecar.metadata,
+        };
+        claims.entry(sidecar.uuid).or_default().push(recording);
+    }
+    let corrupt: BTreeSet<String> = all_places()
+        .filter(|at| world.storage.places.contains_key(at))
+        .map(|at| {
+            let (folder, stem) =
+                (String::from_utf8_lossy(&at.folder), String::from_utf8_lossy(&at.stem));
+            format!("{folder}/{stem}.dat")
+        })
+        .filter(|path| !claims.values().flatten().any(|claim| claim.path == *path))
+        .collect();
+    for (uuid, wanted) in &claims {
+        let found = world.catalog.data.documents.get(uuid);
+        let content = found.and_then(|stored| stored.recording.clone()).map(|mut recording| {
+            recording.fingerprint = String::new();
+            recording
+        });
+        let Some(content) = content else {
+            return Err(format!("no_recording_lost: {uuid} is not in the catalog"));
+        };
+        // A recording that turned bad keeps its last good document.
+        if !wanted.contains(&content) && !corrupt.contains(&content.path) {
+            return Err(format!("{uuid} is {content:?} in the catalog, and {wanted:?} on storage"));
+        }
+    }
+    // What lies at its place cannot be read, and may be it.
+    let kept = |uuid: &str| {
+        servers.iter().filter_map(|server| server.index.entries.get(uuid)).any(|entry| {
+            matches!(entry.gone, Some(crate::index::Gone::Candidate(_)))
+                && corrupt.contains(&entry.recording.path)
+        })
+    };
+    for stored in world.catalog.data.documents.values() {
+        let path = stored.path.clone().unwrap_or_default();
+        if !stored.deleted
+            && !claims.contains_key(&stored.uuid)
+            && !corrupt.contains(&path)
+            && !kept(&stored.uuid)
+        {
+            return Err(format!(
+                "{} at {path} is live in the catalog, and not on storage",
+                stored.uuid
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! What happened in a schedule, and what it changed: kept for a replay alone.
+
+use std::collections::BTreeMap;
+
+use crate::index::Entry;
+use crate::server::Server;
+use crate::world::World;
+
+/// The lines of a replay.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// Whether lines are kept.
+    pub(crate) on: bool,
+    pub(crate) lines: Vec<String>,
+    pub(crate) states: BTreeMap<String, String>,
+}
+
+impl Log {
+    /// Adds a line, and one for each recording and document that is not as it was at the last one.
+    pub(crate) fn step(
+        &mut self,
+        world: &World,
+        servers: &[Server],
+        line: impl FnOnce() -> String,
+    ) {
+        if !self.on {
+            return;
+        }
+        self.lines.push(format!("{:>8} ms  {}", world.true_ms, line()));
+        let mut states = BTreeMap::new();
+        for server in servers {
+            for (uuid, entry) in &server.index.entries {
+                states.insert(format!("{}'s index, {uuid}", server.name), entry_words(entry));
+            }
+        }
+        for (uuid, stored) in &world.catalog.data.documents {
+            let content = stored.recording.as_ref().map_or_else(String::new, |recording| {
+                let (path, size, from) = (&recording.path, recording.size, recording.start_ms);
+                format!("{path}, {size} bytes from {from}")
+            });
+            let (version, deleted) = (stored.version.unwrap_or(0), stored.deleted);
+            let (token, generation) = (version >> 32, version & 0xffff_ffff);
+            let words = format!("{content}; version {token}/{generation}, deleted {deleted}");
+            states.insert(format!("the catalog, {uuid}"), words);
+        }
+        for (what, words) in &states {
+            if self.states.get(what) != Some(words) {
+                self.lines.push(format!("             {what}: {words}"));
+            }
+        }
+        for what in self.states.keys().filter(|what| !states.contains_key(*what)) {
+            self.lines.push(format!("             {what}: none"));
+        }
+        self.states = states;
+    }
+}
+
+fn entry_words(entry: &Entry) -> String {
+    let flags: Vec<&str> = [
+        (entry.known, "known"),
+        (entry.pending, "pending"),
+        (entry.aside, "aside"),
+        (entry.never_seen, "never seen"),
+    ]
+    .into_iter()
+    .filter_map(|(is, word)| is.then_some(word))
+    .collect();
+    format!(
+        "row {} at {}, {} bytes from {}; generation {}, acknowledged {:?}, {}, gone {:?}",
+        entry.id,
+        entry.recording.path,
+        entry.recording.size,
+        entry.recording.start_ms,
+        entry.generation,
+        entry.acked,
+        flags.join(", "),
+        entry.gone,
+    )
+}
