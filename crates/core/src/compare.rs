@@ -169,11 +169,7 @@ fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
             Some(Finding::Same)
         }
         // Somebody else's mark; an older document of ours was read before what we wrote since.
-        Some(stored)
-            if stored.deleted
-                && (row.vanished || row.marked)
-                && is_current(stored) =>
-        {
+        Some(stored) if stored.deleted && (row.vanished || row.marked) && is_current(stored) => {
             let since_ms = stored.recording.as_ref().and_then(|recording| recording.deleted_at_ms);
             Some(Finding::Deleted(since_ms))
         }

@@ -190,7 +190,6 @@ fn converge(
     Err(format!("converges_when_healthy: after {ROUNDS_MAX} rounds: {last}; {states:?}"))
 }
 
-
 fn heal(
     round: usize,
     at: usize,

@@ -302,4 +302,3 @@ fn pick<T>(of: &BTreeMap<String, T>, random: &mut fastrand::Rng) -> Option<Strin
     let at = random.usize(..of.len().max(1));
     of.keys().nth(at).cloned()
 }
-
