@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod drill;
 pub mod engine;
 pub mod state_dir;
 pub mod status;
