@@ -20,6 +20,7 @@ pub mod recording;
 pub mod settle;
 pub mod sidecar;
 pub mod state;
+pub mod step;
 pub mod time;
 pub mod vanish;
 pub mod verify;
