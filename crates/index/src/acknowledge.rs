@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use focus_core::recording::Recording;
 use focus_core::state::{Fault, State};
+use focus_crash::Write;
 use rusqlite::{Transaction, params};
 
 use crate::observe::set_state;
@@ -109,7 +110,7 @@ impl Index {
         watermark: String,
         rows: Vec<i64>,
     ) -> Result<Vec<i64>, IndexError> {
-        self.write(move |tx| note(tx, root, &watermark, rows)).await
+        self.write(Write::Note, move |tx| note(tx, root, &watermark, rows)).await
     }
 
     /// Stores what became of a batch, and its watermark as remembered, in one transaction.
@@ -124,7 +125,7 @@ impl Index {
         acks: Vec<Ack>,
         now_wall_ms: i64,
     ) -> Result<(), IndexError> {
-        self.write(move |tx| {
+        self.write(Write::Acknowledge, move |tx| {
             for ack in &acks {
                 acknowledge(tx, ack, now_wall_ms)?;
             }
@@ -151,7 +152,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub async fn retry_due(&self, root: RootId, now_boot_ms: u64) -> Result<u64, IndexError> {
-        self.write(move |tx| {
+        self.write(Write::RetryDue, move |tx| {
             let changed = tx
                 .prepare_cached(
                     "UPDATE recordings SET pending = 1, retry_ms = NULL
@@ -168,7 +169,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub async fn set_token(&self, root: RootId, token: i64) -> Result<(), IndexError> {
-        self.write(move |tx| {
+        self.write(Write::Token, move |tx| {
             tx.execute("UPDATE roots SET token = ?2 WHERE id = ?1", params![root.0, token])?;
             Ok(())
         })
@@ -180,7 +181,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub async fn set_token_seen(&self, root: RootId, token: i64) -> Result<(), IndexError> {
-        self.write(move |tx| {
+        self.write(Write::TokenSeen, move |tx| {
             tx.execute(
                 "UPDATE roots SET token_seen = max(token_seen, ?2) WHERE id = ?1",
                 params![root.0, token],
@@ -202,7 +203,7 @@ impl Index {
         path: String,
         now_wall_ms: i64,
     ) -> Result<bool, IndexError> {
-        self.write(move |tx| prefer(tx, root, &uuid, &path, now_wall_ms)).await
+        self.write(Write::Prefer, move |tx| prefer(tx, root, &uuid, &path, now_wall_ms)).await
     }
 }
 

@@ -3,6 +3,7 @@
 use focus_core::compare::{Finding, Row};
 use focus_core::recording::Place;
 use focus_core::verify::Known;
+use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::rows::{RECORDING, RootId, RootMemory, recording, signed};
@@ -164,7 +165,7 @@ impl Index {
         path: String,
         now_boot_ms: u64,
     ) -> Result<RootMemory, IndexError> {
-        self.write(move |tx| root(tx, &marker, &path, now_boot_ms)).await
+        self.write(Write::Root, move |tx| root(tx, &marker, &path, now_boot_ms)).await
     }
 
     /// As [`Index::root`], from a thread that may block.
@@ -177,7 +178,7 @@ impl Index {
         path: String,
         now_boot_ms: u64,
     ) -> Result<RootMemory, IndexError> {
-        self.write_blocking(move |tx| root(tx, &marker, &path, now_boot_ms))
+        self.write_blocking(Write::Root, move |tx| root(tx, &marker, &path, now_boot_ms))
     }
 
     /// Stores that a comparison with this database is owed.
@@ -185,7 +186,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub async fn owe(&self, root: RootId, identity: String) -> Result<(), IndexError> {
-        self.write(move |tx| {
+        self.write(Write::Owe, move |tx| {
             tx.execute(
                 "UPDATE roots SET owed = 1, identity = ?2 WHERE id = ?1",
                 params![root.0, identity],
@@ -211,7 +212,7 @@ impl Index {
         findings: Vec<(i64, i64, Finding)>,
         now_wall_ms: i64,
     ) -> Result<u64, IndexError> {
-        self.write(move |tx| {
+        self.write(Write::Found, move |tx| {
             let mut gone = 0;
             for (id, generation, finding) in findings {
                 apply(tx, id, generation, finding, now_wall_ms)?;
@@ -239,7 +240,7 @@ impl Index {
         watermark: String,
         again: bool,
     ) -> Result<(), IndexError> {
-        self.write(move |tx| {
+        self.write(Write::Finish, move |tx| {
             tx.execute(
                 "UPDATE roots SET owed = ?4, identity = ?2, remembered = ?3, noted = NULL WHERE id = ?1",
                 params![root.0, identity, watermark, again],

@@ -6,6 +6,7 @@ use focus_core::claim::{Claim, Ruling, rule};
 use focus_core::recording::{Place, Recording, show_bytes};
 use focus_core::settle::{Conclusion, Sight};
 use focus_core::state::{Fault, State};
+use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::rows::{RootId, signed};
@@ -68,7 +69,7 @@ impl Index {
         batch: Vec<Observation>,
         now_wall_ms: i64,
     ) -> Result<Observed, IndexError> {
-        self.write(move |tx| observe(tx, root, &batch, now_wall_ms)).await
+        self.write(Write::Observe, move |tx| observe(tx, root, &batch, now_wall_ms)).await
     }
 
     /// As [`Index::observe`], from a thread that may block.
@@ -81,7 +82,7 @@ impl Index {
         batch: Vec<Observation>,
         now_wall_ms: i64,
     ) -> Result<Observed, IndexError> {
-        self.write_blocking(move |tx| observe(tx, root, &batch, now_wall_ms))
+        self.write_blocking(Write::Observe, move |tx| observe(tx, root, &batch, now_wall_ms))
     }
 }
 

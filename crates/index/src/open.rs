@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use focus_crash::{Point, Step, here};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{Index, IndexError, schema};
@@ -101,12 +102,14 @@ fn keep_aside(path: &Path) -> std::io::Result<PathBuf> {
         n += 1;
     };
     std::fs::rename(path, &aside)?;
+    here(Point::At(Step::AsideDatabase));
     for log in ["-wal", "-shm"] {
         match std::fs::rename(named(log), named(&format!(".damaged-{n}{log}"))) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
+    here(Point::At(Step::AsideLogs));
     Ok(aside)
 }
 

@@ -1,5 +1,6 @@
 //! What the unrecognised collection in the catalog is to be told.
 
+use focus_crash::Write;
 use rusqlite::params;
 
 use crate::observe::tidy;
@@ -102,7 +103,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub async fn reported(&self, told: Vec<(i64, i64)>) -> Result<(), IndexError> {
-        self.write(move |tx| {
+        self.write(Write::Reported, move |tx| {
             for (file, seq) in told {
                 tx.prepare_cached(
                     "UPDATE files SET reported_seq = ?2 WHERE id = ?1 AND report_seq = ?2",

@@ -3,6 +3,7 @@
 use focus_core::look::FileStat;
 use focus_core::recording::Place;
 use focus_core::settle::Sight;
+use focus_crash::Write;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::rows::{RootId, SIGHT, sight, signed, unsigned};
@@ -278,7 +279,7 @@ impl Index {
         root: RootId,
         began_wall_ms: i64,
     ) -> Result<(), IndexError> {
-        self.write_blocking(move |tx| {
+        self.write_blocking(Write::ScanFinished, move |tx| {
             tx.execute(
                 "UPDATE roots SET complete_through_ms = ?2 WHERE id = ?1",
                 params![root.0, began_wall_ms],

@@ -1,5 +1,6 @@
 //! The tables, and how an older file becomes the present one.
 
+use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
@@ -22,7 +23,9 @@ pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", at as i64 + 1)?;
+        here(Point::Uncommitted(Write::Migrate));
         transaction.commit()?;
+        here(Point::Committed(Write::Migrate));
     }
     Ok(())
 }

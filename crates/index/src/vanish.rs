@@ -4,6 +4,7 @@ use focus_core::document;
 use focus_core::document::Stored;
 use focus_core::recording::Place;
 use focus_core::vanish::{self, Counts, Held, MaxVanished, Verdict, WINDOW_MS};
+use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::rows::{RootId, signed, unsigned};
@@ -163,7 +164,7 @@ impl Index {
         ids: Vec<i64>,
         now_boot_ms: u64,
     ) -> Result<(), IndexError> {
-        self.write_blocking(move |tx| {
+        self.write_blocking(Write::Proved, move |tx| {
             let mut statement = tx.prepare_cached(
                 "UPDATE recordings SET vanish_step = 1, proof_ms = ?2
                  WHERE id = ?1 AND vanished_ms IS NOT NULL AND vanish_step = 0",
@@ -180,7 +181,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub fn vanish_doubted_blocking(&self, ids: Vec<i64>) -> Result<(), IndexError> {
-        self.write_blocking(move |tx| {
+        self.write_blocking(Write::Doubted, move |tx| {
             let mut statement = tx.prepare_cached(
                 "UPDATE recordings SET vanish_step = 0, proof_ms = NULL WHERE id = ?1 AND vanish_step = 1",
             )?;
@@ -204,7 +205,9 @@ impl Index {
         archive: bool,
         now_wall_ms: i64,
     ) -> Result<Concluded, IndexError> {
-        self.write_blocking(move |tx| conclude(tx, root, &ready, max, archive, now_wall_ms))
+        self.write_blocking(Write::Concluded, move |tx| {
+            conclude(tx, root, &ready, max, archive, now_wall_ms)
+        })
     }
 
     /// Lets held deletions through, up to this place in the order of holding; how many.
@@ -217,7 +220,7 @@ impl Index {
         through: i64,
         now_wall_ms: i64,
     ) -> Result<u64, IndexError> {
-        self.write(move |tx| {
+        self.write(Write::Approve, move |tx| {
             let approved = tx
                 .prepare_cached(
                     "UPDATE recordings SET vanish_step = 3, marked_ms = ?3, deleted = deleted | 2, approved = 1,
@@ -242,7 +245,7 @@ impl Index {
         documents: Vec<Stored>,
         now_wall_ms: i64,
     ) -> Result<(), IndexError> {
-        self.write(move |tx| {
+        self.write(Write::AddMissing, move |tx| {
             for stored in &documents {
                 add_missing(tx, root, stored, now_wall_ms)?;
             }
@@ -256,7 +259,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub fn devices_blocking(&self, folders: Vec<(i64, u64)>) -> Result<(), IndexError> {
-        self.write_blocking(move |tx| {
+        self.write_blocking(Write::Devices, move |tx| {
             let mut statement = tx.prepare_cached(
                 "UPDATE folders SET device_now = ?2, device = coalesce(device, ?2) WHERE id = ?1",
             )?;
@@ -273,7 +276,7 @@ impl Index {
     /// # Errors
     /// The index cannot be written.
     pub fn settle_devices_blocking(&self, root: RootId) -> Result<bool, IndexError> {
-        self.write_blocking(move |tx| settle_devices(tx, root))
+        self.write_blocking(Write::SettleDevices, move |tx| settle_devices(tx, root))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use focus_crash::{Point, Step, Write, here};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
@@ -78,20 +79,22 @@ impl Index {
     /// One transaction on the writer thread; from a thread that may block.
     pub(crate) fn write_blocking<T: Send + 'static>(
         &self,
+        write: Write,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, IndexError> {
         let (sender, receiver) = oneshot::channel();
-        self.send(sender, work)?;
+        self.send(sender, write, work)?;
         receiver.blocking_recv().map_err(|_| IndexError::Closed)?
     }
 
     /// One transaction on the writer thread. Dropped callers do not undo it.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
+        write: Write,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, IndexError> {
         let index = self.clone();
-        tokio::task::spawn_blocking(move || index.write_blocking(work))
+        tokio::task::spawn_blocking(move || index.write_blocking(write, work))
             .await
             .map_err(|_| IndexError::Closed)?
     }
@@ -99,11 +102,13 @@ impl Index {
     fn send<T: Send + 'static>(
         &self,
         reply: oneshot::Sender<Result<T, IndexError>>,
+        write: Write,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<(), IndexError> {
         let path = self.inner.path.clone();
         let call: Call = Box::new(move |connection| {
-            let done = transact(connection, work).map_err(|error| IndexError::of(&path, &error));
+            let done =
+                transact(connection, write, work).map_err(|error| IndexError::of(&path, &error));
             // Nobody waits any more: the transaction stands all the same.
             let _ = reply.send(done);
         });
@@ -114,12 +119,15 @@ impl Index {
 
 fn transact<T>(
     connection: &mut Connection,
+    write: Write,
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let value = work(&transaction)?;
+    here(Point::Uncommitted(write));
     transaction.commit()?;
+    here(Point::Committed(write));
     Ok(value)
 }
 
@@ -127,8 +135,10 @@ fn run(mut connection: Connection, calls: &Receiver<Call>) {
     while let Ok(call) = calls.recv() {
         call(&mut connection);
     }
+    here(Point::At(Step::CloseBefore));
     // Best effort: a file that is not marked clean is checked when it is opened again.
     let _ = connection.execute("UPDATE meta SET value = '1' WHERE key = 'clean'", []);
+    here(Point::At(Step::CloseAfter));
     // All in one file again, so that a copy of it is whole.
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     let _ = connection.close();

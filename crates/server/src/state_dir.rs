@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::Context;
+use focus_crash::{Point, Step, here};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,7 @@ pub fn identity(dir: &Path) -> anyhow::Result<String> {
     let part = dir.join("identity.part");
     let written = fs::write(&part, &fresh)
         .and_then(|()| File::open(&part)?.sync_all())
+        .inspect(|()| here(Point::At(Step::IdentityPart)))
         .and_then(|()| fs::rename(&part, &path));
     written.with_context(|| {
         format!("{} cannot be written: make room or mend its permissions", path.display())
@@ -109,6 +111,7 @@ pub fn publish(dir: &Path, server: &ServerFile) -> anyhow::Result<()> {
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
     file.write_all(&serde_json::to_vec(server)?)?;
     file.sync_all()?;
+    here(Point::At(Step::ServerPart));
     fs::rename(&part, dir.join(SERVER))?;
     Ok(())
 }

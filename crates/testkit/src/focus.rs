@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -82,6 +82,27 @@ impl Focus {
     /// # Panics
     /// It does not within 20 s.
     pub async fn serve(&mut self) {
+        self.spawn();
+        until("the server answers", Duration::from_secs(20), || async { self.answers() }).await;
+    }
+
+    /// The server that was started answers.
+    ///
+    /// # Errors
+    /// It does not, yet.
+    pub fn answers(&self) -> Result<(), String> {
+        let server = self.server()?;
+        if server["pid"].as_u64() != self.pid().map(u64::from) {
+            return Err(format!("{server}\n{}", self.log()));
+        }
+        self.get("/ack").map(|_| ())
+    }
+
+    /// Starts `serve` and does not wait.
+    ///
+    /// # Panics
+    /// The binary cannot be run.
+    pub fn spawn(&mut self) {
         std::fs::create_dir_all(&self.state).expect("a state folder");
         let log = File::options()
             .create(true)
@@ -100,16 +121,18 @@ impl Focus {
             .stderr(log)
             .spawn()
             .expect("the binary runs");
-        let pid = u64::from(child.id());
         self.child = Some(child);
-        until("the server answers", Duration::from_secs(20), || async {
-            let server = self.server()?;
-            if server["pid"].as_u64() != Some(pid) {
-                return Err(format!("{server}\n{}", self.log()));
-            }
-            self.get("/ack").map(|_| ())
-        })
-        .await;
+    }
+
+    /// How it ended, once it has by itself.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let child = self.child.as_mut().expect("a server");
+        let ended = child.try_wait().expect("its state")?;
+        self.child = None;
+        Some(ended)
     }
 
     /// Its log so far.
@@ -144,6 +167,11 @@ impl Focus {
     /// Lets it go on.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Asks it to end, and does not wait.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
     }
 
     fn signal(&self, signal: Signal) {

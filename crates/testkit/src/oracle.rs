@@ -43,11 +43,16 @@ pub async fn compare(
     let collection: Collection<Document> = client.database(database).collection(collection);
     let cursor = collection.find(doc! {}).await.expect("the catalog answers");
     let documents: Vec<Document> = cursor.try_collect().await.expect("the catalog answers");
+    judge(&documents, root, planted)
+}
+
+/// Compares every field of these documents.
+pub fn judge(documents: &[Document], root: &str, planted: &[Planted]) -> Verdict {
     let mut wanted: HashMap<&str, &Planted> =
         planted.iter().map(|planted| (planted.uuid.as_str(), planted)).collect();
     let mut verdict = Verdict::default();
     let mut met = HashMap::new();
-    for document in &documents {
+    for document in documents {
         let uuid = document.get_str("uuid").unwrap_or("(no uuid)").to_owned();
         if met.insert(uuid.clone(), ()).is_some() {
             verdict.duplicated.push(uuid);
@@ -115,7 +120,8 @@ fn same(a: &Bson, b: &Bson) -> bool {
     }
 }
 
-fn bson(value: &Value) -> Bson {
+/// The same value as the database has it.
+pub fn bson(value: &Value) -> Bson {
     match value {
         Value::Null => Bson::Null,
         Value::Bool(value) => Bson::Boolean(*value),

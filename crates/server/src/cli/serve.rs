@@ -20,6 +20,13 @@ const INDEX_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn serve(settings: Settings) -> anyhow::Result<Ending> {
     telemetry::start();
+    match focus_crash::arm() {
+        Ok(None) => {}
+        Ok(Some(point)) => {
+            tracing::warn!("for a test, this server ends itself at {}", point.name());
+        }
+        Err(words) => return Err(Stop::error(Ending::Refused, words)),
+    }
     if settings.roots.is_empty() {
         return Err(Stop::error(
             Ending::Refused,

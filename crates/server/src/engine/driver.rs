@@ -9,6 +9,7 @@ use focus_core::batch::{Call, Item, Outcome, Reply};
 use focus_core::compare::Finding;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Memory, Next, Phase, Reconciler};
 use focus_core::state::State;
+use focus_crash::{Point, Step, here};
 use focus_index::{Ack, AckOutcome, Index, IndexError, RootId, RootMemory};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -221,7 +222,10 @@ impl Driver {
         let done = match job {
             Job::Open => return Done::Opened(self.catalog.open(&self.place).await),
             Job::Mark { watermark } => {
-                return Done::Marked(self.catalog.mark(&self.place, &watermark).await);
+                here(Point::At(Step::BeforeMark));
+                let marked = self.catalog.mark(&self.place, &watermark).await;
+                here(Point::At(Step::AfterMark));
+                return Done::Marked(marked);
             }
             Job::Page { after, limit } => {
                 return Done::Page(self.catalog.page(&self.place, after.as_deref(), limit).await);
@@ -329,6 +333,8 @@ impl Driver {
     async fn call(&self, call: Call) -> Result<Done, IndexError> {
         let place = &self.place;
         let catalog = &self.catalog;
+        let around = around(&call);
+        around.map(|(before, _)| Point::At(before)).into_iter().for_each(here);
         let reply = match call {
             Call::Insert(batch) => catalog.insert(place, &batch).await.map(Reply::Answers),
             Call::Upsert(batch) => catalog.upsert(place, &batch).await.map(Reply::Answers),
@@ -345,6 +351,7 @@ impl Driver {
                 Ok(Reply::Preferred(preferred))
             }
         };
+        around.map(|(_, after)| Point::At(after)).into_iter().for_each(here);
         if let Err(failure) = &reply
             && matches!(failure.class, Class::Transient | Class::Unknown)
         {
@@ -374,6 +381,7 @@ impl Driver {
         if told.is_empty() {
             return Ok(Done::Reported(Ok(0)));
         }
+        here(Point::At(Step::BeforeReport));
         let sent = async {
             if !put.is_empty() {
                 self.catalog.put_unrecognised(&self.place, &put).await?;
@@ -386,6 +394,7 @@ impl Driver {
         if let Err(failure) = sent.await {
             return Ok(Done::Reported(Err(failure)));
         }
+        here(Point::At(Step::AfterReport));
         let count = told.len() as u64;
         self.index.reported(told).await?;
         Ok(Done::Reported(Ok(count)))
@@ -409,13 +418,28 @@ impl Driver {
             .filter(|(_, still)| !still)
             .map(|(name, _)| name)
             .collect();
-        if !gone.is_empty()
-            && let Err(failure) = self.catalog.remove_unrecognised(&self.place, &gone).await
-        {
-            return Ok(Done::Swept(Err(failure)));
+        if !gone.is_empty() {
+            here(Point::At(Step::BeforeSweep));
+            if let Err(failure) = self.catalog.remove_unrecognised(&self.place, &gone).await {
+                return Ok(Done::Swept(Err(failure)));
+            }
+            here(Point::At(Step::AfterSweep));
         }
         Ok(Done::Swept(Ok(last.filter(|_| full))))
     }
+}
+
+/// The crash points before and after a call on the catalog.
+fn around(call: &Call) -> Option<(Step, Step)> {
+    Some(match call {
+        Call::Insert(_) => (Step::BeforeInsert, Step::AfterInsert),
+        Call::Upsert(_) => (Step::BeforeUpsert, Step::AfterUpsert),
+        Call::Read(_) => (Step::BeforeRead, Step::AfterRead),
+        Call::Adopt(_) => (Step::BeforeAdopt, Step::AfterAdopt),
+        Call::TakeOver(..) => (Step::BeforeTakeOver, Step::AfterTakeOver),
+        // A transaction of the index.
+        Call::Prefer { .. } => return None,
+    })
 }
 
 async fn blocking<T: Send + 'static>(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use focus_catalog::{Catalog, Reach, RootPlace};
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::reconcile::Right;
+use focus_crash::{Point, Step, here};
 use focus_index::{Index, RootId, RootMemory};
 use tokio::sync::{Notify, watch};
 
@@ -137,9 +138,22 @@ pub(crate) async fn keep(
 async fn carry_out(catalog: &dyn Catalog, place: &RootPlace, job: LeaseJob) -> LeaseDone {
     match job {
         LeaseJob::Read => LeaseDone::Read(catalog.lease(place).await),
-        LeaseJob::Draw { above } => LeaseDone::Drawn(catalog.draw_token(above).await),
+        LeaseJob::Draw { above } => {
+            let drawn = catalog.draw_token(above).await;
+            here(Point::At(Step::TokenDrawn));
+            LeaseDone::Drawn(drawn)
+        }
         LeaseJob::Put { expected, new } => {
-            LeaseDone::Put(catalog.put_lease(place, expected.as_ref(), &new).await)
+            let same = expected.as_ref().is_some_and(|old| old.token == new.token);
+            let (before, after) = match (new.released, same) {
+                (true, _) => (Some(Step::BeforeRelease), Step::AfterRelease),
+                (false, true) => (Some(Step::BeforeRenew), Step::AfterRenew),
+                (false, false) => (None, Step::LeaseTaken),
+            };
+            before.map(Point::At).into_iter().for_each(here);
+            let put = catalog.put_lease(place, expected.as_ref(), &new).await;
+            here(Point::At(after));
+            LeaseDone::Put(put)
         }
     }
 }

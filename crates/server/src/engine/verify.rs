@@ -12,6 +12,7 @@ use focus_catalog::{Reach, RootPlace, Stored};
 use focus_core::compare::Finding as Repair;
 use focus_core::reconcile::Phase;
 use focus_core::verify::{Finding, Kind, Known, compare};
+use focus_crash::{Point, Step, here};
 use focus_index::RootId;
 use focus_storage::absence::{Proof, prove};
 use focus_storage::{Pair, Root};
@@ -191,6 +192,7 @@ impl Engine {
         let stored = serde_json::to_vec(found)
             .map_err(std::io::Error::from)
             .and_then(|bytes| std::fs::write(&part, bytes))
+            .inspect(|()| here(Point::At(Step::VerificationPart)))
             .and_then(|()| std::fs::rename(&part, &path));
         if let Err(error) = stored {
             tracing::warn!("{} cannot be written: {error}", path.display());
@@ -413,7 +415,9 @@ impl Subject<'_> {
         }
         let index = &self.engine.index;
         index.found(rows, clock::wall_ms()).await.map_err(could_not)?;
+        here(Point::At(Step::RepairStored));
         index.add_missing(self.id, missing, clock::wall_ms()).await.map_err(could_not)?;
+        here(Point::At(Step::RepairAdded));
         self.side.wake.notify_one();
         let mut last = (u64::MAX, Instant::now());
         loop {

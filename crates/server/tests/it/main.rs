@@ -2,10 +2,12 @@
 
 mod answers;
 mod cli;
+mod crash;
 mod deletions;
 mod embedded;
 mod hardship;
 mod lease;
+mod ledger;
 mod outage;
 mod recovery;
 mod site;

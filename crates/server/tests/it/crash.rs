@@ -1,0 +1,166 @@
+//! The server ends itself at each crash point, as SIGKILL would, is started again, and every document
+//! of the catalog is compared with storage. A point that is not reached fails its test.
+
+mod scenes;
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use focus_crash::{Point, Step, VARIABLE, Write};
+use focus_testkit::mongo::MongoServer;
+use futures_util::StreamExt;
+use scenes::{Scene, Trial};
+
+/// Points gone through side by side.
+const SIDE_BY_SIDE: usize = 4;
+
+/// What has to go on for a point to be reached. A new point does not compile without.
+fn scenes_of(point: Point) -> &'static [Scene] {
+    match point {
+        Point::Uncommitted(write) | Point::Committed(write) => match write {
+            Write::Migrate
+            | Write::Root
+            | Write::Observe
+            | Write::ScanFinished
+            | Write::TokenSeen
+            | Write::Token
+            | Write::Owe
+            | Write::Finish
+            | Write::Reported => &[Scene::First],
+            Write::Note | Write::Acknowledge => &[Scene::First, Scene::Changed],
+            Write::Devices | Write::SettleDevices => &[Scene::Device],
+            Write::RetryDue => &[Scene::Others],
+            Write::Prefer => &[Scene::TwoPaths],
+            Write::Found | Write::AddMissing => &[Scene::Repair],
+            Write::Proved | Write::Doubted => &[Scene::Gone],
+            Write::Concluded => &[Scene::Gone, Scene::Held],
+            Write::Approve => &[Scene::Approved],
+        },
+        Point::At(step) => match step {
+            Step::BeforeInsert
+            | Step::AfterInsert
+            | Step::BeforeMark
+            | Step::AfterMark
+            | Step::BeforeReport
+            | Step::AfterReport
+            | Step::TokenDrawn
+            | Step::LeaseTaken
+            | Step::BeforeRenew
+            | Step::AfterRenew
+            | Step::IdentityPart
+            | Step::ServerPart => &[Scene::First],
+            Step::BeforeUpsert | Step::AfterUpsert => &[Scene::Changed],
+            Step::BeforeRead
+            | Step::AfterRead
+            | Step::BeforeAdopt
+            | Step::AfterAdopt
+            | Step::BeforeTakeOver
+            | Step::AfterTakeOver => &[Scene::Others],
+            Step::AsideDatabase | Step::AsideLogs | Step::BeforeSweep | Step::AfterSweep => {
+                &[Scene::Rebuilt]
+            }
+            Step::CloseBefore | Step::CloseAfter | Step::BeforeRelease | Step::AfterRelease => {
+                &[Scene::Stopped]
+            }
+            Step::RepairStored | Step::RepairAdded => &[Scene::Repair],
+            Step::VerificationPart => &[Scene::Verified],
+        },
+    }
+}
+
+/// Goes through these points in this scene.
+async fn play(scene: Scene, points: Vec<Point>, server: Option<Arc<MongoServer>>) {
+    assert!(!points.is_empty());
+    let names: Vec<String> = points.iter().map(|point| point.name()).collect();
+    println!("{scene:?}: {}", names.join(", "));
+    let trials = points.into_iter().map(|point| {
+        let server = server.clone();
+        async move { (point.name(), tokio::spawn(crash_at(point, scene, server)).await) }
+    });
+    let mut trials = futures_util::stream::iter(trials).buffer_unordered(SIDE_BY_SIDE);
+    let mut failed = Vec::new();
+    while let Some((name, ended)) = trials.next().await {
+        if ended.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "{scene:?}: {failed:?}");
+}
+
+async fn crash_at(point: Point, scene: Scene, server: Option<Arc<MongoServer>>) {
+    let mut trial = Trial::prepare(scene, server, &point.name().replace('/', "_")).await;
+    let focus = &mut trial.site.focus;
+    focus.by = vec!["env".to_owned(), format!("{VARIABLE}={}", point.name())];
+    focus.spawn();
+    trial.provoke().await;
+    let focus = &mut trial.site.focus;
+    let ended = focus_testkit::wait::until("it dies", Duration::from_secs(30), || {
+        let ended = focus.ended();
+        let log = focus.log();
+        async move { ended.ok_or(log) }
+    })
+    .await;
+    assert_eq!(ended.signal(), Some(9), "{}: {ended}\n{}", point.name(), focus.log());
+    let told = format!("crash point {}: the process ends here", point.name());
+    assert!(focus.log().contains(&told), "{}: not there\n{}", point.name(), focus.log());
+    focus.by.clear();
+    focus.serve().await;
+    trial.check(point).await;
+}
+
+fn points(scene: Scene) -> Vec<Point> {
+    Point::all().filter(|point| scenes_of(*point).contains(&scene)).collect()
+}
+
+/// A test for each scene, and the list of those that have one.
+macro_rules! played {
+    ($($test:ident: $scene:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                play(Scene::$scene, points(Scene::$scene), None).await;
+            }
+        )*
+        const PLAYED: &[Scene] = &[$(Scene::$scene,)*];
+    };
+}
+
+played! {
+    a_crash_anywhere_in_the_first_run_loses_and_doubles_nothing: First,
+    a_crash_while_changes_are_written_loses_and_doubles_nothing: Changed,
+    a_crash_beside_documents_of_others_leaves_theirs_and_takes_ours: Others,
+    a_crash_while_two_paths_have_one_uuid_leaves_it_to_the_catalogs: TwoPaths,
+    a_crash_while_absence_is_proved_marks_what_is_gone_once: Gone,
+    a_crash_while_deletions_are_held_leaves_them_held: Held,
+    a_crash_while_deletions_are_approved_lets_all_through_or_none: Approved,
+    a_crash_while_a_device_takes_the_place_of_another_deletes_nothing_more: Device,
+    a_crash_while_an_index_is_rebuilt_writes_nothing_anew: Rebuilt,
+    a_crash_in_a_repair_leaves_what_the_next_one_mends: Repair,
+    a_crash_while_a_result_is_stored_leaves_the_one_before: Verified,
+    a_crash_while_stopping_leaves_everything_in_order: Stopped,
+}
+
+#[test]
+fn every_crash_point_is_gone_through() {
+    for point in Point::all() {
+        let scenes = scenes_of(point);
+        assert!(!scenes.is_empty(), "{}: no scene", point.name());
+        assert!(scenes.iter().all(|scene| PLAYED.contains(scene)), "{}", point.name());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_point_that_does_not_exist_is_refused() {
+    let mut site = crate::site::Site::new(&[]);
+    site.focus.by = vec!["env".to_owned(), format!("{VARIABLE}=nowhere")];
+    site.focus.spawn();
+    let focus = &mut site.focus;
+    let ended = focus_testkit::wait::until("it ends", Duration::from_secs(20), || {
+        let ended = focus.ended();
+        async move { ended.ok_or_else(String::new) }
+    })
+    .await;
+    assert_eq!(ended.code(), Some(2));
+    assert!(focus.log().contains("nowhere"), "{}", focus.log());
+}

@@ -1,0 +1,347 @@
+//! What goes on around a crash: what was there before, what leads to the point, and what has to be
+//! true once a server without it has run.
+
+use std::fs;
+use std::sync::Arc;
+
+use focus_crash::Point;
+use focus_testkit::mongo::MongoServer;
+use focus_testkit::tree::Planted;
+use focus_testkit::wait::until;
+use mongodb::bson::Document;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::ledger;
+use crate::site::{LIMIT, Site};
+
+/// Recordings that are there from the beginning.
+const COUNT: usize = 12;
+
+/// What goes on around a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scene {
+    /// A first run, from nothing.
+    First,
+    /// Recordings were changed and added.
+    Changed,
+    /// The catalog holds documents of others with our uuids.
+    Others,
+    /// Two paths have one uuid, the catalog has the later one, and the index is lost.
+    TwoPaths,
+    /// Some recordings are gone.
+    Gone,
+    /// All are gone, and to be held.
+    Held,
+    /// All are held, and approved.
+    Approved,
+    /// The index saw everything on another device.
+    Device,
+    /// The index is damaged.
+    Rebuilt,
+    /// The catalog was altered by hand, and is repaired.
+    Repair,
+    /// A verification stores its result.
+    Verified,
+    /// The server is stopped in order.
+    Stopped,
+}
+
+/// One server that is to die.
+pub(crate) struct Trial {
+    pub(crate) site: Site,
+    scene: Scene,
+    /// Uuids whose recordings are gone for good.
+    gone: Vec<String>,
+    /// The catalog before the crash, where it has to stay as it was.
+    before: Vec<Document>,
+    /// Where the catalog is, if not embedded: server and collection.
+    server: Option<Arc<MongoServer>>,
+    collection: String,
+    /// The catalog is kept busy until the server knows storage.
+    busy: Option<rusqlite::Connection>,
+    _settings: TempDir,
+}
+
+impl Trial {
+    /// Everything as it is before the server that dies is started.
+    pub(crate) async fn prepare(
+        scene: Scene,
+        server: Option<Arc<MongoServer>>,
+        name: &str,
+    ) -> Trial {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("focus.toml");
+        fs::write(&file, "lease_ms = 2000\nrefused_retry_ms = 200\n").expect("settings");
+        let mut args = vec!["--config".to_owned(), file.display().to_string()];
+        let collection = format!("{scene:?}_{name}");
+        if let Some(server) = &server {
+            args.extend(server.args());
+            args.extend(["--collection".to_owned(), collection.clone()]);
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut trial = Trial {
+            site: Site::new(&args),
+            scene,
+            gone: Vec::new(),
+            before: Vec::new(),
+            server,
+            collection,
+            busy: None,
+            _settings: folder,
+        };
+        trial.site.land(COUNT);
+        trial.set_up().await;
+        trial
+    }
+
+    async fn set_up(&mut self) {
+        match self.scene {
+            Scene::First => self.plant("lonely.dat", "data"),
+            Scene::Stopped | Scene::Verified => {}
+            Scene::Changed => {
+                self.catalogued(COUNT).await;
+                (0..4).for_each(|at| self.alter(at));
+                self.site.land(6);
+            }
+            Scene::Others => {
+                self.catalogued(COUNT).await;
+                self.site.land(6);
+                self.others();
+            }
+            Scene::TwoPaths => {
+                let sidecar = r#"{"uuid": "twice", "start_time": 1700000000}"#;
+                self.plant("z/twice.dat", "data");
+                self.plant("z/twice.json", sidecar);
+                self.site.focus.serve().await;
+                ledger::settled(&self.site, COUNT + 1).await;
+                self.plant("a/twice.dat", "data");
+                self.plant("a/twice.json", sidecar);
+                self.site.focus.until_status("unrecognised", 1, LIMIT).await;
+                self.catalogued(COUNT + 1).await;
+                fs::remove_file(self.site.state().join("index.db")).expect("lost");
+                self.busy = Some(ledger::busy(&self.site));
+            }
+            Scene::Gone => {
+                self.catalogued(COUNT).await;
+                (0..2).for_each(|at| self.remove(at));
+            }
+            Scene::Held => {
+                self.catalogued(COUNT).await;
+                (0..COUNT).for_each(|at| self.remove(at));
+            }
+            Scene::Approved => {
+                self.catalogued(COUNT).await;
+                (0..COUNT).for_each(|at| self.remove(at));
+                self.site.focus.serve().await;
+                self.site.focus.until_status("held", COUNT, LIMIT).await;
+                assert_eq!(self.site.focus.stop(), Some(0));
+            }
+            Scene::Device => {
+                self.catalogued(COUNT).await;
+                let index = self.site.state().join("index.db");
+                let index = rusqlite::Connection::open(index).expect("the index");
+                let changed = index.execute("UPDATE folders SET device = 7, device_now = 7", []);
+                assert!(changed.expect("changed") > 0);
+                self.remove(0);
+            }
+            Scene::Rebuilt => {
+                self.plant("lonely.dat", "data");
+                self.site.focus.serve().await;
+                self.site.focus.until_status("unrecognised", 1, LIMIT).await;
+                let told = "SELECT count(*) FROM unrecognized_recordings";
+                until("it is told", LIMIT, || async {
+                    let count = ledger::number(&self.site, told);
+                    if count == 1 { Ok(()) } else { Err(count.to_string()) }
+                })
+                .await;
+                self.catalogued(COUNT).await;
+                self.before = ledger::documents(&self.site);
+                self.plant("lonely.json", r#"{"start_time": 1700000000, "end_time": 1700000001}"#);
+                self.site.planted.push(Planted {
+                    uuid: "lonely".to_owned(),
+                    recording_id: "lonely".to_owned(),
+                    path: "lonely.dat".to_owned(),
+                    start_ms: 1_700_000_000_000,
+                    end_ms: Some(1_700_000_001_000),
+                    deleted: false,
+                    size: 4,
+                    metadata: json!({}),
+                });
+                fs::write(self.site.state().join("index.db"), [0x5A; 50_000]).expect("damaged");
+            }
+            Scene::Repair => {
+                self.catalogued(COUNT).await;
+                self.tamper();
+            }
+        }
+        if matches!(self.scene, Scene::Stopped | Scene::Verified) {
+            self.catalogued(COUNT).await;
+        }
+    }
+
+    /// A server has catalogued so many, and was stopped.
+    async fn catalogued(&mut self, count: usize) {
+        if self.site.focus.pid().is_none() {
+            self.site.focus.serve().await;
+        }
+        ledger::settled(&self.site, count).await;
+        assert_eq!(self.site.focus.stop(), Some(0));
+    }
+
+    fn plant(&self, path: &str, text: &str) {
+        let path = self.site.tree.root().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("planted");
+    }
+
+    /// Another field in a sidecar.
+    fn alter(&mut self, at: usize) {
+        let planted = &mut self.site.planted[at];
+        let path = self.site.tree.root().join(&planted.path).with_extension("json");
+        let text = fs::read(&path).expect("a sidecar");
+        let mut sidecar: Value = serde_json::from_slice(&text).expect("JSON");
+        sidecar["altered"] = json!(true);
+        planted.metadata["altered"] = json!(true);
+        fs::write(path, sidecar.to_string()).expect("altered");
+    }
+
+    fn remove(&mut self, at: usize) {
+        let planted = &self.site.planted[at];
+        let data = self.site.tree.root().join(&planted.path);
+        fs::remove_file(data.with_extension("json")).expect("removed");
+        fs::remove_file(data).expect("removed");
+        self.gone.push(planted.uuid.clone());
+    }
+
+    /// Documents of others with uuids of ours: without root, deleted elsewhere, and live elsewhere.
+    fn others(&self) {
+        let roots = [("NULL", 0), ("'elsewhere'", 1), ("'elsewhere'", 0)];
+        for (planted, (root, deleted)) in self.site.planted[COUNT..].iter().zip(roots) {
+            ledger::change(
+                &self.site,
+                &format!(
+                    "INSERT INTO recordings(uuid, root, start_time, deleted, path, version)
+                     VALUES('{}', {root}, 0, {deleted}, 'theirs.dat', 5)",
+                    planted.uuid
+                ),
+            );
+        }
+    }
+
+    /// Documents removed, altered, and one too many.
+    fn tamper(&mut self) {
+        let uuid = |at: usize| self.site.planted[at].uuid.clone();
+        let sql = format!(
+            "DELETE FROM recordings WHERE uuid IN ('{}', '{}');
+             UPDATE recordings SET path = 'wrong.dat', size = 1 WHERE uuid = '{}';
+             INSERT INTO recordings(uuid, root, start_time, deleted, recording_id, path, size, fingerprint,
+               metadata, indexed_at, version)
+             VALUES('ghost', '{}', 1700000000000, 0, 'ghost', 'day-00/ghost.dat', 4, 'f', '{{}}', 0, 4294967297);",
+            uuid(0),
+            uuid(1),
+            uuid(2),
+            self.site.marker
+        );
+        ledger::change(&self.site, &sql);
+        self.gone.push("ghost".to_owned());
+    }
+
+    /// Leads the server that was started to its point.
+    pub(crate) async fn provoke(&mut self) {
+        let (path, body) = match self.scene {
+            Scene::TwoPaths => {
+                self.site.focus.until_status("unrecognised", 1, LIMIT).await;
+                self.busy = None;
+                return;
+            }
+            Scene::Approved => {
+                let body = format!(r#"{{"root": "{}"}}"#, self.site.marker);
+                ("/api/v1/deletions/approve", body)
+            }
+            Scene::Repair => ("/api/v1/verify", r#"{"repair": true}"#.to_owned()),
+            Scene::Verified => ("/api/v1/verify", "{}".to_owned()),
+            Scene::Stopped => ("", String::new()),
+            _ => return,
+        };
+        self.site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+        if self.scene == Scene::Stopped {
+            self.site.focus.terminate();
+        } else {
+            // It dies before it answers.
+            let _ = self.site.focus.ask("POST", path, &body, true);
+        }
+    }
+
+    /// What has to be true with a server that was started again.
+    pub(crate) async fn check(&mut self, point: Point) {
+        match self.scene {
+            Scene::Held => {
+                self.site.focus.until_status("held", COUNT, LIMIT).await;
+                self.gone.clear();
+                self.in_order(COUNT, &[]).await;
+            }
+            Scene::Approved => {
+                let held = if matches!(point, Point::Uncommitted(_)) { COUNT } else { 0 };
+                self.site.focus.until_status("held", held, LIMIT).await;
+                let body = format!(r#"{{"root": "{}"}}"#, self.site.marker);
+                let asked = self.site.focus.ask("POST", "/api/v1/deletions/approve", &body, true);
+                assert_eq!(asked.expect("an answer").json()["approved"], held);
+                self.in_order(0, &[]).await;
+            }
+            Scene::Others => {
+                let theirs = self.site.planted[COUNT + 2].uuid.clone();
+                self.site.focus.until_status("unrecognised", 1, LIMIT).await;
+                self.in_order(COUNT + 6, &[&theirs]).await;
+                let sql = "SELECT count(*) FROM recordings WHERE root = 'elsewhere' AND deleted = 0
+                    AND version = 5 AND path = 'theirs.dat'";
+                assert_eq!(ledger::number(&self.site, sql), 1);
+            }
+            Scene::TwoPaths => {
+                self.site.focus.until_status("unrecognised", 1, LIMIT).await;
+                self.in_order(COUNT + 1, &["twice"]).await;
+                let sql =
+                    "SELECT count(*) FROM recordings WHERE uuid = 'twice' AND path = 'z/twice.dat'
+                    AND deleted = 0";
+                assert_eq!(ledger::number(&self.site, sql), 1);
+            }
+            Scene::Rebuilt => {
+                self.in_order(COUNT + 1, &[]).await;
+                let mut after = ledger::documents(&self.site);
+                after.retain(|document| document.get_str("uuid").ok() != Some("lonely"));
+                assert_eq!(after, self.before, "nothing is written anew");
+                let told = "SELECT count(*) FROM unrecognized_recordings";
+                assert_eq!(ledger::number(&self.site, told), 0);
+                assert!(self.site.state().join("index.db.damaged-1").exists());
+            }
+            Scene::Repair => {
+                self.site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+                let body = r#"{"repair": true}"#;
+                let asked = self.site.focus.post("/api/v1/verify", body).expect("a verification");
+                let found: Value = serde_json::from_str(&asked).expect("JSON");
+                assert_eq!(found["in_order"], true, "{found:#}");
+                self.in_order(COUNT, &[]).await;
+            }
+            Scene::Verified => {
+                let told = self.site.focus.ask("GET", "/api/v1/drift", "", true);
+                let last = told.expect("an answer").json()["last"].clone();
+                assert!(last.is_null(), "half a result is none: {last:#}");
+                self.in_order(COUNT, &[]).await;
+            }
+            Scene::Gone | Scene::Device => self.in_order(COUNT - self.gone.len(), &[]).await,
+            Scene::Changed => self.in_order(COUNT + 6, &[]).await,
+            Scene::First | Scene::Stopped => self.in_order(COUNT, &[]).await,
+        }
+    }
+
+    /// In step, stopped in order, the catalog true to storage, and the index sound.
+    async fn in_order(&mut self, recordings: usize, others: &[&str]) {
+        ledger::settled(&self.site, recordings).await;
+        assert_eq!(self.site.focus.stop(), Some(0), "{}", self.site.focus.log());
+        match self.server.clone() {
+            None => ledger::agrees(&self.site, &self.gone, others),
+            Some(server) => self.site.converged(&server, &self.collection).await,
+        }
+        ledger::index_is_sound(&self.site);
+    }
+}
