@@ -114,6 +114,11 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
         from: &Stored,
     ) -> Result<Answer, Failure>;
 
+    /// Removes the documents of drills' recordings that are gone, each on `{uuid, root: ours,
+    /// "metadata.focus_drill": exists, version: {$not: {$gt: v}}}`, unordered, majority and journaled.
+    /// What does not meet the conditions stays; what became of each, a reading tells.
+    async fn remove_drilled(&self, root: &RootPlace, batch: &[Versioned]) -> Result<(), Failure>;
+
     /// Reads the documents with these uuids, whoever's they are, in any order.
     async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure>;
 

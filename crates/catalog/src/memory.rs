@@ -191,6 +191,22 @@ impl Catalog for MemoryCatalog {
         })
     }
 
+    async fn remove_drilled(&self, root: &RootPlace, batch: &[Versioned]) -> Result<(), Failure> {
+        self.call(|data| {
+            for document in batch {
+                let may = |stored: &Stored| {
+                    stored.root.as_ref() == Some(&root.id)
+                        && stored.version.is_none_or(|version| version <= document.version)
+                        && stored.is_drilled()
+                };
+                let uuid = &document.recording.uuid;
+                if data.documents.get(uuid).is_some_and(may) {
+                    data.documents.remove(uuid);
+                }
+            }
+        })
+    }
+
     async fn read(&self, _: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
         self.call(|data| {
             uuids.iter().filter_map(|uuid| data.documents.get(uuid).cloned()).collect()

@@ -85,6 +85,8 @@ async fn holds(catalog: Arc<dyn Catalog>) {
     assert!(matches!(catalog.take_over(&root, &over, &stale).await, Ok(Answer::Duplicate { .. })));
     assert_eq!(catalog.take_over(&root, &over, &read).await, Ok(Answer::Written));
 
+    removes_only_what_a_drill_left(&*catalog, &root).await;
+
     // Pages come by uuid, bytewise, and end.
     let many: Vec<Versioned> = (0..250).map(|n| document(&format!("p{n:03}"), 1, 1)).collect();
     catalog.insert(&root, &many).await.expect("sent");
@@ -98,9 +100,9 @@ async fn holds(catalog: Arc<dyn Catalog>) {
             break;
         }
     }
-    assert_eq!(uuids.len(), 255);
+    assert_eq!(uuids.len(), 256);
     assert!(uuids.is_sorted() && uuids.last().is_some_and(|uuid| uuid == "ü"));
-    assert_eq!(catalog.count(&root).await, Ok(255));
+    assert_eq!(catalog.count(&root).await, Ok(256));
 
     for watermark in ["w1", "w2", "w2"] {
         catalog.mark(&root, watermark).await.expect("marked");
@@ -129,6 +131,46 @@ async fn holds(catalog: Arc<dyn Catalog>) {
         catalog.page_unrecognised(&root, Some("x/one"), 10).await.map(|page| page.len()),
         Ok(1)
     );
+}
+
+/// A document goes only where it is ours, has the drill's mark, and is not newer.
+async fn removes_only_what_a_drill_left(catalog: &dyn Catalog, root: &RootPlace) {
+    let drilled = |uuid: &str, version: i64| {
+        let mut document = document(uuid, version, 1);
+        document.recording.metadata =
+            Value::from_text(r#"{"focus_drill":"d1","a":1}"#).expect("JSON");
+        document
+    };
+    let mut another = drilled("drill-other", 10);
+    "root-2".clone_into(&mut another.recording.root);
+    let mut null = drilled("drill-null", 10);
+    null.recording.metadata = Value::from_text(r#"{"focus_drill":null}"#).expect("JSON");
+    let there = [
+        drilled("drill-older", 9),
+        drilled("drill-same", 10),
+        null,
+        drilled("drill-newer", 11),
+        document("drill-unmarked", 9, 1),
+        another,
+    ];
+    catalog.insert(root, &there).await.expect("sent");
+    let uuids: Vec<String> = there.iter().map(|one| one.recording.uuid.clone()).collect();
+    let mut gone: Vec<Versioned> = uuids.iter().map(|uuid| drilled(uuid, 10)).collect();
+    gone.push(drilled("drill-never", 10));
+    for _ in 0..2 {
+        catalog.remove_drilled(root, &gone).await.expect("removed");
+        let mut left: Vec<String> = catalog
+            .read(root, &uuids)
+            .await
+            .expect("read")
+            .into_iter()
+            .map(|stored| stored.uuid)
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, ["drill-newer", "drill-other", "drill-unmarked"]);
+    }
+    catalog.remove_drilled(root, &[drilled("drill-newer", 11)]).await.expect("removed");
+    assert_eq!(catalog.read(root, &["drill-newer".to_owned()]).await, Ok(Vec::new()));
 }
 
 /// Tokens only grow, and of those who want the lease at once one has it.

@@ -11,6 +11,8 @@
 //!       ours, older ─► Upsert    ours, newer ─► generation raised, or a higher token taken
 //!       nobody's ─► Adopt        another root's, live ─► duplicate_id
 //!       not there ─► Insert      another root's, deleted ─► TakeOver
+//! Remove (a drill's recording, gone) ──► Read: none of ours there ─► removed
+//!       ours, without the drill's mark ─► Upsert, then Remove    ours, newer ─► as above
 //! ```
 
 use std::sync::Arc;
@@ -42,6 +44,8 @@ pub struct Item {
 pub enum Outcome {
     /// The catalog has it in this generation.
     Acknowledged,
+    /// The catalog has no document of it any more.
+    Removed,
     /// It cannot be written: unrecognised, tried again slowly.
     SetAside(Fault),
     /// The catalog has a later generation: ours becomes this one, and is tried again.
@@ -57,6 +61,8 @@ pub enum Call {
     Insert(Arc<Vec<Versioned>>),
     /// Upsert these, conditional on root and version.
     Upsert(Arc<Vec<Versioned>>),
+    /// Remove these, conditional on root, version and the drill's mark.
+    Remove(Arc<Vec<Versioned>>),
     /// Read the documents with these uuids.
     Read(Vec<String>),
     /// Adopt a document without root.
@@ -77,6 +83,8 @@ pub enum Call {
 pub enum Reply {
     /// One answer per document, in order: to `Insert`, `Upsert`, `Adopt`, `TakeOver`.
     Answers(Vec<Answer>),
+    /// To `Remove`: what met the conditions is gone.
+    Removed,
     /// Documents found, in any order: to `Read`.
     Documents(Vec<Stored>),
     /// To `Prefer`: the path in the catalog has it now.
@@ -87,6 +95,7 @@ pub enum Reply {
 enum Stage {
     Insert,
     Upsert,
+    Remove,
     Read { words: String },
     Adopt,
     TakeOver(Box<Stored>),
@@ -126,7 +135,9 @@ impl Batch {
             entries.push(Entry {
                 id: item.id,
                 generation: item.generation,
-                stage: if item.acknowledged {
+                stage: if item.recording.is_leaving() {
+                    Stage::Remove
+                } else if item.acknowledged {
                     Stage::Upsert
                 } else if item.recording.deleted_at_ms.is_some() {
                     // Gone before anything was acknowledged: only what is there is to be marked.
@@ -202,7 +213,9 @@ impl Batch {
             |entry: &Entry| std::mem::discriminant(&entry.stage) == std::mem::discriminant(&stage);
         let group = self.entries.iter().enumerate().filter(|(_, entry)| alike(entry));
         self.in_call = match stage {
-            Stage::Insert | Stage::Upsert => group.map(|(at, _)| at).take(self.call_max).collect(),
+            Stage::Insert | Stage::Upsert | Stage::Remove => {
+                group.map(|(at, _)| at).take(self.call_max).collect()
+            }
             Stage::Read { .. } => group.map(|(at, _)| at).collect(),
             _ => vec![first],
         };
@@ -210,6 +223,7 @@ impl Batch {
         Some(match stage {
             Stage::Insert => Call::Insert(self.called()),
             Stage::Upsert => Call::Upsert(self.called()),
+            Stage::Remove => Call::Remove(self.called()),
             Stage::Read { .. } => Call::Read(
                 self.in_call.iter().map(|&at| self.documents[at].recording.uuid.clone()).collect(),
             ),
@@ -244,6 +258,17 @@ impl Batch {
                     self.answered(at, answer);
                 }
             }
+            Reply::Removed => {
+                for at in called {
+                    let entry = &mut self.entries[at];
+                    entry.stage = if entry.reads >= READS_MAX {
+                        Stage::Done(Outcome::Left)
+                    } else {
+                        entry.reads += 1;
+                        Stage::Read { words: String::new() }
+                    };
+                }
+            }
             Reply::Documents(documents) => {
                 for at in called {
                     let uuid = &self.documents[at].recording.uuid;
@@ -264,6 +289,14 @@ impl Batch {
     /// batch is to be given up, and what it holds stays pending.
     pub fn failed(&mut self, failure: &Failure) -> bool {
         let called = std::mem::take(&mut self.in_call);
+        let removal = called.first().is_some_and(|&at| self.entries[at].stage == Stage::Remove);
+        if removal && failure.class == Class::RefusedClient {
+            // Who may not remove may still write: what a drill left holds up nobody.
+            for at in called {
+                self.entries[at].stage = unremovable(failure);
+            }
+            return true;
+        }
         if !matches!(failure.class, Class::TooLarge | Class::RefusedDocument) {
             return false;
         }
@@ -289,6 +322,8 @@ impl Batch {
     fn answered(&mut self, at: usize, answer: Answer) {
         let entry = &mut self.entries[at];
         entry.stage = match answer {
+            // It has the drill's mark again, by which it can be removed.
+            Answer::Written if self.documents[at].recording.is_leaving() => Stage::Remove,
             Answer::Written => {
                 self.written += 1;
                 Stage::Done(Outcome::Acknowledged)
@@ -317,6 +352,10 @@ impl Batch {
         let document = &self.documents[at];
         let Some(stored) = stored else {
             let Stage::Read { words } = &entry.stage else { return };
+            if document.recording.is_leaving() {
+                self.entries[at].stage = Stage::Done(Outcome::Removed);
+                return;
+            }
             if document.recording.deleted_at_ms.is_some() {
                 self.entries[at].stage = Stage::Done(Outcome::Acknowledged);
                 return;
@@ -326,7 +365,11 @@ impl Batch {
             self.entries[at].stage = next;
             return;
         };
+        let leaving = document.recording.is_leaving();
         let next = match stored.root.as_deref() {
+            Some(root) if root == self.root && leaving => compare_leaving(document, stored),
+            // Others' documents are theirs.
+            _ if leaving => Stage::Done(Outcome::Removed),
             None => Stage::Adopt,
             Some(root) if root == self.root => self.compare_ours(document, stored),
             Some(_) if stored.deleted => Stage::TakeOver(Box::new(stored.clone())),
@@ -351,23 +394,41 @@ impl Batch {
         if stored.recording.as_ref() == Some(&document.recording) {
             return Stage::Done(Outcome::Acknowledged);
         }
-        match stored.version {
-            Some(version) if version > document.version => {
-                if document::token(version) > document::token(document.version) {
-                    // Left, and the caller takes a higher token.
-                    Stage::Done(Outcome::Left)
-                } else {
-                    Stage::Done(Outcome::Raise(document::generation(version).saturating_add(1)))
-                }
+        newer(document, stored).unwrap_or_else(|| match &stored.path {
+            Some(path) if *path != document.recording.path && !stored.deleted => {
+                Stage::Prefer { path: path.clone() }
             }
-            _ => match &stored.path {
-                Some(path) if *path != document.recording.path && !stored.deleted => {
-                    Stage::Prefer { path: path.clone() }
-                }
-                _ => Stage::Upsert,
-            },
-        }
+            _ => Stage::Upsert,
+        })
     }
+}
+
+/// A document of ours is still there, and its recording is a drill's, and gone.
+fn compare_leaving(document: &Versioned, stored: &Stored) -> Stage {
+    newer(document, stored).unwrap_or(match stored.is_drilled() {
+        true => Stage::Remove,
+        false => Stage::Upsert,
+    })
+}
+
+/// What follows where the catalog has a later version than ours.
+fn newer(document: &Versioned, stored: &Stored) -> Option<Stage> {
+    let version = stored.version.filter(|version| *version > document.version)?;
+    Some(if document::token(version) > document::token(document.version) {
+        // Left, and the caller takes a higher token.
+        Stage::Done(Outcome::Left)
+    } else {
+        Stage::Done(Outcome::Raise(document::generation(version).saturating_add(1)))
+    })
+}
+
+fn unremovable(failure: &Failure) -> Stage {
+    Stage::Done(Outcome::SetAside(Fault::new(
+        State::CatalogRefused,
+        format!(
+            "a drill planted it, its files are gone, and its document cannot be removed: {failure}. Let the server remove documents; it is tried again by itself"
+        ),
+    )))
 }
 
 fn refused(words: &str) -> Stage {

@@ -170,3 +170,93 @@ fn an_answer_that_is_missing_acknowledges_nothing() {
     let outcomes: Vec<Outcome> = batch.outcomes().into_iter().map(|(_, _, o)| o).collect();
     assert_eq!(outcomes, [Outcome::Acknowledged, Outcome::Left]);
 }
+
+fn leaving() -> Recording {
+    let mut gone = drilled();
+    gone.deleted = true;
+    gone.deleted_at_ms = Some(5);
+    gone
+}
+
+fn drilled() -> Recording {
+    let mark = ("focus_drill".to_owned(), Value::String("d1".to_owned()));
+    Recording { metadata: Value::Object(vec![mark]), ..recording("u1", "here.dat") }
+}
+
+/// A batch of a drill's recording that is gone, after its removal was sent, and what was read then.
+fn after_removing(document: Option<Stored>) -> (Batch, Option<Call>) {
+    let item = Item { id: 1, generation: 2, acknowledged: true, recording: leaving() };
+    let mut batch = Batch::new("r", 1, vec![item]);
+    let Some(Call::Remove(sent)) = batch.next_call() else { panic!("a removal") };
+    assert_eq!(sent[0].version, document::version(1, 2));
+    batch.replied(Reply::Removed);
+    assert_eq!(batch.next_call(), Some(Call::Read(vec!["u1".to_owned()])));
+    batch.replied(Reply::Documents(document.into_iter().collect()));
+    let next = batch.next_call();
+    (batch, next)
+}
+
+#[test]
+fn a_drills_document_is_removed_and_that_is_read_back() {
+    let (batch, next) = after_removing(None);
+    assert_eq!((next, outcome(&batch)), (None, Outcome::Removed));
+    for root in [None, Some("another")] {
+        let (batch, next) = after_removing(Some(stored("u1", root, Some(1), "x.dat", false)));
+        assert_eq!((next, outcome(&batch)), (None, Outcome::Removed), "{root:?}");
+    }
+}
+
+#[test]
+fn a_drills_document_that_is_newer_is_not_removed() {
+    let newer = |version| Some(stored("u1", Some("r"), Some(version), "here.dat", false));
+    let (batch, _) = after_removing(newer(document::version(1, 7)));
+    assert_eq!(outcome(&batch), Outcome::Raise(8));
+    let (batch, _) = after_removing(newer(document::version(3, 1)));
+    assert_eq!((outcome(&batch), batch.token_met()), (Outcome::Left, Some(3)));
+}
+
+#[test]
+fn a_drills_document_that_lost_its_mark_gets_it_back_and_goes() {
+    let there = stored("u1", Some("r"), Some(document::version(1, 1)), "here.dat", false);
+    let (mut batch, next) = after_removing(Some(there));
+    assert!(matches!(next, Some(Call::Upsert(_))), "{next:?}");
+    batch.replied(Reply::Answers(vec![Answer::Written]));
+    assert!(matches!(batch.next_call(), Some(Call::Remove(_))));
+    batch.replied(Reply::Removed);
+    batch.next_call();
+    batch.replied(Reply::Documents(Vec::new()));
+    assert_eq!((batch.next_call(), outcome(&batch)), (None, Outcome::Removed));
+    assert_eq!(batch.written(), 0);
+}
+
+#[test]
+fn a_removal_that_changes_nothing_ends() {
+    let mut there = stored("u1", Some("r"), Some(document::version(1, 1)), "here.dat", false);
+    there.recording = Some(drilled());
+    let (mut batch, mut next) = after_removing(Some(there.clone()));
+    let mut calls = 0;
+    while let Some(call) = next {
+        calls += 1;
+        assert!(calls < 10, "{call:?}");
+        batch.replied(match call {
+            Call::Read(_) => Reply::Documents(vec![there.clone()]),
+            _ => Reply::Removed,
+        });
+        next = batch.next_call();
+    }
+    assert_eq!(outcome(&batch), Outcome::Left);
+}
+
+#[test]
+fn who_may_not_remove_still_writes_the_others() {
+    let gone = Item { id: 2, generation: 2, acknowledged: true, recording: leaving() };
+    let mut batch = Batch::new("r", 1, vec![gone, item(1, false)]);
+    assert!(matches!(batch.next_call(), Some(Call::Remove(_))));
+    assert!(batch.failed(&Failure::refused_client("not authorised to remove")));
+    assert!(matches!(batch.next_call(), Some(Call::Insert(sent)) if sent.len() == 1));
+    batch.replied(Reply::Answers(vec![Answer::Written]));
+    assert_eq!(batch.next_call(), None);
+    let outcomes = batch.outcomes();
+    assert!(matches!(&outcomes[0].2, Outcome::SetAside(fault) if fault.reason.contains("remove")));
+    assert_eq!(outcomes[1].2, Outcome::Acknowledged);
+}

@@ -47,7 +47,8 @@ pub enum Finding {
 pub struct Compared {
     /// Row, generation and finding of each recording that something follows for.
     pub findings: Vec<(i64, i64, Finding)>,
-    /// Documents of our root, not deleted, whose recording the index does not know.
+    /// Documents of our root, not deleted, whose recording the index does not know; those of drills
+    /// also where they are deleted.
     pub missing: Vec<Stored>,
 }
 
@@ -103,7 +104,7 @@ impl Comparison {
         self.compared
     }
 
-    /// Documents of our root, not deleted, that the index does not know.
+    /// Documents of our root, not deleted, that the index does not know; without those of drills.
     pub fn missing(&self) -> u64 {
         self.missing
     }
@@ -132,13 +133,13 @@ impl Comparison {
             }
         }
         if !more {
-            out.missing.extend(self.documents.drain(..).filter(|stored| !stored.deleted));
+            out.missing.extend(self.documents.drain(..).filter(is_missing));
             self.page_open = false;
             if let Some(through) = &self.through {
                 self.rows_after = Some(through.clone());
             }
         }
-        self.missing += out.missing.len() as u64;
+        self.missing += out.missing.iter().filter(|stored| !stored.is_drilled()).count() as u64;
         out
     }
 
@@ -147,7 +148,7 @@ impl Comparison {
         while let Some(first) = self.documents.front() {
             match first.uuid.as_str().cmp(uuid) {
                 Ordering::Less => {
-                    out.missing.extend(self.documents.pop_front().filter(|stored| !stored.deleted));
+                    out.missing.extend(self.documents.pop_front().filter(is_missing));
                 }
                 Ordering::Equal => return self.documents.pop_front(),
                 Ordering::Greater => return None,
@@ -157,7 +158,16 @@ impl Comparison {
     }
 }
 
+/// A tombstone is no loss; a drill leaves none.
+fn is_missing(stored: &Stored) -> bool {
+    !stored.deleted || stored.is_drilled()
+}
+
 fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
+    if row.recording.is_leaving() {
+        // Its document is about to be removed, whatever it says.
+        return found.is_none().then_some(Finding::NotThere);
+    }
     let is_current =
         |stored: &Stored| stored.version >= Some(document::version(token, row.generation));
     match found {
@@ -169,7 +179,12 @@ fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
             Some(Finding::Same)
         }
         // Somebody else's mark; an older document of ours was read before what we wrote since.
-        Some(stored) if stored.deleted && (row.vanished || row.marked) && is_current(stored) => {
+        Some(stored)
+            if stored.deleted
+                && (row.vanished || row.marked)
+                && is_current(stored)
+                && !row.recording.is_drilled() =>
+        {
             let since_ms = stored.recording.as_ref().and_then(|recording| recording.deleted_at_ms);
             Some(Finding::Deleted(since_ms))
         }

@@ -153,3 +153,44 @@ fn an_old_document_that_is_what_the_recording_is_again_does_not_count_as_acknowl
     again.changed = false;
     assert_eq!(judge(&again, Some(&old), 1), Some(Finding::Same));
 }
+
+fn mark(recording: &mut Recording) {
+    let mark = ("focus_drill".to_owned(), Value::String("d1".to_owned()));
+    recording.metadata = Value::Object(vec![mark]);
+}
+
+fn drilled(uuid: &str, deleted: bool) -> Stored {
+    let mut document = stored(uuid, 1);
+    document.deleted = deleted;
+    if let Some(recording) = &mut document.recording {
+        recording.deleted = deleted;
+        mark(recording);
+    }
+    document
+}
+
+#[test]
+fn a_drills_document_without_a_row_is_met_also_as_a_tombstone_and_never_counted() {
+    let mut comparison = Comparison::default();
+    let mut tombstone = stored("c", 1);
+    tombstone.deleted = true;
+    let page = vec![drilled("a", false), drilled("b", true), tombstone, stored("d", 1)];
+    comparison.page(page, 10);
+    let compared = comparison.rows(Vec::new(), 10, 1);
+    let met: Vec<_> = compared.missing.iter().map(|stored| stored.uuid.as_str()).collect();
+    assert_eq!((met, comparison.missing()), (vec!["a", "b", "d"], 1));
+}
+
+#[test]
+fn a_drills_recording_is_never_learned_to_be_marked() {
+    let mut gone = row(1, "a", true);
+    gone.vanished = true;
+    mark(&mut gone.recording);
+    let mut tombstone = drilled("a", true);
+    tombstone.version = Some(document::version(1, 1));
+    assert_eq!(judge(&gone, Some(&tombstone), 1), Some(Finding::Differs));
+    // Proved to be gone: nothing that is found there keeps it.
+    gone.recording.deleted_at_ms = Some(7);
+    assert_eq!(judge(&gone, Some(&tombstone), 1), None);
+    assert_eq!(judge(&gone, None, 1), Some(Finding::NotThere));
+}

@@ -52,6 +52,13 @@ pub struct Stored {
     pub recording: Option<Recording>,
 }
 
+impl Stored {
+    /// A drill planted its recording.
+    pub fn is_drilled(&self) -> bool {
+        self.recording.as_ref().is_some_and(Recording::is_drilled)
+    }
+}
+
 /// What a database shows of itself before anything is written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stranger {

@@ -250,6 +250,7 @@ impl World {
                 Outcome::Acknowledged => row.acked = Some(*generation),
                 Outcome::Raise(to) => row.generation = row.generation.max(*to),
                 Outcome::SetAside(fault) => panic!("nothing is refused here: {fault:?}"),
+                Outcome::Removed => panic!("no drill planted anything here"),
                 Outcome::Left => {}
             }
         }
@@ -274,7 +275,7 @@ impl World {
     }
 
     fn call(&mut self, call: Call) -> Reply {
-        match call {
+        match &call {
             Call::Insert(batch) => {
                 Reply::Answers(batch.iter().map(|one| self.put(one, false)).collect())
             }
@@ -285,7 +286,9 @@ impl World {
                 uuids.iter().filter_map(|uuid| self.catalog.get(uuid)).map(stored).collect(),
             ),
             Call::Prefer { .. } => Reply::Preferred(false),
-            Call::Adopt(_) | Call::TakeOver(_, _) => panic!("there are no others here"),
+            Call::Adopt(_) | Call::TakeOver(_, _) | Call::Remove(_) => {
+                panic!("there are no others here, and no drill: {call:?}")
+            }
         }
     }
 

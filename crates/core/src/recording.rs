@@ -64,3 +64,22 @@ pub struct Recording {
     /// Every other field of the sidecar; always an object, keys escaped for BSON.
     pub metadata: Value,
 }
+
+/// The field of a sidecar that says which drill planted the recording.
+pub const DRILL_FIELD: &str = "focus_drill";
+
+impl Recording {
+    /// A drill planted it: once its files are gone, its document goes too.
+    pub fn is_drilled(&self) -> bool {
+        match &self.metadata {
+            Value::Object(fields) => fields.iter().any(|(key, _)| key == DRILL_FIELD),
+            _ => false,
+        }
+    }
+
+    /// A drill planted it, and its files are proved to be gone: its document is to be removed, where
+    /// another recording's would be marked as deleted.
+    pub fn is_leaving(&self) -> bool {
+        self.deleted_at_ms.is_some() && self.is_drilled()
+    }
+}

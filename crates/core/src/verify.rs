@@ -115,7 +115,9 @@ pub fn compare(rows: &[Known], documents: &[Stored]) -> Vec<Finding> {
 
 fn without_row(same: &[Stored], findings: &mut Vec<Finding>) {
     duplicates(same, findings);
-    let Some(live) = same.iter().find(|stored| !stored.deleted) else { return };
+    let Some(live) = same.iter().find(|stored| !stored.deleted || stored.is_drilled()) else {
+        return;
+    };
     findings.push(Finding {
         kind: Kind::Missing,
         uuid: live.uuid.clone(),

@@ -98,6 +98,10 @@ named! {
         BeforeTakeOver = "take_over/before",
         /// It is, and nobody was told.
         AfterTakeOver = "take_over/after",
+        /// Documents of a drill's recordings that are gone are about to be removed.
+        BeforeRemove = "remove/before",
+        /// They are, and nobody was told.
+        AfterRemove = "remove/after",
         /// A batch is written, and its watermark is not.
         BeforeMark = "mark/before",
         /// A batch and its watermark are written, and nobody was told.

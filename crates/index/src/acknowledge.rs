@@ -7,7 +7,7 @@ use focus_core::state::{Fault, State};
 use focus_crash::Write;
 use rusqlite::{Transaction, params};
 
-use crate::observe::set_state;
+use crate::observe::{set_state, tidy};
 use crate::rows::{RECORDING, RootId, recording, signed};
 use crate::{Index, IndexError, Reader};
 
@@ -43,6 +43,8 @@ pub struct Ack {
 pub enum AckOutcome {
     /// The catalog has it in the generation sent.
     Acknowledged,
+    /// The catalog has no document of it any more.
+    Removed,
     /// It cannot be written now: unrecognised, tried again at this time of the boot-time clock.
     SetAside {
         /// Why.
@@ -249,11 +251,13 @@ fn acknowledge(tx: &Transaction<'_>, ack: &Ack, now_ms: i64) -> rusqlite::Result
             )?
             .execute([file])?;
         }
+        AckOutcome::Removed => left(tx, ack, now_ms)?,
         AckOutcome::SetAside { fault, retry_ms } => {
             let row = tx
                 .prepare_cached(
                     "UPDATE recordings SET pending = 2, pending_since_ms = NULL, retry_ms = ?3
-                     WHERE id = ?1 AND generation = ?2 AND vanished_ms IS NULL RETURNING file",
+                     WHERE id = ?1 AND generation = ?2 AND (vanished_ms IS NULL OR vanish_step = 5)
+                     RETURNING file",
                 )?
                 .query_row(params![ack.id, ack.generation, signed(*retry_ms)], |row| {
                     row.get::<_, i64>(0)
@@ -268,6 +272,43 @@ fn acknowledge(tx: &Transaction<'_>, ack: &Ack, now_ms: i64) -> rusqlite::Result
             )?
             .execute(params![ack.id, generation])?;
         }
+    }
+    Ok(())
+}
+
+/// A drill's recording whose document is gone needs no row; unless its files came back meanwhile:
+/// that is written as a change, and makes the document anew.
+fn left(tx: &Transaction<'_>, ack: &Ack, now_ms: i64) -> rusqlite::Result<()> {
+    let row = tx
+        .prepare_cached(
+            "DELETE FROM recordings WHERE id = ?1 AND generation = ?2 AND vanish_step = 5
+             RETURNING root, file",
+        )?
+        .query_row(params![ack.id, ack.generation], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        });
+    let Some((root, file)) = found(row)? else { return Ok(()) };
+    drop_row(tx, root, file, ack.generation, now_ms)
+}
+
+/// What follows where a row of a drill's recording was removed: see `generation_base`.
+pub(crate) fn drop_row(
+    tx: &Transaction<'_>,
+    root: i64,
+    file: i64,
+    generation: i64,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE roots SET generation_base = max(generation_base, ?2) WHERE id = ?1")?
+        .execute(params![root, generation])?;
+    let there: bool = tx
+        .prepare_cached(
+            "SELECT data_size IS NOT NULL OR side_size IS NOT NULL FROM files WHERE id = ?1",
+        )?
+        .query_row([file], |row| row.get(0))?;
+    if !there {
+        set_state(tx, file, None, now_ms)?;
+        tidy(tx, file)?;
     }
     Ok(())
 }

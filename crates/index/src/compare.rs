@@ -6,6 +6,7 @@ use focus_core::verify::Known;
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::acknowledge::drop_row;
 use crate::rows::{RECORDING, RootId, RootMemory, recording, signed};
 use crate::{Index, IndexError, Reader};
 
@@ -298,6 +299,26 @@ fn root(
     Ok(memory)
 }
 
+/// A drill's recording that waits to be removed, and was not there at the last comparison either: a
+/// server that stands by removes nothing, and learns by this that the holder has.
+fn gone_for_good(
+    tx: &Transaction<'_>,
+    id: i64,
+    generation: i64,
+    now_ms: i64,
+) -> rusqlite::Result<bool> {
+    let row = tx
+        .prepare_cached(
+            "DELETE FROM recordings WHERE id = ?1 AND generation = ?2 AND vanish_step = 5 AND known = 0
+             RETURNING root, file",
+        )?
+        .query_row(params![id, generation], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((root, file)) = row else { return Ok(false) };
+    drop_row(tx, root, file, generation, now_ms)?;
+    Ok(true)
+}
+
 fn apply(
     tx: &Transaction<'_>,
     id: i64,
@@ -305,6 +326,9 @@ fn apply(
     finding: Finding,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
+    if finding == Finding::NotThere && gone_for_good(tx, id, generation, now_ms)? {
+        return Ok(());
+    }
     let statement = match finding {
         Finding::Same => {
             "UPDATE recordings SET acked = ?2, known = 1, pending = 0, pending_since_ms = NULL,

@@ -55,8 +55,7 @@ const BACK: &str = "vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_s
    held_why = NULL, marked_ms = NULL, approved = 0, never_seen = 0";
 
 /// Gone, and not marked: the catalog still has it as it was, and need not be told of its return.
-const AS_ACKNOWLEDGED: &str =
-    "vanished_ms IS NOT NULL AND vanish_step <> 3 AND pending = 0 AND known AND acked = generation";
+const AS_ACKNOWLEDGED: &str = "vanished_ms IS NOT NULL AND vanish_step NOT IN (3, 5) AND pending = 0 AND known AND acked = generation";
 
 impl Index {
     /// Stores observations, all in one transaction.
@@ -270,8 +269,9 @@ impl Store<'_> {
         self.tx
             .prepare_cached(
                 "INSERT INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id,
-                   path, size, fingerprint, metadata, generation, pending, pending_since_ms)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13)",
+                   path, size, fingerprint, metadata, generation, pending, pending_since_ms, drilled)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                   1 + (SELECT generation_base FROM roots WHERE id = ?1), 1, ?13, ?14)",
             )?
             .execute(params![
                 self.root,
@@ -287,6 +287,7 @@ impl Store<'_> {
                 recording.fingerprint,
                 recording.metadata.to_text(),
                 self.now_ms,
+                recording.is_drilled(),
             ])?;
         self.out.changed += 1;
         Ok(())
@@ -350,7 +351,7 @@ impl Store<'_> {
             .prepare_cached(&format!(
                 "UPDATE recordings SET root = ?2, file = ?3, start_ms = ?4, end_ms = ?5, span = ?6,
                    deleted = ?7, recording_id = ?8, path = ?9, size = ?10, fingerprint = ?11,
-                   metadata = ?12, generation = ?13, retry_ms = NULL,
+                   metadata = ?12, generation = ?13, drilled = ?15, retry_ms = NULL,
                    {BACK},
                    pending_since_ms = CASE WHEN pending = 1 THEN pending_since_ms ELSE ?14 END,
                    pending = 1
@@ -371,6 +372,7 @@ impl Store<'_> {
                 metadata,
                 holder.generation.saturating_add(1),
                 self.now_ms,
+                recording.is_drilled(),
             ])?;
         self.out.changed += 1;
         Ok(())

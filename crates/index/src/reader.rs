@@ -253,7 +253,7 @@ impl Reader {
     /// # Errors
     /// The index cannot be read.
     pub fn broken_invariants(&self) -> Result<Vec<String>, IndexError> {
-        const CHECKS: [(&str, &str); 7] = [
+        const CHECKS: [(&str, &str); 8] = [
             (
                 "pending_cleared_only_after_ack",
                 "SELECT count(*) FROM recordings WHERE pending = 0 AND acked IS NOT generation
@@ -280,8 +280,13 @@ impl Reader {
                 "no_deletion_without_proof: only what is gone goes through the steps",
                 "SELECT count(*) FROM recordings WHERE
                    vanished_ms IS NULL AND (vanish_step <> 0 OR marked_ms IS NOT NULL OR deleted > 1)
-                   OR (vanish_step = 3) <> (marked_ms IS NOT NULL)
+                   OR (vanish_step IN (3, 5)) <> (marked_ms IS NOT NULL)
                    OR (vanish_step = 2) <> (held_seq IS NOT NULL)",
+            ),
+            (
+                "a drill's recording is never held or marked, and only such a one leaves",
+                "SELECT count(*) FROM recordings WHERE drilled AND vanish_step IN (2, 3)
+                   OR vanish_step = 5 AND (drilled = 0 OR pending = 0 OR approved = 0)",
             ),
             (
                 "counters are right: unsettled",
@@ -345,9 +350,11 @@ impl Reader {
 fn root_totals(connection: &Connection, root: Option<i64>) -> rusqlite::Result<RootTotals> {
     connection
         .prepare_cached(
-            "SELECT coalesce(sum(recordings - marked), 0), coalesce(sum(pending), 0),
-               coalesce(sum(vanished - marked), 0), coalesce(sum(unsettled), 0),
-               coalesce(sum(held), 0), coalesce(sum(marked), 0) FROM roots WHERE ?1 IS NULL OR id = ?1",
+            "SELECT coalesce(sum(recordings - marked - leaving), 0), coalesce(sum(pending), 0),
+               coalesce(sum(vanished - marked - leaving), 0), coalesce(sum(unsettled), 0),
+               coalesce(sum(held), 0), coalesce(sum(marked), 0)
+             FROM (SELECT *, (SELECT count(*) FROM recordings r WHERE r.root = roots.id
+               AND r.vanish_step = 5) AS leaving FROM roots WHERE ?1 IS NULL OR id = ?1)",
         )?
         .query_row([root], |row| {
             Ok(RootTotals {

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -36,8 +36,9 @@ pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 /// believed to have a document, so that it is updated and not inserted.
 ///
 /// A recording whose files are gone has `vanished_ms`, and goes through the steps of `vanish_step`: 0
-/// not proved, 1 proved once, 2 held, 3 marked as deleted, 4 left alone (an archive). `deleted` is 1
-/// where the sidecar says so, and 2 more where it is marked.
+/// not proved, 1 proved once, 2 held, 3 marked as deleted, 4 left alone (an archive), 5 leaving: a
+/// drill's, whose document is to be removed. `deleted` is 1 where the sidecar says so, and 2 more where
+/// it is marked or leaving.
 ///
 /// Times named `*_ms` of `since`, `due`, `changed` and `retry` are of the boot-time clock of the
 /// process that wrote them, and mean nothing to the next one. Counters in `roots` are kept by
@@ -182,6 +183,23 @@ BEGIN
     - (OLD.settled = 0 AND OLD.state IS NULL AND (OLD.data_size IS NOT NULL OR OLD.side_size IS NOT NULL))
   WHERE id = NEW.root;
 END;
+";
+
+/// Recordings of drills are told apart, and leave. `generation_base` is the highest generation of those
+/// that have left: whatever is made later is above it, so that a removal which the database carries out
+/// late cannot meet a recording that has come back.
+const V2: &str = "
+ALTER TABLE roots ADD COLUMN generation_base INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE recordings ADD COLUMN drilled INTEGER NOT NULL DEFAULT 0;
+UPDATE recordings SET drilled = 1
+  WHERE json_valid(metadata) AND json_type(metadata, '$.focus_drill') IS NOT NULL;
+UPDATE recordings SET vanish_step = 5, approved = 1, generation = generation + 1, pending = 1,
+    pending_since_ms = marked_ms
+  WHERE drilled AND vanish_step = 3;
+UPDATE recordings SET vanish_step = 0, proof_ms = NULL, held_seq = NULL, held_why = NULL
+  WHERE drilled AND vanish_step = 2;
+CREATE INDEX recordings_drilled ON recordings(root) WHERE drilled = 1;
+CREATE INDEX recordings_leaving ON recordings(root) WHERE vanish_step = 5;
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

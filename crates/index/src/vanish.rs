@@ -37,6 +37,8 @@ pub struct Concluded {
     pub marked: u64,
     /// Held.
     pub held: u64,
+    /// Planted by drills: their documents are to be removed.
+    pub leaving: u64,
 }
 
 /// A held deletion.
@@ -289,15 +291,6 @@ fn conclude(
     now_ms: i64,
 ) -> rusqlite::Result<Concluded> {
     let mut out = Concluded::default();
-    if archive {
-        for (id, _) in ready {
-            tx.prepare_cached(
-                "UPDATE recordings SET vanish_step = 4 WHERE id = ?1 AND vanish_step = 1",
-            )?
-            .execute([id])?;
-        }
-        return Ok(out);
-    }
     let verdict = vanish::judge(counts(tx, root, max, now_ms)?, max);
     let mut seq: i64 = tx.query_row(
         "SELECT coalesce(CAST((SELECT value FROM meta WHERE key = 'held_seq') AS INTEGER), 0)",
@@ -305,15 +298,24 @@ fn conclude(
         |row| row.get(0),
     )?;
     for &(id, elsewhere) in ready {
-        let never_seen: Option<bool> = tx
+        let gone: Option<(bool, bool)> = tx
             .prepare_cached(&format!(
-                "SELECT r.never_seen FROM recordings r JOIN files f ON f.id = r.file
+                "SELECT r.never_seen, r.drilled FROM recordings r JOIN files f ON f.id = r.file
                  WHERE r.id = ?1 AND r.vanished_ms IS NOT NULL AND r.vanish_step = 1 AND {NOT_MOVED}
                    AND (f.data_size IS NULL AND f.side_size IS NULL OR f.settled AND f.uuid <> r.uuid)"
             ))?
-            .query_row([id], |row| row.get(0))
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let Some(never_seen) = never_seen else { continue };
+        let Some((never_seen, drilled)) = gone else { continue };
+        if drilled {
+            out.leaving += leave(tx, id, elsewhere, now_ms)?;
+            continue;
+        }
+        if archive {
+            tx.prepare_cached("UPDATE recordings SET vanish_step = 4 WHERE id = ?1")?
+                .execute([id])?;
+            continue;
+        }
         let held = if elsewhere {
             Some(Held::Device)
         } else if never_seen && !has_neighbour(tx, id)? {
@@ -346,7 +348,25 @@ fn conclude(
     Ok(out)
 }
 
-/// What the verdict rests on. What is gone is counted no further than it takes to hold it.
+/// A drill's recording is gone: its document is to be removed, however many there are. On another
+/// device nothing is proved, and it is looked for anew.
+fn leave(tx: &Transaction<'_>, id: i64, elsewhere: bool, now_ms: i64) -> rusqlite::Result<u64> {
+    if elsewhere {
+        tx.prepare_cached("UPDATE recordings SET vanish_step = 0, proof_ms = NULL WHERE id = ?1")?
+            .execute([id])?;
+        return Ok(0);
+    }
+    let left = tx
+        .prepare_cached(
+            "UPDATE recordings SET vanish_step = 5, marked_ms = ?2, deleted = deleted | 2, approved = 1,
+               generation = generation + 1, pending = 1, pending_since_ms = ?2 WHERE id = ?1",
+        )?
+        .execute(params![id, now_ms])?;
+    Ok(left as u64)
+}
+
+/// What the verdict rests on, drills left out. What is gone is counted no further than it takes to
+/// hold it.
 fn counts(
     tx: &Transaction<'_>,
     root: RootId,
@@ -354,7 +374,8 @@ fn counts(
     now_ms: i64,
 ) -> rusqlite::Result<Counts> {
     let (present, held): (i64, i64) = tx.query_row(
-        "SELECT recordings - vanished, held FROM roots WHERE id = ?1",
+        "SELECT recordings - vanished - (SELECT count(*) FROM recordings
+           WHERE root = ?1 AND drilled = 1 AND vanished_ms IS NULL), held FROM roots WHERE id = ?1",
         [root.0],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
@@ -369,21 +390,23 @@ fn counts(
     let about: i64 = tx
         .prepare_cached(&format!(
             "SELECT count(*) FROM (SELECT 1 FROM recordings r WHERE r.root = ?1
-               AND r.vanished_ms IS NOT NULL AND r.vanish_step < 2 AND {NOT_MOVED} LIMIT ?2)"
+               AND r.vanished_ms IS NOT NULL AND r.vanish_step < 2 AND r.drilled = 0
+               AND {NOT_MOVED} LIMIT ?2)"
         ))?
         .query_row(params![root.0, signed(enough)], |row| row.get(0))?;
     counts.gone += unsigned(about);
     Ok(counts)
 }
 
-/// Its folder holds another recording that the catalog has, and this index has seen.
+/// Its folder holds another recording that the catalog has, and this index has seen. One that a drill
+/// planted tells nothing of a folder.
 fn has_neighbour(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<bool> {
     tx.prepare_cached(
         "SELECT EXISTS(
            SELECT 1 FROM recordings r JOIN files f ON f.id = r.file JOIN files g ON g.folder = f.folder
              JOIN recordings n ON n.file = g.id
            WHERE r.id = ?1 AND n.id <> r.id AND n.vanished_ms IS NULL AND n.never_seen = 0
-             AND (n.acked IS NOT NULL OR n.known))",
+             AND n.drilled = 0 AND (n.acked IS NOT NULL OR n.known))",
     )?
     .query_row([id], |row| row.get(0))
 }
@@ -420,8 +443,8 @@ fn add_missing(
     let generation = stored.version.map_or(1, document::generation).max(1);
     tx.prepare_cached(
         "INSERT OR IGNORE INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id,
-           path, size, fingerprint, metadata, generation, acked, known, pending, vanished_ms, never_seen)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 1, 0, ?14, 1)",
+           path, size, fingerprint, metadata, generation, acked, known, pending, vanished_ms, never_seen, drilled)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 1, 0, ?14, 1, ?15)",
     )?
     .execute(params![
         root.0,
@@ -438,6 +461,7 @@ fn add_missing(
         recording.metadata.to_text(),
         generation,
         now_ms,
+        recording.is_drilled(),
     ])?;
     Ok(())
 }
@@ -454,7 +478,7 @@ fn settle_devices(tx: &Transaction<'_>, root: RootId) -> rusqlite::Result<bool> 
         let seen: i64 = tx.query_row(
             "SELECT count(*) FROM recordings r JOIN files f ON f.id = r.file
                JOIN folders d ON d.id = f.folder
-             WHERE d.root = ?1 AND d.device = ?2 AND r.vanish_step <> 3 AND r.never_seen = 0",
+             WHERE d.root = ?1 AND d.device = ?2 AND r.vanish_step NOT IN (3, 5) AND r.never_seen = 0",
             params![root.0, device],
             |row| row.get(0),
         )?;

@@ -81,6 +81,12 @@ impl Catalog {
             Call::Read(uuids) => Reply::Documents(
                 uuids.iter().filter_map(|uuid| self.data.documents.get(uuid).cloned()).collect(),
             ),
+            Call::Remove(batch) => {
+                for one in batch.iter().take(part) {
+                    self.remove(one);
+                }
+                Reply::Removed
+            }
             Call::Adopt(one) => {
                 let free = |stored: &Stored| stored.root.is_none();
                 Reply::Answers(vec![self.replace(one, free)])
@@ -114,6 +120,17 @@ impl Catalog {
                 Answer::Written
             }
             Some(_) => Answer::Duplicate { words: "uuid".to_owned() },
+        }
+    }
+
+    fn remove(&mut self, one: &Versioned) {
+        let may = |stored: &Stored| {
+            stored.root.as_deref() == Some(ROOT)
+                && stored.version.is_none_or(|version| version <= one.version)
+                && stored.is_drilled()
+        };
+        if self.data.documents.get(&one.recording.uuid).is_some_and(may) {
+            self.data.documents.remove(&one.recording.uuid);
         }
     }
 

@@ -268,7 +268,11 @@ impl Index {
                 }
                 Outcome::SetAside(_) if entry.generation == *generation => entry.aside = true,
                 Outcome::Raise(to) => entry.generation = entry.generation.max(*to),
-                Outcome::SetAside(_) | Outcome::Left => {}
+                Outcome::Removed if entry.generation == *generation => {
+                    let uuid = entry.recording.uuid.clone();
+                    self.entries.remove(&uuid);
+                }
+                Outcome::SetAside(_) | Outcome::Left | Outcome::Removed => {}
             }
         }
         if !self.entries.values().any(|entry| entry.pending) {
@@ -437,9 +441,10 @@ impl Index {
                 })
             });
             let Some(entry) = self.entries.get_mut(&uuid) else { continue };
-            if verdict == Verdict::Mark && (neighbour || !entry.never_seen) {
+            let drilled = entry.recording.is_drilled();
+            if drilled || verdict == Verdict::Mark && (neighbour || !entry.never_seen) {
                 let at_ms = i64::try_from(true_ms).unwrap_or(0);
-                entry.gone = Some(Gone::Marked { at_ms, counts: true });
+                entry.gone = Some(Gone::Marked { at_ms, counts: !drilled });
                 entry.generation += 1;
                 entry.pending = true;
                 marked.push(uuid);
@@ -464,7 +469,9 @@ impl Index {
             match entry.gone {
                 None => counts.present += 1,
                 Some(Gone::Held) => counts.gone += 1,
-                Some(Gone::Candidate(_)) if !moved.contains(&entry.recording.uuid) => {
+                Some(Gone::Candidate(_))
+                    if !moved.contains(&entry.recording.uuid) && !entry.recording.is_drilled() =>
+                {
                     counts.gone += 1
                 }
                 Some(Gone::Marked { at_ms, counts: true }) if at_ms > since => counts.marked += 1,

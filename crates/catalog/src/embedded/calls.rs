@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use focus_core::answer::Answer;
 use focus_core::json::Value;
-use focus_core::recording::Recording;
+use focus_core::recording::{DRILL_FIELD, Recording};
 use focus_core::state::State;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -135,6 +135,21 @@ fn set(
 
 fn duplicate() -> Answer {
     Answer::Duplicate { words: "the uuid is there already".to_owned() }
+}
+
+pub(super) fn remove_drilled(
+    tx: &Transaction<'_>,
+    root: &str,
+    batch: &[Versioned],
+) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached(&format!(
+        "DELETE FROM recordings WHERE uuid = ?1 AND root = ?2 AND (version IS NULL OR version <= ?3)
+           AND json_valid(metadata) AND json_type(metadata, '$.{DRILL_FIELD}') IS NOT NULL"
+    ))?;
+    for document in batch {
+        statement.execute(params![document.recording.uuid, root, document.version])?;
+    }
+    Ok(())
 }
 
 pub(super) fn read(tx: &Transaction<'_>, uuids: &[String]) -> rusqlite::Result<Vec<Stored>> {

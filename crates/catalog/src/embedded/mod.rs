@@ -267,6 +267,11 @@ impl Catalog for EmbeddedCatalog {
         self.call(move |tx| calls::take_over(tx, &root, &document, &from)).await
     }
 
+    async fn remove_drilled(&self, root: &RootPlace, batch: &[Versioned]) -> Result<(), Failure> {
+        let (root, batch) = (root.id.clone(), batch.to_vec());
+        self.call(move |tx| calls::remove_drilled(tx, &root, &batch)).await
+    }
+
     async fn read(&self, _: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
         let uuids = uuids.to_vec();
         self.call(move |tx| calls::read(tx, &uuids)).await

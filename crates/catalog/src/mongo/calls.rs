@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use focus_core::answer::{Answer, Class, Failure};
+use focus_core::recording::DRILL_FIELD;
 use focus_core::state::State;
 use futures_util::TryStreamExt;
 use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf};
@@ -74,6 +75,28 @@ pub(super) async fn take_over(
         "deleted": true,
     };
     claim(shared, root, document, query).await
+}
+
+pub(super) async fn remove_drilled(
+    shared: &Shared,
+    root: &RootPlace,
+    batch: &[Versioned],
+) -> Result<(), Failure> {
+    let collection = shared.place(root)?.recordings;
+    let mark = format!("metadata.{DRILL_FIELD}");
+    let deletes: Vec<Document> = batch
+        .iter()
+        .map(|document| {
+            let query = doc! {
+                "uuid": &document.recording.uuid,
+                "root": &root.id,
+                &mark: { "$exists": true },
+                "version": { "$not": { "$gt": document.version } },
+            };
+            doc! { "q": query, "limit": 1 }
+        })
+        .collect();
+    run_write(shared, doc! { "delete": collection, "deletes": deletes }).await
 }
 
 /// Makes a document of somebody else's ours, where it still is as `query` says.

@@ -285,6 +285,10 @@ impl Catalog for MongoCatalog {
         calls::take_over(&self.shared, root, document, from).await
     }
 
+    async fn remove_drilled(&self, root: &RootPlace, batch: &[Versioned]) -> Result<(), Failure> {
+        calls::remove_drilled(&self.shared, root, batch).await
+    }
+
     async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
         calls::read(&self.shared, root, uuids).await
     }

@@ -38,7 +38,10 @@ async fn step(fixture: &mut Fixture, late: &mut Vec<Observation>, random: &mut f
     match random.u8(0..13) {
         0..=3 => {
             let uuid = random.choice(&UUIDS).expect("some");
-            fixture.write(place, &sidecar(uuid, 1_700_000_000_000 + random.i64(0..3)));
+            let text = sidecar(uuid, 1_700_000_000_000 + random.i64(0..3));
+            // The last one is a drill's.
+            let drilled = text.replacen('{', "{\"focus_drill\":\"d1\",", 1);
+            fixture.write(place, if *uuid == UUIDS[3] { &drilled } else { &text });
         }
         4 => fixture.write(place, "{\"start_time\":"),
         5 => {
@@ -98,6 +101,7 @@ async fn answer(fixture: &mut Fixture, random: &mut fastrand::Rng) {
                     retry_ms: 1_000_000,
                 },
                 2..=3 => return None,
+                _ if one.recording.is_leaving() => AckOutcome::Removed,
                 _ => AckOutcome::Acknowledged,
             };
             Some(Ack { id: one.id, generation: one.generation, outcome })

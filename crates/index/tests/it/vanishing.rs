@@ -11,6 +11,10 @@ const START: i64 = 1_700_000_000_000;
 
 const MAX: MaxVanished = MaxVanished { percent: 10, at_least: 2 };
 
+fn decided(marked: u64, held: u64) -> Concluded {
+    Concluded { marked, held, leaving: 0 }
+}
+
 /// A fixture with `count` catalogued recordings in the folder `d`.
 async fn catalogued(count: usize) -> Fixture {
     let mut fixture = Fixture::new().await;
@@ -31,7 +35,7 @@ async fn gone(fixture: &mut Fixture, places: &[usize]) {
 async fn what_is_gone_is_marked_pending_and_dated() {
     let mut fixture = catalogued(5).await;
     gone(&mut fixture, &[1]).await;
-    assert_eq!(fixture.conclude(MAX, false).await, Concluded { marked: 1, held: 0 });
+    assert_eq!(fixture.conclude(MAX, false).await, decided(1, 0));
     let pending = fixture.pending();
     assert_eq!(pending.len(), 1);
     assert!(pending[0].recording.deleted);
@@ -47,7 +51,7 @@ async fn what_is_gone_is_marked_pending_and_dated() {
 async fn too_many_are_held_and_the_set_that_was_shown_is_what_is_approved() {
     let mut fixture = catalogued(20).await;
     gone(&mut fixture, &[0, 1, 2]).await;
-    assert_eq!(fixture.conclude(MAX, false).await, Concluded { marked: 0, held: 3 });
+    assert_eq!(fixture.conclude(MAX, false).await, decided(0, 3));
     let through = fixture.index.reader().held_through(fixture.root).expect("read");
     // One comes back and goes again, another goes: neither is of the set.
     fixture.put("d/r0", &sidecar("u0", START)).await;
@@ -71,9 +75,9 @@ async fn what_was_approved_counts_no_more_and_what_was_marked_does() {
     fixture.conclude(MAX, false).await;
     fixture.index.approve(fixture.root, i64::MAX, 9_900).await.expect("approved");
     gone(&mut fixture, &[3, 4]).await;
-    assert_eq!(fixture.conclude(MAX, false).await, Concluded { marked: 2, held: 0 });
+    assert_eq!(fixture.conclude(MAX, false).await, decided(2, 0));
     gone(&mut fixture, &[5]).await;
-    assert_eq!(fixture.conclude(MAX, false).await, Concluded { marked: 0, held: 1 });
+    assert_eq!(fixture.conclude(MAX, false).await, decided(0, 1));
 }
 
 #[tokio::test]
@@ -104,7 +108,7 @@ async fn another_device_holds_until_nine_tenths_are_found_on_it() {
     fixture.acknowledge_all().await;
     fixture.remove("f0/r0").await;
     fixture.remove("f0/r1").await;
-    assert_eq!(fixture.conclude(MAX, true).await, Concluded { marked: 0, held: 2 });
+    assert_eq!(fixture.conclude(MAX, true).await, decided(0, 2));
     let root = fixture.root;
     let found_on = async |count: usize| {
         let index = fixture.index.clone();
@@ -124,7 +128,7 @@ async fn another_device_holds_until_nine_tenths_are_found_on_it() {
     };
     assert!(!found_on(8).await, "16 of 20 are too few");
     assert!(found_on(9).await, "18 of 20");
-    assert_eq!(fixture.conclude(MAX, false).await, Concluded { marked: 2, held: 0 });
+    assert_eq!(fixture.conclude(MAX, false).await, decided(2, 0));
     fixture.is_in_order();
 }
 
@@ -149,7 +153,7 @@ async fn what_was_never_seen_needs_a_neighbour_to_be_marked() {
     let documents =
         vec![stored("x", "d/x.dat"), stored("y", "other/y.dat"), stored("u1", "d/z.dat")];
     fixture.index.add_missing(fixture.root, documents, 5_000).await.expect("stored");
-    assert_eq!(fixture.conclude(MAX, false).await, Concluded { marked: 1, held: 1 });
+    assert_eq!(fixture.conclude(MAX, false).await, decided(1, 1));
     let held = fixture.index.reader().held(fixture.root, 0, 10).expect("read");
     assert_eq!((&*held[0].uuid, held[0].why), ("y", Held::NeverSeen));
     fixture.is_in_order();

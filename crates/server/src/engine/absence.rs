@@ -190,6 +190,14 @@ impl<'a> Absence<'a> {
                 concluded.marked,
             );
         }
-        Ok(concluded.marked > 0)
+        if concluded.leaving > 0 {
+            tracing::info!(
+                leaving = concluded.leaving,
+                "{}: {} recordings of drills are gone from storage, and are removed from the catalog",
+                self.place.path,
+                concluded.leaving,
+            );
+        }
+        Ok(concluded.marked + concluded.leaving > 0)
     }
 }

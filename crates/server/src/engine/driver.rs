@@ -298,6 +298,7 @@ impl Driver {
             .filter_map(|(id, generation, outcome)| {
                 let outcome = match outcome {
                     Outcome::Acknowledged => AckOutcome::Acknowledged,
+                    Outcome::Removed => AckOutcome::Removed,
                     Outcome::Raise(generation) => AckOutcome::Raise { generation },
                     Outcome::SetAside(fault) => {
                         let retry_ms = clock::boot_ms().saturating_add(self.retry_ms);
@@ -338,6 +339,9 @@ impl Driver {
         let reply = match call {
             Call::Insert(batch) => catalog.insert(place, &batch).await.map(Reply::Answers),
             Call::Upsert(batch) => catalog.upsert(place, &batch).await.map(Reply::Answers),
+            Call::Remove(batch) => {
+                catalog.remove_drilled(place, &batch).await.map(|()| Reply::Removed)
+            }
             Call::Read(uuids) => catalog.read(place, &uuids).await.map(Reply::Documents),
             Call::Adopt(document) => {
                 catalog.adopt(place, &document).await.map(|answer| Reply::Answers(vec![answer]))
@@ -437,6 +441,7 @@ fn around(call: &Call) -> Option<(Step, Step)> {
         Call::Read(_) => (Step::BeforeRead, Step::AfterRead),
         Call::Adopt(_) => (Step::BeforeAdopt, Step::AfterAdopt),
         Call::TakeOver(..) => (Step::BeforeTakeOver, Step::AfterTakeOver),
+        Call::Remove(_) => (Step::BeforeRemove, Step::AfterRemove),
         // A transaction of the index.
         Call::Prefer { .. } => return None,
     })

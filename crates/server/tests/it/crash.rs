@@ -51,6 +51,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             | Step::IdentityPart
             | Step::ServerPart => &[Scene::First],
             Step::BeforeUpsert | Step::AfterUpsert => &[Scene::Changed],
+            Step::BeforeRemove | Step::AfterRemove => &[Scene::Drilled],
             Step::BeforeRead
             | Step::AfterRead
             | Step::BeforeAdopt
@@ -132,6 +133,7 @@ played! {
     a_crash_beside_documents_of_others_leaves_theirs_and_takes_ours: Others,
     a_crash_while_two_paths_have_one_uuid_leaves_it_to_the_catalogs: TwoPaths,
     a_crash_while_absence_is_proved_marks_what_is_gone_once: Gone,
+    a_crash_while_a_drills_documents_are_removed_leaves_none_of_them: Drilled,
     a_crash_while_deletions_are_held_leaves_them_held: Held,
     a_crash_while_deletions_are_approved_lets_all_through_or_none: Approved,
     a_crash_while_a_device_takes_the_place_of_another_deletes_nothing_more: Device,

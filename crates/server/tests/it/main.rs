@@ -4,6 +4,7 @@ mod answers;
 mod cli;
 mod crash;
 mod deletions;
+mod drill_documents;
 mod embedded;
 mod hardship;
 mod lease;

@@ -31,6 +31,8 @@ pub(crate) enum Scene {
     TwoPaths,
     /// Some recordings are gone.
     Gone,
+    /// What a drill planted is gone.
+    Drilled,
     /// All are gone, and to be held.
     Held,
     /// All are held, and approved.
@@ -125,6 +127,17 @@ impl Trial {
             Scene::Gone => {
                 self.catalogued(COUNT).await;
                 (0..2).for_each(|at| self.remove(at));
+            }
+            Scene::Drilled => {
+                for name in ["planted-0", "planted-1"] {
+                    let sidecar = r#"{"start_time": 1700000000, "focus_drill": "d1"}"#;
+                    self.plant(&format!("{name}.dat"), "data");
+                    self.plant(&format!("{name}.json"), sidecar);
+                }
+                self.catalogued(COUNT + 2).await;
+                for file in ["planted-0.dat", "planted-0.json", "planted-1.dat", "planted-1.json"] {
+                    fs::remove_file(self.site.tree.root().join(file)).expect("removed");
+                }
             }
             Scene::Held => {
                 self.catalogued(COUNT).await;
@@ -296,6 +309,11 @@ impl Trial {
                 let sql = "SELECT count(*) FROM recordings WHERE root = 'elsewhere' AND deleted = 0
                     AND version = 5 AND path = 'theirs.dat'";
                 assert_eq!(ledger::number(&self.site, sql), 1);
+            }
+            Scene::Drilled => {
+                self.in_order(COUNT, &[]).await;
+                let there = ledger::number(&self.site, "SELECT count(*) FROM recordings");
+                assert_eq!(usize::try_from(there).ok(), Some(COUNT));
             }
             Scene::TwoPaths => {
                 self.site.focus.until_status("unrecognised", 1, LIMIT).await;
