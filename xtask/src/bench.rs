@@ -4,12 +4,12 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::database;
+use crate::{cargo, database};
 
 /// Builds the server as it is shipped, and runs one bench on it.
 pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
     println!("the database is {}", database::ensure()?);
-    let built = Command::new("cargo")
+    let built = cargo::command()
         .args(["build", "--profile", "dist", "-p", "focus-server", "-p", "focus-testkit", "--bins"])
         .status()?;
     if !built.success() {

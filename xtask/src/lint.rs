@@ -5,14 +5,14 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{database, layout};
+use crate::{cargo, database, layout};
 
 const DENY: &str = "0.20.2";
 
 /// Format, clippy, layout and dependencies.
 pub(crate) fn run() -> anyhow::Result<()> {
-    cargo(&["fmt", "--all", "--check"])?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    cargo::run(&["fmt", "--all", "--check"])?;
+    cargo::run(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     layout::check()?;
     let deny = ensure_deny()?;
     let check = |what: &[&str]| -> anyhow::Result<bool> {
@@ -32,13 +32,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     if !check(&["advisories"])? {
         bail!("a dependency has an advisory against it");
-    }
-    Ok(())
-}
-
-fn cargo(args: &[&str]) -> anyhow::Result<()> {
-    if !Command::new("cargo").args(args).status()?.success() {
-        bail!("cargo {} failed", args.join(" "));
     }
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! The project's own commands: `cargo xtask test`, `bench`, `lint`, `layout`.
 
 mod bench;
+mod cargo;
 mod database;
+mod deb;
+mod deploy;
+mod kubernetes;
 mod layout;
 mod lint;
 mod sim;
@@ -13,6 +17,8 @@ const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
 cargo xtask bench recovery|memory|queries    figures, as ratios
 cargo xtask lint                             format, clippy, layout, dependencies
+cargo xtask deploy                           check chart, manifests, unit and package
+cargo xtask deb [--output FOLDER]            build the Debian package
 cargo xtask layout                           the rules of the folder layout
 cargo xtask sim [--schedules N] [--seed S] [--broken] [--json] | replay SEED | swarm
                                              the core on simulated schedules of faults";
@@ -25,6 +31,8 @@ fn main() -> ExitCode {
         ["bench", args @ ..] => bench::run(args),
         ["lint"] => lint::run(),
         ["layout"] => layout::check(),
+        ["deploy"] => deploy::run(),
+        ["deb", args @ ..] => deb::run(args),
         ["sim", args @ ..] => sim::run(args),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

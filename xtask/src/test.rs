@@ -1,11 +1,11 @@
 //! `cargo xtask test`.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::bail;
 
-use crate::{database, sim};
+use crate::{cargo, database, deploy, kubernetes, sim};
 
 /// Runs the tests, says what they ran against and what was left out.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
@@ -18,14 +18,21 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     if let Some(server) = &against {
         println!("the database tests run against {server}");
     }
+    let control_plane = if all && !embedded_only { Some(kubernetes::ensure()?) } else { None };
+    if let Some(control_plane) = &control_plane {
+        println!("the Kubernetes tests run against {control_plane}");
+    }
     let mut left_out = Vec::new();
     if embedded_only {
         left_out.push("database tests: leave --embedded-only away");
     }
     if !all {
         left_out.push("long tests and the long simulation: `cargo xtask test --all`");
+        left_out
+            .push("Kubernetes tests: `cargo xtask test --all`, which builds a control plane once");
+        left_out.push("checks of chart, manifests, unit and package: `cargo xtask deploy`");
     }
-    let mut command = Command::new("cargo");
+    let mut command = cargo::command();
     command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.args(["--nocapture", "--test-threads=2"]);
     command.env("FOCUS_TEST_LONG", if all { "1" } else { "" });
@@ -49,11 +56,17 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     if let Some(server) = &against {
         println!("the database tests ran against {server}");
     }
+    if let Some(control_plane) = &control_plane {
+        println!("the Kubernetes tests ran against {control_plane}");
+    }
     println!("{passed} passed, {failed} failed");
     if !status.success() || failed > 0 || passed == 0 {
         bail!("tests failed");
     }
     if all {
+        if control_plane.is_some() {
+            deploy::check()?;
+        }
         sim::run(&["--schedules", "50000"])?;
         sim::run(&["--broken"])?;
     }

@@ -3,6 +3,7 @@
 //! Nothing here uses the product's own code: what it says is checked against what the product did.
 
 pub mod focus;
+pub mod kubernetes;
 pub mod mongo;
 pub mod oracle;
 pub mod proxy;

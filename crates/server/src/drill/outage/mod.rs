@@ -4,6 +4,7 @@
 //! database back is a `Restore`: a record that goes into the plan, so that another process can do it.
 
 pub mod command;
+pub mod kubernetes;
 pub mod process;
 pub mod proxy;
 
@@ -67,6 +68,8 @@ pub trait Outage: Send + Sync {
 pub enum Restore {
     /// A command of the site's own.
     Command(command::CommandUp),
+    /// A workload of a cluster.
+    Kubernetes(kubernetes::KubernetesUp),
     /// A process goes on, or is started by a command.
     Process(process::ProcessUp),
     /// The proxy lets everything through.
@@ -78,6 +81,7 @@ impl Restore {
     pub fn way_up(&self) -> &dyn WayUp {
         match self {
             Restore::Command(up) => up,
+            Restore::Kubernetes(up) => up,
             Restore::Process(up) => up,
             Restore::Proxy(up) => up,
         }
@@ -131,13 +135,12 @@ pub fn choose(options: &Options) -> Result<Box<dyn Outage>, Hindrance> {
     match options.outage {
         OutageKind::Command => Ok(Box::new(command::CommandOutage::new(options)?)),
         OutageKind::Process => Ok(Box::new(process::ProcessOutage::new(options)?)),
+        OutageKind::Kubernetes => Ok(Box::new(kubernetes::KubernetesOutage::new(options)?)),
         OutageKind::Proxy => Ok(Box::new(proxy::ProxyOutage::new(options)?)),
-        OutageKind::Kubernetes | OutageKind::Systemd | OutageKind::Docker => {
-            Err(Hindrance::Refused(format!(
-                "--outage {} is not there yet: use process, proxy or command",
-                options.outage.name()
-            )))
-        }
+        OutageKind::Systemd | OutageKind::Docker => Err(Hindrance::Refused(format!(
+            "--outage {} is not there yet: use process, proxy or command",
+            options.outage.name()
+        ))),
     }
 }
 

@@ -1,0 +1,124 @@
+//! `cargo xtask deploy`: chart, manifests, unit and package, checked by the tools that read them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::{cargo, deb, kubernetes};
+
+/// The chart.
+const CHART: &str = "deploy/helm/focus-server";
+
+/// The release of Kubernetes that the chart is rendered for.
+const RELEASE: &str = "1.34.2";
+
+/// Values of the chart that between them render every template.
+const EVERYTHING: &str = "deploy/helm/everything.yaml";
+
+/// An exposure that `systemd-analyze security` may report at most, in tenths: 0 to 20 is "OK".
+const EXPOSURE_MAX: &str = "20";
+
+/// Checks all of it, with the tools that the machine has or gets.
+pub(crate) fn run() -> anyhow::Result<()> {
+    kubernetes::ensure()?;
+    let status = cargo::command()
+        .args(["test", "--workspace", "--test", "deploy", "--", "--nocapture"])
+        .env("FOCUS_TEST_LONG", "1")
+        .status()?;
+    if !status.success() {
+        bail!("chart or manifests are refused by the API server");
+    }
+    cargo::run(&["build", "-p", "focus-server"])?;
+    check()
+}
+
+/// Checks what the tests do not: lint of the chart, unit and package. The control plane's tools and the
+/// program's debug build are there.
+pub(crate) fn check() -> anyhow::Result<()> {
+    chart()?;
+    let binary = fs::canonicalize("target/debug/focus").context("target/debug/focus")?;
+    unit(&binary)?;
+    package(&binary)?;
+    println!("not run: the build of the Containerfile, whose base image comes from a registry");
+    Ok(())
+}
+
+fn chart() -> anyhow::Result<()> {
+    let helm = kubernetes::tool("helm").context("helm is not there")?;
+    for values in [&[][..], &["--values", EVERYTHING]] {
+        let lint = said_by(&helm, &[&["lint", "--strict", CHART][..], values].concat())?;
+        print!("{lint}");
+        let render = ["template", "check", CHART, "--kube-version", RELEASE];
+        said_by(&helm, &[&render[..], values].concat())?;
+    }
+    println!("chart: helm lint and helm template are content");
+    Ok(())
+}
+
+/// The unit, with the program that was built in the place of the one to be installed.
+fn unit(binary: &Path) -> anyhow::Result<()> {
+    kubernetes::package("systemd-analyze", "systemd")?;
+    let analyze = Path::new("systemd-analyze");
+    let text = fs::read_to_string("deploy/systemd/focus.service")?;
+    let folder = Path::new("target/deploy");
+    fs::create_dir_all(folder)?;
+    let unit = folder.join("focus.service");
+    fs::write(&unit, text.replace("/usr/bin/focus", &binary.to_string_lossy()))?;
+    let unit = unit.to_string_lossy().into_owned();
+    // What it says of other units of this machine is no matter of ours.
+    let output = Command::new(analyze).args(["verify", "--man=no", &unit]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("focus.service")).collect();
+    if !output.status.success() || !ours.is_empty() {
+        bail!("systemd-analyze verify: {said}");
+    }
+    let threshold = format!("--threshold={EXPOSURE_MAX}");
+    let args = ["security", "--offline=true", "--no-pager", &threshold, &unit];
+    let said = said_by(analyze, &args)?;
+    let score = said.lines().last().unwrap_or_default();
+    println!("unit: systemd-analyze verify is content; {}", score.trim_start_matches("→ "));
+    Ok(())
+}
+
+fn package(binary: &Path) -> anyhow::Result<()> {
+    kubernetes::package("lintian", "lintian")?;
+    let package = deb::build(Path::new("target/deploy"), binary, true)?;
+    let package = package.to_string_lossy().into_owned();
+    let listed = said_by(Path::new("dpkg-deb"), &["--contents", &package])?;
+    for file in [
+        "./usr/bin/focus",
+        "./lib/systemd/system/focus.service",
+        "./etc/focus/focus.toml",
+        "./usr/share/man/man1/focus.1.gz",
+    ] {
+        if !listed.lines().any(|line| line.ends_with(file)) {
+            bail!("{file} is not in {package}");
+        }
+    }
+    let said =
+        said_by(Path::new("lintian"), &["--fail-on", "error,warning", "--allow-root", &package])?;
+    print!("{said}");
+    println!("package: lintian is content with {package}");
+    Ok(())
+}
+
+/// Runs a tool; what it printed. Where it fails, all that it said is told.
+fn said_by(program: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program)
+        .args(args)
+        .output()
+        .with_context(|| format!("{} cannot be run", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let name = program.file_name().map(PathBuf::from).unwrap_or_default();
+        bail!(
+            "{} {} failed:\n{said}{}",
+            name.display(),
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(said)
+}
