@@ -2,8 +2,9 @@
 
 mod approve;
 mod check;
-mod client;
+pub(crate) mod client;
 mod demo;
+mod drill;
 mod output;
 mod query;
 mod serve;
@@ -93,6 +94,9 @@ enum Command {
     /// Look into the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Prove it on your own deployment: an outage, recordings that land in it, and what becomes of them
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Watch it work: recordings land while the catalog is away
     Demo(demo::DemoArgs),
     /// Print shell completions
@@ -166,6 +170,7 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Status => query::status(&settings, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
+        Command::Drill(command) => drill::drill(command, &settings, out),
         Command::Config(ConfigCommand::Check) => check::check(settings, out),
         Command::Demo(_) | Command::Completions { .. } | Command::Man => Ok(Ending::InOrder),
     }

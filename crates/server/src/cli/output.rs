@@ -49,6 +49,11 @@ impl Output {
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 
+    /// What went wrong, for people, where the result says it too.
+    pub(crate) fn complain(self, words: &str) {
+        let _ = writeln!(std::io::stderr(), "error: {words}");
+    }
+
     /// What went wrong; for programs on stdout too, as the result.
     pub(crate) fn error(self, words: &str, ending: Ending) {
         self.value(&json!({ "error": { "detail": words, "exit_code": ending.code() } }));

@@ -111,13 +111,19 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Starts the shell. What the command prints goes to `log`, never to the caller's own output.
+    /// Starts the shell. What the command prints goes to `log`, never to the caller's own output; it is
+    /// `told` these variables.
     ///
     /// # Errors
     /// No shell can be started, or the log cannot be written.
-    pub fn start(command: &str, log: &std::path::Path) -> anyhow::Result<Waiting> {
+    pub fn start(
+        command: &str,
+        log: &std::path::Path,
+        told: &[(&str, String)],
+    ) -> anyhow::Result<Waiting> {
         let (out, err) = output(log)?;
         let child = Command::new("sh")
+            .envs(told.iter().map(|(name, value)| (name, value)))
             .args(["-c", "read -r go && exec sh -c \"$1\" </dev/null", "sh", command])
             .stdin(Stdio::piped())
             .stdout(out)

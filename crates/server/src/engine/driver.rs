@@ -66,6 +66,36 @@ pub(crate) struct Driver {
     compare_once_more: bool,
     compare: Duration,
     retry_ms: u64,
+    /// For drills that must fail; none in every other server.
+    no_recovery: Option<NoRecovery>,
+}
+
+/// The hidden setting with which a server never writes what was pending when its database came back: a
+/// drill against it has to find out.
+#[derive(Clone, Copy, Debug, Default)]
+struct NoRecovery {
+    /// The database has been there before.
+    met: bool,
+    /// It has come back, and nothing was picked since.
+    returned: bool,
+    /// Rows up to this one are not written any more.
+    through: i64,
+}
+
+impl NoRecovery {
+    const VARIABLE: &str = "FOCUS_UNSAFE_NO_RECOVERY";
+
+    fn from_environment() -> Option<NoRecovery> {
+        let value = std::env::var(NoRecovery::VARIABLE).unwrap_or_default();
+        if value != "yes-lose-recordings" {
+            return None;
+        }
+        tracing::error!(
+            "{} is set: what lands while the database is away is NEVER catalogued. This is for drills that must fail; unset it everywhere else",
+            NoRecovery::VARIABLE
+        );
+        Some(NoRecovery::default())
+    }
 }
 
 /// What a driver is made of.
@@ -113,6 +143,7 @@ impl Driver {
             compare_once_more: false,
             compare: Duration::from_millis(parts.compare_interval_ms),
             retry_ms: parts.refused_retry_ms,
+            no_recovery: NoRecovery::from_environment(),
         }
     }
 
@@ -173,7 +204,12 @@ impl Driver {
         let reach = self.reach.borrow_and_update().clone();
         match reach {
             Reach::Connecting => {}
-            Reach::Up { epoch } => self.core.handle(Event::Up { epoch }),
+            Reach::Up { epoch } => {
+                if let Some(off) = &mut self.no_recovery {
+                    off.returned |= std::mem::replace(&mut off.met, true);
+                }
+                self.core.handle(Event::Up { epoch });
+            }
             Reach::Down { .. } => self.core.handle(Event::Down),
         }
     }
@@ -312,15 +348,23 @@ impl Driver {
     }
 
     async fn pick(
-        &self,
+        &mut self,
         limit: usize,
         bytes_max: usize,
         before: Option<i64>,
     ) -> Result<Done, IndexError> {
         let (reader, id) = (self.index.reader(), self.id);
         let picked = blocking(move || reader.pick(id, limit, bytes_max, before)).await?;
+        if let Some(off) = &mut self.no_recovery
+            && std::mem::take(&mut off.returned)
+        {
+            // Newest first.
+            off.through = picked.first().map_or(off.through, |newest| newest.id);
+        }
+        let through = self.no_recovery.map_or(i64::MIN, |off| off.through);
         let items = picked
             .into_iter()
+            .filter(|pending| pending.id > through)
             .map(|pending| Item {
                 id: pending.id,
                 generation: pending.generation,

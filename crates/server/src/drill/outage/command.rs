@@ -59,7 +59,7 @@ impl Outage for CommandOutage {
 
     async fn down(&self, journal: &Journal) -> anyhow::Result<()> {
         let log = journal.folder().file("down.log");
-        let waiting = Waiting::start(&self.down, &log)?;
+        let waiting = Waiting::start(&self.down, &log, &[])?;
         journal.way_down(waiting.group.clone())?;
         let mut child = waiting.go().await?;
         match tokio::time::timeout(DOWN_LIMIT, child.wait()).await {

@@ -1,0 +1,162 @@
+//! `focus drill`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::output::Output;
+use super::{Ending, Stop, runtime};
+use crate::config::Settings;
+use crate::drill::options::Flags;
+use crate::drill::plan::Folder;
+use crate::drill::recover::{self, Recovered};
+use crate::drill::report::{Report, Verdict};
+use crate::drill::run::{self, Outcome};
+use crate::drill::{guard, relay};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum DrillCommand {
+    /// Take the database away, plant recordings, bring it back, and say what became of them
+    Run(Box<Flags>),
+    /// Put right what a drill that died has left
+    Recover,
+    /// A proxy between server and database, for `--outage proxy`
+    Proxy(ProxyArgs),
+    /// Brings the database back when the drill has died; started by `focus drill run`
+    #[command(hide = true)]
+    Guard,
+}
+
+/// `focus drill proxy`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProxyArgs {
+    /// Where the server finds the database instead: the host and port of its --mongodb-uri
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:27018")]
+    listen_on: String,
+    /// The database
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:27017")]
+    upstream: String,
+    /// The socket over which a drill tells it what to do [default: drill/proxy.sock in the state folder]
+    #[arg(long, value_name = "FILE")]
+    control: Option<PathBuf>,
+}
+
+pub(super) fn drill(
+    command: DrillCommand,
+    settings: &Settings,
+    out: &Output,
+) -> anyhow::Result<Ending> {
+    match command {
+        DrillCommand::Run(flags) => run(settings, &flags, out),
+        DrillCommand::Recover => recovered(settings, out),
+        DrillCommand::Proxy(args) => proxy(settings, &args, out),
+        DrillCommand::Guard => {
+            let folder = Folder::of(&settings.state_dir);
+            runtime()?.block_on(guard::run(&folder)).map(|()| Ending::InOrder)
+        }
+    }
+}
+
+fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Ending> {
+    let printer = *out;
+    let say = move |words: &str| printer.line(words);
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(run::run(settings, flags, &say));
+    // A call to a database that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    let report = match outcome {
+        Outcome::DryRun(report) => {
+            out.line("\nNothing was done: --dry-run stops here.");
+            out.value(&json!({ "dry_run": true, "verdict": null, "outage": report.outage }));
+            return Ok(Ending::InOrder);
+        }
+        Outcome::Report(report) => report,
+    };
+    let folder = Folder::of(&settings.state_dir);
+    let kept = if report.verdict == Verdict::Refused { Ok(()) } else { keep(&folder, &report) };
+    conclude(&report, out);
+    out.value(&serde_json::to_value(&*report)?);
+    kept?;
+    Ok(ending(report.verdict))
+}
+
+/// Keeps the report for `focus drill list` and `report`.
+fn keep(folder: &Folder, report: &Report) -> anyhow::Result<()> {
+    let name = Path::new("reports").join(format!("{}.json", report.id));
+    folder
+        .replace(&name.to_string_lossy(), &serde_json::to_vec_pretty(report)?)
+        .context("the report cannot be kept")
+}
+
+fn conclude(report: &Report, out: &Output) {
+    let reason = report.reason.as_deref().unwrap_or_default();
+    match report.verdict {
+        Verdict::Passed => {
+            let time = |ms: Option<u64>| ms.map_or_else(|| "?".to_owned(), |ms| format!("{ms} ms"));
+            out.line(&format!(
+                "\nPASSED: {} of {} recordings that landed during the outage are in the catalog, once and right. The outage lasted {}, was noticed after {}, and caught up with in {}.",
+                report.catalogued,
+                report.planted,
+                time(report.outage_ms),
+                time(report.time_to_detect_ms),
+                time(report.time_to_converge_ms),
+            ));
+        }
+        Verdict::Failed => out.line(&format!("\nFAILED: {reason}")),
+        Verdict::Inconclusive => out.line(&format!("\nINCONCLUSIVE: {reason}")),
+        Verdict::Refused => out.complain(reason),
+    }
+}
+
+fn ending(verdict: Verdict) -> Ending {
+    match verdict {
+        Verdict::Passed => Ending::InOrder,
+        Verdict::Failed => Ending::NotInOrder,
+        Verdict::Inconclusive => Ending::CouldNotTell,
+        Verdict::Refused => Ending::Refused,
+    }
+}
+
+fn recovered(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
+    let printer = *out;
+    let say = move |words: &str| printer.line(words);
+    let runtime = runtime()?;
+    let recovered = runtime.block_on(recover::recover(&settings.state_dir, &say));
+    runtime.shutdown_background();
+    let recovered = recovered
+        .map_err(|error| Stop::error(Ending::CouldNotTell, format!("{error:#}. Run it again")))?;
+    let value = match recovered {
+        Recovered::Nothing => {
+            out.line("Nothing is to be done: no drill has left anything on this state folder.");
+            json!({ "recovered": Value::Null })
+        }
+        Recovered::Drill { id, removed } => {
+            out.line(&format!("Drill {id} is put right: the database takes writes, and nothing of the drill is left."));
+            json!({ "recovered": id, "documents_removed": removed })
+        }
+    };
+    out.value(&value);
+    Ok(Ending::InOrder)
+}
+
+fn proxy(settings: &Settings, args: &ProxyArgs, out: &Output) -> anyhow::Result<Ending> {
+    crate::telemetry::start();
+    let folder = Folder::of(&settings.state_dir);
+    let control = args.control.clone().unwrap_or_else(|| folder.file("proxy.sock"));
+    if args.control.is_none() {
+        folder.make()?;
+    }
+    let ready = |address: &str| {
+        out.line(&format!(
+            "The proxy leads from {address} to {}, and is told what to do over {}",
+            args.upstream,
+            control.display()
+        ));
+        out.value(&json!({ "listen": address, "upstream": args.upstream, "control": control }));
+    };
+    let runtime = runtime()?;
+    let ended = runtime.block_on(relay::run(&args.listen_on, &args.upstream, &control, ready));
+    runtime.shutdown_background();
+    ended.map(|()| Ending::InOrder)
+}

@@ -1,0 +1,162 @@
+//! Bringing the database back: one way for the drill, its guard, and whoever recovers after them.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
+use tokio::time::{Instant, sleep};
+
+use super::database::Probe;
+use super::outage::{Restore, Surroundings};
+use super::plan::{Folder, Progress, Stage};
+
+/// The way up is tried for so long.
+const UP_FOR: Duration = Duration::from_secs(60);
+
+/// The database is waited for so long after its way up.
+pub const BACK_WITHIN: Duration = Duration::from_secs(120);
+
+/// Another's way up is waited for so long; after that it may be the database itself that holds the
+/// lock, stopped in its tracks.
+const LOCK_FOR: Duration = Duration::from_secs(20);
+
+/// Where the way down had begun and its effect is not on record, it is looked for so long.
+const LOOK_FOR: Duration = Duration::from_secs(10);
+
+/// Where the way up has ended well, the database is waited for so long before it is taken again.
+const STARTING_FOR: Duration = Duration::from_secs(10);
+
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What brings the database back, and how it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Back<'a> {
+    /// The drill's folder.
+    pub folder: &'a Folder,
+    /// The drill's own view.
+    pub probe: &'a Probe,
+    /// The way up.
+    pub restore: &'a Restore,
+}
+
+impl Back<'_> {
+    /// Takes the way up. One that may not be repeated is taken under a lock, and only while the database
+    /// is away.
+    ///
+    /// # Errors
+    /// It could not be taken within a minute.
+    pub async fn take(&self) -> anyhow::Result<()> {
+        let way_up = self.restore.way_up();
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let ended = if way_up.repeatable() {
+                way_up.up(&self.surroundings(None)).await
+            } else {
+                self.under_lock().await
+            };
+            match ended {
+                Ok(()) => return Ok(()),
+                Err(_) if self.probe.takes_writes().await => return Ok(()),
+                Err(error) if began.elapsed() >= UP_FOR => {
+                    return Err(error).with_context(|| {
+                        format!("the database was not brought back by {}", way_up.describe())
+                    });
+                }
+                Err(_) => sleep(pause).await,
+            }
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    fn surroundings<'a>(&'a self, lock: Option<&'a File>) -> Surroundings<'a> {
+        Surroundings { folder: self.folder, probe: self.probe, lock }
+    }
+
+    async fn under_lock(&self) -> anyhow::Result<()> {
+        let path = self.folder.file("up.lock");
+        let lock = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .read(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let began = Instant::now();
+        loop {
+            if self.probe.takes_writes().await {
+                return Ok(());
+            }
+            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                break;
+            }
+            if began.elapsed() >= LOCK_FOR {
+                break;
+            }
+            sleep(LOOK).await;
+        }
+        // Whoever held the lock may have brought it back.
+        if self.probe.takes_writes().await {
+            return Ok(());
+        }
+        self.restore.way_up().up(&self.surroundings(Some(&lock))).await
+    }
+
+    /// Waits until the database takes writes; false where it does not within the bound.
+    pub async fn is_back(&self, within: Duration) -> bool {
+        self.seen(within, true).await
+    }
+
+    /// Looks until the database is, or is not, there, twice in a row.
+    async fn seen(&self, within: Duration, there: bool) -> bool {
+        let began = Instant::now();
+        let mut in_a_row = 0;
+        loop {
+            in_a_row = if self.probe.takes_writes().await == there { in_a_row + 1 } else { 0 };
+            if in_a_row >= if there { 1 } else { 2 } {
+                return true;
+            }
+            if began.elapsed() >= within {
+                return false;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Makes sure that the database is there after a drill that ended without having seen to it.
+    ///
+    /// # Errors
+    /// It is not back within the bounds.
+    pub async fn ensure(&self, progress: &Progress) -> anyhow::Result<()> {
+        match progress.stage {
+            // Nothing was broken, or the drill has seen it come back.
+            Stage::Planned | Stage::Up | Stage::Cleaning => {}
+            Stage::DownBegun => {
+                // Its effect may show only now; and a way up that was taken before it would be lost.
+                if self.restore.way_up().repeatable() {
+                    self.take().await?;
+                }
+                if self.seen(LOOK_FOR, false).await {
+                    self.take().await?;
+                }
+            }
+            Stage::Down | Stage::UpBegun => {
+                let starting = progress.stage == Stage::UpBegun && progress.way_up_ended;
+                let repeatable = self.restore.way_up().repeatable();
+                if repeatable || !(starting && self.is_back(STARTING_FOR).await) {
+                    self.take().await?;
+                }
+            }
+        }
+        anyhow::ensure!(
+            self.is_back(BACK_WITHIN).await,
+            "the database does not take writes {} s after its way up ({})",
+            BACK_WITHIN.as_secs(),
+            self.restore.way_up().describe()
+        );
+        Ok(())
+    }
+}

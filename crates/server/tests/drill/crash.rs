@@ -1,0 +1,311 @@
+//! The drill killed at every place, its guard too, and the recovery as well: the database is back, and
+//! nothing is left behind.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use focus_testkit::wait::until;
+use mongodb::bson::doc;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::scene::{BINARY, Ended, LIMIT, Scene, Way, guards, kill, kill_guards, left_out, signal};
+
+/// Every place at which a test can stop a drill, in the order in which they come.
+const PLACES: [&str; 16] = [
+    "planned",
+    "armed",
+    "down_noted",
+    "down_begun",
+    "unreachable",
+    "planting",
+    "planted",
+    "up_begun",
+    "up",
+    "reachable",
+    "converged",
+    "verdict",
+    "side_effects",
+    "cleaning",
+    "cleaned",
+    "forgetting",
+];
+
+/// Killed at every place; at every other one its guard is killed too, so that the recovery alone is left.
+async fn killed_everywhere(name: &str, way: Way) {
+    if left_out(name) {
+        return;
+    }
+    let scene = Scene::begin(way, 5).await;
+    for (at, place) in PLACES.into_iter().enumerate() {
+        let mut drill = scene.paused(place, &["--count", "2"]).await;
+        if at % 2 == 0 {
+            kill_guards(&scene.state());
+        }
+        kill(&mut drill);
+        let (code, said) = scene.recover().await;
+        assert_eq!(code, Some(0), "{place}: {said}");
+        scene.nothing_is_left(5).await;
+        // Again: nothing is to be done.
+        let (code, said) = scene.recover().await;
+        assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null), "{place}");
+        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    }
+    let (code, report) = scene.run(&["--count", "2"]).await;
+    assert_eq!((report["verdict"].as_str(), code), (Some("passed"), Some(0)), "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_killed_at_any_place_leaves_nothing_when_it_stops_the_database() {
+    killed_everywhere("killed, stop", Way::Stop).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_killed_at_any_place_leaves_nothing_when_it_kills_the_database() {
+    killed_everywhere("killed, kill", Way::Kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_killed_at_any_place_leaves_nothing_when_it_uses_a_proxy() {
+    killed_everywhere("killed, proxy", Way::Proxy("black-hole")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_killed_at_any_place_leaves_nothing_when_it_runs_commands() {
+    killed_everywhere("killed, command", Way::Command).await;
+}
+
+fn recovery(scene: &Scene) -> Ended {
+    let child = Command::new(BINARY)
+        .args(["drill", "recover", "--json", "--state-dir"])
+        .arg(scene.state())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Ended(child.expect("the recovery runs"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_that_is_killed_is_run_again() {
+    if left_out("recovery killed") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    for place in ["planted", "up_begun", "converged"] {
+        let mut drill = scene.paused(place, &["--count", "2"]).await;
+        kill_guards(&scene.state());
+        kill(&mut drill);
+        for after_ms in [5, 50, 200, 400] {
+            let mut recovery = recovery(&scene);
+            // Cut off at some moment: that is the point.
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            kill(&mut recovery);
+        }
+        let (code, said) = scene.recover().await;
+        assert_eq!(code, Some(0), "{place}: {said}");
+        scene.nothing_is_left(5).await;
+        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_drill_puts_right_what_the_last_one_left() {
+    if left_out("next drill") {
+        return;
+    }
+    let scene = Scene::begin(Way::Command, 5).await;
+    let mut drill = scene.paused("planted", &["--count", "2"]).await;
+    kill_guards(&scene.state());
+    kill(&mut drill);
+    let (code, report) = scene.run(&["--count", "2"]).await;
+    assert_eq!((report["verdict"].as_str(), code), (Some("passed"), Some(0)), "{report:#}");
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guard_brings_the_database_back_when_the_drill_is_killed() {
+    if left_out("guard, killed") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    let mut drill = scene.paused("planted", &["--count", "2"]).await;
+    assert!(scene.node.takes_writes().await.is_err());
+    kill(&mut drill);
+    // Nobody but the guard does anything now.
+    until("the database is back", LIMIT, || scene.node.takes_writes()).await;
+    let (code, said) = scene.recover().await;
+    assert_eq!(code, Some(0), "{said}");
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guard_brings_the_database_back_when_the_drill_is_stopped_beyond_its_deadline() {
+    if left_out("guard, stopped") {
+        return;
+    }
+    let scene = Scene::begin(Way::Stop, 5).await;
+    let mut drill = scene.paused("planted", &["--count", "2", "--deadline", "12s"]).await;
+    signal(&drill, Signal::STOP);
+    assert!(scene.node.takes_writes().await.is_err());
+    until("the database is back", LIMIT, || scene.node.takes_writes()).await;
+    assert!(!guards(&scene.state()).is_empty(), "the guard stays while the drill may wake up");
+    kill(&mut drill);
+    let (code, said) = scene.recover().await;
+    assert_eq!(code, Some(0), "{said}");
+    scene.nothing_is_left(5).await;
+    until("the guard has ended", Duration::from_secs(20), || {
+        let there = guards(&scene.state());
+        async move { if there.is_empty() { Ok(()) } else { Err(format!("{there:?}")) } }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_wakes_up_after_its_deadline_breaks_nothing() {
+    if left_out("woken") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    let before = scene.node.pid();
+    let mut drill = scene.paused("armed", &["--deadline", "1s"]).await;
+    // Longer than the deadline: that is the point.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    scene.release();
+    let ended = drill.0.wait().expect("its end");
+    let report = scene.said();
+    assert_eq!((report["verdict"].as_str(), ended.code()), (Some("inconclusive"), Some(3)));
+    assert!(report["reason"].as_str().expect("a reason").contains("deadline"), "{report:#}");
+    assert_eq!(scene.node.pid(), before);
+    scene.nothing_is_left(5).await;
+}
+
+async fn interrupted(place: &str, by: Signal, name: &str) {
+    if left_out(name) {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    let mut drill = scene.paused(place, &["--count", "2"]).await;
+    signal(&drill, by);
+    let ended = tokio::task::spawn_blocking(move || drill.0.wait()).await.expect("a thread");
+    assert_eq!(ended.expect("its end").code(), Some(3));
+    let report = scene.said();
+    assert_eq!(report["verdict"], "inconclusive", "{report:#}");
+    assert!(report["reason"].as_str().expect("a reason").contains(name), "{report:#}");
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_the_outage_and_cleans_up() {
+    interrupted("planted", Signal::INT, "Ctrl-C").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_the_outage_and_cleans_up() {
+    interrupted("down_begun", Signal::TERM, "SIGTERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_down_that_has_not_taken_effect_is_ended_first() {
+    if left_out("way down ended") {
+        return;
+    }
+    let scene = Scene::begin(Way::Command, 5).await;
+    let before = scene.node.pid();
+    let begun = scene.dir.path().join("begun");
+    let down = format!("touch {}; sleep 8; {}", begun.display(), scene.node.down());
+    let child = scene
+        .drill(&["--down", &down])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the drill runs");
+    let mut drill = Ended(child);
+    until("the way down has begun", LIMIT, || {
+        let there = begun.exists();
+        async move { if there { Ok(()) } else { Err("not yet".to_owned()) } }
+    })
+    .await;
+    kill_guards(&scene.state());
+    kill(&mut drill);
+    let (code, said) = scene.recover().await;
+    assert_eq!(code, Some(0), "{said}");
+    scene.nothing_is_left(5).await;
+    assert_eq!(scene.node.pid(), before);
+    assert!(scene.node.takes_writes().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_up_under_way_is_waited_for_and_not_taken_twice() {
+    if left_out("way up once") {
+        return;
+    }
+    let scene = Scene::begin(Way::Command, 5).await;
+    let ups = scene.dir.path().join("ups");
+    let up = format!("echo up >>{}; sleep 3; {}", ups.display(), scene.node.up());
+    let child = scene
+        .drill(&["--up", &up])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the drill runs");
+    let mut drill = Ended(child);
+    until("the way up has begun", LIMIT, || {
+        let there = ups.exists();
+        async move { if there { Ok(()) } else { Err("not yet".to_owned()) } }
+    })
+    .await;
+    // The guard and the recovery both want the database back now.
+    kill(&mut drill);
+    let (code, said) = scene.recover().await;
+    assert_eq!(code, Some(0), "{said}");
+    scene.nothing_is_left(5).await;
+    assert_eq!(std::fs::read_to_string(&ups).expect("a file"), "up\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_server_left_is_removed_by_the_recovery() {
+    if left_out("dead server") {
+        return;
+    }
+    let mut scene = Scene::begin(Way::Kill, 5).await;
+    let mut drill = scene.paused("converged", &["--count", "2"]).await;
+    kill(&mut drill);
+    scene.focus.kill();
+    let documents = scene.documents().await;
+    assert_eq!(documents.count_documents(doc! {}).await.expect("a count"), 7);
+    let (code, said) = scene.recover().await;
+    assert_eq!((code, &said["documents_removed"]), (Some(0), &Value::from(2)), "{said}");
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_is_for_its_user_alone_and_names_everything_before_anything_is_broken() {
+    use std::os::unix::fs::PermissionsExt;
+    if left_out("plan") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    let mut drill = scene.paused("planned", &["--count", "3"]).await;
+    assert!(scene.node.takes_writes().await.is_ok());
+    let file = scene.state().join("drill/plan.json");
+    let mode = std::fs::metadata(&file).expect("a plan").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let plan: Value = serde_json::from_slice(&std::fs::read(&file).expect("a plan")).expect("JSON");
+    assert_eq!(plan["planted"].as_array().expect("a list").len(), 3);
+    assert_eq!(plan["root"], scene.root().to_str().expect("a path"));
+    assert_eq!(plan["restore"]["up"], scene.node.up());
+    kill(&mut drill);
+    let (code, _) = scene.recover().await;
+    assert_eq!(code, Some(0));
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_with_nothing_to_do_says_so() {
+    let dir = tempfile::TempDir::new().expect("a folder");
+    let mut command = Command::new(BINARY);
+    command.args(["drill", "recover", "--json", "--state-dir"]).arg(dir.path().join("none"));
+    let (code, said) = crate::scene::finished(command).await;
+    assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null));
+}

@@ -1,0 +1,145 @@
+//! The reference scenario, by each outage that needs nothing but this machine.
+
+use std::collections::BTreeSet;
+
+use mongodb::bson::doc;
+use serde_json::Value;
+
+use crate::scene::{Scene, Way, left_out};
+
+const STEPS: [&str; 10] = [
+    "baseline",
+    "outage",
+    "unreachable",
+    "plant",
+    "restore",
+    "reachable",
+    "converge",
+    "verdict",
+    "side_effects",
+    "clean_up",
+];
+
+/// A report of a drill that came out as it has to.
+fn passed(report: &Value, count: u64) {
+    assert_eq!(report["verdict"], "passed", "{report:#}");
+    assert_eq!(report["planted"], count);
+    assert_eq!(report["catalogued"], count);
+    for none in ["lost", "duplicated", "stale"] {
+        assert_eq!(report[none], 0, "{none}");
+    }
+    let steps = report["steps"].as_array().expect("steps");
+    let names: Vec<&str> = steps.iter().filter_map(|step| step["name"].as_str()).collect();
+    assert_eq!(names, STEPS);
+    assert!(steps.iter().all(|step| step["ok"] == true && step["elapsed_ms"].is_u64()));
+    assert!(report["time_to_detect_ms"].as_u64().expect("detected") < 10_000);
+    assert!(report["time_to_converge_ms"].as_u64().expect("converged") < 60_000);
+    assert_eq!(report["outage"]["unreachable_for_drill"], true);
+    assert_eq!(report["outage"]["unreachable_for_server"], true);
+    assert_eq!(report["side_effects"], serde_json::json!([]));
+    let queries = &report["queries"];
+    assert!(queries["asked"].as_u64().expect("asked") > 0, "{queries}");
+    assert_eq!(queries["asked"], queries["answered"]);
+    let recordings = report["recordings"].as_array().expect("recordings");
+    let uuids: BTreeSet<&str> =
+        recordings.iter().filter_map(|recording| recording["uuid"].as_str()).collect();
+    assert_eq!(uuids.len() as u64, count);
+    for recording in recordings {
+        assert_eq!(recording["fate"], "catalogued");
+        assert!(recording["landed_ms"].as_u64() < recording["catalogued_ms"].as_u64());
+    }
+    let timeline = report["timeline"].as_array().expect("a timeline");
+    assert!(timeline.iter().any(|second| second["reachable"] == false));
+    println!(
+        "noticed after {} ms, converged in {} ms, outage {} ms",
+        report["time_to_detect_ms"], report["time_to_converge_ms"], report["outage_ms"]
+    );
+}
+
+async fn scenario(name: &str, way: Way, count: u64) {
+    if left_out(name) {
+        return;
+    }
+    let scene = Scene::begin(way, 20).await;
+    let (code, report) = scene.run(&["--count", &count.to_string()]).await;
+    passed(&report, count);
+    assert_eq!(code, Some(0));
+    scene.nothing_is_left(20).await;
+    let kept =
+        scene.state().join(format!("drill/reports/{}.json", report["id"].as_str().expect("an id")));
+    let kept: Value = serde_json::from_slice(&std::fs::read(kept).expect("kept")).expect("JSON");
+    assert_eq!(kept, report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_stops_the_database_in_its_tracks_passes() {
+    scenario("stop", Way::Stop, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_kills_the_database_passes() {
+    scenario("kill", Way::Kill, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_by_a_pair_of_commands_passes() {
+    scenario("command", Way::Command, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_by_a_proxy_that_refuses_passes() {
+    scenario("refuse", Way::Proxy("refuse"), 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_by_a_proxy_that_swallows_everything_passes() {
+    scenario("black hole", Way::Proxy("black-hole"), 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_by_a_proxy_that_resets_passes() {
+    scenario("reset", Way::Proxy("reset"), 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_recordings_pass_too() {
+    if left_out("a thousand") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 20).await;
+    let (code, report) = scene.run(&["--count", "1000", "--rate", "1000"]).await;
+    passed(&report, 1_000);
+    assert_eq!(code, Some(0));
+    scene.nothing_is_left(20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_of_others_that_land_meanwhile_are_counted_apart() {
+    if left_out("others") {
+        return;
+    }
+    let mut scene = Scene::begin(Way::Kill, 20).await;
+    let drill = scene.drill(&["--count", "5", "--outage-for", "3s"]);
+    let running = tokio::spawn(crate::scene::finished(drill));
+    scene.focus.until_status("catalog_state", "down", crate::scene::LIMIT).await;
+    scene.tree.add(7, focus_testkit::tree::Writing::Moved);
+    let (code, report) = running.await.expect("its end");
+    passed(&report, 5);
+    assert_eq!(code, Some(0));
+    assert_eq!(report["others"]["before"], 20);
+    assert_eq!(report["others"]["landed"], 7);
+    let documents = scene.documents().await;
+    assert_eq!(documents.count_documents(doc! {}).await.expect("a count"), 27);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_database_is_not_away_so_the_drill_is_inconclusive() {
+    if left_out("slow") {
+        return;
+    }
+    let scene = Scene::begin(Way::Proxy("slow"), 5).await;
+    let (code, report) = scene.run(&["--latency-ms", "20"]).await;
+    assert_eq!(report["verdict"], "inconclusive", "{report:#}");
+    assert_eq!(code, Some(3));
+    scene.nothing_is_left(5).await;
+}
