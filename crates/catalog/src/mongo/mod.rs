@@ -113,6 +113,18 @@ struct Place {
     is_archive: bool,
 }
 
+/// What a document's bytes say, as every document read back is understood; none where they are no
+/// BSON, or have no uuid that is a text.
+pub fn read_back(bytes: &[u8]) -> Option<Stored> {
+    document::stored(mongodb::bson::raw::RawDocument::from_bytes(bytes).ok()?)
+}
+
+/// The bytes of the document that a recording becomes; none where BSON cannot hold it.
+pub fn to_bytes(document: &Versioned) -> Option<Vec<u8>> {
+    let now = mongodb::bson::DateTime::from_millis(0);
+    document::whole(document, now).map(mongodb::bson::raw::RawDocumentBuf::into_bytes)
+}
+
 impl MongoCatalog {
     /// Starts following the database; whether it is there now does not matter. Needs a tokio runtime.
     ///

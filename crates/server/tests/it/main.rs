@@ -11,6 +11,7 @@ mod lease;
 mod ledger;
 mod outage;
 mod recovery;
+mod security;
 mod site;
 mod unrecognised;
 mod verify;
