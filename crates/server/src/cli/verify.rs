@@ -128,7 +128,7 @@ fn csv(found: &Verification) -> String {
     let mut lines = "kind,uuid,root,path,field,storage,catalog,reason\r\n".to_owned();
     for one in &found.findings {
         let head = [&one.kind, one.uuid.as_deref().unwrap_or(""), &one.root, &one.path]
-            .map(|text| quote(text))
+            .map(quote)
             .join(",");
         let reason = quote(one.reason.as_deref().unwrap_or(""));
         for field in &one.fields {
