@@ -8,5 +8,6 @@ pub mod mongo;
 pub mod oracle;
 pub mod proxy;
 pub mod stats;
+pub mod store;
 pub mod tree;
 pub mod wait;

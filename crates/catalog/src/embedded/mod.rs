@@ -152,7 +152,9 @@ async fn probe(shared: Arc<Shared>, mut make: bool) {
             Ok(Err(failure)) => {
                 let refused = failure.class == Class::RefusedClient;
                 shared.reach.send_if_modified(|reach| {
-                    let news = !matches!(reach, Reach::Down { .. });
+                    let known =
+                        matches!(reach, Reach::Down { refused: before, .. } if *before == refused);
+                    let news = !known;
                     if news {
                         *reach = Reach::Down { why: failure.words, refused };
                     }

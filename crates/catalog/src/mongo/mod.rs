@@ -2,6 +2,7 @@
 
 mod bson_value;
 mod calls;
+mod changes;
 mod document;
 mod failure;
 mod lease;
@@ -22,7 +23,7 @@ use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
 use tokio::sync::{Notify, watch};
 
-use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
+use crate::{Catalog, Hints, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
 
 /// How recordings lie in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,10 @@ struct Shared {
     acknowledged_ms: AtomicU64,
     places: Mutex<HashMap<String, Place>>,
     remarks: Mutex<Vec<String>>,
+    /// In which connection a collection was asked for change streams, and whether it has them.
+    follows: Mutex<HashMap<String, (u64, bool)>>,
+    /// Where the change stream of a root goes on.
+    resumes: Mutex<HashMap<String, changes::Resume>>,
 }
 
 /// The connection of one epoch.
@@ -154,6 +159,8 @@ impl MongoCatalog {
             acknowledged_ms: AtomicU64::new(0),
             places: Mutex::new(HashMap::new()),
             remarks: Mutex::new(Vec::new()),
+            follows: Mutex::new(HashMap::new()),
+            resumes: Mutex::new(HashMap::new()),
         });
         let supervisor = tokio::spawn(supervisor::run(Arc::clone(&shared)));
         Ok(Arc::new(MongoCatalog { shared, supervisor }))
@@ -370,6 +377,10 @@ impl Catalog for MongoCatalog {
 
     async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
         calls::foreign(&self.shared, root).await
+    }
+
+    async fn follow(&self, root: &RootPlace, hints: &Arc<Hints>) -> Result<bool, Failure> {
+        changes::follow(&self.shared, root, hints).await
     }
 
     fn remarks(&self) -> Vec<String> {
