@@ -1,12 +1,13 @@
 //! The drill's own view of the database: whether it takes writes, and what is in it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
-use mongodb::options::{ClientOptions, FindOptions};
+use mongodb::options::{ClientOptions, FindOptions, ServerAddress};
 use mongodb::{Client, Collection};
 
 use super::plan::Address;
@@ -48,6 +49,9 @@ impl Probe {
 
     /// The database is there, and is a primary that takes writes.
     pub async fn takes_writes(&self) -> bool {
+        if !self.listens().await {
+            return false;
+        }
         let options = self.options.clone();
         let mut asking = tokio::spawn(async move {
             let client = Client::with_options(options)?;
@@ -62,6 +66,30 @@ impl Probe {
                 false
             }
         }
+    }
+}
+
+impl Probe {
+    /// Some host takes connections. Where all refuse them the driver would go on trying for its whole
+    /// patience.
+    async fn listens(&self) -> bool {
+        let mut trying = tokio::task::JoinSet::new();
+        for host in &self.options.hosts {
+            let ServerAddress::Tcp { host, port } = host else { return true };
+            let (host, port) = (host.clone(), port.unwrap_or(27_017));
+            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            let patience = self.limit;
+            trying.spawn(async move {
+                let taken = tokio::net::TcpStream::connect((host, port));
+                matches!(tokio::time::timeout(patience, taken).await, Ok(Ok(_)))
+            });
+        }
+        while let Some(taken) = trying.join_next().await {
+            if taken.unwrap_or(false) {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -238,15 +266,8 @@ impl Database {
             "metadata.focus_drill": drill,
         };
         found.extend(self.find(named, false).await?);
-        let mut met = Vec::new();
-        found.retain(|document| {
-            let id = document.get("_id").cloned();
-            let fresh = !met.contains(&id);
-            if fresh {
-                met.push(id);
-            }
-            fresh
-        });
+        let mut met = HashSet::new();
+        found.retain(|document| met.insert(format!("{:?}", document.get("_id"))));
         Ok(found)
     }
 

@@ -157,7 +157,12 @@ impl Folder {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700).create(self.reports()).with_context(|| {
             format!("{} cannot be made: give another folder with --state-dir", self.dir.display())
-        })
+        })?;
+        // A plan is worth nothing where a power loss takes its folder.
+        for made in [self.dir.parent(), Some(self.dir.as_path())].into_iter().flatten() {
+            sync(made)?;
+        }
+        Ok(())
     }
 
     /// The folder itself.
@@ -277,10 +282,14 @@ impl Folder {
     }
 
     fn sync(&self) -> anyhow::Result<()> {
-        std::fs::File::open(&self.dir)
-            .and_then(|dir| dir.sync_all())
-            .with_context(|| format!("{} cannot be synced", self.dir.display()))
+        sync(&self.dir)
     }
+}
+
+fn sync(dir: &Path) -> anyhow::Result<()> {
+    std::fs::File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .with_context(|| format!("{} cannot be synced", dir.display()))
 }
 
 /// Where the way down notes what it does before it does it.

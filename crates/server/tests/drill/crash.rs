@@ -9,7 +9,9 @@ use mongodb::bson::doc;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::scene::{BINARY, Ended, LIMIT, Scene, Way, guards, kill, kill_guards, left_out, signal};
+use crate::scene::{
+    BINARY, Ended, LIMIT, Scene, Way, guards, kill, kill_guards, left_out, signal_group,
+};
 
 /// Every place at which a test can stop a drill, in the order in which they come.
 const PLACES: [&str; 16] = [
@@ -146,7 +148,8 @@ async fn the_guard_brings_the_database_back_when_the_drill_is_stopped_beyond_its
     }
     let scene = Scene::begin(Way::Stop, 5).await;
     let mut drill = scene.paused("planted", &["--count", "2", "--deadline", "12s"]).await;
-    signal(&drill, Signal::STOP);
+    // The whole group, as a terminal does.
+    signal_group(&drill, Signal::STOP);
     assert!(scene.node.takes_writes().await.is_err());
     until("the database is back", LIMIT, || scene.node.takes_writes()).await;
     assert!(!guards(&scene.state()).is_empty(), "the guard stays while the drill may wake up");
@@ -186,7 +189,7 @@ async fn interrupted(place: &str, by: Signal, name: &str) {
     }
     let scene = Scene::begin(Way::Kill, 5).await;
     let mut drill = scene.paused(place, &["--count", "2"]).await;
-    signal(&drill, by);
+    signal_group(&drill, by);
     let ended = tokio::task::spawn_blocking(move || drill.0.wait()).await.expect("a thread");
     assert_eq!(ended.expect("its end").code(), Some(3));
     let report = scene.said();
@@ -308,4 +311,50 @@ async fn a_recovery_with_nothing_to_do_says_so() {
     command.args(["drill", "recover", "--json", "--state-dir"]).arg(dir.path().join("none"));
     let (code, said) = crate::scene::finished(command).await;
     assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planting_command_under_way_is_ended_before_anything_is_removed() {
+    if left_out("planter") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    let begun = scene.dir.path().join("begun");
+    let plant = format!("touch {}; sleep 5; touch \"$FOCUS_PATH\"", begun.display());
+    let child = scene
+        .drill(&["--plant", &plant])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the drill runs");
+    let mut drill = Ended(child);
+    until("planting has begun", LIMIT, || {
+        let there = begun.exists();
+        async move { if there { Ok(()) } else { Err("not yet".to_owned()) } }
+    })
+    .await;
+    kill(&mut drill);
+    let (code, said) = scene.recover().await;
+    assert_eq!(code, Some(0), "{said}");
+    // Longer than the command would have slept.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_outlives_a_drill_holds_its_output() {
+    if left_out("output") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    let up = format!("{}; sleep 60", scene.node.up());
+    let mut command = scene.drill(&["--up", &up]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let began = std::time::Instant::now();
+    let output = tokio::task::spawn_blocking(move || command.output());
+    let output = output.await.expect("a thread").expect("its end");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // Its way up still runs, and holds nothing of it.
+    assert!(began.elapsed() < Duration::from_secs(55));
+    scene.nothing_is_left(5).await;
 }

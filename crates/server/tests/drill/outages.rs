@@ -143,3 +143,25 @@ async fn a_slow_database_is_not_away_so_the_drill_is_inconclusive() {
     assert_eq!(code, Some(3));
     scene.nothing_is_left(5).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_own_state_folder_tells_where_it_is() {
+    if left_out("own state folder") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 5).await;
+    let state = scene.dir.path().join("state");
+    let mut command = std::process::Command::new(crate::scene::BINARY);
+    command
+        .args(["drill", "run", "--json", "--outage", "process", "--method", "kill"])
+        .args(["--up", &scene.node.up(), "--mongodb-uri", &scene.uri, "--pid-file"])
+        .arg(scene.node.pid_file())
+        .arg("--root")
+        .arg(scene.root())
+        .arg("--state-dir")
+        .arg(&state);
+    let (code, report) = crate::scene::finished(command).await;
+    passed(&report, 1);
+    assert_eq!(code, Some(0));
+    scene.nothing_is_left(5).await;
+}

@@ -1,6 +1,7 @@
 //! A deployment to be drilled: a database whose process number is in a file, a server, and a drill.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use focus_testkit::tree::{Tree, Writing};
 use focus_testkit::wait::until;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -256,6 +257,7 @@ impl Scene {
         let child = self
             .drill(extra)
             .env("FOCUS_DRILL_PAUSE_AT", place)
+            .process_group(0)
             .stdout(log.try_clone().expect("a handle"))
             .stderr(log)
             .spawn()
@@ -304,6 +306,13 @@ impl Scene {
         let named = doc! { "metadata.focus_drill": { "$exists": true } };
         assert_eq!(documents.count_documents(named).await.expect("a count"), 0);
         assert_eq!(documents.count_documents(doc! {}).await.expect("a count"), baseline);
+        // Neither does the server remember any of it.
+        if self.focus.status().is_ok() {
+            self.focus.until_status("recordings", baseline, LIMIT).await;
+            for none in ["pending", "vanished", "held", "deleted", "unrecognised", "unsettled"] {
+                self.focus.until_status(none, 0, LIMIT).await;
+            }
+        }
         let mark = self.meta().await.find_one(doc! { "_id": "drill" }).await.expect("an answer");
         assert_eq!(mark, None);
         for name in ["plan.json", "progress.json", "guard.json", "baseline"] {
@@ -383,8 +392,8 @@ pub(crate) fn kill_guards(state: &Path) {
     }
 }
 
-/// Sends a signal to a child.
-pub(crate) fn signal(child: &Ended, signal: Signal) {
+/// Sends a signal to the group of a paused drill, as a terminal does.
+pub(crate) fn signal_group(child: &Ended, signal: Signal) {
     let pid = i32::try_from(child.0.id()).ok().and_then(Pid::from_raw).expect("a process");
-    kill_process(pid, signal).expect("a signal");
+    kill_process_group(pid, signal).expect("a signal");
 }
