@@ -5,7 +5,6 @@ mod cargo;
 mod database;
 mod deb;
 mod deploy;
-mod fuzz;
 mod kubernetes;
 mod layout;
 mod lint;
@@ -21,7 +20,6 @@ cargo xtask lint                             format, clippy, layout, dependencie
 cargo xtask deploy                           check chart, manifests, unit and package
 cargo xtask deb [--output FOLDER]            build the Debian package
 cargo xtask layout                           the rules of the folder layout
-cargo xtask fuzz [TARGET] [--seconds N]       any bytes into every parser; 60 s a target
 cargo xtask sim [--schedules N] [--seed S] [--broken] [--json] | replay SEED | swarm
                                              the core on simulated schedules of faults";
 
@@ -35,7 +33,6 @@ fn main() -> ExitCode {
         ["layout"] => layout::check(),
         ["deploy"] => deploy::run(),
         ["deb", args @ ..] => deb::run(args),
-        ["fuzz", args @ ..] => fuzz::run(args),
         ["sim", args @ ..] => sim::run(args),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

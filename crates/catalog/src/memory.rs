@@ -186,8 +186,7 @@ impl Catalog for MemoryCatalog {
     ) -> Result<Answer, Failure> {
         self.call(|data| {
             replace(data, document, |stored| {
-                let same = stored.root == from.root && stored.version == from.version;
-                same && (stored.deleted || !from.deleted)
+                stored.root == from.root && stored.version == from.version && stored.deleted
             })
         })
     }

@@ -7,7 +7,7 @@ pub mod kubernetes;
 pub mod mongo;
 pub mod oracle;
 pub mod proxy;
+pub mod schema;
 pub mod stats;
-pub mod store;
 pub mod tree;
 pub mod wait;

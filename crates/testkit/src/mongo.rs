@@ -130,11 +130,6 @@ impl MongoServer {
         self.data.path()
     }
 
-    /// Its process has been started, and not ended by the test.
-    pub fn is_running(&self) -> bool {
-        self.child.is_some()
-    }
-
     /// Starts it on the same port and data, and waits until it takes writes.
     ///
     /// # Panics
@@ -213,6 +208,11 @@ impl MongoServer {
     /// Lets it go on.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Its process; none where it does not run, or is an existing deployment.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     fn signal(&self, signal: Signal) {

@@ -8,8 +8,7 @@ mod calls;
 mod lease;
 mod schema;
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -152,9 +151,7 @@ async fn probe(shared: Arc<Shared>, mut make: bool) {
             Ok(Err(failure)) => {
                 let refused = failure.class == Class::RefusedClient;
                 shared.reach.send_if_modified(|reach| {
-                    let known =
-                        matches!(reach, Reach::Down { refused: before, .. } if *before == refused);
-                    let news = !known;
+                    let news = !matches!(reach, Reach::Down { .. });
                     if news {
                         *reach = Reach::Down { why: failure.words, refused };
                     }
@@ -174,15 +171,10 @@ fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if make {
         if let Some(folder) = path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
+            std::fs::create_dir_all(folder)
                 .map_err(|error| Failure::transient(format!("{}: {error}", folder.display())))?;
         }
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
-        // Its user's alone from the beginning; what stands in the way is told by SQLite.
-        let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     } else if let Err(error) = std::fs::metadata(path) {
         return Err(Failure::transient(missing(path, &error)));
     }

@@ -1,19 +1,18 @@
 //! `focus drill`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{Ending, Stop, runtime};
+use super::{Ending, Stop, drill_reports, runtime};
 use crate::config::Settings;
 use crate::drill::options::Flags;
 use crate::drill::plan::Folder;
 use crate::drill::recover::{self, Recovered};
 use crate::drill::report::{Report, Verdict};
 use crate::drill::run::{self, Outcome};
-use crate::drill::{guard, relay};
+use crate::drill::{guard, kept, relay, render};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum DrillCommand {
@@ -21,6 +20,10 @@ pub(super) enum DrillCommand {
     Run(Box<Flags>),
     /// Put right what a drill that died has left
     Recover,
+    /// List the drills of this state folder, the newest first
+    List,
+    /// Show the report of an earlier drill, or write it as a file
+    Report(drill_reports::ReportArgs),
     /// A proxy between server and database, for `--outage proxy`
     Proxy(ProxyArgs),
     /// Brings the database back when the drill has died; started by `focus drill run`
@@ -50,6 +53,8 @@ pub(super) fn drill(
     match command {
         DrillCommand::Run(flags) => run(settings, &flags, out),
         DrillCommand::Recover => recovered(settings, out),
+        DrillCommand::List => drill_reports::list(settings, out),
+        DrillCommand::Report(args) => drill_reports::report(settings, &args, out),
         DrillCommand::Proxy(args) => proxy(settings, &args, out),
         DrillCommand::Guard => {
             let folder = Folder::of(&settings.state_dir);
@@ -59,6 +64,9 @@ pub(super) fn drill(
 }
 
 fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Ending> {
+    // Told before anything is broken.
+    render::may_write([&flags.junit, &flags.html])
+        .map_err(|error| Stop::error(Ending::Refused, format!("{error:#}")))?;
     let printer = *out;
     let say = move |words: &str| printer.line(words);
     let runtime = runtime()?;
@@ -73,20 +81,23 @@ fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Endin
         }
         Outcome::Report(report) => report,
     };
-    let folder = Folder::of(&settings.state_dir);
-    let kept = if report.verdict == Verdict::Refused { Ok(()) } else { keep(&folder, &report) };
     conclude(&report, out);
+    put_down(settings, flags, &report, out);
     out.value(&serde_json::to_value(&*report)?);
-    kept?;
     Ok(ending(report.verdict))
 }
 
-/// Keeps the report for `focus drill list` and `report`.
-fn keep(folder: &Folder, report: &Report) -> anyhow::Result<()> {
-    let name = Path::new("reports").join(format!("{}.json", report.id));
-    folder
-        .replace(&name.to_string_lossy(), &serde_json::to_vec_pretty(report)?)
-        .context("the report cannot be kept")
+/// Keeps the report for `focus drill list` and `report`, and writes it as the files asked for. What
+/// cannot be written is told: the verdict stands.
+fn put_down(settings: &Settings, flags: &Flags, report: &Report, out: &Output) {
+    let kept = match report.verdict {
+        Verdict::Refused => Ok(()),
+        _ => kept::keep(&Folder::of(&settings.state_dir), report),
+    };
+    let written = render::write(report, flags.junit.as_deref(), flags.html.as_deref());
+    for error in [kept, written].into_iter().filter_map(Result::err) {
+        out.complain(&format!("{error:#}"));
+    }
 }
 
 fn conclude(report: &Report, out: &Output) {

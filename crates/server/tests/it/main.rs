@@ -1,21 +1,17 @@
 //! The shipped binary, against real files, sockets, signals and a real database.
 
 mod answers;
-mod changes;
 mod cli;
 mod crash;
 mod deletions;
-mod different;
 mod drill_documents;
+mod drill_reports;
 mod embedded;
 mod hardship;
 mod lease;
 mod ledger;
 mod outage;
 mod recovery;
-mod roots;
-mod scene;
-mod security;
 mod site;
 mod unrecognised;
 mod verify;

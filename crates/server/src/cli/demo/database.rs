@@ -81,14 +81,13 @@ impl Database {
         }
     }
 
-    /// What `focus serve` needs to use it. Not as arguments: other users of the machine see these,
-    /// and the connection string may hold a password.
-    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+    /// What `focus serve` needs to use it.
+    pub(super) fn args(&self) -> Vec<String> {
         match self {
             Database::Embedded { .. } => Vec::new(),
-            Database::Own { .. } => vec![("FOCUS_MONGODB_URI", self.uri())],
+            Database::Own { .. } => vec!["--mongodb-uri".to_owned(), self.uri()],
             Database::Given { name, .. } => {
-                vec![("FOCUS_MONGODB_URI", self.uri()), ("FOCUS_DATABASE", name.clone())]
+                vec!["--mongodb-uri".to_owned(), self.uri(), "--database".to_owned(), name.clone()]
             }
         }
     }

@@ -78,7 +78,7 @@ impl Server {
             .arg(root)
             .arg("--state-dir")
             .arg(state)
-            .envs(database.environment())
+            .args(database.args())
             .current_dir(state)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
