@@ -274,36 +274,37 @@ fn labels(scale: &Scale, samples: &[&Second]) -> String {
     out
 }
 
+/// What a lane shows of a sample: the state in words, and the class it is drawn in.
+type View = fn(&Second) -> (&str, &'static str);
+
+fn as_the_drill_saw_it(second: &Second) -> (&str, &'static str) {
+    if second.reachable { ("reachable", "up") } else { ("unreachable", "down") }
+}
+
+fn as_the_server_said(second: &Second) -> (&str, &'static str) {
+    match second.catalog_state.as_deref() {
+        None => ("no answer", "unknown"),
+        Some("down") => ("down", "down"),
+        Some("in_step") => ("in_step", "up"),
+        Some(other) => (other, "between"),
+    }
+}
+
 fn lanes(scale: &Scale, samples: &[&Second]) -> String {
+    let views: [(&str, View); 2] =
+        [("the drill's view", as_the_drill_saw_it), ("the server's view", as_the_server_said)];
     let mut out = String::new();
-    let drill = |second: &Second| {
-        let state = if second.reachable { "reachable" } else { "unreachable" };
-        (state.to_owned(), if second.reachable { "up" } else { "down" })
-    };
-    let server = |second: &Second| match second.catalog_state.as_deref() {
-        None => ("no answer".to_owned(), "unknown"),
-        Some("down") => ("down".to_owned(), "down"),
-        Some("in_step") => ("in_step".to_owned(), "up"),
-        Some(other) => (other.to_owned(), "between"),
-    };
-    let views: [(&str, &dyn Fn(&Second) -> (String, &'static str)); 2] =
-        [("the drill's view", &drill), ("the server's view", &server)];
     for ((caption, view), y) in views.into_iter().zip(LANES) {
-        let mut at = 0;
-        while at < samples.len() {
-            let (state, class) = view(samples[at]);
-            let mut next = at + 1;
-            while next < samples.len() && view(samples[next]).0 == state {
-                next += 1;
-            }
-            let end = samples.get(next).map_or(scale.end_ms, |second| second.at_ms);
-            let x = scale.x(samples[at].at_ms);
+        for run in samples.chunk_by(|a, b| view(a).0 == view(b).0) {
+            let (state, class) = view(run[0]);
+            let next = samples.iter().find(|second| second.at_ms > run[run.len() - 1].at_ms);
+            let (x, end) =
+                (scale.x(run[0].at_ms), scale.x(next.map_or(scale.end_ms, |second| second.at_ms)));
             out.push_str(&format!(
                 "<rect class=\"lane {class}\" x=\"{x:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{LANE}\">{}</rect>",
-                scale.x(end) - x,
+                end - x,
                 element("title", &[], &format!("{caption}: {state}")),
             ));
-            at = next;
         }
         out.push_str(&format!(
             "<text class=\"axis\" x=\"{}\" y=\"{}\">{caption}</text>",
