@@ -17,6 +17,7 @@ const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
 cargo xtask bench recovery|memory|queries    figures, as ratios
 cargo xtask lint                             format, clippy, layout, dependencies
+cargo xtask kubernetes                       install the control plane for tests, once
 cargo xtask deploy                           check chart, manifests, unit and package
 cargo xtask deb [--output FOLDER]            build the Debian package
 cargo xtask layout                           the rules of the folder layout
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["bench", args @ ..] => bench::run(args),
         ["lint"] => lint::run(),
         ["layout"] => layout::check(),
+        ["kubernetes"] => kubernetes::ensure().map(|what| println!("{what}")),
         ["deploy"] => deploy::run(),
         ["deb", args @ ..] => deb::run(args),
         ["sim", args @ ..] => sim::run(args),

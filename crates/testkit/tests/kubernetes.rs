@@ -81,7 +81,7 @@ async fn a_user_may_do_what_a_role_says_and_nothing_else() {
         return;
     }
     let plane = ControlPlane::start().await;
-    let user = plane.api().with_token("users-token");
+    let user = plane.user();
     let pods = "/api/v1/namespaces/default/pods";
     let refused = user.get(pods).await.expect_err("no right to it");
     assert!(refused.contains("403"), "{refused}");

@@ -59,7 +59,7 @@ impl Back<'_> {
             };
             match ended {
                 Ok(()) => return Ok(()),
-                Err(_) if self.probe.takes_writes().await => return Ok(()),
+                Err(_) if self.is_undone().await => return Ok(()),
                 Err(error) if began.elapsed() >= UP_FOR => {
                     return Err(error).with_context(|| {
                         format!("the database was not brought back by {}", way_up.describe())
@@ -69,6 +69,16 @@ impl Back<'_> {
             }
             pause = (pause * 2).min(Duration::from_secs(5));
         }
+    }
+
+    /// The database answers, and its target says that nothing of the outage is left: whatever failed, it
+    /// is over.
+    async fn is_undone(&self) -> bool {
+        let nothing_left = async {
+            let left = self.restore.way_up().left_behind().await;
+            left.is_ok_and(|left| left.is_empty())
+        };
+        self.probe.takes_writes().await && nothing_left.await
     }
 
     fn surroundings<'a>(&'a self, lock: Option<&'a File>) -> Surroundings<'a> {

@@ -116,6 +116,11 @@ impl ControlPlane {
         &self.api
     }
 
+    /// Calls it as the user who has no rights but those that a test gives.
+    pub fn user(&self) -> Api {
+        self.api.with_token(USER)
+    }
+
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
@@ -210,9 +215,10 @@ fn make_keys(dir: &Path) {
     openssl(&format!(
         "req {curve} -subj /O=system:masters/CN=certified -keyout client.key -out client.csr"
     ));
-    openssl(
-        "x509 -req -in client.csr -CA ca.crt -CAkey ca.key -set_serial 2 -days 2 -out client.crt",
-    );
+    // Without an extension the certificate would be of a version that TLS libraries refuse.
+    std::fs::write(dir.join("client.ext"), "basicConstraints=CA:FALSE\n").expect("extensions");
+    let sign = "x509 -req -in client.csr -CA ca.crt -CAkey ca.key -set_serial 2 -days 2";
+    openssl(&format!("{sign} -extfile client.ext -out client.crt"));
 }
 
 /// The authority that signed the API server's own certificate: the last one in its file.

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +22,9 @@ use crate::mongo::MongoServer;
 
 /// The image of pods that run a database server.
 pub const DATABASE_IMAGE: &str = "focus.test/database";
+
+/// Making a container takes a moment; before that nothing of a pod runs.
+const MADE_AFTER: Duration = Duration::from_secs(1);
 
 /// The node's name.
 const NODE: &str = "node-1";
@@ -75,6 +78,7 @@ impl Node {
             command,
             servers: servers.into_iter().map(|server| Slot { server, taken: None }).collect(),
             running: HashMap::new(),
+            bound: HashMap::new(),
             dir: TempDir::new().expect("a folder for the node"),
             shared: shared.clone(),
         };
@@ -119,6 +123,8 @@ struct Agent {
     servers: Vec<Slot>,
     /// By the pod's uid.
     running: HashMap<String, Process>,
+    /// When a pod was bound, by its uid.
+    bound: HashMap<String, Instant>,
     dir: TempDir,
     shared: Arc<Mutex<Shared>>,
 }
@@ -152,6 +158,8 @@ impl Agent {
         for uid in gone {
             self.end(&uid);
         }
+        let there = |uid: &String| pods.iter().any(|pod| pod["metadata"]["uid"] == *uid);
+        self.bound.retain(|uid, _| there(uid));
     }
 
     async fn attend(&mut self, pod: &Value) -> Result<(), String> {
@@ -172,7 +180,9 @@ impl Agent {
         let over = ["Succeeded", "Failed"].contains(&text(&pod["status"]["phase"]).as_str());
         if self.running.contains_key(&uid) {
             self.look_after(pod, &uid).await
-        } else if over {
+        } else if over
+            || self.bound.entry(uid.clone()).or_insert_with(Instant::now).elapsed() < MADE_AFTER
+        {
             Ok(())
         } else if pod["spec"]["containers"][0]["image"] == DATABASE_IMAGE {
             self.start_database(pod, &uid).await

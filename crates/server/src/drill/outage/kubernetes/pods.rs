@@ -16,8 +16,8 @@ use super::client::{CallError, Client};
 use super::workload::{self, Target, Workload};
 use crate::drill::plan::Folder;
 
-/// How often the pods are looked for.
-const ROUND_EVERY: Duration = Duration::from_millis(250);
+/// How often the pods are looked for: a new one has to go before its database answers.
+const ROUND_EVERY: Duration = Duration::from_millis(100);
 
 /// A round that is under way has to end within this: two calls' time.
 const RELEASE_LIMIT: Duration = Duration::from_secs(25);
