@@ -21,9 +21,9 @@ pub(crate) enum Gone {
     Candidate(Option<u64>),
     /// Held.
     Held,
-    /// Marked at this true time; `counts` unless it was approved or learned.
+    /// Marked at this wall time; `counts` unless it was approved or learned.
     Marked {
-        /// True time.
+        /// By the wall clock.
         at_ms: i64,
         /// Towards the sliding hour.
         counts: bool,
@@ -399,7 +399,7 @@ impl Index {
     pub(crate) fn conclude(
         &mut self,
         now_ms: u64,
-        true_ms: u64,
+        wall_ms: u64,
         absent: impl Fn(&Place) -> Option<bool>,
     ) -> Vec<String> {
         let moved = self.named();
@@ -429,7 +429,7 @@ impl Index {
         if ready.is_empty() {
             return ready;
         }
-        let verdict = judge(self.counts(true_ms, &moved), MAX);
+        let verdict = judge(self.counts(wall_ms, &moved), MAX);
         let mut marked = Vec::new();
         for uuid in ready {
             let neighbour = self.entries.get(&uuid).is_some_and(|gone| {
@@ -443,7 +443,7 @@ impl Index {
             let Some(entry) = self.entries.get_mut(&uuid) else { continue };
             let drilled = entry.recording.is_drilled();
             if drilled || verdict == Verdict::Mark && (neighbour || !entry.never_seen) {
-                let at_ms = i64::try_from(true_ms).unwrap_or(0);
+                let at_ms = i64::try_from(wall_ms).unwrap_or(0);
                 entry.gone = Some(Gone::Marked { at_ms, counts: !drilled });
                 entry.generation += 1;
                 entry.pending = true;
@@ -462,9 +462,9 @@ impl Index {
     }
 
     /// What the verdict on deletions rests on.
-    pub(crate) fn counts(&self, true_ms: u64, moved: &[String]) -> Counts {
+    pub(crate) fn counts(&self, wall_ms: u64, moved: &[String]) -> Counts {
         let mut counts = Counts::default();
-        let since = i64::try_from(true_ms).unwrap_or(0) - WINDOW_MS;
+        let since = i64::try_from(wall_ms).unwrap_or(0) - WINDOW_MS;
         for entry in self.entries.values() {
             match entry.gone {
                 None => counts.present += 1,
@@ -482,11 +482,11 @@ impl Index {
     }
 
     /// Lets what is held through.
-    pub(crate) fn approve(&mut self, true_ms: u64) -> Vec<String> {
+    pub(crate) fn approve(&mut self, wall_ms: u64) -> Vec<String> {
         let mut approved = Vec::new();
         for entry in self.entries.values_mut() {
             if entry.gone == Some(Gone::Held) {
-                let at_ms = i64::try_from(true_ms).unwrap_or(0);
+                let at_ms = i64::try_from(wall_ms).unwrap_or(0);
                 entry.gone = Some(Gone::Marked { at_ms, counts: false });
                 entry.generation += 1;
                 entry.pending = true;

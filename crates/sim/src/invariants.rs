@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use focus_core::document::Stored;
 use focus_core::recording::Recording;
 
 use crate::catalog::ROOT;
@@ -73,6 +74,10 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         .collect();
     for (uuid, wanted) in &claims {
         let found = world.catalog.data.documents.get(uuid);
+        // Another root's, and live there: it keeps it.
+        if found.is_some_and(|stored| !is_ours(stored) && stored.root.is_some() && !stored.deleted) {
+            continue;
+        }
         let content = found.and_then(|stored| stored.recording.clone()).map(|mut recording| {
             recording.fingerprint = String::new();
             recording
@@ -92,7 +97,7 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
                 && corrupt.contains(&entry.recording.path)
         })
     };
-    for stored in world.catalog.data.documents.values() {
+    for stored in world.catalog.data.documents.values().filter(|stored| is_ours(stored)) {
         let path = stored.path.clone().unwrap_or_default();
         if !stored.deleted
             && !claims.contains_key(&stored.uuid)
@@ -106,4 +111,8 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn is_ours(stored: &Stored) -> bool {
+    stored.root.as_deref() == Some(ROOT)
 }

@@ -9,13 +9,36 @@ use focus_core::broken::Broken;
 use serde_json::json;
 
 use crate::schedule::{self, Ran};
-use crate::world::FAULTS;
+use crate::world::{FAULTS, Fate};
 
 /// Schedules where nothing else is said.
 const SCHEDULES: u64 = 20_000;
 
 /// A broken variant has to be caught within so many.
 const BROKEN_MAX: u64 = 200_000;
+
+/// Everything that a server can be doing when it crashes.
+const JOBS: [&str; 19] = [
+    "Open",
+    "Owe",
+    "Pick",
+    "Note",
+    "Insert",
+    "Upsert",
+    "Read",
+    "Adopt",
+    "TakeOver",
+    "Mark",
+    "Acknowledge",
+    "Token",
+    "Met",
+    "Report",
+    "Page",
+    "Rows",
+    "Found",
+    "Sweep",
+    "Finish",
+];
 
 /// Schedules one thread takes at a time.
 const SLICE: u64 = 500;
@@ -27,6 +50,7 @@ struct Total {
     events: u64,
     violations: Vec<(u64, String)>,
     reached: BTreeSet<(&'static str, &'static str)>,
+    crashed_in: BTreeSet<String>,
 }
 
 impl Total {
@@ -34,6 +58,7 @@ impl Total {
         self.schedules += 1;
         self.events += ran.events;
         self.reached.extend(ran.reached);
+        self.crashed_in.extend(ran.crashed_in);
         self.violations.extend(ran.violation.map(|words| (seed, words)));
     }
 
@@ -41,6 +66,7 @@ impl Total {
         self.schedules += other.schedules;
         self.events += other.events;
         self.reached.extend(other.reached);
+        self.crashed_in.extend(other.crashed_in);
         self.violations.extend(other.violations);
     }
 }
@@ -132,10 +158,10 @@ fn schedules(asked: &Asked) -> Result<bool, String> {
     let began = Instant::now();
     let total = many(asked.seed, asked.schedules, None, false);
     let rate = total.schedules as f64 / began.elapsed().as_secs_f64();
-    let never: Vec<&str> = FAULTS
-        .into_iter()
+    let mut never: Vec<&str> = kinds()
         .filter(|fault| !total.reached.iter().any(|(reached, _)| reached == fault))
         .collect();
+    never.extend(JOBS.into_iter().filter(|job| !total.crashed_in.contains(*job)));
     let mut by_phase: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, phase) in &total.reached {
         *by_phase.entry(phase).or_default() += 1;
@@ -152,8 +178,9 @@ fn schedules(asked: &Asked) -> Result<bool, String> {
                 "events": total.events,
                 "violations": total.violations.len(),
                 "schedules_per_s": rate.round(),
-                "fault_kinds": FAULTS.len(),
-                "fault_kinds_never_reached": never,
+                "fault_kinds": kinds().count(),
+                "never_reached": never,
+                "crashed_in": total.crashed_in,
                 "faults_in_phases": total.reached.len(),
                 "first_seed": asked.seed,
             })
@@ -166,15 +193,22 @@ fn schedules(asked: &Asked) -> Result<bool, String> {
             total.violations.len()
         );
         println!(
-            "{} kinds of fault, in {} pairs with phases: {by_phase:?}",
-            FAULTS.len(),
-            total.reached.len()
+            "{} kinds of fault, in {} pairs with phases: {by_phase:?}; crashed in {} of {} jobs",
+            kinds().count(),
+            total.reached.len(),
+            total.crashed_in.len(),
+            JOBS.len(),
         );
         if !never.is_empty() {
             println!("never reached: {never:?}");
         }
     }
     Ok(good)
+}
+
+/// All kinds of fault: those that befall the world, and those that calls meet.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    FAULTS.into_iter().chain(Fate::FAULTS.into_iter().map(|(_, name)| name))
 }
 
 fn try_broken(asked: &Asked) -> Result<bool, String> {

@@ -10,7 +10,8 @@ use focus_core::settle::{Closed, Rules, judge};
 
 use crate::catalog::{Catalog, ROOT};
 use crate::index::Index;
-use crate::world::{Fate, World};
+use crate::storage::RootIs;
+use crate::world::{Delayed, Fate, World};
 
 /// How long files must stand still.
 pub(crate) const SETTLE_MS: u64 = 500;
@@ -20,10 +21,18 @@ pub(crate) const LEASE_MS: u64 = 10_000;
 
 const BOUNDS: Bounds = Bounds { batch_first: 2, batch_max: 4, batch_bytes_max: 1_000, page: 3 };
 
+/// When an answer is heard.
+fn ready_ms(fate: Fate, world: &mut World) -> u64 {
+    let late_ms = if fate == Fate::Slow { world.random.u64(100..12_000) } else { 0 };
+    world.true_ms + late_ms
+}
+
 /// A job handed out, and what is to come of it.
 pub(crate) struct Flight {
     job: Job,
     done: Done,
+    /// The answer is heard at this true time, not earlier.
+    ready_ms: u64,
 }
 
 /// One server.
@@ -34,7 +43,9 @@ pub(crate) struct Server {
     pub(crate) lease: Lease,
     pub(crate) hints: Vec<(Place, Closed)>,
     pub(crate) flight: Option<Flight>,
-    lease_flight: Option<LeaseDone>,
+    lease_flight: Option<(LeaseDone, u64)>,
+    /// True times of the first and the last of the reads of the lease without a gap between them.
+    reads: Option<(u64, u64)>,
     pub(crate) epoch: u64,
     /// The connection that the present epoch is about.
     pub(crate) connection: Option<u64>,
@@ -65,6 +76,7 @@ impl Server {
             hints: Vec::new(),
             flight: None,
             lease_flight: None,
+            reads: None,
             epoch: 0,
             connection: None,
             cut_off: false,
@@ -95,6 +107,7 @@ impl Server {
             Lease::new(&self.name, self.index.memory.token, self.index.token_seen, LEASE_MS);
         self.flight = None;
         self.lease_flight = None;
+        self.reads = None;
         self.hints.clear();
         self.connection = None;
         self.scanned = false;
@@ -121,6 +134,7 @@ impl Server {
         if self.is_connected(catalog) {
             return;
         }
+        self.reads = None;
         if self.connection.take().is_some() {
             self.core.handle(Event::Down);
             self.lease.down();
@@ -147,6 +161,14 @@ impl Server {
         format!("{}: {}, owes {}, {about:?}", self.name, self.core.phase().name(), self.core.owed())
     }
 
+    /// The kind of job that is under way, as a crash meets it.
+    pub(crate) fn job_under_way(&self) -> Option<String> {
+        let words = format!("{:?}", self.flight.as_ref()?.job);
+        let words = words.strip_prefix("Call(").unwrap_or(&words);
+        let end = words.find(|c: char| !c.is_alphabetic()).unwrap_or(words.len());
+        Some(words[..end].to_owned())
+    }
+
     /// What is under way, for the log.
     pub(crate) fn doing(&self) -> String {
         match &self.flight {
@@ -164,7 +186,12 @@ impl Server {
     /// The next step of the lease: a call, or its answer.
     pub(crate) fn lease_step(&mut self, world: &mut World) -> Result<(), String> {
         let now_ms = self.now_ms(world.true_ms);
-        if let Some(done) = self.lease_flight.take() {
+        if let Some((_, ready_ms)) = self.lease_flight
+            && ready_ms > world.true_ms
+        {
+            return Ok(());
+        }
+        if let Some((done, _)) = self.lease_flight.take() {
             self.lease.done(now_ms, done);
             self.index.token_seen = self.index.token_seen.max(self.lease.known());
             return self.check_token(world);
@@ -172,14 +199,50 @@ impl Server {
         let LeaseNext::Run(job) = self.lease.next(now_ms) else { return Ok(()) };
         let fate = world.fate(self.is_connected(&world.catalog));
         let lost = || Failure::transient("lost");
-        let answer = if fate == Fate::Lost { None } else { Some(world.catalog.lease(&job)) };
-        self.lease_flight = Some(match (answer, job) {
-            (Some(answer), _) if fate == Fate::Good => answer,
+        if fate == Fate::Late {
+            world.delayed.push(Delayed::Lease(job.clone()));
+        }
+        let sent = !matches!(fate, Fate::Lost | Fate::Late);
+        if sent {
+            self.check_takeover(&job, world)?;
+        }
+        let answer = sent.then(|| world.catalog.lease(&job));
+        let done = match (answer, job) {
+            (Some(answer), _) if matches!(fate, Fate::Good | Fate::Slow) => answer,
             (_, LeaseJob::Read) => LeaseDone::Read(Err(lost())),
             (_, LeaseJob::Draw { .. }) => LeaseDone::Drawn(Err(lost())),
             (_, LeaseJob::Put { .. }) => LeaseDone::Put(Err(lost())),
-        });
+        };
+        match &done {
+            LeaseDone::Read(Ok(_)) => {
+                let first_ms = self.reads.filter(|(_, last_ms)| world.true_ms - last_ms <= 2_100);
+                let first_ms = first_ms.map_or(world.true_ms, |(first_ms, _)| first_ms);
+                self.reads = Some((first_ms, world.true_ms));
+            }
+            LeaseDone::Read(Err(_)) => self.reads = None,
+            _ => {}
+        }
+        self.lease_flight = Some((done, ready_ms(fate, world)));
         Ok(())
+    }
+
+    /// Another's lease is taken after it was read, unchanged and without a gap, over its whole length.
+    /// So the last holder goes first after an outage, and a pause of one's own takes nothing from anybody.
+    fn check_takeover(&self, job: &LeaseJob, world: &World) -> Result<(), String> {
+        let LeaseJob::Put { expected: Some(from), new } = job else { return Ok(()) };
+        let older = from.token < self.tokens.0.max(self.tokens.1);
+        if world.catalog.data.lease.as_ref() != Some(from)
+            || from.released
+            || from.holder == new.holder
+            || older
+        {
+            return Ok(());
+        }
+        let span_ms = self.reads.map_or(0, |(first_ms, last_ms)| last_ms - first_ms);
+        if span_ms * 100 >= LEASE_MS * 98 {
+            return Ok(());
+        }
+        Err(format!("last_holder_goes_first: {} took it after {span_ms} ms of reading", self.name))
     }
 
     /// A token is one process's alone, for as long as the database remembers who drew it.
@@ -200,6 +263,9 @@ impl Server {
 
     /// The next step of the reconciler: a job, or its result.
     pub(crate) fn job_step(&mut self, world: &mut World) -> Result<bool, String> {
+        if self.flight.as_ref().is_some_and(|flight| flight.ready_ms > world.true_ms) {
+            return Ok(false);
+        }
         if let Some(flight) = self.flight.take() {
             self.finish(flight, world)?;
             return Ok(true);
@@ -219,8 +285,8 @@ impl Server {
             }
             Next::Run(job) => {
                 self.check_write(&job, world)?;
-                let done = self.send(&job, world);
-                self.flight = Some(Flight { job, done });
+                let (done, ready_ms) = self.send(&job, world);
+                self.flight = Some(Flight { job, done, ready_ms });
                 Ok(true)
             }
         }
@@ -247,23 +313,28 @@ impl Server {
     }
 
     /// Carries out a job on the catalog; those on the index are done when it ends.
-    fn send(&mut self, job: &Job, world: &mut World) -> Done {
+    fn send(&mut self, job: &Job, world: &mut World) -> (Done, u64) {
         let fate = world.fate(self.is_connected(&world.catalog));
+        let ready_ms = ready_ms(fate, world);
+        (self.answer(job, fate, world), ready_ms)
+    }
+
+    fn answer(&mut self, job: &Job, fate: Fate, world: &mut World) -> Done {
         let lost = || Failure::transient("lost");
         if let Job::Call(call) = job {
             if fate == Fate::Late {
-                world.delayed.push((call.clone(), self.index.memory.token));
+                world.delayed.push(Delayed::Call(call.clone(), self.index.memory.token));
             }
             let part = (fate == Fate::Half).then(|| world.random.usize(0..2));
             let reply = (fate != Fate::Lost && fate != Fate::Late)
                 .then(|| world.catalog.call(call, part, self.index.memory.token));
             world.remember();
             return Done::Replied(match reply {
-                Some(reply) if matches!(fate, Fate::Good | Fate::Half) => Ok(reply),
+                Some(reply) if matches!(fate, Fate::Good | Fate::Half | Fate::Slow) => Ok(reply),
                 _ => Err(lost()),
             });
         }
-        let good = fate == Fate::Good || fate == Fate::Half;
+        let good = matches!(fate, Fate::Good | Fate::Half | Fate::Slow);
         match job {
             Job::Open => Done::Opened(if good { Ok(world.catalog.open()) } else { Err(lost()) }),
             Job::Mark { watermark } => {
@@ -284,7 +355,7 @@ impl Server {
     }
 
     fn finish(&mut self, flight: Flight, world: &mut World) -> Result<(), String> {
-        let Flight { job, done } = flight;
+        let Flight { job, done, .. } = flight;
         let on_index = !matches!(done, Done::Replied(_) | Done::Opened(_) | Done::Marked(_));
         if on_index && world.index_fails() {
             self.core.handle(Event::Done(Done::IndexFailed("full".to_owned())));
@@ -433,7 +504,7 @@ impl Server {
 
     /// Everything on storage against the index.
     pub(crate) fn scan(&mut self, world: &World) -> Result<(), String> {
-        if !world.storage.there {
+        if world.storage.root != RootIs::There {
             return Ok(());
         }
         for place in crate::storage::all_places() {
@@ -464,10 +535,10 @@ impl Server {
             self.look(&place, Closed::default(), world)?;
         }
         let moved = self.index.named();
-        let before = self.index.counts(world.true_ms, &moved);
+        let before = self.index.counts(world.wall_ms(), &moved);
         let now_ms = self.now_ms(world.true_ms);
         let marked =
-            self.index.conclude(now_ms, world.true_ms, |place| world.storage.is_absent(place));
+            self.index.conclude(now_ms, world.wall_ms(), |place| world.storage.is_absent(place));
         let allowed = focus_core::vanish::limit(before, crate::index::MAX);
         if !marked.is_empty() && before.marked + marked.len() as u64 > allowed {
             return Err(format!(

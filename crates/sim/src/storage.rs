@@ -24,12 +24,25 @@ impl Files {
     }
 }
 
+/// What a look at the root's folder shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RootIs {
+    /// The root, with its marker.
+    #[default]
+    There,
+    /// Nothing: its file system is not mounted.
+    Unmounted,
+    /// A folder without anything in it, the marker included.
+    Empty,
+    /// Another file system, with another marker.
+    Another,
+}
+
 /// All of storage.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
     pub(crate) places: BTreeMap<Place, Files>,
-    /// The root is mounted, with its marker.
-    pub(crate) there: bool,
+    pub(crate) root: RootIs,
     pub(crate) clock: i64,
 }
 
@@ -90,9 +103,18 @@ impl Storage {
         true
     }
 
-    /// One look; none: the root is not there.
+    /// The root becomes this; false where it is not there already.
+    pub(crate) fn becomes(&mut self, root: RootIs) -> bool {
+        if self.root != RootIs::There {
+            return false;
+        }
+        self.root = root;
+        true
+    }
+
+    /// One look; none: the root is not there, which its marker tells.
     pub(crate) fn look(&self, at: &Place) -> Option<Look> {
-        if !self.there {
+        if self.root != RootIs::There {
             return None;
         }
         let files = self.places.get(at).filter(|files| !files.is_empty());
@@ -111,6 +133,6 @@ impl Storage {
 
     /// Whether both files of a place are gone; none: nobody can tell.
     pub(crate) fn is_absent(&self, at: &Place) -> Option<bool> {
-        self.there.then(|| !self.places.contains_key(at))
+        (self.root == RootIs::There).then(|| !self.places.contains_key(at))
     }
 }

@@ -1,18 +1,24 @@
 //! The world of one schedule: storage, database, servers, and the faults that befall them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::batch::Call;
+use focus_core::document::Stored;
+use focus_core::lease::LeaseJob;
 use focus_core::reconcile::Event;
-use focus_core::recording::Recording;
+use focus_core::recording::{Place, Recording};
 use focus_core::settle::Closed;
 
 use crate::catalog::{Catalog, Data};
+use crate::index::Index;
 use crate::server::Server;
-use crate::storage::{Storage, place};
+use crate::storage::{Files, RootIs, Storage, place};
 
 /// Recordings by name: few, so that they meet.
 const UUIDS: [&str; 7] = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
+
+/// The wall clock's time at the beginning: far enough from its zero to be set back.
+const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +33,32 @@ pub(crate) enum Fate {
     Half,
     /// Fails, and is done later.
     Late,
+    /// Done, and acknowledged much later.
+    Slow,
+}
+
+impl Fate {
+    /// Those that are faults, by name.
+    pub(crate) const FAULTS: [(Fate, &'static str); 5] = [
+        (Fate::Lost, "call_lost"),
+        (Fate::Unheard, "acknowledgement_lost"),
+        (Fate::Half, "half_a_batch"),
+        (Fate::Late, "call_done_late"),
+        (Fate::Slow, "slow_answer"),
+    ];
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 30] = [
+pub(crate) const FAULTS: [&str; 40] = [
     "land",
     "land_in_place",
+    "data_alone",
+    "late_sidecar",
     "grow",
     "rewrite",
     "rename",
+    "moved_away",
+    "moved_back",
     "remove",
     "corrupt",
     "hint_lost",
@@ -51,26 +74,48 @@ pub(crate) const FAULTS: [&str; 30] = [
     "swapped",
     "altered",
     "deleted_by_hand",
+    "made_by_others",
+    "other_roots",
     "refuses",
     "late_write",
     "index_lost",
     "index_old",
     "unmounted",
+    "root_emptied",
+    "root_swapped",
     "mounted",
     "crash",
+    "clock_set",
     "pause",
+    "holder_paused",
     "cut_off",
     "approve",
 ];
+
+/// A call that is done later.
+pub(crate) enum Delayed {
+    /// On documents, with the token under which it was sent.
+    Call(Call, i64),
+    /// On the lease.
+    Lease(LeaseJob),
+}
 
 /// The world.
 pub(crate) struct World {
     pub(crate) random: fastrand::Rng,
     pub(crate) true_ms: u64,
+    /// What the wall clock is ahead of true time.
+    pub(crate) wall_ahead_ms: i64,
     pub(crate) storage: Storage,
+    /// What was moved out of the root, as it was.
+    pub(crate) away: Vec<(Place, Files)>,
     pub(crate) catalog: Catalog,
     /// Calls that are done later, with the token under which they were sent.
-    pub(crate) delayed: Vec<(Call, i64)>,
+    pub(crate) delayed: Vec<Delayed>,
+    /// Faults that calls met since this was read last.
+    pub(crate) met: Vec<&'static str>,
+    /// Jobs that were under way when a server crashed.
+    pub(crate) crashed_in: BTreeSet<String>,
     /// Who was granted which token, in this life of the database.
     pub(crate) granted: BTreeMap<i64, (String, u64)>,
     /// Calls may fail.
@@ -91,13 +136,22 @@ impl World {
         if !self.faulty {
             return Fate::Good;
         }
-        match self.random.u8(0..40) {
+        let fate = match self.random.u8(0..40) {
             0..=2 => Fate::Lost,
             3..=5 => Fate::Unheard,
             6 => Fate::Half,
             7 => Fate::Late,
+            8 => Fate::Slow,
             _ => Fate::Good,
-        }
+        };
+        let name = Fate::FAULTS.into_iter().find(|(one, _)| *one == fate);
+        self.met.extend(name.map(|(_, name)| name));
+        fate
+    }
+
+    /// The wall clock: it can be set.
+    pub(crate) fn wall_ms(&self) -> u64 {
+        (EPOCH_MS + self.true_ms).saturating_add_signed(self.wall_ahead_ms)
     }
 
     /// The index cannot store it.
@@ -121,7 +175,7 @@ impl World {
         self.written.get(&recording.uuid).is_some_and(|known| known.contains(recording))
     }
 
-    fn hint(&mut self, servers: &mut [Server], at: &focus_core::recording::Place, closed: bool) {
+    fn hint(&mut self, servers: &mut [Server], at: &Place, closed: bool) {
         let closed = Closed { data: closed, sidecar: closed };
         for server in servers {
             server.hints.push((at.clone(), closed));
@@ -148,6 +202,19 @@ impl World {
                 self.storage.sidecar(&at, uuid, self.starts, whole, now_ms);
                 self.hint(servers, &at, false);
             }
+            "data_alone" if !self.storage.places.contains_key(&at) => {
+                self.storage.data(&at, now_ms);
+                self.hint(servers, &at, true);
+            }
+            "late_sidecar" => {
+                let waits = |files: &Files| files.data.is_some() && files.sidecar.is_none();
+                let mut alone = self.storage.places.iter().filter(|(_, files)| waits(files));
+                let Some((at, _)) = alone.next().map(|(at, files)| (at.clone(), files)) else {
+                    return false;
+                };
+                self.storage.sidecar(&at, uuid, self.starts, true, now_ms);
+                self.hint(servers, &at, true);
+            }
             "grow" if self.storage.places.contains_key(&at) => {
                 self.storage.data(&at, now_ms);
                 self.hint(servers, &at, false);
@@ -163,6 +230,19 @@ impl World {
                 }
                 self.hint(servers, &at, false);
                 self.hint(servers, &to, true);
+            }
+            "moved_away" => {
+                let Some(files) = self.storage.places.remove(&at) else { return false };
+                self.away.push((at.clone(), files));
+                self.hint(servers, &at, false);
+            }
+            "moved_back" => {
+                let Some((at, files)) = self.away.pop() else { return false };
+                if self.storage.places.contains_key(&at) {
+                    return false;
+                }
+                self.storage.places.insert(at.clone(), files);
+                self.hint(servers, &at, true);
             }
             "remove" if self.storage.places.contains_key(&at) => {
                 self.storage.remove(&at);
@@ -215,19 +295,35 @@ impl World {
                     data.documents.remove(&uuid).map(|_| ())
                 });
             }
+            // Found on a duplicate key: adopted, or left to the root that has it.
+            "made_by_others" | "other_roots" => {
+                let root = (name == "other_roots").then(|| "other".to_owned());
+                let deleted = root.is_some() && self.random.bool();
+                return self.alter(|data, _| {
+                    if data.documents.contains_key(uuid) {
+                        return None;
+                    }
+                    data.documents.insert(uuid.to_owned(), strange(uuid, root, deleted));
+                    Some(())
+                });
+            }
             "refuses" => {
                 self.catalog.refused = self.random.bool().then(|| uuid.to_owned());
             }
             "late_write" => {
-                let Some((call, token)) = self.delayed.pop() else { return false };
-                self.catalog.call(&call, None, token);
-                self.remember();
-                self.behind_the_back = true;
+                match self.delayed.pop() {
+                    None => return false,
+                    Some(Delayed::Lease(job)) => drop(self.catalog.lease(&job)),
+                    Some(Delayed::Call(call, token)) => {
+                        self.catalog.call(&call, None, token);
+                        self.remember();
+                        self.behind_the_back = true;
+                    }
+                }
             }
             "index_lost" => {
-                let server = &mut servers[victim];
-                server.index = crate::index::Index::new();
-                server.crash();
+                servers[victim].index = Index::new();
+                self.crash(&mut servers[victim]);
             }
             "index_old" => {
                 let server = &mut servers[victim];
@@ -236,22 +332,33 @@ impl World {
                 server.index = copy;
                 // What it forgot, the periodic comparison finds.
                 self.behind_the_back = true;
-                server.crash();
+                self.crash(&mut servers[victim]);
             }
-            "unmounted" if self.storage.there => self.storage.there = false,
-            "mounted" if !self.storage.there => {
-                self.storage.there = true;
+            "unmounted" => return self.storage.becomes(RootIs::Unmounted),
+            "root_emptied" => return self.storage.becomes(RootIs::Empty),
+            "root_swapped" => return self.storage.becomes(RootIs::Another),
+            "mounted" if self.storage.root != RootIs::There => {
+                self.storage.root = RootIs::There;
                 servers.iter_mut().for_each(|server| server.scanned = false);
             }
-            "crash" => servers[victim].crash(),
+            "crash" => self.crash(&mut servers[victim]),
+            "clock_set" => {
+                let hours = [-26, -2, -1, 1, 2, 26][self.random.usize(0..6)];
+                self.wall_ahead_ms = hours * 3_600_000;
+            }
             "pause" => {
                 let for_ms = [300, 3_000, 20_000][self.random.usize(0..3)];
                 servers[victim].paused_until_ms = now_ms + for_ms;
             }
+            "holder_paused" => {
+                let holds = |server: &&mut Server| server.believes(now_ms, &self.catalog).is_some();
+                let Some(server) = servers.iter_mut().find(holds) else { return false };
+                server.paused_until_ms = now_ms + self.random.u64(5_000..40_000);
+            }
             "cut_off" => servers[victim].cut_off = self.random.bool(),
             "approve" => {
                 let server = &mut servers[victim];
-                if server.index.approve(now_ms).is_empty() {
+                if server.index.approve(self.wall_ms()).is_empty() {
                     return false;
                 }
                 server.core.handle(Event::Wake);
@@ -259,6 +366,12 @@ impl World {
             _ => return false,
         }
         true
+    }
+
+    /// Kills it, whatever it was about to hear or to store, and starts it again.
+    fn crash(&mut self, server: &mut Server) {
+        self.crashed_in.extend(server.job_under_way());
+        server.crash();
     }
 
     fn alter(&mut self, change: impl FnOnce(&mut Data, &mut fastrand::Rng) -> Option<()>) -> bool {
@@ -295,6 +408,18 @@ impl World {
             1..=4 => self.random.u64(200..1_500),
             _ => self.random.u64(1..120),
         };
+    }
+}
+
+/// A document that is not of this root.
+fn strange(uuid: &str, root: Option<String>, deleted: bool) -> Stored {
+    Stored {
+        uuid: uuid.to_owned(),
+        version: root.as_ref().map(|_| 7 << 32),
+        root,
+        deleted,
+        path: None,
+        recording: None,
     }
 }
 
