@@ -166,9 +166,11 @@ impl Store<'_> {
                      AND recordings.id BETWEEN t.sent_low AND t.sent_high)",
             )?
             .execute(params![file, keep])?;
+        // What is kept may be in the catalog, acknowledged or not: it is not forgotten later either.
         self.tx
             .prepare_cached(
-                "UPDATE recordings SET vanished_ms = ?3, vanish_step = 0, approved = 0, pending = 0
+                "UPDATE recordings SET vanished_ms = ?3, vanish_step = 0, approved = 0, pending = 0,
+                   acked = coalesce(acked, 0)
                  WHERE file = ?1 AND uuid <> ?2 AND vanished_ms IS NULL",
             )?
             .execute(params![file, keep, self.now_ms])?;

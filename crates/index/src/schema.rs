@@ -32,8 +32,9 @@ pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// `files` has a row for every place; `recordings` one for every uuid, held by one place. `pending`
 /// is 0 where the catalog has acknowledged it, 1 where it is to be written, 2 where it was refused
-/// and waits for `retry_ms`. `acked` is the generation acknowledged last; `known` that the catalog is
-/// believed to have a document, so that it is updated and not inserted.
+/// and waits for `retry_ms`. `acked` is the generation acknowledged last, or 0 where one was sent and nothing
+/// is known of it; `known` that the catalog is believed to have a document, so that it is updated and not
+/// inserted.
 ///
 /// A recording whose files are gone has `vanished_ms`, and goes through the steps of `vanish_step`: 0
 /// not proved, 1 proved once, 2 held, 3 marked as deleted, 4 left alone (an archive), 5 leaving: a

@@ -132,6 +132,8 @@ impl Index {
             } else if entry.gone.is_none() {
                 entry.gone = Some(Gone::Candidate(None));
                 entry.pending = false;
+                // It may be in the catalog: it is not forgotten later either.
+                entry.acked = entry.acked.or(Some(0));
             }
         }
     }

@@ -75,7 +75,8 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
     for (uuid, wanted) in &claims {
         let found = world.catalog.data.documents.get(uuid);
         // Another root's, and live there: it keeps it.
-        if found.is_some_and(|stored| !is_ours(stored) && stored.root.is_some() && !stored.deleted) {
+        if found.is_some_and(|stored| !is_ours(stored) && stored.root.is_some() && !stored.deleted)
+        {
             continue;
         }
         let content = found.and_then(|stored| stored.recording.clone()).map(|mut recording| {
@@ -99,6 +100,10 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
     };
     for stored in world.catalog.data.documents.values().filter(|stored| is_ours(stored)) {
         let path = stored.path.clone().unwrap_or_default();
+        let drilled = stored.recording.as_ref().is_some_and(Recording::is_drilled);
+        if drilled && stored.deleted && !claims.contains_key(&stored.uuid) {
+            return Err(format!("no_tombstone_of_a_drill: {} is marked", stored.uuid));
+        }
         if !stored.deleted
             && !claims.contains_key(&stored.uuid)
             && !corrupt.contains(&path)

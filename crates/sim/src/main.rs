@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask sim [--schedules N] [--seed S] [--json]   run schedules; fails on a violation
-cargo xtask sim --broken [--json]                     every broken variant must be caught
+cargo xtask sim --broken [--variant NAME] [--json]    every broken variant must be caught
 cargo xtask sim replay SEED                           one schedule, its events told, least faults
 cargo xtask sim swarm                                 run on all cores until stopped";
 

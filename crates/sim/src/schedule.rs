@@ -18,10 +18,12 @@ const EVENTS: usize = 200;
 const ROUNDS_MAX: usize = 1_500;
 
 /// Faults that matter together, and seldom come together by chance.
-const THEMES: [&[&str]; 4] = [
-    &["moved_away", "moved_back", "holder_paused", "pause"],
+const THEMES: [&[&str]; 6] = [
+    &["moved_away", "moved_back", "holder_paused"],
+    &["backed_up", "outage", "roll_back", "return", "return", "crash"],
     &["outage", "return", "restored", "emptied", "crash"],
     &["outage", "return", "cut_off", "pause", "primary_change"],
+    &["drill_lands", "remove", "rename", "other_roots", "crash"],
     &["rename", "remove", "unmounted", "mounted", "hint_lost", "clock_set", "approve"],
 ];
 
@@ -54,6 +56,7 @@ pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
     mix.push("land");
     let mut world = World {
         faulty: random.u8(0..4) != 0,
+        periodic: random.bool(),
         wall_ahead_ms: 0,
         storage: Storage::default(),
         away: Vec::new(),
@@ -96,10 +99,6 @@ fn events(
             if !left_out.contains(fault) && world.fault(servers, fault) {
                 ran.reached.insert((fault, phase));
                 log.step(world, servers, || fault.to_owned());
-            }
-            if world.random.u8(0..12) == 0 {
-                let copy = world.catalog.data.clone();
-                world.catalog.copies.push(copy);
             }
         }
         for at in 0..servers.len() {
@@ -153,7 +152,7 @@ fn step(server: &mut Server, world: &mut World) -> Result<Option<String>, String
                 server.scan(world)?;
                 text("scans")
             }
-            3 => {
+            3 if world.periodic => {
                 server.core.handle(Event::CompareDue);
                 text("compares")
             }

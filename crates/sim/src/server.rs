@@ -540,10 +540,13 @@ impl Server {
         let marked =
             self.index.conclude(now_ms, world.wall_ms(), |place| world.storage.is_absent(place));
         let allowed = focus_core::vanish::limit(before, crate::index::MAX);
-        if !marked.is_empty() && before.marked + marked.len() as u64 > allowed {
+        // What a drill planted goes without being counted.
+        let counted = |uuid: &&String| !self.index.entries[*uuid].recording.is_drilled();
+        let counted = marked.iter().filter(counted).count() as u64;
+        if counted > 0 && before.marked + counted > allowed {
             return Err(format!(
                 "no_deletion_without_proof: {} marked in an hour, of {allowed} allowed",
-                before.marked + marked.len() as u64
+                before.marked + counted
             ));
         }
         for uuid in &marked {

@@ -24,6 +24,17 @@ impl Files {
     }
 }
 
+/// What kind of sidecar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sidecar {
+    /// A recording's.
+    Whole,
+    /// One of a drill's recordings.
+    Drilled,
+    /// Half of one.
+    Half,
+}
+
 /// What a look at the root's folder shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RootIs {
@@ -66,11 +77,12 @@ impl Storage {
         FileStat { size: i64::try_from(size).unwrap_or(0), mtime_ns: self.clock }
     }
 
-    /// Writes a sidecar for this uuid; `whole` is false for a half-written one.
-    pub(crate) fn sidecar(&mut self, at: &Place, uuid: &str, start: u64, whole: bool, now_ms: u64) {
+    /// Writes a sidecar for this uuid.
+    pub(crate) fn sidecar(&mut self, at: &Place, uuid: &str, start: u64, is: Sidecar, now_ms: u64) {
+        let drill = if is == Sidecar::Drilled { r#", "focus_drill": "d""# } else { "" };
         let mut text =
-            format!(r#"{{"uuid": "{uuid}", "start_time": {start}, "end_time": {start}}}"#);
-        if !whole {
+            format!(r#"{{"uuid": "{uuid}", "start_time": {start}, "end_time": {start}{drill}}}"#);
+        if is == Sidecar::Half {
             text.truncate(text.len() / 2);
         }
         let stat = self.stat(text.len());

@@ -12,7 +12,7 @@ use focus_core::settle::Closed;
 use crate::catalog::{Catalog, Data};
 use crate::index::Index;
 use crate::server::Server;
-use crate::storage::{Files, RootIs, Storage, place};
+use crate::storage::{Files, RootIs, Sidecar, Storage, place};
 
 /// Recordings by name: few, so that they meet.
 const UUIDS: [&str; 7] = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
@@ -49,8 +49,9 @@ impl Fate {
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 40] = [
+pub(crate) const FAULTS: [&str; 42] = [
     "land",
+    "drill_lands",
     "land_in_place",
     "data_alone",
     "late_sidecar",
@@ -68,6 +69,7 @@ pub(crate) const FAULTS: [&str; 40] = [
     "outage",
     "return",
     "primary_change",
+    "backed_up",
     "roll_back",
     "restored",
     "emptied",
@@ -120,6 +122,8 @@ pub(crate) struct World {
     pub(crate) granted: BTreeMap<i64, (String, u64)>,
     /// Calls may fail.
     pub(crate) faulty: bool,
+    /// Comparisons come round by their period, and mend what nothing else would have found.
+    pub(crate) periodic: bool,
     /// Everything that the catalog ever held.
     pub(crate) written: BTreeMap<String, Vec<Recording>>,
     /// Somebody else, or a write of the past, changed documents behind the holder's back.
@@ -190,16 +194,17 @@ impl World {
         self.starts += 1;
         let victim = self.random.usize(..servers.len());
         match name {
-            "land" => {
+            "land" | "drill_lands" => {
+                let is = if name == "land" { Sidecar::Whole } else { Sidecar::Drilled };
                 self.storage.remove(&at);
                 self.storage.data(&at, now_ms);
-                self.storage.sidecar(&at, uuid, self.starts, true, now_ms);
+                self.storage.sidecar(&at, uuid, self.starts, is, now_ms);
                 self.hint(servers, &at, true);
             }
             "land_in_place" => {
                 self.storage.data(&at, now_ms);
-                let whole = self.random.bool();
-                self.storage.sidecar(&at, uuid, self.starts, whole, now_ms);
+                let is = if self.random.bool() { Sidecar::Whole } else { Sidecar::Half };
+                self.storage.sidecar(&at, uuid, self.starts, is, now_ms);
                 self.hint(servers, &at, false);
             }
             "data_alone" if !self.storage.places.contains_key(&at) => {
@@ -212,7 +217,7 @@ impl World {
                 let Some((at, _)) = alone.next().map(|(at, files)| (at.clone(), files)) else {
                     return false;
                 };
-                self.storage.sidecar(&at, uuid, self.starts, true, now_ms);
+                self.storage.sidecar(&at, uuid, self.starts, Sidecar::Whole, now_ms);
                 self.hint(servers, &at, true);
             }
             "grow" if self.storage.places.contains_key(&at) => {
@@ -220,7 +225,7 @@ impl World {
                 self.hint(servers, &at, false);
             }
             "rewrite" if self.storage.places.contains_key(&at) => {
-                self.storage.sidecar(&at, uuid, self.starts, true, now_ms);
+                self.storage.sidecar(&at, uuid, self.starts, Sidecar::Whole, now_ms);
                 self.hint(servers, &at, false);
             }
             "rename" => {
@@ -249,7 +254,7 @@ impl World {
                 self.hint(servers, &at, false);
             }
             "corrupt" if self.storage.places.contains_key(&at) => {
-                self.storage.sidecar(&at, uuid, self.starts, false, now_ms);
+                self.storage.sidecar(&at, uuid, self.starts, Sidecar::Half, now_ms);
                 self.hint(servers, &at, true);
             }
             "hint_lost" => return servers[victim].hints.pop().is_some(),
@@ -268,6 +273,7 @@ impl World {
             }
             "return" if !self.catalog.up => self.catalog.up = true,
             "primary_change" => self.catalog.cut(),
+            "backed_up" => self.catalog.copies.push(self.catalog.data.clone()),
             "roll_back" | "restored" => self.restore(name == "roll_back"),
             "emptied" => {
                 self.replace(Data { identity: format!("made at {now_ms}"), ..Data::default() })
@@ -299,28 +305,24 @@ impl World {
             "made_by_others" | "other_roots" => {
                 let root = (name == "other_roots").then(|| "other".to_owned());
                 let deleted = root.is_some() && self.random.bool();
-                return self.alter(|data, _| {
-                    if data.documents.contains_key(uuid) {
-                        return None;
-                    }
-                    data.documents.insert(uuid.to_owned(), strange(uuid, root, deleted));
-                    Some(())
-                });
+                if self.catalog.data.documents.contains_key(uuid) {
+                    return false;
+                }
+                let document = strange(uuid, root, deleted);
+                self.catalog.data.documents.insert(uuid.to_owned(), document);
             }
             "refuses" => {
                 self.catalog.refused = self.random.bool().then(|| uuid.to_owned());
             }
-            "late_write" => {
-                match self.delayed.pop() {
-                    None => return false,
-                    Some(Delayed::Lease(job)) => drop(self.catalog.lease(&job)),
-                    Some(Delayed::Call(call, token)) => {
-                        self.catalog.call(&call, None, token);
-                        self.remember();
-                        self.behind_the_back = true;
-                    }
+            "late_write" => match self.delayed.pop() {
+                None => return false,
+                Some(Delayed::Lease(job)) => drop(self.catalog.lease(&job)),
+                Some(Delayed::Call(call, token)) => {
+                    self.catalog.call(&call, None, token);
+                    self.remember();
+                    self.behind_the_back = true;
                 }
-            }
+            },
             "index_lost" => {
                 servers[victim].index = Index::new();
                 self.crash(&mut servers[victim]);
@@ -383,7 +385,6 @@ impl World {
 
     /// Another state of the database, in place of the present one.
     fn replace(&mut self, data: Data) {
-        self.catalog.copies.push(self.catalog.data.clone());
         self.catalog.data = data;
         self.catalog.cut();
         self.delayed.clear();

@@ -143,3 +143,18 @@ async fn what_was_set_aside_is_pending_again_in_its_time_and_after_a_restart() {
     assert_eq!(fixture.pending().len(), 1);
     fixture.is_in_order();
 }
+
+#[tokio::test]
+async fn a_recording_in_doubt_that_went_came_back_and_went_again_is_not_forgotten() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    let rows = vec![fixture.pending()[0].id];
+    fixture.index.note(fixture.root, "w1".to_owned(), rows).await.expect("noted");
+    // Its answer is lost, its files go, and nothing else is pending: the batch is over.
+    fixture.remove("r").await;
+    fixture.index.acknowledge(fixture.root, None, Vec::new(), 0).await.expect("stored");
+    fixture.put("r", &sidecar("u", START + 1)).await;
+    fixture.remove("r").await;
+    assert!(fixture.listed()[0].vanished, "the catalog may have it: it has to be told");
+    fixture.is_in_order();
+}
