@@ -43,6 +43,8 @@ pub(crate) fn build(output: &Path, binary: &Path, strip: bool) -> anyhow::Result
     };
     put(&doc.join("copyright"), text("copyright")?.as_bytes(), 0o644)?;
     put(&doc.join("changelog.gz"), &gzip(text("changelog")?.as_bytes())?, 0o644)?;
+    let overrides = tree.join("usr/share/lintian/overrides/focus-server");
+    put(&overrides, text("lintian-overrides")?.as_bytes(), 0o644)?;
     put(&doc.join("NEWS.gz"), &gzip(&fs::read("CHANGELOG.md")?)?, 0o644)?;
     put(&doc.join("configuration.md.gz"), &gzip(&fs::read("docs/configuration.md")?)?, 0o644)?;
     put(&tree.join("etc/focus/focus.toml"), text("focus.toml")?.as_bytes(), 0o644)?;

@@ -14,7 +14,7 @@ use crate::scene::{
 };
 
 /// Every place at which a test can stop a drill, in the order in which they come.
-const PLACES: [&str; 16] = [
+pub(crate) const PLACES: [&str; 16] = [
     "planned",
     "armed",
     "down_noted",

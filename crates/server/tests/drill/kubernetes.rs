@@ -1,12 +1,15 @@
 //! Drills in a real cluster: real roles, real controllers, real processes.
 
+use std::ffi::OsString;
+use std::process::Command;
 use std::time::Duration;
 
 use focus_testkit::wait::until;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, NAME, REPLICAS};
-use crate::scene::{LIMIT, finished, kill, kill_guards, left_out};
+use crate::crash::PLACES;
+use crate::scene::{BINARY, Ended, LIMIT, finished, kill, kill_guards, left_out};
 
 /// Left out where long tests, or tests with a database of their own, are.
 fn no_cluster(test: &str) -> bool {
@@ -49,7 +52,16 @@ async fn a_deployment_scaled_to_0_comes_back_with_its_replicas_by_the_manifests_
     }
     let cluster = Cluster::begin("deployments").await;
     cluster.grant("scale").await;
-    passed(&cluster.run("scale", &[]).await);
+    // As a person runs it, and reads it.
+    let drill = cluster.drill("scale", &[]);
+    let words: Vec<OsString> =
+        drill.get_args().filter(|arg| *arg != "--json").map(Into::into).collect();
+    let mut told = Command::new(BINARY);
+    told.args(words).env("KUBECONFIG", cluster.plane.user_kubeconfig());
+    let output = tokio::task::spawn_blocking(move || told.output()).await.expect("a thread");
+    let output = output.expect("the drill runs");
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     cluster.nothing_is_left().await;
 }
 
@@ -99,26 +111,68 @@ async fn a_policy_that_a_killed_drill_left_is_removed_by_recovery_and_another_dr
     cluster.nothing_is_left().await;
 }
 
+/// Kills a drill at each of these places, every other time its guard too, and lets it be recovered.
+async fn killed_at(resource: &'static str, method: &str, places: &[&str]) {
+    let cluster = Cluster::begin(resource).await;
+    cluster.grant(method).await;
+    for (at, place) in places.iter().enumerate() {
+        let mut drill = cluster.paused(method, place).await;
+        if at % 2 == 0 {
+            kill_guards(&cluster.state());
+        }
+        kill(&mut drill);
+        if at % 3 == 0 {
+            // A recovery that is cut off at some moment is run again.
+            let mut recovery = Ended(cluster.recover().spawn().expect("a recovery"));
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            kill(&mut recovery);
+        }
+        let (code, report) = finished(cluster.recover()).await;
+        assert_eq!(code, Some(0), "{method} at {place}: {report:#}");
+        cluster.nothing_is_left().await;
+        let (code, report) = finished(cluster.recover()).await;
+        assert_eq!((code, &report["recovered"]), (Some(0), &Value::Null), "{method} at {place}");
+        cluster.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    }
+    println!("{method}: killed at {} places, and put right", places.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drill_killed_between_down_and_up_is_undone_by_recovery_to_the_original_count() {
-    if no_cluster("a_drill_killed_between_down_and_up_is_undone_by_recovery") {
+async fn a_drill_killed_at_any_place_of_a_scale_is_undone_to_the_original_count() {
+    if no_cluster("a_drill_killed_at_any_place_of_a_scale_is_undone_to_the_original_count") {
+        return;
+    }
+    killed_at("deployments", "scale", &PLACES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_killed_while_it_deletes_pods_leaves_them_alone() {
+    if no_cluster("a_drill_killed_while_it_deletes_pods_leaves_them_alone") {
+        return;
+    }
+    let places = ["down_noted", "down_begun", "unreachable", "planted", "up_begun", "up"];
+    killed_at("statefulsets", "delete-pods", &places).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_killed_with_its_policy_made_leaves_none() {
+    if no_cluster("a_drill_killed_with_its_policy_made_leaves_none") {
+        return;
+    }
+    // Nothing enforces the policy, so that such a drill never gets to planting.
+    let places = ["down_noted", "down_begun", "up_begun", "cleaning", "forgetting"];
+    killed_at("statefulsets", "network-policy", &places).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guard_alone_scales_the_workload_of_a_killed_drill_up_again() {
+    if no_cluster("the_guard_alone_scales_the_workload_of_a_killed_drill_up_again") {
         return;
     }
     let cluster = Cluster::begin("deployments").await;
     cluster.grant("scale").await;
-    for place in ["down_begun", "unreachable", "planted"] {
-        let mut drill = cluster.paused("scale", place).await;
-        kill_guards(&cluster.state());
-        kill(&mut drill);
-        assert_eq!(cluster.replicas().await, 0, "at {place}");
-        let (code, report) = finished(cluster.recover()).await;
-        assert_eq!(code, Some(0), "at {place}: {report:#}");
-        cluster.nothing_is_left().await;
-        let again = finished(cluster.recover()).await;
-        assert_eq!(again.0, Some(0), "{again:?}");
-    }
-    // Without anybody's recovery the guard does it.
     let mut drill = cluster.paused("scale", "planted").await;
+    assert_eq!(cluster.replicas().await, 0);
     kill(&mut drill);
     until("the guard scales it up", LIMIT, || async {
         let replicas = cluster.replicas().await;
