@@ -5,6 +5,7 @@ mod cargo;
 mod database;
 mod deb;
 mod deploy;
+mod fuzz;
 mod kubernetes;
 mod layout;
 mod lint;
@@ -21,6 +22,7 @@ cargo xtask kubernetes                       install the control plane for tests
 cargo xtask deploy                           check chart, manifests, unit and package
 cargo xtask deb [--output FOLDER]            build the Debian package
 cargo xtask layout                           the rules of the folder layout
+cargo xtask fuzz [TARGET] [--seconds N]       any bytes into every parser; 60 s a target
 cargo xtask sim [--schedules N] [--seed S] [--broken] [--json] | replay SEED | swarm
                                              the core on simulated schedules of faults";
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["kubernetes"] => kubernetes::ensure().map(|what| println!("{what}")),
         ["deploy"] => deploy::run(),
         ["deb", args @ ..] => deb::run(args),
+        ["fuzz", args @ ..] => fuzz::run(args),
         ["sim", args @ ..] => sim::run(args),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

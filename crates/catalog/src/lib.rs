@@ -4,6 +4,8 @@
 //! call out, tells per document what the database answered, and tells when the database
 //! comes and goes.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
 use focus_core::lease::LeaseDoc;
@@ -11,8 +13,11 @@ use focus_core::state::State;
 use tokio::sync::watch;
 
 pub mod embedded;
+mod hints;
 pub mod memory;
 pub mod mongo;
+
+pub use hints::{Hinted, Hints};
 
 pub use focus_core::document::{Stored, Stranger, Versioned};
 
@@ -105,7 +110,8 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Sets our fields in a document of others, on `{uuid, root: null}`. `Duplicate`: it is not so any more.
     async fn adopt(&self, root: &RootPlace, document: &Versioned) -> Result<Answer, Failure>;
 
-    /// Takes over a deleted document of another root on `{uuid, root: from, version}` as read.
+    /// Takes over a document on `{uuid, root: from, version}` as read, and where it was deleted only
+    /// while it still is.
     /// `Duplicate`: it is not so any more.
     async fn take_over(
         &self,
@@ -182,6 +188,13 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 
     /// How many documents beside this root's recordings are not this root's; they are never touched.
     async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure>;
+
+    /// Follows what others do to documents of this root, and tells `hints`, until the connection goes.
+    /// False: the database tells of nothing. May be dropped at any time.
+    async fn follow(&self, root: &RootPlace, hints: &Arc<Hints>) -> Result<bool, Failure> {
+        let _ = (root, hints);
+        Ok(false)
+    }
 
     /// What the server lacks and how that is worked around, a sentence each; empty where nothing.
     fn remarks(&self) -> Vec<String>;

@@ -186,7 +186,8 @@ impl Catalog for MemoryCatalog {
     ) -> Result<Answer, Failure> {
         self.call(|data| {
             replace(data, document, |stored| {
-                stored.root == from.root && stored.version == from.version && stored.deleted
+                let same = stored.root == from.root && stored.version == from.version;
+                same && (stored.deleted || !from.deleted)
             })
         })
     }

@@ -11,6 +11,7 @@
 //!       ours, older ─► Upsert    ours, newer ─► generation raised, or a higher token taken
 //!       nobody's ─► Adopt        another root's, live ─► duplicate_id
 //!       not there ─► Insert      another root's, deleted ─► TakeOver
+//!                                ours, its version spoilt by hand ─► TakeOver
 //! Remove (a drill's recording, gone) ──► Read: none of ours there ─► removed
 //!       ours, without the drill's mark ─► Upsert, then Remove    ours, newer ─► as above
 //! ```
@@ -67,7 +68,7 @@ pub enum Call {
     Read(Vec<String>),
     /// Adopt a document without root.
     Adopt(Box<Versioned>),
-    /// Take over a deleted document of another root.
+    /// Take over a deleted document of another root, or one of ours whose version was spoilt.
     TakeOver(Box<Versioned>, Box<Stored>),
     /// Does the index know a recording with this uuid at this path? Then that one has it.
     Prefer {
@@ -391,7 +392,7 @@ impl Batch {
 
     /// The document is of our root: is it this recording, an older form of it, or a newer one?
     fn compare_ours(&self, document: &Versioned, stored: &Stored) -> Stage {
-        if stored.recording.as_ref() == Some(&document.recording) {
+        if stored.is_true_to(&document.recording) {
             return Stage::Done(Outcome::Acknowledged);
         }
         newer(document, stored).unwrap_or_else(|| match &stored.path {
@@ -414,7 +415,10 @@ fn compare_leaving(document: &Versioned, stored: &Stored) -> Stage {
 /// What follows where the catalog has a later version than ours.
 fn newer(document: &Versioned, stored: &Stored) -> Option<Stage> {
     let version = stored.version.filter(|version| *version > document.version)?;
-    Some(if document::token(version) > document::token(document.version) {
+    Some(if document::is_spoilt(version) {
+        // Nothing that we write is above it: it is taken as it was read.
+        Stage::TakeOver(Box::new(stored.clone()))
+    } else if document::token(version) > document::token(document.version) {
         // Left, and the caller takes a higher token.
         Stage::Done(Outcome::Left)
     } else {

@@ -260,3 +260,11 @@ fn who_may_not_remove_still_writes_the_others() {
     assert!(matches!(&outcomes[0].2, Outcome::SetAside(fault) if fault.reason.contains("remove")));
     assert_eq!(outcomes[1].2, Outcome::Acknowledged);
 }
+
+#[test]
+fn a_version_that_no_writer_can_have_given_is_no_token_to_be_gone_above() {
+    let there = stored("u1", Some("r"), Some(i64::MAX), "here.dat", false);
+    let (batch, next) = after_reading(Some(there.clone()));
+    let Some(Call::TakeOver(_, from)) = next else { panic!("{next:?}") };
+    assert_eq!((*from, batch.token_met()), (there, None));
+}

@@ -4,6 +4,7 @@
 //! write; what differs becomes pending; what the catalog lacks is to be inserted again.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use crate::broken::{self, Broken};
 use crate::document::{self, Stored};
@@ -163,6 +164,29 @@ fn is_missing(stored: &Stored) -> bool {
     !stored.deleted || stored.is_drilled()
 }
 
+/// Compares single recordings with what was read of their uuids, of any root. None where that does not
+/// tell enough, and the whole content has to be compared.
+pub fn spot(
+    rows: &[Row],
+    documents: &[Stored],
+    root: &str,
+    token: i64,
+) -> Option<Vec<(i64, i64, Finding)>> {
+    let mut ours: HashMap<&str, &Stored> = HashMap::new();
+    for stored in documents.iter().filter(|stored| stored.root.as_deref() == Some(root)) {
+        let twice = ours.insert(&stored.uuid, stored).is_some();
+        let known = rows.iter().any(|row| row.recording.uuid == stored.uuid);
+        if twice || !known && is_missing(stored) {
+            return None;
+        }
+    }
+    let judged = rows.iter().filter_map(|row| {
+        let found = ours.get(row.recording.uuid.as_str()).copied();
+        Some((row.id, row.generation, judge(row, found, token)?))
+    });
+    Some(judged.collect())
+}
+
 fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
     if row.recording.is_leaving() {
         // Its document is about to be removed, whatever it says.
@@ -173,8 +197,7 @@ fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
     match found {
         Some(_) if broken::is(Broken::ComparedByUuid) => Some(Finding::Same),
         Some(stored)
-            if stored.recording.as_ref() == Some(&row.recording)
-                && (!row.changed || is_current(stored)) =>
+            if stored.is_true_to(&row.recording) && (!row.changed || is_current(stored)) =>
         {
             Some(Finding::Same)
         }

@@ -194,3 +194,17 @@ fn a_drills_recording_is_never_learned_to_be_marked() {
     assert_eq!(judge(&gone, Some(&tombstone), 1), None);
     assert_eq!(judge(&gone, None, 1), Some(Finding::NotThere));
 }
+
+#[test]
+fn single_documents_are_compared_as_the_whole_would_be() {
+    let rows = [row(1, "a", true), row(2, "b", true), row(3, "c", true), row(4, "d", false)];
+    let mut elsewhere = stored("c", 1);
+    elsewhere.root = Some("another".to_owned());
+    let documents = [stored("a", 1), stored("b", 9), elsewhere];
+    let found = spot(&rows, &documents, "r", 1).expect("enough");
+    let wanted = [(1, 1, Finding::Same), (2, 1, Finding::Differs), (3, 1, Finding::NotThere)];
+    assert_eq!(found, wanted);
+    // Two of one uuid, or one that the index does not know: more has to be looked at.
+    assert_eq!(spot(&rows, &[stored("a", 1), stored("a", 1)], "r", 1), None);
+    assert_eq!(spot(&rows, &[stored("x", 1)], "r", 1), None);
+}

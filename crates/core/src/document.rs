@@ -16,6 +16,14 @@ pub fn version(token: i64, generation: i64) -> i64 {
     (token << GENERATION_BITS) | generation
 }
 
+/// Tokens are drawn one by one: one this high is no lease's, but somebody's hand.
+const TOKENS_MAX: i64 = 0x7000_0000;
+
+/// A version that no writer under a lease can have given.
+pub fn is_spoilt(version: i64) -> bool {
+    token(version) > TOKENS_MAX
+}
+
 /// The token in a version.
 pub fn token(version: i64) -> i64 {
     version >> GENERATION_BITS
@@ -57,6 +65,12 @@ impl Stored {
     pub fn is_drilled(&self) -> bool {
         self.recording.as_ref().is_some_and(Recording::is_drilled)
     }
+
+    /// It has these values, under a version that a writer can have given.
+    pub fn is_true_to(&self, recording: &Recording) -> bool {
+        self.recording.as_ref() == Some(recording)
+            && self.version.is_some_and(|version| !is_spoilt(version))
+    }
 }
 
 /// What a database shows of itself before anything is written to it.
@@ -79,5 +93,6 @@ mod tests {
         assert_eq!((token(v), generation(v)), (3, 7));
         assert!(version(2, 1) > version(1, i64::from(u32::MAX)));
         assert!(version(i64::MAX, i64::MAX) > 0);
+        assert!(is_spoilt(i64::MAX) && !is_spoilt(version(1_000_000_000, 1)) && !is_spoilt(-1));
     }
 }

@@ -81,6 +81,7 @@ pub fn object(bytes: &[u8]) -> Result<Vec<Field>, JsonError> {
         return Err(parser.error_at(at, message));
     }
     let mut fields: Vec<Field> = Vec::new();
+    let mut last = (0, Position { line: 1, column: 1 });
     parser.object(1, &mut |parser, key| {
         let start = parser.at;
         let value = parser.value(2)?;
@@ -88,7 +89,8 @@ pub fn object(bytes: &[u8]) -> Result<Vec<Field>, JsonError> {
         let number = first
             .is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit())
             .then(|| String::from_utf8_lossy(&parser.bytes[start..parser.at]).into_owned());
-        let position = parser.position(start);
+        let position = parser.position_after(last, start);
+        last = (start, position);
         fields.push(Field { key, value, number, position });
         Ok(())
     })?;
@@ -197,11 +199,20 @@ impl<'a> Parser<'a> {
     }
 
     fn position(&self, at: usize) -> Position {
-        let before = &self.bytes[..at.min(self.bytes.len())];
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |nl| nl + 1);
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
-        Position { line, column }
+        self.position_after((0, Position { line: 1, column: 1 }), at)
+    }
+
+    /// Counts on from an earlier place, so that the places of many fields cost one pass in all.
+    fn position_after(&self, (from, mut position): (usize, Position), at: usize) -> Position {
+        for byte in self.bytes.get(from..at.min(self.bytes.len())).unwrap_or_default() {
+            if *byte == b'\n' {
+                position = Position { line: position.line + 1, column: 1 };
+            } else if byte & 0xC0 != 0x80 {
+                // Every character has one byte that continues no other.
+                position.column += 1;
+            }
+        }
+        position
     }
 
     fn error_at(&self, at: usize, message: String) -> JsonError {

@@ -56,6 +56,15 @@ fn fields_come_with_their_place_and_the_text_of_numbers() {
     assert!(object(b"").is_err());
 }
 
+#[test]
+fn the_places_of_very_many_fields_cost_one_pass() {
+    // With a pass per field this would read 60,000,000,000 bytes.
+    let text: Vec<String> = (0..100_000).map(|n| format!("\"k{n}\":\n1")).collect();
+    let fields = object(format!("{{{}}}", text.join(",")).as_bytes()).expect("an object");
+    assert_eq!(fields.len(), 100_000);
+    assert_eq!(fields[99_999].position, Position { line: 100_001, column: 1 });
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -17,6 +17,7 @@ pub mod look;
 pub mod name;
 pub mod reconcile;
 pub mod recording;
+pub mod secret;
 pub mod settle;
 pub mod sidecar;
 pub mod state;

@@ -95,6 +95,7 @@ pub struct Reconciler {
     idle_rounds: u32,
     acknowledged: u64,
     compared: u64,
+    comparisons: u64,
     missing: Option<u64>,
 }
 
@@ -129,6 +130,7 @@ impl Reconciler {
             idle_rounds: 0,
             acknowledged: 0,
             compared: 0,
+            comparisons: 0,
             missing: None,
         }
     }
@@ -159,6 +161,11 @@ impl Reconciler {
     /// How many recordings the comparison under way has compared; none where there is none.
     pub fn comparing(&self) -> Option<u64> {
         (self.comparison.is_some() || self.sweep.is_some()).then_some(self.compared)
+    }
+
+    /// Comparisons finished since the start.
+    pub fn comparisons(&self) -> u64 {
+        self.comparisons
     }
 
     /// A comparison is owed.
@@ -371,10 +378,11 @@ impl Reconciler {
             let reads = self.right == Right::Standby && self.standby_due;
             return if reads { self.compare(false) } else { None };
         }
-        // What is asked for during a comparison may be about what that one has passed already.
+        // What is asked for during a comparison may be about what that one has passed already. Who the
+        // database is, and whether its indexes are there, may have been changed by hand: asked anew.
         if self.compare_due && !self.memory.owed {
-            self.compare_due = false;
-            return Some(self.owe(None));
+            self.step = Step::Opening;
+            return Some(Job::Open);
         }
         self.turn = self.turn.wrapping_add(1);
         // Every second turn may be a report's, and of a long backlog every eighth the comparison's, so
@@ -467,6 +475,16 @@ impl Reconciler {
                 self.fail(Failure::transient(format!("the index: {words}")));
             }
             (Step::Opening, Done::Opened(Ok(stranger))) => self.meet(stranger),
+            (Step::Opening, Done::Opened(Err(failure))) => {
+                if failure.class == Class::RefusedClient {
+                    // It was met before, and would not be now: nothing more is written.
+                    self.opened = None;
+                    self.in_step = false;
+                }
+                self.wake = true;
+                self.unreported = true;
+                self.fail(failure);
+            }
             (Step::Picking, Done::Picked(items)) => self.picked(items),
             (Step::Noting(mut batch), Done::Noted { watermark, gone }) => {
                 batch.leave(&gone);
@@ -518,14 +536,14 @@ impl Reconciler {
             }
             (Step::Finishing(watermark), Done::Stored) => {
                 self.memory.owed = false;
+                self.comparisons += 1;
                 self.sweep = None;
                 self.remember(watermark);
             }
             (Step::Reporting, Done::Reported(Ok(count))) => self.unreported |= count > 0,
             (
                 _,
-                Done::Opened(Err(failure))
-                | Done::Marked(Err(failure))
+                Done::Marked(Err(failure))
                 | Done::Reported(Err(failure))
                 | Done::Page(Err(failure))
                 | Done::Swept(Err(failure)),
@@ -545,6 +563,7 @@ impl Reconciler {
         self.succeed();
         self.wake = true;
         self.unreported = true;
+        let asked = std::mem::take(&mut self.compare_due);
         let same = self.memory.identity.as_ref() == Some(&stranger.identity);
         let as_remembered = broken::is(Broken::WatermarkIgnored)
             || stranger.watermark.is_some()
@@ -556,6 +575,9 @@ impl Reconciler {
             if broken::is(Broken::DebtNotStored) {
                 return;
             }
+            self.step = Step::Owing { identity: stranger.identity, token: None };
+        } else if asked {
+            self.memory.owed = true;
             self.step = Step::Owing { identity: stranger.identity, token: None };
         } else if stranger.watermark != self.memory.remembered
             && let Some(watermark) = stranger.watermark

@@ -520,3 +520,44 @@ fn the_debt_of_a_new_token_is_stored_before_the_token() {
     world.step(false);
     assert_eq!((world.memory.owed, world.memory.token), (true, 7));
 }
+
+#[test]
+fn a_comparison_that_is_due_asks_anew_who_the_database_is() {
+    let mut world = World::new(1);
+    (0..20).for_each(|id| world.land(id));
+    world.bring_up(1);
+    world.converges(1);
+    // Dropped and made again, or altered by hand, while connected.
+    world.identity = "dropped".to_owned();
+    world.catalog.clear();
+    world.core.handle(Event::CompareDue);
+    world.converges(1);
+    assert_eq!(world.memory.identity.as_deref(), Some("dropped"));
+    world.catalog.get_mut("u0003").expect("there").recording.size += 7;
+    world.core.handle(Event::CompareDue);
+    world.converges(1);
+    assert!(!world.memory.owed);
+}
+
+#[test]
+fn a_database_that_refuses_us_since_it_was_met_gets_nothing_more() {
+    let mut world = World::new(1);
+    (0..5).for_each(|id| world.land(id));
+    world.bring_up(1);
+    world.converges(1);
+    let before = world.writes;
+    world.core.handle(Event::CompareDue);
+    assert_eq!(world.core.next_action(0), Next::Run(Job::Open));
+    let refused = Failure::refused_client("uuid cannot be unique");
+    world.core.handle(Event::Done(Done::Opened(Err(refused))));
+    assert_eq!(world.core.phase(), Phase::Down);
+    world.land(9);
+    world.core.handle(Event::Timer);
+    assert_eq!(world.core.next_action(0), Next::Run(Job::Open));
+    assert_eq!(world.writes, before);
+    let stranger =
+        Stranger { identity: world.identity.clone(), watermark: world.watermark.clone() };
+    world.core.handle(Event::Done(Done::Opened(Ok(stranger))));
+    assert!(world.core.owed(), "it was due, and still is");
+    world.converges(1);
+}

@@ -26,16 +26,51 @@ impl Place {
     }
 }
 
-/// Text of a byte string: UTF-8 as it is, every other byte as `\xNN`.
+/// Text of a byte string: UTF-8 as it is, every other byte as `\xNN`. Where UTF-8 itself looks like
+/// that, its backslash is shown as `\x5C`, so two byte strings never look the same.
 pub fn show_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        let mut rest = chunk.valid();
+        while let Some(at) = rest.find('\\') {
+            let (before, after) = (&rest[..at], &rest[at + 1..]);
+            text.push_str(before);
+            text.push_str(if is_code(after.as_bytes()) { "\\x5C" } else { "\\" });
+            rest = after;
+        }
+        text.push_str(rest);
         for byte in chunk.invalid() {
             text.push_str(&format!("\\x{byte:02X}"));
         }
     }
     text
+}
+
+/// It begins with `xNN`.
+fn is_code(text: &[u8]) -> bool {
+    let hex = |byte: &u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte);
+    matches!(text, [b'x', first, second, ..] if hex(first) && hex(second))
+}
+
+/// The byte string that is shown like this.
+pub fn shown_bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = after.get(1..3).filter(|_| byte == b'\\' && is_code(after));
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(code) => {
+                bytes.push(code);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    bytes
 }
 
 /// The content of a recording's catalog document, apart from `version` and `indexed_at`.
@@ -81,5 +116,25 @@ impl Recording {
     /// another recording's would be marked as deleted.
     pub fn is_leaving(&self) -> bool {
         self.deleted_at_ms.is_some() && self.is_drilled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_byte_strings_never_look_the_same() {
+        for (bytes, shown) in [
+            (&b"a\xFFb"[..], "a\\xFFb"),
+            (br"a\xFFb", "a\\x5CxFFb"),
+            (br"C:\x", "C:\\x"),
+            (b"\\\xFF", "\\\\xFF"),
+            (br"\\xFF", "\\\\x5CxFF"),
+            ("ü".as_bytes(), "ü"),
+        ] {
+            assert_eq!(show_bytes(bytes), shown);
+            assert_eq!(shown_bytes(shown), bytes, "{shown}");
+        }
     }
 }

@@ -7,6 +7,9 @@ pub const EARLIEST_MS: i64 = 0;
 /// 2200-12-31T23:59:59.999Z.
 pub const LATEST_MS: i64 = 7_289_654_399_999;
 
+/// Larger exponents count as this one.
+const EXPONENT_MAX: i64 = 1 << 40;
+
 /// The unit of a number that stands for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimeUnit {
@@ -81,30 +84,28 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a JSON number.
+    /// Reads a number as JSON has them; leading zeros are let pass.
     pub fn parse(text: &str) -> Option<Decimal> {
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
         };
         let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
-            // An exponent beyond all reason is out of any range, whatever its exact size.
-            Some((mantissa, exponent)) => (
-                mantissa,
-                exponent.parse::<i64>().map_or_else(
-                    |_| if exponent.starts_with('-') { -1_000_000 } else { 1_000_000 },
-                    |exponent| exponent.clamp(-1_000_000, 1_000_000),
-                ),
-            ),
+            Some((mantissa, exponent)) => (mantissa, power(exponent)?),
             None => (rest, 0),
         };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
         let digits = format!("{whole}{fraction}");
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        if whole.is_empty()
+            || fraction.is_empty()
+            || !digits.bytes().all(|byte| byte.is_ascii_digit())
+        {
             return None;
         }
         let exponent = exponent.saturating_sub(i64::try_from(fraction.len()).unwrap_or(i64::MAX));
-        Some(Decimal { negative, digits: digits.trim_start_matches('0').to_owned(), exponent })
+        let digits = digits.trim_start_matches('0').to_owned();
+        // Zero has no sign: it would be smaller than itself.
+        Some(Decimal { negative: negative && !digits.is_empty(), digits, exponent })
     }
 
     /// Digits before the decimal point; zero or less for numbers below one.
@@ -164,6 +165,17 @@ impl Decimal {
     }
 }
 
+/// The exponent of a number. One beyond all reason is out of any range, whatever its exact size.
+fn power(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // More digits than any text that is read here has, so that none of them can make up for it.
+    let size = digits.parse::<i64>().map_or(EXPONENT_MAX, |size| size.min(EXPONENT_MAX));
+    Some(if text.starts_with('-') { -size } else { size })
+}
+
 /// A number that stands for a time, floored to milliseconds.
 ///
 /// # Errors
@@ -184,7 +196,12 @@ pub fn from_text(text: &str) -> Result<i64, String> {
         return Err(SHAPE.to_owned());
     }
     // The shape leaves lower-case letters and a space, which RFC 3339 allows.
-    let text = text.to_ascii_uppercase().replace(' ', "T");
+    let mut text = text.to_ascii_uppercase().replace(' ', "T");
+    // Nine digits are nanoseconds; what is below is floored away with the rest.
+    if let Some((seconds, rest)) = text.split_once('.') {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        text = format!("{seconds}.{}{}", &rest[..digits.min(9)], &rest[digits..]);
+    }
     let time: Timestamp = text.parse().map_err(|_| SHAPE.to_owned())?;
     in_range(i64::try_from(time.as_nanosecond().div_euclid(1_000_000)).ok())
 }
@@ -211,13 +228,14 @@ fn has_shape(text: &[u8]) -> bool {
     }
     if let Some(fraction) = rest.strip_prefix(b".") {
         let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        // Nine digits are nanoseconds; what is below is floored away with the rest.
-        if !(1..=9).contains(&digits) {
+        if digits == 0 {
             return false;
         }
         rest = &fraction[digits..];
     }
-    matches!(rest, b"Z" | b"z") || shaped(rest, b"+dd:dd")
+    // An offset is a time of day: 23:59 at most.
+    matches!(rest, b"Z" | b"z")
+        || shaped(rest, b"+dd:dd") && rest[1..3] <= b"23"[..] && rest[4..6] <= b"59"[..]
 }
 
 #[cfg(test)]
@@ -252,6 +270,16 @@ mod tests {
             assert!(from_number(text, None).is_err(), "{text}");
         }
         assert_eq!(from_number("1e-999999999999999999999", None), Ok(0));
+        let (zeros, half) = ("0".repeat(1_000_001), "0".repeat(500_000));
+        assert_eq!(from_number(&format!("17{zeros}e-999993"), None), Ok(1_700_000_000_000));
+        assert_eq!(from_number(&format!("0.{half}17e500010"), None), Ok(1_700_000_000_000));
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "-", "1e", "1e+", "1efoo", "1.", ".5", "+1", "1e1.5", "0x1", "1 ", "NaN"] {
+            assert_eq!(from_number(text, None), Err("is not a number".into()), "{text}");
+        }
     }
 
     #[test]
@@ -260,6 +288,7 @@ mod tests {
         assert_eq!(from_text("2023-11-14t22:13:20.123999z"), Ok(1_700_000_000_123));
         assert_eq!(from_text("2023-11-14 23:13:20+01:00"), Ok(1_700_000_000_000));
         assert_eq!(from_text("2200-12-31T23:59:59.999Z"), Ok(LATEST_MS));
+        assert_eq!(from_text("2023-11-14T22:13:20.1239999999999Z"), Ok(1_700_000_000_123));
         for bad in [
             "2023-11-14T22:13:20",
             "2023-11-14",
@@ -271,6 +300,8 @@ mod tests {
             "1969-12-31T23:59:59.999Z",
             "2023-11-14T22:13:20Z ",
             "2023-11-14T22:13:20+01",
+            "2023-11-14T22:13:20+24:00",
+            "2023-11-14T22:13:20-01:60",
         ] {
             assert!(from_text(bad).is_err(), "{bad}");
         }
@@ -294,5 +325,6 @@ mod tests {
         assert!(larger("0", "-1"));
         assert!(larger("-1", "-2"));
         assert!(larger("0.01", "0"));
+        assert!(!larger("0", "-0"));
     }
 }

@@ -25,28 +25,55 @@ impl Reader {
         self.read(|connection| {
             let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT r.id, r.generation, r.known, r.vanished_ms IS NOT NULL AND r.vanish_step <> 3,
-                   r.vanish_step = 3, r.generation > 1 AND r.acked IS NOT r.generation, {RECORDING}
-                 FROM recordings r JOIN roots t ON t.id = r.root
+                "SELECT {COMPARED}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
                  WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
             ))?;
             let rows = statement.query_map(
                 params![root.0, after.unwrap_or(""), through, signed(limit as u64)],
-                |row| {
-                    Ok(Row {
-                        id: row.get(0)?,
-                        generation: row.get(1)?,
-                        acknowledged: row.get(2)?,
-                        vanished: row.get(3)?,
-                        marked: row.get(4)?,
-                        changed: row.get(5)?,
-                        recording: recording(row, 6)?,
-                    })
-                },
+                compared,
             )?;
             rows.collect()
         })
     }
+
+    /// The recordings of a root with these uuids.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn rows_of(
+        &self,
+        root: RootId,
+        uuids: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<Row>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COMPARED}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
+                 WHERE r.uuid = ?2 AND r.root = ?1"
+            ))?;
+            let mut rows = Vec::new();
+            for uuid in uuids {
+                rows.extend(statement.query_row(params![root.0, uuid], compared).optional()?);
+            }
+            Ok(rows)
+        })
+    }
+}
+
+/// Columns of a recording that a comparison reads.
+const COMPARED: &str =
+    "r.id, r.generation, r.known, r.vanished_ms IS NOT NULL AND r.vanish_step <> 3,
+   r.vanish_step = 3, r.generation > 1 AND r.acked IS NOT r.generation";
+
+fn compared(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        id: row.get(0)?,
+        generation: row.get(1)?,
+        acknowledged: row.get(2)?,
+        vanished: row.get(3)?,
+        marked: row.get(4)?,
+        changed: row.get(5)?,
+        recording: recording(row, 6)?,
+    })
 }
 
 /// Columns of a recording and its files that verification reads.

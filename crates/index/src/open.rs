@@ -1,5 +1,7 @@
 //! Opening the index file, and keeping a damaged one aside.
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use focus_crash::{Point, Step, here};
@@ -32,8 +34,21 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>), IndexErr
     }
 }
 
+/// Makes the file where it is missing, and keeps it to its user: it knows every recording's name.
+/// SQLite gives its log the same mode.
+fn keep_private(path: &Path) {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    // What stands in the way is told by SQLite, which opens it next.
+    let Ok(file) = file else { return };
+    let Ok(meta) = file.metadata() else { return };
+    if meta.permissions().mode() & 0o077 != 0 {
+        let _ = file.set_permissions(Permissions::from_mode(0o600));
+    }
+}
+
 fn connect(path: &Path) -> Result<Connection, IndexError> {
     let fail = |error: rusqlite::Error| IndexError::of(path, &error);
+    keep_private(path);
     let mut connection = Connection::open(path).map_err(fail)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
     let version: i64 =

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
@@ -39,6 +39,12 @@ pub fn lock(dir: &Path) -> anyhow::Result<StateLock> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| {
         format!("the state folder {} cannot be made: give another with --state-dir", dir.display())
     })?;
+    if fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o002 != 0) {
+        tracing::warn!(
+            "anybody may write into the state folder {}: take that right away with `chmod o-w`, unless nobody else can reach it",
+            dir.display()
+        );
+    }
     let path = dir.join(LOCK);
     let file = OpenOptions::new()
         .create(true)
@@ -80,8 +86,7 @@ pub fn identity(dir: &Path) -> anyhow::Result<String> {
     }
     let fresh = uuid::Uuid::new_v4().to_string();
     let part = dir.join("identity.part");
-    let written = fs::write(&part, &fresh)
-        .and_then(|()| File::open(&part)?.sync_all())
+    let written = write_private(&part, fresh.as_bytes())
         .inspect(|()| here(Point::At(Step::IdentityPart)))
         .and_then(|()| fs::rename(&part, &path));
     written.with_context(|| {
@@ -106,14 +111,22 @@ pub fn running(dir: &Path) -> Option<ServerFile> {
 /// The file cannot be written.
 pub fn publish(dir: &Path, server: &ServerFile) -> anyhow::Result<()> {
     let part = dir.join("server.json.part");
-    // Left over from a server that was killed here.
-    let _ = fs::remove_file(&part);
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
-    file.write_all(&serde_json::to_vec(server)?)?;
-    file.sync_all()?;
+    write_private(&part, &serde_json::to_vec(server)?)?;
     here(Point::At(Step::ServerPart));
     fs::rename(&part, dir.join(SERVER))?;
     Ok(())
+}
+
+/// Writes and syncs a file that its user alone can read. It is a new one, whatever was there: a link,
+/// or what a server left that was killed here.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// The server ends.

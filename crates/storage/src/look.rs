@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::recording::{Place, show_bytes};
@@ -14,7 +15,11 @@ use rustix::io::Errno;
 
 use crate::{Pair, Root, RootProblem};
 
-/// Looks at many places at once; `known` is the stat of a sidecar whose content is known already.
+/// Bytes of sidecars that one call reads at most, so that very large ones are never all in memory.
+const READ_MAX: u64 = 4 << 20;
+
+/// Looks at many places at once; `known` is the stat of a sidecar whose content is known already. Where
+/// sidecars are very large some are left unread: look at these again, one by one.
 ///
 /// # Errors
 /// The root is gone or replaced: none of the looks counts.
@@ -23,10 +28,11 @@ pub fn look_all(
     pair: &Pair,
     places: &[(Place, Option<FileStat>)],
 ) -> Result<Vec<Look>, RootProblem> {
+    let read = AtomicU64::new(0);
     let looks: Vec<Look> = places
         .par_iter()
         .with_min_len(16)
-        .map(|(place, known)| look_at(root, pair, place, *known))
+        .map(|(place, known)| look_at(root, pair, place, *known, &read))
         .collect();
     // Absence counts only while the root is there, so it is checked after the looks.
     if looks.iter().any(|look| look.data.is_none() || look.sidecar.is_none()) {
@@ -49,7 +55,13 @@ pub fn look(
     Ok(looks.pop().unwrap_or_default())
 }
 
-fn look_at(root: &Root, pair: &Pair, place: &Place, known: Option<FileStat>) -> Look {
+fn look_at(
+    root: &Root,
+    pair: &Pair,
+    place: &Place,
+    known: Option<FileStat>,
+    read: &AtomicU64,
+) -> Look {
     let folder = match open_folder(root, &place.folder) {
         Ok(folder) => folder,
         // No such folder any more, or a link or file in its place: nothing of ours is there.
@@ -81,7 +93,7 @@ fn look_at(root: &Root, pair: &Pair, place: &Place, known: Option<FileStat>) -> 
     }
     let name = file_name(place, "json");
     match stat(&folder, &name) {
-        Ok(found) if is_file(&found) => read_sidecar(look, &folder, place, &found, known),
+        Ok(found) if is_file(&found) => read_sidecar(look, &folder, place, &found, known, read),
         Ok(found) => {
             let state = State::DataWithoutSidecar;
             look.fault.get_or_insert_with(|| not_a_file(place, "json", &found, state));
@@ -98,6 +110,7 @@ fn read_sidecar(
     place: &Place,
     found: &Stat,
     known: Option<FileStat>,
+    read: &AtomicU64,
 ) -> Look {
     let before = stat_of(found);
     look.sidecar = Some(SidecarSeen { stat: before, bytes: None });
@@ -115,6 +128,10 @@ fn read_sidecar(
                 ),
             )
         });
+        return look;
+    }
+    let size = found.st_size.unsigned_abs();
+    if read.fetch_add(size, Ordering::Relaxed).saturating_add(size) > READ_MAX {
         return look;
     }
     let name = file_name(place, "json");

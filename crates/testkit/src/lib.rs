@@ -9,5 +9,6 @@ pub mod oracle;
 pub mod proxy;
 pub mod schema;
 pub mod stats;
+pub mod store;
 pub mod tree;
 pub mod wait;

@@ -130,6 +130,11 @@ impl MongoServer {
         self.data.path()
     }
 
+    /// Its process has been started, and not ended by the test.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Starts it on the same port and data, and waits until it takes writes.
     ///
     /// # Panics

@@ -73,7 +73,8 @@ pub(super) fn upsert(
     root: &str,
     document: &Versioned,
 ) -> rusqlite::Result<Answer> {
-    let condition = "root = ?14 AND (version IS NULL OR version <= ?13) AND ?15 IS NULL";
+    let condition =
+        "root = ?14 AND (typeof(version) <> 'integer' OR version <= ?13) AND ?15 IS NULL";
     match set(tx, document, condition, root, None)? {
         Answer::Written => Ok(Answer::Written),
         _ => insert(tx, document),
@@ -95,7 +96,11 @@ pub(super) fn take_over(
     from: &Stored,
 ) -> rusqlite::Result<Answer> {
     let from_root = from.root.as_deref().unwrap_or("");
-    set(tx, document, "root = ?14 AND version IS ?15 AND deleted = 1", from_root, from.version)
+    let mut condition = "root = ?14 AND version IS ?15".to_owned();
+    if from.deleted {
+        condition.push_str(" AND deleted = 1");
+    }
+    set(tx, document, &condition, from_root, from.version)
 }
 
 /// Sets our fields where `condition` holds; `?14` and `?15` are its values.
@@ -180,9 +185,10 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let uuid: String = row.get(0)?;
     let root: Option<String> = row.get(1)?;
     let path: Option<String> = row.get(4)?;
-    let deleted: bool = row.get(3)?;
+    // What a hand has made another type is none.
+    let deleted = row.get(3).unwrap_or(false);
     Ok(Stored {
-        version: row.get(2)?,
+        version: row.get(2).unwrap_or(None),
         deleted,
         recording: recording(row, &uuid, root.as_deref(), path.as_deref(), deleted),
         uuid,

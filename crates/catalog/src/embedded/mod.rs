@@ -8,7 +8,8 @@ mod calls;
 mod lease;
 mod schema;
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -151,7 +152,9 @@ async fn probe(shared: Arc<Shared>, mut make: bool) {
             Ok(Err(failure)) => {
                 let refused = failure.class == Class::RefusedClient;
                 shared.reach.send_if_modified(|reach| {
-                    let news = !matches!(reach, Reach::Down { .. });
+                    let known =
+                        matches!(reach, Reach::Down { refused: before, .. } if *before == refused);
+                    let news = !known;
                     if news {
                         *reach = Reach::Down { why: failure.words, refused };
                     }
@@ -171,10 +174,15 @@ fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if make {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
                 .map_err(|error| Failure::transient(format!("{}: {error}", folder.display())))?;
         }
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
+        // Its user's alone from the beginning; what stands in the way is told by SQLite.
+        let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     } else if let Err(error) = std::fs::metadata(path) {
         return Err(Failure::transient(missing(path, &error)));
     }

@@ -46,8 +46,19 @@ fn array(values: &[Value]) -> Option<RawArrayBuf> {
     Some(array)
 }
 
+/// Levels of a document that is read back: what any server takes. A deeper one is no server's, and
+/// would end on the stack.
+const DEPTH_MAX: usize = 100;
+
 /// The value that BSON is; none where no sidecar could have made it.
 pub(super) fn value(bson: RawBsonRef<'_>) -> Option<Value> {
+    value_at(bson, 1)
+}
+
+fn value_at(bson: RawBsonRef<'_>, depth: usize) -> Option<Value> {
+    if depth > DEPTH_MAX {
+        return None;
+    }
     Some(match bson {
         RawBsonRef::Null => Value::Null,
         RawBsonRef::Boolean(value) => Value::Bool(value),
@@ -58,7 +69,7 @@ pub(super) fn value(bson: RawBsonRef<'_>) -> Option<Value> {
         RawBsonRef::Array(values) => {
             let mut array = Vec::new();
             for item in values {
-                array.push(value(item.ok()?)?);
+                array.push(value_at(item.ok()?, depth + 1)?);
             }
             Value::Array(array)
         }
@@ -66,7 +77,7 @@ pub(super) fn value(bson: RawBsonRef<'_>) -> Option<Value> {
             let mut object = Vec::new();
             for item in document {
                 let (key, item) = item.ok()?;
-                object.push((key.as_str().to_owned(), value(item)?));
+                object.push((key.as_str().to_owned(), value_at(item, depth + 1)?));
             }
             Value::Object(object)
         }
@@ -77,6 +88,30 @@ pub(super) fn value(bson: RawBsonRef<'_>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_of_any_depth_does_not_end_on_the_stack() {
+        // Written from within, because a serializer would be as deep as the document.
+        let mut inner: Vec<u8> = vec![5, 0, 0, 0, 0];
+        for depth in 1..100_000 {
+            let length = i32::try_from(inner.len() + 8).expect("small").to_le_bytes();
+            let mut outer = Vec::with_capacity(inner.len() + 8);
+            outer.extend_from_slice(&length);
+            outer.extend_from_slice(&[0x03, b'a', 0]);
+            outer.append(&mut inner);
+            outer.push(0);
+            inner = outer;
+            if depth == 99 || depth == 100 {
+                let document = RawDocumentBuf::from_bytes(inner.clone()).expect("BSON");
+                assert_eq!(value(RawBsonRef::Document(&document)).is_some(), depth == 99);
+            }
+            if inner.len() > 200_000 {
+                break;
+            }
+        }
+        let document = RawDocumentBuf::from_bytes(inner).expect("BSON");
+        assert_eq!(value(RawBsonRef::Document(&document)), None);
+    }
 
     #[test]
     fn values_come_back_as_they_went() {

@@ -12,6 +12,9 @@ use mongodb::bson::{Bson, DateTime, Document, cstr, doc};
 use super::{Live, Shared, document, failure};
 use crate::{RootPlace, Stored, UnrecognisedDoc, Versioned};
 
+/// A unique index refuses a document.
+const DUPLICATE_KEY: i32 = 11000;
+
 /// Reads end within this.
 const READ_LIMIT: Duration = Duration::from_secs(20);
 
@@ -68,12 +71,14 @@ pub(super) async fn take_over(
     document: &Versioned,
     from: &Stored,
 ) -> Result<Answer, Failure> {
-    let query = doc! {
+    let mut query = doc! {
         "uuid": &document.recording.uuid,
         "root": from.root.clone(),
         "version": from.version,
-        "deleted": true,
     };
+    if from.deleted {
+        query.insert("deleted", true);
+    }
     claim(shared, root, document, query).await
 }
 
@@ -190,7 +195,15 @@ async fn send(
             command.append(cstr!("writeConcern"), RawDocumentBuf::try_from(&live.write_concern)?);
             database.run_raw_command(command).await
         })
-        .await?;
+        .await;
+    let reply = match reply {
+        // Some servers answer for a single document with the command's own error.
+        Err(failure) if sent.len() == 1 && failure.code == Some(DUPLICATE_KEY) => {
+            answers[sent[0]] = Answer::Duplicate { words: failure.words };
+            return Ok(answers);
+        }
+        reply => reply?,
+    };
     if let Some(failure) = write_concern_failure(&reply) {
         // Done there perhaps, but not safely: nothing is acknowledged.
         return Err(failure);
@@ -230,7 +243,7 @@ fn answer(settings: &super::MongoSettings, error: &Document) -> Answer {
     let code = number(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
     let message = error.get_str("errmsg").unwrap_or("no words");
     let words = failure::redact(&settings.uri, message);
-    if code == 11000 || code == 11001 {
+    if code == DUPLICATE_KEY || code == 11001 {
         return Answer::Duplicate { words };
     }
     match failure::class_of(code, message, false) {

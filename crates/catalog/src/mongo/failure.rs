@@ -1,6 +1,7 @@
 //! The driver's errors in the core's four classes.
 
 use focus_core::answer::{Class, Failure, classify};
+use focus_core::secret::Secrets;
 use mongodb::error::{Error, ErrorKind};
 
 use super::MongoSettings;
@@ -71,22 +72,7 @@ pub(super) fn advise(settings: &MongoSettings, code: i32, message: &str) -> Stri
 
 /// Words without the credentials of the connection string.
 pub(super) fn redact(uri: &str, words: &str) -> String {
-    let Some((_, rest)) = uri.split_once("://") else { return words.to_owned() };
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    // A password may hold a slash that was not escaped: the last @ of all ends it.
-    let credentials = match (authority.rsplit_once('@'), rest.rsplit_once('@')) {
-        (Some((credentials, _)), _) | (None, Some((credentials, _))) => credentials,
-        (None, None) => return words.to_owned(),
-    };
-    let mut clean = words.replace(uri, "(connection string)").replace(credentials, "***");
-    if let Some((user, password)) = credentials.split_once(':') {
-        for secret in [password, user] {
-            if secret.len() >= 4 {
-                clean = clean.replace(secret, "***");
-            }
-        }
-    }
-    clean
+    Secrets::of_uri(uri).hide(&words.replace(uri, "(connection string)"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod bson_value;
 mod calls;
+mod changes;
 mod document;
 mod failure;
 mod lease;
@@ -22,7 +23,7 @@ use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
 use tokio::sync::{Notify, watch};
 
-use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
+use crate::{Catalog, Hints, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
 
 /// How recordings lie in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,10 @@ struct Shared {
     acknowledged_ms: AtomicU64,
     places: Mutex<HashMap<String, Place>>,
     remarks: Mutex<Vec<String>>,
+    /// In which connection a collection was asked for change streams, and whether it has them.
+    follows: Mutex<HashMap<String, (u64, bool)>>,
+    /// Where the change stream of a root goes on.
+    resumes: Mutex<HashMap<String, changes::Resume>>,
 }
 
 /// The connection of one epoch.
@@ -111,6 +116,18 @@ struct Place {
     recordings: String,
     unrecognised: String,
     is_archive: bool,
+}
+
+/// What a document's bytes say, as every document read back is understood; none where they are no
+/// BSON, or have no uuid that is a text.
+pub fn read_back(bytes: &[u8]) -> Option<Stored> {
+    document::stored(mongodb::bson::raw::RawDocument::from_bytes(bytes).ok()?)
+}
+
+/// The bytes of the document that a recording becomes; none where BSON cannot hold it.
+pub fn to_bytes(document: &Versioned) -> Option<Vec<u8>> {
+    let now = mongodb::bson::DateTime::from_millis(0);
+    document::whole(document, now).map(mongodb::bson::raw::RawDocumentBuf::into_bytes)
 }
 
 impl MongoCatalog {
@@ -142,6 +159,8 @@ impl MongoCatalog {
             acknowledged_ms: AtomicU64::new(0),
             places: Mutex::new(HashMap::new()),
             remarks: Mutex::new(Vec::new()),
+            follows: Mutex::new(HashMap::new()),
+            resumes: Mutex::new(HashMap::new()),
         });
         let supervisor = tokio::spawn(supervisor::run(Arc::clone(&shared)));
         Ok(Arc::new(MongoCatalog { shared, supervisor }))
@@ -358,6 +377,10 @@ impl Catalog for MongoCatalog {
 
     async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
         calls::foreign(&self.shared, root).await
+    }
+
+    async fn follow(&self, root: &RootPlace, hints: &Arc<Hints>) -> Result<bool, Failure> {
+        changes::follow(&self.shared, root, hints).await
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -7,7 +7,7 @@ use focus_core::answer::{Class, Failure};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{Layout, Place, Shared, calls, lock, names};
+use super::{Layout, Place, Shared, calls, changes, lock, names};
 use crate::{RootPlace, Stranger};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -24,6 +24,8 @@ pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<Stranger, 
     let identity = identity(shared).await?;
     let collection = collection_uuid(shared, &place.recordings).await?;
     let watermark = meta(shared, &format!("watermark:{}", root.id)).await?;
+    // Only to know, and to say, what is missing: nothing depends on it.
+    let _ = changes::probe(shared, &place.recordings).await;
     Ok(Stranger { identity: format!("{identity}/{collection}"), watermark })
 }
 
@@ -266,10 +268,12 @@ async fn collection_uuid(shared: &Shared, collection: &str) -> Result<String, Fa
         .and_then(|batch| batch.first())
         .and_then(Bson::as_document)
         .and_then(|found| found.get_document("info").ok())
-        .and_then(|info| info.get_binary_generic("uuid").ok());
+        .and_then(|info| info.get("uuid"));
     match uuid {
-        Some(bytes) => Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
-        None => {
+        Some(Bson::Binary(uuid)) => {
+            Ok(uuid.bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        }
+        _ => {
             shared.remark("the server does not tell a collection's UUID: one that is dropped and made again is noticed by its watermark alone");
             Ok(String::new())
         }

@@ -1,6 +1,7 @@
 //! `POST /recordings_in_time_range`: `[[start, end], …]`, streamed, in the request's own unit.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -9,6 +10,7 @@ use axum::response::Response;
 use focus_core::json::{self, Field};
 use focus_core::time::{Decimal, TimeUnit};
 use futures_util::stream;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::{AppState, Problem, completeness_headers};
@@ -16,15 +18,30 @@ use super::{AppState, Problem, completeness_headers};
 /// Bytes of one piece of the answer.
 const PIECE: usize = 16 * 1024;
 
+/// Answers that are streamed at once at most: each has a thread.
+pub(super) const STREAMS_MAX: usize = 8;
+
+/// A caller that takes nothing for so long is left: its answer holds a thread, and the index's log.
+const STALL: Duration = Duration::from_secs(10);
+
+type Piece = Result<Bytes, std::io::Error>;
+
 /// A window of time as it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window {
-    from_ms: i64,
-    to_ms: i64,
-    unit: TimeUnit,
+pub struct Window {
+    /// Its start, milliseconds since 1970.
+    pub from_ms: i64,
+    /// Its end, included.
+    pub to_ms: i64,
+    /// The unit of the request, and so of the answer.
+    pub unit: TimeUnit,
 }
 
-fn window(body: &[u8]) -> Result<Window, Problem> {
+/// The window that the body of a request asks for.
+///
+/// # Errors
+/// It asks for none.
+pub(super) fn window(body: &[u8]) -> Result<Window, Problem> {
     let fields = json::object(body)
         .map_err(|error| Problem::bad_request(format!("the body is not a JSON object: {error}")))?;
     let number = |name: &str| {
@@ -55,9 +72,13 @@ pub(super) async fn recordings_in_time_range(
 ) -> Result<Response, Problem> {
     let window = window(&body)?;
     let completeness = state.read(|engine| Ok(engine.completeness())).await?;
-    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    let (sender, mut receiver) = mpsc::channel::<Piece>(4);
+    let turn = super::turn(&state.streams).await?;
     let engine = state.engine();
-    tokio::task::spawn_blocking(move || write(&engine.reader(), window, &sender));
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        write(&engine.reader(), window, &sender);
+    });
     // The first piece tells whether the index can be read at all.
     let first = match receiver.recv().await {
         Some(Ok(piece)) => piece,
@@ -79,14 +100,19 @@ pub(super) async fn recordings_in_time_range(
     Ok(response)
 }
 
+/// Hands a piece to the caller. Break: it has gone, or does not read.
+fn hand(out: &mpsc::Sender<Piece>, piece: Piece) -> ControlFlow<()> {
+    match Handle::current().block_on(out.send_timeout(piece, STALL)) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    }
+}
+
 /// Writes the answer piece by piece; a caller that has gone ends it.
-fn write(
-    reader: &focus_index::Reader,
-    window: Window,
-    out: &mpsc::Sender<Result<Bytes, std::io::Error>>,
-) {
+fn write(reader: &focus_index::Reader, window: Window, out: &mpsc::Sender<Piece>) {
     let mut piece = String::from("[");
     let mut first = true;
+    let mut left = false;
     let done = reader.overlapping(window.from_ms, window.to_ms, &mut |start_ms, end_ms| {
         if !std::mem::take(&mut first) {
             piece.push(',');
@@ -99,14 +125,15 @@ fn write(
             None => piece.push_str("null"),
         }
         piece.push(']');
-        if piece.len() >= PIECE
-            && out.blocking_send(Ok(Bytes::from(std::mem::take(&mut piece)))).is_err()
-        {
-            return ControlFlow::Break(());
+        if piece.len() >= PIECE {
+            let handed = hand(out, Ok(Bytes::from(std::mem::take(&mut piece))));
+            left = handed.is_break();
+            return handed;
         }
         ControlFlow::Continue(())
     });
     let last = match done {
+        Ok(()) if left => Err(std::io::Error::other("the caller does not read")),
         Ok(()) => {
             piece.push(']');
             Ok(Bytes::from(piece))
@@ -114,8 +141,9 @@ fn write(
         // An answer that began is cut off, never closed as if it were whole.
         Err(error) => Err(std::io::Error::other(error.to_string())),
     };
-    // The caller may have gone.
-    let _ = out.blocking_send(last);
+    if !left {
+        let _ = hand(out, last);
+    }
 }
 
 #[cfg(test)]

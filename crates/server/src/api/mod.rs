@@ -2,11 +2,15 @@
 
 mod compat;
 mod deletions;
+mod guard;
+mod listener;
 mod problem;
+mod understand;
 mod v1;
 mod verification;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -14,26 +18,53 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::config::Secret;
 use crate::engine::{Completeness, Engine, clock};
 
+pub use compat::Window;
+pub use listener::serve;
 pub use problem::Problem;
+pub use understand::{Call, understand};
 pub(crate) use v1::{fault, recording};
 
-/// Bytes in a request body at most.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Queries that run at once at most: the engine's own work has threads of its own left.
+const QUERIES_MAX: usize = 16;
+
+/// A query waits so long for its turn.
+const QUERY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What every handler has.
 #[derive(Clone, Debug)]
 pub struct AppState {
     /// The engine; a new one after the index was rebuilt.
-    pub engine: watch::Receiver<Arc<Engine>>,
+    engine: watch::Receiver<Arc<Engine>>,
     /// What changing calls have to show.
-    pub token: Arc<str>,
+    token: Arc<Secret>,
+    /// The names that the server is reached by; none: any.
+    hosts: Option<Arc<[String]>>,
+    queries: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 impl AppState {
+    /// What handlers need; `hosts`, where it is given, are the names that `Host` may have besides
+    /// addresses and `localhost`.
+    pub fn new(
+        engine: watch::Receiver<Arc<Engine>>,
+        token: Secret,
+        hosts: Option<Vec<String>>,
+    ) -> AppState {
+        AppState {
+            engine,
+            token: Arc::new(token),
+            hosts: hosts.map(Into::into),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            streams: Arc::new(Semaphore::new(compat::STREAMS_MAX)),
+        }
+    }
+
     fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.engine.borrow())
     }
@@ -41,7 +72,8 @@ impl AppState {
     /// A call that changes something shows the token.
     fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if shown == Some(&format!("Bearer {}", self.token)) {
+        let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
+        if shown.is_some_and(|shown| self.token.is(shown)) {
             return Ok(());
         }
         Err(Problem::new(
@@ -55,12 +87,26 @@ impl AppState {
         &self,
         query: impl FnOnce(&Engine) -> Result<T, focus_index::IndexError> + Send + 'static,
     ) -> Result<T, Problem> {
+        let turn = turn(&self.queries).await?;
         let engine = self.engine();
-        match tokio::task::spawn_blocking(move || query(&engine)).await {
+        let work = move || {
+            let _turn = turn;
+            query(&engine)
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
             Err(error) => Err(Problem::unavailable(error.to_string())),
         }
+    }
+}
+
+/// Waits for a turn, and not for long.
+async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
+    let waited = tokio::time::timeout(QUERY_PATIENCE, Arc::clone(turns).acquire_owned()).await;
+    match waited {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Problem::unavailable("too many queries are running: ask again in a second")),
     }
 }
 
@@ -83,7 +129,9 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
         })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
+        // Bodies are read, and bounded, before a handler is called.
+        .layer(DefaultBodyLimit::disable())
         .with_state(state)
 }
 

@@ -17,6 +17,11 @@ impl Problem {
         Problem { status, detail: detail.into() }
     }
 
+    /// What happened and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A dependency is not there now.
     pub fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)

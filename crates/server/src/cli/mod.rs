@@ -18,7 +18,10 @@ use std::process::ExitCode;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use focus_core::secret::Secrets;
+
 use crate::config::{self, Overrides, Settings};
+use crate::telemetry;
 use output::Output;
 
 /// How a command ended, as its exit code tells.
@@ -117,6 +120,7 @@ enum ConfigCommand {
 
 /// Runs the command line and gives the exit code.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    telemetry::tell_panics();
     let json = args.iter().any(|arg| arg == "--json");
     let out = Output::new(json);
     let parsed = Cli::command().try_get_matches_from(args).and_then(|matches| {
@@ -129,6 +133,9 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     };
     let command = cli.command;
     let overrides = cli.overrides.split_roots(from_environment);
+    if let Some(uri) = &overrides.mongodb_uri {
+        telemetry::hide(&Secrets::of_uri(uri));
+    }
     let ended = match command {
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -148,7 +155,12 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 let words: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
                 Err(Stop::error(Ending::Refused, words.join("\n")))
             }
-            Ok(settings) => with_settings(command, settings, &out),
+            Ok(settings) => {
+                if let Some(uri) = &settings.mongodb_uri {
+                    telemetry::hide(&Secrets::of_uri(uri.expose()));
+                }
+                with_settings(command, settings, &out)
+            }
         },
     };
     match ended {

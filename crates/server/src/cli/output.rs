@@ -6,6 +6,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::Ending;
+use crate::telemetry;
 
 /// Where a command's output goes.
 #[derive(Clone, Copy, Debug)]
@@ -18,10 +19,10 @@ impl Output {
         Output { json }
     }
 
-    /// A line for people; nothing for programs.
+    /// A line for people; nothing for programs. What names and sidecars hold moves no cursor.
     pub(crate) fn line(self, text: &str) {
         if !self.json {
-            self.raw(format!("{text}\n").as_bytes());
+            self.raw(format!("{}\n", visible(text)).as_bytes());
         }
     }
 
@@ -37,7 +38,8 @@ impl Output {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(header.to_vec());
         for row in rows {
-            table.add_row(row);
+            // A line break in a cell would make a row of its own.
+            table.add_row(row.iter().map(|cell| visible(cell).replace('\n', "\\n")));
         }
         self.line(&table.trim_fmt());
     }
@@ -56,8 +58,40 @@ impl Output {
 
     /// What went wrong; for programs on stdout too, as the result.
     pub(crate) fn error(self, words: &str, ending: Ending) {
+        let words = telemetry::clean(words);
         self.value(&json!({ "error": { "detail": words, "exit_code": ending.code() } }));
-        let words = words.strip_prefix("error: ").unwrap_or(words);
-        let _ = writeln!(std::io::stderr(), "error: {words}");
+        let words = words.strip_prefix("error: ").unwrap_or(&words);
+        let _ = writeln!(std::io::stderr(), "error: {}", visible(words));
+    }
+}
+
+/// The text with everything escaped that a terminal would act on, or that would show it in another
+/// order than it has.
+fn visible(text: &str) -> String {
+    let acts = |c: char| {
+        c.is_control() && c != '\n'
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}')
+            || ('\u{202A}'..='\u{202E}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_is_left() {
+        assert_eq!(visible("a\u{1b}]52;c;eA==\u{7}b\nü"), "a\\u{1b}]52;c;eA==\\u{7}b\nü");
+        assert_eq!(visible("gpj.\u{202e}tad"), "gpj.\\u{202e}tad");
     }
 }

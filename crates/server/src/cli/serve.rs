@@ -1,16 +1,18 @@
 //! `focus serve`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use focus_core::secret::Secrets;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{Ending, Stop, runtime};
 use crate::api::{self, AppState};
-use crate::config::Settings;
+use crate::config::{Secret, Settings};
 use crate::engine::Engine;
 use crate::state_dir::{self, ServerFile};
 use crate::telemetry;
@@ -56,11 +58,16 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
         _ = terminate.recv() => return Ok(Ending::InOrder),
         _ = interrupt.recv() => return Ok(Ending::InOrder),
     };
+    // 122 bits from the system's own source of randomness.
     let token = uuid::Uuid::new_v4().simple().to_string();
+    let mut secrets = Secrets::default();
+    secrets.add(&token);
+    telemetry::hide(&secrets);
     let server = ServerFile { address: address.clone(), token, pid: std::process::id() };
     let (engines, shown) = watch::channel(Arc::clone(&engine));
-    let state = AppState { engine: shown, token: server.token.as_str().into() };
-    let http = tokio::spawn(axum::serve(listener, api::router(state)).into_future());
+    let hosts = hosts(&settings, listener.local_addr()?.ip());
+    let state = AppState::new(shown, Secret::new(server.token.clone()), hosts);
+    let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
         "focus {} serves on http://{address}; catalog: {} ({})",
@@ -96,6 +103,18 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
     http.abort();
     engine.stop().await;
     Ok(Ending::InOrder)
+}
+
+/// The names that requests may call this server by. On a loopback address only the machine's own
+/// users are meant to reach it: there a page from anywhere, whose name leads to this address, must not
+/// read it through a browser.
+fn hosts(settings: &Settings, ip: IpAddr) -> Option<Vec<String>> {
+    if !ip.is_loopback() && settings.allowed_hosts.is_empty() {
+        return None;
+    }
+    let listens = settings.listen.rsplit_once(':').map_or("", |(host, _)| host);
+    let named = settings.allowed_hosts.iter().map(String::as_str).chain([listens]);
+    Some(named.map(str::to_lowercase).collect())
 }
 
 /// Starts the engine; an index that cannot be opened now, because its disk is full, is tried again.

@@ -115,9 +115,16 @@ fn tell(found: &Verification, out: &Output) {
     });
 }
 
-/// One line a finding, fields quoted as RFC 4180 says.
+/// A field as RFC 4180 says. Names and values are anybody's: one that a spreadsheet would take for a
+/// formula begins with an apostrophe, which makes it a text there.
+fn quote(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{FF1D}']);
+    let mark = if formula { "'" } else { "" };
+    format!("\"{mark}{}\"", text.replace('"', "\"\""))
+}
+
+/// One line a finding.
 fn csv(found: &Verification) -> String {
-    let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut lines = "kind,uuid,root,path,field,storage,catalog,reason\r\n".to_owned();
     for one in &found.findings {
         let head = [&one.kind, one.uuid.as_deref().unwrap_or(""), &one.root, &one.path]
@@ -134,4 +141,17 @@ fn csv(found: &Verification) -> String {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_of_a_csv_file_is_a_formula() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert_eq!(quote(text), format!("\"'{text}\""));
+        }
+        assert_eq!(quote("a\"=1"), "\"a\"\"=1\"");
+    }
 }

@@ -1,5 +1,6 @@
 //! The settings file.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use focus_core::time::TimeUnit;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use super::{Layout, Mistake, RootSettings, absolute};
 
 /// The keys of `focus.toml`, for telling the nearest one where a key is not known.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "roots",
     "mongodb_uri",
     "mongodb_uri_file",
@@ -17,6 +18,7 @@ const KEYS: [&str; 20] = [
     "layout",
     "state_dir",
     "listen",
+    "allowed_hosts",
     "settle_ms",
     "scan_interval_ms",
     "stat_interval_ms",
@@ -31,6 +33,12 @@ const KEYS: [&str; 20] = [
     "path",
 ];
 
+/// Bytes of a settings file at most.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Characters of a key that are told.
+const KEY_SHOWN: usize = 60;
+
 /// What a settings file may hold.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +51,7 @@ pub(super) struct File {
     pub(super) layout: Option<Layout>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) listen: Option<String>,
+    pub(super) allowed_hosts: Option<Vec<String>>,
     pub(super) settle_ms: Option<u64>,
     pub(super) scan_interval_ms: Option<u64>,
     pub(super) stat_interval_ms: Option<u64>,
@@ -92,7 +101,7 @@ impl File {
 
 /// Reads a settings file.
 pub(super) fn read(path: &Path) -> Result<File, Mistake> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = bounded(path).map_err(|error| {
         Mistake::new(
             path.display().to_string(),
             format!("the settings file cannot be read: {error}"),
@@ -101,7 +110,17 @@ pub(super) fn read(path: &Path) -> Result<File, Mistake> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<File, Mistake> {
+/// A small file of settings; a larger one is a mistake in its path.
+pub(super) fn bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > BYTES_MAX {
+        return Err(std::io::Error::other(format!("it has more than {BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<File, Mistake> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let before = text.get(..at).unwrap_or(text);
@@ -120,25 +139,29 @@ fn explain(message: &str, line: &str) -> String {
     if let Some(unknown) =
         message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
     {
-        let near = KEYS.iter().min_by_key(|known| distance(unknown, known));
-        return match near.filter(|known| distance(unknown, known) <= 3) {
-            Some(known) => format!("the key {unknown:?} is not known: did you mean {known:?}?"),
-            None => format!("the key {unknown:?} is not known"),
+        let shown: String = unknown.chars().take(KEY_SHOWN).collect();
+        let near = KEYS.iter().min_by_key(|known| distance(&shown, known));
+        return match near.filter(|known| distance(&shown, known) <= 3) {
+            Some(known) => format!("the key {shown:?} is not known: did you mean {known:?}?"),
+            None => format!("the key {shown:?} is not known"),
         };
     }
-    let known = KEYS.contains(&key);
-    if known { format!("{key}: {}", without_value(message)) } else { without_value(message) }
+    let words = without_value(message);
+    if KEYS.contains(&key) { format!("{key}: {words}") } else { words }
 }
 
-/// `invalid type: string "x", expected u64` without the value.
+/// `invalid type: string "x", expected u64` without the value, whatever it is. The parser's
+/// other words name what it expected, and nothing of the text.
 fn without_value(message: &str) -> String {
-    let Some(open) = message.find('"') else { return message.to_owned() };
-    match message.rfind('"') {
-        Some(close) if close > open => {
-            format!("{}{}", message[..open].trim_end(), &message[close + 1..])
+    for kind in ["invalid type", "invalid value", "invalid length", "unknown variant"] {
+        if message.starts_with(kind) {
+            return match message.rfind(", expected ") {
+                Some(at) => format!("{kind}{}", &message[at..]),
+                None => kind.to_owned(),
+            };
         }
-        _ => message.to_owned(),
     }
+    message.to_owned()
 }
 
 /// Edits from one word to the other (Levenshtein).
@@ -182,9 +205,14 @@ mod tests {
             "mongodb_uri = 5 \"hunter22\"\n",
             "settle_ms = \"hunter22\"\n",
             "mongodb_uri = \"hunter22\n",
+            "layout = \"hunter22\"\n",
+            "mongodb_uri = [\"hunter22\"]\n",
+            "mongodb_uri = \"a\"\nmongodb_uri = \"hunter22\"\n",
         ] {
             assert!(!mistake(text).contains("hunter22"), "{}", mistake(text));
         }
+        // A password of digits alone, without quotes.
+        assert!(!mistake("mongodb_uri = 20242025\n").contains("20242025"));
     }
 
     #[test]

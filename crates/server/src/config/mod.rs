@@ -20,6 +20,11 @@ impl Secret {
         Secret(text)
     }
 
+    /// Whether it is this text, in a time that does not tell where it differs.
+    pub fn is(&self, shown: &str) -> bool {
+        focus_core::secret::is_same(&self.0, shown)
+    }
+
     /// The text itself: for the place that needs it, never for a message.
     pub fn expose(&self) -> &str {
         &self.0
@@ -51,6 +56,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where HTTP is served.
     pub listen: String,
+    /// Further names that the server is reached by, for the check of `Host`.
+    pub allowed_hosts: Vec<String>,
     /// How long files must have been seen unchanged, milliseconds.
     pub settle_ms: u64,
     /// Time between scans of names, milliseconds.
@@ -128,7 +135,19 @@ pub fn load(overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
         None => file::File::default(),
     };
     let mut mistakes = Vec::new();
-    let settings = join(path, file, overrides, &mut mistakes);
+    let settings = join(path, file, overrides, &file::bounded, &mut mistakes);
+    if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+}
+
+/// Settings from the text of a file alone: nothing else is read, also not what it refers to.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_text(path: &Path, text: &str) -> Result<Settings, Vec<Mistake>> {
+    let file = file::parse(path, text).map_err(|mistake| vec![mistake])?;
+    let mut mistakes = Vec::new();
+    let read = |_: &Path| Ok(String::new());
+    let settings = join(Some(path.to_owned()), file, &Overrides::default(), &read, &mut mistakes);
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }
 
@@ -136,6 +155,7 @@ fn join(
     path: Option<PathBuf>,
     file: file::File,
     over: &Overrides,
+    read: &dyn Fn(&Path) -> std::io::Result<String>,
     mistakes: &mut Vec<Mistake>,
 ) -> Settings {
     let from_file = |key: &str| match &path {
@@ -153,7 +173,7 @@ fn join(
     check_roots(&roots, mistakes);
     let mongodb_uri = over.mongodb_uri.clone().or(file.mongodb_uri).or_else(|| {
         let path = file.mongodb_uri_file.as_ref()?;
-        match std::fs::read_to_string(path) {
+        match read(path) {
             Ok(text) => Some(text.trim().to_owned()),
             Err(error) => {
                 let words = format!("{} cannot be read: {error}", path.display());
@@ -170,6 +190,7 @@ fn join(
         layout: over.layout.or(file.layout).unwrap_or(Layout::Collection),
         state_dir: absolute(&over.state_dir.clone().or(file.state_dir).unwrap_or_else(state_dir)),
         listen: over.listen.clone().or(file.listen).unwrap_or_else(|| "127.0.0.1:8480".into()),
+        allowed_hosts: file.allowed_hosts.unwrap_or_default(),
         settle_ms: over.settle_ms.or(file.settle_ms).unwrap_or(2_000),
         scan_interval_ms: over.scan_interval_ms.or(file.scan_interval_ms).unwrap_or(60_000),
         stat_interval_ms: file.stat_interval_ms.unwrap_or(900_000),

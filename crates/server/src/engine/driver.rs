@@ -29,6 +29,8 @@ pub(crate) struct View {
     pub(crate) acknowledged: u64,
     pub(crate) comparing: Option<u64>,
     pub(crate) owed: bool,
+    /// Comparisons finished.
+    pub(crate) comparisons: u64,
     pub(crate) missing: Option<u64>,
 }
 
@@ -40,6 +42,7 @@ impl Default for View {
             acknowledged: 0,
             comparing: None,
             owed: false,
+            comparisons: 0,
             missing: None,
         }
     }
@@ -184,6 +187,9 @@ impl Driver {
                                 self.core.handle(Event::CompareDue);
                             }
                         }
+                        () = self.side.compare.notified() => {
+                            self.core.handle(Event::CompareDue);
+                        }
                         () = sleep_until(retry) => {
                             self.retry().await;
                         }
@@ -221,6 +227,7 @@ impl Driver {
             acknowledged: self.core.acknowledged(),
             comparing: self.core.comparing(),
             owed: self.core.owed(),
+            comparisons: self.core.comparisons(),
             missing: self.core.missing(),
         };
         let mut shared = self.view.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 mod absence;
 pub mod clock;
 mod driver;
+mod hints;
 mod inbox;
 mod lease;
 mod observer;
@@ -22,7 +23,7 @@ use focus_catalog::{Catalog, Reach, RootPlace};
 use focus_core::reconcile::Phase;
 use focus_index::{Index, Reader, RootId};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Layout, Settings};
 use crate::status::RootStatus;
@@ -153,6 +154,7 @@ impl Engine {
         let side = Arc::new(RootSide {
             inbox: Arc::new(Inbox::default()),
             wake: Arc::new(Notify::new()),
+            compare: Notify::new(),
             status: Mutex::new(RootStatus {
                 path: path.clone(),
                 state: "unknown".to_owned(),
@@ -369,6 +371,18 @@ async fn drive(
         memory.id,
         place.clone(),
     ));
+    // Ends with the driver.
+    let mut beside = JoinSet::new();
+    hints::Hinting {
+        catalog: Arc::clone(&catalog),
+        index: index.clone(),
+        id: memory.id,
+        place: place.clone(),
+        lease: Arc::clone(&lease),
+        view: Arc::clone(&view),
+        side: Arc::clone(&side),
+    }
+    .start(&mut beside);
     let parts = Parts {
         catalog,
         index,

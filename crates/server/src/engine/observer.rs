@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use focus_core::look::FileStat;
+use focus_core::look::{FileStat, Look};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
 use focus_core::time::TimeUnit;
@@ -15,6 +15,10 @@ use super::inbox::{Inbox, Taken};
 
 /// Places looked at and stored in one transaction.
 const BATCH: usize = 512;
+
+/// Bytes of sidecars that are understood and not yet stored at most: what they say takes many times
+/// that in memory.
+const UNDERSTOOD_MAX: usize = 4 << 20;
 
 /// The observer never sleeps longer than this: then it looks whether the root is still there.
 const PATIENCE_MS: u64 = 500;
@@ -79,18 +83,26 @@ impl Observer<'_> {
         let places: Vec<Place> = taken.places.iter().map(|(place, _)| place.clone()).collect();
         let reader = self.index.reader();
         let sights = reader.sights(self.id, &places).map_err(ObserveError::Index)?;
-        let observations = self.observe(&taken.places, &sights)?;
-        let observed = self
-            .index
-            .observe_blocking(self.id, observations, clock::wall_ms())
-            .map_err(ObserveError::Index)?;
-        for place in observed.contested {
-            // The holder of a uuid that another claims: it may be gone, and the recording moved.
-            self.inbox.hint(place, Closed::default());
+        let mut news = false;
+        let mut done = 0;
+        // Once, unless the sidecars are very large.
+        while done < taken.places.len() {
+            let observations = self.observe(&taken.places[done..], &sights[done..])?;
+            done += observations.len();
+            let observed = self
+                .index
+                .observe_blocking(self.id, observations, clock::wall_ms())
+                .map_err(ObserveError::Index)?;
+            for place in observed.contested {
+                // The holder of a uuid that another claims: it may be gone, and the recording moved.
+                self.inbox.hint(place, Closed::default());
+            }
+            news |= observed.changed > 0 || observed.reported > 0;
         }
-        Ok(observed.changed > 0 || observed.reported > 0)
+        Ok(news)
     }
 
+    /// Looks at places, in order, until enough is understood to be stored: one at least.
     fn observe(
         &self,
         places: &[(Place, Closed)],
@@ -108,8 +120,17 @@ impl Observer<'_> {
         let looks = look_all(self.root, self.pair, &requests).map_err(ObserveError::Root)?;
         let rules =
             Rules { root: self.root.id(), time_unit: self.time_unit, settle_ms: self.settle_ms };
+        let bytes = |look: &Look| {
+            let sidecar = look.sidecar.as_ref().and_then(|sidecar| sidecar.bytes.as_ref());
+            sidecar.map_or(0, Vec::len)
+        };
+        let mut understood = 0;
         let mut observations = Vec::with_capacity(places.len());
         for (((place, closed), sight), look) in places.iter().zip(sights).zip(looks) {
+            if understood > UNDERSTOOD_MAX {
+                break;
+            }
+            understood += bytes(&look);
             let now_ms = clock::boot_ms();
             let mut judgement = judge(place, sight, &look, *closed, rules, now_ms);
             let unread = look.sidecar.as_ref().is_some_and(|sidecar| sidecar.bytes.is_none());
@@ -118,6 +139,7 @@ impl Observer<'_> {
                 let again = look_all(self.root, self.pair, &[(place.clone(), None)])
                     .map_err(ObserveError::Root)?;
                 if let Some(look) = again.first() {
+                    understood += bytes(look);
                     judgement = judge(place, sight, look, *closed, rules, now_ms);
                 }
             }

@@ -191,7 +191,7 @@ impl Engine {
         let part = path.with_extension("part");
         let stored = serde_json::to_vec(found)
             .map_err(std::io::Error::from)
-            .and_then(|bytes| std::fs::write(&part, bytes))
+            .and_then(|bytes| crate::state_dir::write_private(&part, &bytes))
             .inspect(|()| here(Point::At(Step::VerificationPart)))
             .and_then(|()| std::fs::rename(&part, &path));
         if let Err(error) = stored {

@@ -1,19 +1,72 @@
-//! Logs: text on a terminal, a JSON object a line otherwise; on stderr.
+//! Logs: text on a terminal, a JSON object a line otherwise; on stderr, and without secrets.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::sync::{PoisonError, RwLock};
 
+use focus_core::secret::Secrets;
 use tracing_subscriber::EnvFilter;
+
+/// What is kept out of every line of the log, every error and every panic of this process.
+static SECRETS: RwLock<Option<Secrets>> = RwLock::new(None);
 
 /// Starts logging. `FOCUS_LOG` filters, as in `FOCUS_LOG=debug`.
 pub fn start() {
     let filter = EnvFilter::try_from_env("FOCUS_LOG").unwrap_or_else(|_| {
         EnvFilter::new("info,mongodb=warn,hickory_proto=warn,hickory_resolver=warn")
     });
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Clean);
     // A second start in one process changes nothing.
     if std::io::stderr().is_terminal() {
         let _ = log.with_target(false).try_init();
     } else {
         let _ = log.json().flatten_event(true).with_target(false).try_init();
+    }
+}
+
+/// Keeps these out of everything that this process says from here on.
+pub fn hide(secrets: &Secrets) {
+    let mut all = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    all.get_or_insert_default().join(secrets);
+}
+
+/// The text without secrets.
+pub fn clean(text: &str) -> String {
+    let all = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    match all.as_ref() {
+        Some(secrets) => secrets.hide(text),
+        None => Secrets::default().hide(text),
+    }
+}
+
+/// From here on a panic is told like any other error: the words that come with one may hold anything.
+pub fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let words = clean(panic.payload_as_str().unwrap_or("no words"));
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let line = format!(
+            "a mistake in the program, at {place}: {words}. Please report it; what it was doing is tried again"
+        );
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!("{line}");
+        } else {
+            // Nobody is left to tell where stderr is gone.
+            let _ = writeln!(std::io::stderr(), "error: {line}");
+        }
+    }));
+}
+
+/// Stderr behind the secrets: a line of the log is one write.
+#[derive(Clone, Copy, Debug)]
+struct Clean;
+
+impl Write for Clean {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = clean(&String::from_utf8_lossy(line));
+        std::io::stderr().lock().write_all(text.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }

@@ -1,17 +1,26 @@
 //! Two servers on one root and one database: one writes, and what becomes of it is told.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use focus_testkit::focus::Focus;
 use focus_testkit::mongo::MongoServer;
 use focus_testkit::proxy::{Mode, Proxy};
+use focus_testkit::tree::Planted;
+use focus_testkit::wait::until;
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
 
 use crate::site::{BINARY, LIMIT, Site, embedded_only, no_server_to_end};
 
 /// The lease's length in these tests.
 const LEASE_MS: u64 = 3_000;
+
+/// A holder that fell silent is followed within this.
+const LAPSED: Duration = Duration::from_millis(LEASE_MS + 1_000);
+
+/// One that gave its lease up, within this.
+const RELEASED: Duration = Duration::from_secs(1);
 
 /// A site whose server, and a standby on the same root, have a short lease.
 struct Pair {
@@ -47,13 +56,21 @@ impl Pair {
         Pair { site, standby, _settings: folder }
     }
 
-    /// The standby writes, and what landed is in the catalog, as it should be.
-    async fn taken_over(&mut self, server: &MongoServer, what: &str) {
-        let began = Instant::now();
+    /// The standby has the lease within so long of `since`, writes, and what landed is in the catalog, as
+    /// it should be.
+    async fn taken_over(
+        &mut self,
+        server: &MongoServer,
+        what: &str,
+        since: Instant,
+        bound: Duration,
+    ) {
         self.site.land(30);
         has(&self.standby, "held").await;
-        println!("{what}: taken over after {} ms of {LEASE_MS}", began.elapsed().as_millis());
-        self.site.converged(server, "node4").await;
+        let after = since.elapsed();
+        println!("{what}: taken over after {} ms of {}", after.as_millis(), bound.as_millis());
+        assert!(after <= bound, "{what}: {after:?}");
+        self.site.becomes_right(server, "node4").await;
         self.standby.until_status("pending", 0, LIMIT).await;
     }
 }
@@ -67,19 +84,6 @@ fn token(focus: &Focus) -> i64 {
     status["roots"][0]["lease_token"].as_i64().expect("a token")
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("copied");
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_takes_over_from_a_holder_that_was_killed() {
     if embedded_only("a holder killed") {
@@ -89,7 +93,8 @@ async fn a_standby_takes_over_from_a_holder_that_was_killed() {
     let mut pair = Pair::start(&server, &server.uri()).await;
     let before = token(&pair.site.focus);
     pair.site.focus.kill();
-    pair.taken_over(&server, "killed").await;
+    let killed = Instant::now();
+    pair.taken_over(&server, "killed", killed, LAPSED).await;
     assert!(token(&pair.standby) > before);
     // The one that was killed comes back, and stands by.
     pair.site.focus.serve().await;
@@ -105,7 +110,8 @@ async fn a_clean_stop_hands_the_lease_over_at_once() {
     let server = MongoServer::start().await;
     let mut pair = Pair::start(&server, &server.uri()).await;
     assert_eq!(pair.site.focus.stop(), Some(0));
-    pair.taken_over(&server, "released").await;
+    let stopped = Instant::now();
+    pair.taken_over(&server, "released", stopped, RELEASED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +126,8 @@ async fn a_holder_that_was_stopped_wakes_without_the_lease_and_writes_nothing_un
         pair.site.land(1_500);
         tokio::time::sleep(Duration::from_millis(230)).await;
         pair.site.focus.pause();
-        pair.taken_over(&server, "stopped").await;
+        let stopped = Instant::now();
+        pair.taken_over(&server, "stopped", stopped, LAPSED).await;
         let holder = token(&pair.standby);
         pair.site.focus.resume();
         has(&pair.site.focus, "standby").await;
@@ -143,7 +150,8 @@ async fn a_holder_cut_off_from_the_database_loses_the_lease_to_one_that_is_not()
     for mode in [Mode::Refuse, Mode::BlackHole] {
         let mut pair = Pair::start(&server, &proxy.uri()).await;
         proxy.set(mode);
-        pair.taken_over(&server, "cut off").await;
+        let cut = Instant::now();
+        pair.taken_over(&server, "cut off", cut, LAPSED).await;
         proxy.set(Mode::Pass);
         has(&pair.site.focus, "standby").await;
         pair.site.land(10);
@@ -201,22 +209,102 @@ async fn a_restored_database_that_names_an_older_holder_is_taken_back_by_the_hig
     }
     let mut server = MongoServer::start().await;
     let mut pair = Pair::start(&server, &server.uri()).await;
-    let data = server.data_dir().to_owned();
     let copied = pair.site.dir.path().join("copy");
     server.stop();
-    copy(&data, &copied);
+    server.save_store(&copied);
     server.restart().await;
     has(&pair.site.focus, "held").await;
     pair.site.focus.kill();
-    pair.taken_over(&server, "killed before a restore").await;
+    let killed = Instant::now();
+    pair.taken_over(&server, "killed before a restore", killed, LAPSED).await;
     let highest = token(&pair.standby);
     server.stop();
     pair.standby.until_status("catalog_state", "down", LIMIT).await;
     pair.site.land(10);
-    fs::remove_dir_all(&data).expect("removed");
-    copy(&copied, &data);
+    server.restore_store(&copied);
     server.restart().await;
     has(&pair.standby, "held").await;
     assert!(token(&pair.standby) > highest);
     pair.site.converged(&server, "node4").await;
+}
+
+/// The tokens under which the documents of these recordings were written.
+async fn tokens(server: &MongoServer, planted: &[Planted]) -> Vec<i64> {
+    let nodes = server.client().await.database(server.database()).collection::<Document>("node4");
+    let uuids: Vec<&str> = planted.iter().map(|one| one.uuid.as_str()).collect();
+    let found = nodes.find(doc! { "uuid": { "$in": uuids } }).await.expect("read");
+    let found: Vec<Document> = found.try_collect().await.expect("read");
+    assert_eq!(found.len(), planted.len());
+    found.iter().map(|document| document.get_i64("version").expect("a version") >> 32).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_stopped_with_a_batch_half_sent_sends_nothing_more_of_it_when_it_wakes() {
+    if no_server_to_end("a batch half sent") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let mut pair = Pair::start(&server, &server.uri()).await;
+    let before = token(&pair.site.focus);
+    // Each recording is there already, without a root: a batch is one insert, one read, and then an
+    // adoption for each, one by one. The third update is held in the server, longer than the lease.
+    let landed = pair.site.planted.len();
+    let nodes = server.client().await.database(server.database()).collection::<Document>("node4");
+    let coming: Vec<Document> = (landed..landed + 40)
+        .map(|n| {
+            let stem = format!("rec-{n:07}");
+            let uuid = if n % 4 == 0 { stem } else { format!("uuid-{n:07}-é") };
+            doc! { "uuid": uuid, "note": "of others" }
+        })
+        .collect();
+    nodes.insert_many(coming).await.expect("inserted");
+    let held = doc! {
+        "failCommands": ["update"], "blockConnection": true, "blockTimeMS": 400, "appName": "focus",
+    };
+    server.fail_command("alwaysOn", held).await;
+    pair.site.land(40);
+    let adopted = doc! { "note": "of others", "root": &pair.site.marker };
+    until("a part of the batch is adopted", LIMIT, || async {
+        let count = nodes.count_documents(adopted.clone()).await.expect("a count");
+        if count > 0 { Ok(()) } else { Err(pair.site.focus.log()) }
+    })
+    .await;
+    pair.site.focus.pause();
+    let stopped = Instant::now();
+    let early = nodes.count_documents(adopted.clone()).await.expect("a count");
+    server.fail_command("off", doc! {}).await;
+    assert!(early < 39, "{early} of 40 were adopted before it was stopped");
+    pair.taken_over(&server, "stopped within a batch", stopped, LAPSED).await;
+    let holder = token(&pair.standby);
+    pair.site.focus.resume();
+    has(&pair.site.focus, "standby").await;
+    pair.site.land(10);
+    pair.site.converged(&server, "node4").await;
+    let batch = tokens(&server, &pair.site.planted[landed..landed + 40]).await;
+    let old = batch.iter().filter(|token| **token == before).count() as u64;
+    // Those adopted before, and the one that was held.
+    assert!(old <= early + 1, "{old} under the old token, and {early} before it was stopped");
+    assert!(batch.iter().all(|token| [before, holder].contains(token)), "{batch:?}");
+    let since = tokens(&server, &pair.site.planted[landed + 40..]).await;
+    assert!(since.iter().all(|token| *token == holder), "{since:?}");
+    let status = pair.site.focus.status().expect("a status");
+    assert!(status["roots"][0]["lease_lost"].as_u64() > Some(0), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_was_lost_is_contended_for_again() {
+    if embedded_only("re-contention") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let mut pair = Pair::start(&server, &server.uri()).await;
+    for _ in 0..3 {
+        pair.site.focus.pause();
+        let stopped = Instant::now();
+        pair.taken_over(&server, "stopped", stopped, LAPSED).await;
+        pair.site.focus.resume();
+        has(&pair.site.focus, "standby").await;
+        // Now the other one falls silent, and the first has it back, by challenging like anybody.
+        std::mem::swap(&mut pair.site.focus, &mut pair.standby);
+    }
 }

@@ -1,9 +1,11 @@
 //! The shipped binary, against real files, sockets, signals and a real database.
 
 mod answers;
+mod changes;
 mod cli;
 mod crash;
 mod deletions;
+mod different;
 mod drill_documents;
 mod drill_reports;
 mod embedded;
@@ -12,6 +14,9 @@ mod lease;
 mod ledger;
 mod outage;
 mod recovery;
+mod roots;
+mod scene;
+mod security;
 mod site;
 mod unrecognised;
 mod verify;

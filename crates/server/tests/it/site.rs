@@ -75,6 +75,22 @@ impl Site {
         self.planted.extend(landed);
     }
 
+    /// Waits until every document is as planted: where they were there before, and had to be changed.
+    pub(crate) async fn becomes_right(&self, server: &MongoServer, collection: &str) {
+        let client = server.client().await;
+        until("the catalog is as storage", LIMIT, || async {
+            let (marker, planted) = (&self.marker, &self.planted);
+            let database = server.database();
+            let verdict = oracle::compare(&client, database, collection, marker, planted).await;
+            if verdict.is_good() {
+                Ok(())
+            } else {
+                Err(format!("{verdict:?}\n{}", self.focus.log()))
+            }
+        })
+        .await;
+    }
+
     /// Waits until the catalog holds every planted recording, then compares every field of each.
     pub(crate) async fn converged(&self, server: &MongoServer, collection: &str) {
         let client = server.client().await;

@@ -81,13 +81,14 @@ impl Database {
         }
     }
 
-    /// What `focus serve` needs to use it.
-    pub(super) fn args(&self) -> Vec<String> {
+    /// What `focus serve` needs to use it. Not as arguments: other users of the machine see these,
+    /// and the connection string may hold a password.
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         match self {
             Database::Embedded { .. } => Vec::new(),
-            Database::Own { .. } => vec!["--mongodb-uri".to_owned(), self.uri()],
+            Database::Own { .. } => vec![("FOCUS_MONGODB_URI", self.uri())],
             Database::Given { name, .. } => {
-                vec!["--mongodb-uri".to_owned(), self.uri(), "--database".to_owned(), name.clone()]
+                vec![("FOCUS_MONGODB_URI", self.uri()), ("FOCUS_DATABASE", name.clone())]
             }
         }
     }

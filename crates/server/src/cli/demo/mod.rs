@@ -78,7 +78,7 @@ impl Server {
             .arg(root)
             .arg("--state-dir")
             .arg(state)
-            .args(database.args())
+            .envs(database.environment())
             .current_dir(state)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

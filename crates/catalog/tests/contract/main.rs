@@ -1,21 +1,22 @@
 //! One suite for every backend of the catalog: what callers rely on.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod backends;
+mod coming;
+mod others;
 
-use focus_catalog::embedded::EmbeddedCatalog;
-use focus_catalog::memory::MemoryCatalog;
-use focus_catalog::mongo::{Layout, MongoCatalog, MongoSettings};
-use focus_catalog::{Catalog, Reach, RootPlace, UnrecognisedDoc, Versioned};
+use std::sync::Arc;
+
+use focus_catalog::{Catalog, RootPlace, UnrecognisedDoc, Versioned};
 use focus_core::answer::Answer;
 use focus_core::json::Value;
 use focus_core::lease::LeaseDoc;
 use focus_core::recording::Recording;
 use focus_core::state::State;
-use focus_testkit::mongo::MongoServer;
+
+use crate::backends::{Backend, ROOT_PATH};
 
 fn root() -> RootPlace {
-    RootPlace { id: "root-1".to_owned(), path: "/data".to_owned() }
+    RootPlace { id: "root-1".to_owned(), path: ROOT_PATH.to_owned() }
 }
 
 fn document(uuid: &str, version: i64, size: i64) -> Versioned {
@@ -36,16 +37,9 @@ fn document(uuid: &str, version: i64, size: i64) -> Versioned {
     Versioned { recording, version }
 }
 
-async fn up(catalog: &dyn Catalog) {
-    let mut reach = catalog.reach();
-    let up = reach.wait_for(|reach| matches!(reach, Reach::Up { .. }));
-    tokio::time::timeout(Duration::from_secs(20), up).await.expect("in time").expect("up");
-}
-
 /// The whole contract, in one order: every call may be repeated.
 async fn holds(catalog: Arc<dyn Catalog>) {
     let root = root();
-    up(&*catalog).await;
     let stranger = catalog.open(&root).await.expect("open");
     assert_eq!(stranger.watermark, None);
     assert_eq!(catalog.open(&root).await.expect("again"), stranger);
@@ -208,25 +202,10 @@ async fn keeps_one_lease(catalog: &Arc<dyn Catalog>, root: &RootPlace) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_keeps_the_contract() {
-    holds(MemoryCatalog::start()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_embedded_catalog_keeps_the_contract() {
-    let dir = tempfile::tempdir().expect("a folder");
-    holds(EmbeddedCatalog::start(dir.path().join("catalog/catalog.db"), false)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn mongodb_keeps_the_contract_in_both_layouts() {
-    if std::env::var("FOCUS_TEST_EMBEDDED_ONLY").is_ok_and(|value| !value.is_empty()) {
-        println!("left out, needs a database: mongodb_keeps_the_contract_in_both_layouts");
-        return;
-    }
-    let server = MongoServer::start().await;
-    for (database, layout) in [("one", Layout::Collection), ("two", Layout::BasePaths)] {
-        let settings = MongoSettings::new(&server.uri(), database, "node4", layout);
-        holds(MongoCatalog::start(settings).expect("a catalog")).await;
+async fn every_backend_keeps_the_contract() {
+    for backend in Backend::all("the contract").await {
+        println!("{}", backend.name());
+        backend.up().await;
+        holds(backend.catalog()).await;
     }
 }

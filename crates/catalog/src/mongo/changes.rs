@@ -1,0 +1,309 @@
+//! What others do to the documents of a root, by the server's change streams where it has them.
+//!
+//! Our own writes are left out by the server: each of them sets `indexed_at`, which nobody else has
+//! reason to. What others insert is left out too: where `uuid` is unique it changes no document that
+//! is there. A stream goes on where the last one ended, so that what happened in between is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use focus_core::answer::{Class, Failure};
+use futures_util::TryStreamExt;
+use mongodb::Collection;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
+use mongodb::error::Error;
+
+use super::{Live, Shared, failure, lock};
+use crate::{Hints, Reach, RootPlace};
+
+/// The server waits so long for news before it says that there is none.
+const AWAIT: Duration = Duration::from_secs(1);
+
+/// Changed documents whose uuid is read with one call.
+const READ_MAX: usize = 100;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Our fields of a document; `indexed_at` is left out.
+const FIELDS: [&str; 12] = [
+    "uuid",
+    "root",
+    "start_time",
+    "end_time",
+    "deleted",
+    "deleted_at",
+    "recording_id",
+    "path",
+    "size",
+    "fingerprint",
+    "metadata",
+    "version",
+];
+
+/// Where the change stream of a root goes on.
+#[derive(Clone, Debug)]
+pub(super) enum Resume {
+    /// After what was told last.
+    After(ResumeToken),
+    /// After the end of a collection that was dropped.
+    AfterEnd(ResumeToken),
+    /// Nowhere: something was missed.
+    Lost,
+}
+
+/// Ends the listening task, which looks at it between two calls.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Follows the changes until the connection goes. False: the server does not tell of any.
+pub(super) async fn follow(
+    shared: &Arc<Shared>,
+    root: &RootPlace,
+    hints: &Arc<Hints>,
+) -> Result<bool, Failure> {
+    let live = shared.live()?;
+    let epoch = live.epoch;
+    let collection = shared.place(root)?.recordings;
+    if !probe(shared, &collection).await? {
+        return Ok(false);
+    }
+    let stop = Stop(Arc::default());
+    let mut reach = shared.reach.subscribe();
+    let task = tokio::spawn(listen(
+        Arc::clone(shared),
+        live,
+        (root.id.clone(), collection),
+        Arc::clone(hints),
+        Arc::clone(&stop.0),
+    ));
+    let gone = reach.wait_for(|reach| *reach != Reach::Up { epoch });
+    tokio::select! {
+        done = task => match done {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(error)) => Err(failure::of(&shared.settings, &error)),
+            Err(error) => Err(Failure::transient(error.to_string())),
+        },
+        // A call that hangs there ends with its connection, or never: nothing waits for it.
+        _ = gone => Ok(true),
+    }
+}
+
+/// Whether the server has change streams and lets us read them; asked once in a connection.
+pub(super) async fn probe(shared: &Shared, collection: &str) -> Result<bool, Failure> {
+    let epoch = shared.live()?.epoch;
+    let known = lock(&shared.follows).get(collection).copied();
+    if let Some((at, can)) = known
+        && at == epoch
+    {
+        return Ok(can);
+    }
+    let stage = doc! { "$changeStream": {} };
+    let command = doc! { "aggregate": collection, "pipeline": [stage], "cursor": {} };
+    let asked =
+        shared.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
+    let can = match asked {
+        Ok(reply) => {
+            close(shared, collection, &reply).await;
+            true
+        }
+        Err(failure) if failure.class == Class::Transient => return Err(failure),
+        Err(failure) => {
+            shared.remark(&format!(
+                "the server has no change streams for us ({failure}): what others change in the catalog is found by the periodic comparison alone"
+            ));
+            false
+        }
+    };
+    lock(&shared.follows).insert(collection.to_owned(), (epoch, can));
+    Ok(can)
+}
+
+/// Closes the cursor that a probe opened; one that is left, the server closes after a while.
+async fn close(shared: &Shared, collection: &str, reply: &Document) {
+    let Some(id) = reply.get_document("cursor").ok().and_then(|cursor| cursor.get_i64("id").ok())
+    else {
+        return;
+    };
+    let command = doc! { "killCursors": collection, "cursors": [id] };
+    let _ =
+        shared.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
+}
+
+async fn listen(
+    shared: Arc<Shared>,
+    live: Live,
+    (root, name): (String, String),
+    hints: Arc<Hints>,
+    stop: Arc<AtomicBool>,
+) -> Result<(), Error> {
+    let database = live.writer.database(&shared.settings.database);
+    let heard = hear(&shared, &database.collection(&name), &root, &hints, &stop).await;
+    if let Err(error) = &heard
+        && failure::of(&shared.settings, error).class != Class::Transient
+        && let Some(resume) = lock(&shared.resumes).get_mut(&root)
+    {
+        // It cannot go on from there.
+        *resume = Resume::Lost;
+    }
+    heard
+}
+
+async fn hear(
+    shared: &Shared,
+    collection: &Collection<Document>,
+    root: &str,
+    hints: &Hints,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    let resume = lock(&shared.resumes).get(root).cloned();
+    let watch = collection.watch().pipeline(pipeline()).max_await_time(AWAIT);
+    let mut stream = match &resume {
+        Some(Resume::After(token)) => watch.resume_after(token.clone()).await?,
+        Some(Resume::AfterEnd(token)) => watch.start_after(token.clone()).await?,
+        Some(Resume::Lost) | None => watch.await?,
+    };
+    if let Some(Resume::Lost) = resume {
+        // From here on all is told; what has happened before is not known.
+        hints.everything();
+    }
+    let go_on = |resume| lock(&shared.resumes).insert(root.to_owned(), resume);
+    let mut touched = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let event = stream.next_if_any().await?;
+        let quiet = event.is_none();
+        match event.as_ref().map(touches) {
+            None | Some(Touched::Nothing) => {}
+            Some(Touched::Document(id)) => touched.push(id),
+            Some(Touched::Everything) => hints.everything(),
+        }
+        if let Some(event) = event
+            && event.operation_type == OperationType::Invalidate
+        {
+            // The collection is gone, and this stream with it.
+            go_on(Resume::AfterEnd(event.id));
+            return Ok(());
+        }
+        // One that has ended may hold events that are not read yet.
+        if quiet && !stream.is_alive() {
+            go_on(Resume::Lost);
+            return Ok(());
+        }
+        if quiet || touched.len() >= READ_MAX {
+            tell(collection, std::mem::take(&mut touched), hints).await?;
+            if let Some(token) = stream.resume_token() {
+                go_on(Resume::After(token));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Changes of others, without the documents themselves.
+fn pipeline() -> [Document; 2] {
+    let gone = ["delete", "replace", "drop", "rename", "dropDatabase", "invalidate"];
+    let altered = doc! {
+        "operationType": "update",
+        "updateDescription.updatedFields.indexed_at": { "$exists": false },
+    };
+    let wanted = doc! { "$or": [{ "operationType": { "$in": gone.to_vec() } }, altered] };
+    [doc! { "$match": wanted }, doc! { "$project": { "fullDocument": 0 } }]
+}
+
+/// What an event is about.
+#[derive(Debug, PartialEq)]
+enum Touched {
+    /// Fields of others.
+    Nothing,
+    /// The document with this `_id`.
+    Document(Bson),
+    /// It is not told which.
+    Everything,
+}
+
+fn touches(event: &ChangeStreamEvent<Document>) -> Touched {
+    let id = event.document_key.as_ref().and_then(|key| key.get("_id")).cloned();
+    match (&event.operation_type, id) {
+        (OperationType::Replace, Some(id)) => Touched::Document(id),
+        (OperationType::Update, Some(id)) => {
+            let Some(update) = &event.update_description else { return Touched::Document(id) };
+            let cut = update.truncated_arrays.iter().flatten().map(|array| &array.field);
+            let names = update.updated_fields.keys().chain(&update.removed_fields).chain(cut);
+            let mut ours = names
+                .map(|name| name.split('.').next().unwrap_or(name))
+                .filter(|name| FIELDS.contains(name))
+                .peekable();
+            if ours.peek().is_none() {
+                Touched::Nothing
+            } else if ours.any(|name| name == "uuid") {
+                // The one that it had is not told.
+                Touched::Everything
+            } else {
+                Touched::Document(id)
+            }
+        }
+        _ => Touched::Everything,
+    }
+}
+
+/// Reads the uuids of changed documents. One that is gone since has an event of its own.
+async fn tell(
+    collection: &Collection<Document>,
+    ids: Vec<Bson>,
+    hints: &Hints,
+) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut found =
+        collection.find(doc! { "_id": { "$in": ids } }).projection(doc! { "uuid": 1 }).await?;
+    while let Some(document) = found.try_next().await? {
+        match document.get_str("uuid") {
+            Ok(uuid) => hints.document(uuid.to_owned()),
+            Err(_) => hints.everything(),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(operation: &str, update: Option<Document>) -> ChangeStreamEvent<Document> {
+        let mut event = doc! {
+            "_id": { "_data": "00" },
+            "operationType": operation,
+            "ns": { "db": "focus", "coll": "node4" },
+            "documentKey": { "_id": 7 },
+        };
+        if let Some(update) = update {
+            event.insert("updateDescription", update);
+        }
+        let bytes = mongodb::bson::serialize_to_vec(&event).expect("BSON");
+        mongodb::bson::deserialize_from_slice(&bytes).expect("an event")
+    }
+
+    #[test]
+    fn fields_of_others_are_no_news_and_ours_are() {
+        let altered = |set: Document, removed: &[&str]| {
+            let update = doc! { "updatedFields": set, "removedFields": removed.to_vec() };
+            touches(&event("update", Some(update)))
+        };
+        let one = || Touched::Document(Bson::Int32(7));
+        assert_eq!(altered(doc! { "note": "x", "sizes": 1 }, &["mine.size"]), Touched::Nothing);
+        assert_eq!(altered(doc! { "metadata.gain": 2 }, &[]), one());
+        assert_eq!(altered(doc! {}, &["deleted_at"]), one());
+        assert_eq!(altered(doc! { "uuid": "other", "size": 1 }, &[]), Touched::Everything);
+        assert_eq!(touches(&event("replace", None)), one());
+        for gone in ["delete", "drop", "invalidate", "shardCollection"] {
+            assert_eq!(touches(&event(gone, None)), Touched::Everything, "{gone}");
+        }
+    }
+}

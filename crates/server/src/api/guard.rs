@@ -1,0 +1,193 @@
+//! What every request passes on its way to a handler, and every answer on its way back: whether it may
+//! be asked here, its body within bounds of size and time, and headers that keep browsers in theirs.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError};
+
+use super::listener::Activity;
+use super::{AppState, Problem};
+
+/// Bytes in a request body at most.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// A body that takes longer is not waited for.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Headers of every answer, where it has not got its own.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Lets a request through to its handler, or answers in its place.
+pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let activity = request.extensions().get::<Activity>().cloned().unwrap_or_default();
+    let mut response = match admit(&state, request).await {
+        Ok(request) => {
+            let busy = activity.begin();
+            let response = next.run(request).await;
+            // Busy until the last byte has been handed over: an answer may be streamed.
+            response.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _held = &busy;
+                    frame
+                }))
+            })
+        }
+        Err(problem) => {
+            let mut response = problem.into_response();
+            // What is left of a body that was not read is no next request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
+    let headers = request.headers();
+    let host = host(&request);
+    if let Some(hosts) = &state.hosts
+        && let Some(host) = &host
+        && !is_known(host, hosts)
+    {
+        return Err(Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this server is not called by that name: use its address or localhost, or put the name into allowed_hosts of focus.toml",
+        ));
+    }
+    if is_of_another_site(headers, host.as_deref()) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "a page of another site asks through a browser: this server answers its own page and programs only",
+        ));
+    }
+    let (parts, body) = request.into_parts();
+    let read = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, BODY_BYTES_MAX)).await;
+    let body = match read {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) if is_too_large(&error) => {
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body has more than {BODY_BYTES_MAX} bytes"),
+            ));
+        }
+        Ok(Err(error)) => {
+            return Err(Problem::bad_request(format!("the body cannot be read: {error}")));
+        }
+        Err(_) => {
+            return Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the body did not come within {} s", BODY_PATIENCE.as_secs()),
+            ));
+        }
+    };
+    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whom the request is for: host and port, in lower case. Empty where that cannot be read.
+fn host(request: &Request) -> Option<String> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.as_str().to_lowercase());
+    }
+    let host = request.headers().get(header::HOST)?;
+    Some(host.to_str().unwrap_or_default().to_lowercase())
+}
+
+/// An address, `localhost`, or a name that was given. A name that leads to this address by somebody
+/// else's doing is none of these.
+fn is_known(host: &str, names: &[String]) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    // Credentials before the name would be no part of it.
+    !host.contains('@')
+        && (address.parse::<std::net::IpAddr>().is_ok()
+            || name == "localhost"
+            || names.iter().any(|known| known == name))
+}
+
+/// Browsers tell where the page that asks is from; other programs do not.
+fn is_of_another_site(headers: &HeaderMap, host: Option<&str>) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("null"));
+    if text(HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
+        // A link that is followed shows the answer to the person, and to no page.
+        return text(HeaderName::from_static("sec-fetch-mode")) != Some("navigate");
+    }
+    match (text(header::ORIGIN), host) {
+        (None, _) => false,
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_none_or(|(_, from)| from.to_lowercase() != host)
+        }
+        (Some(_), None) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_not_given_is_not_known() {
+        let names = ["focus.example".to_owned()];
+        for good in ["127.0.0.1:8480", "[::1]:8480", "localhost", "focus.example:80", "10.1.2.3"] {
+            assert!(is_known(good, &names), "{good}");
+        }
+        for bad in [
+            "evil.example",
+            "localhost.evil.example:8480",
+            "127.0.0.1.evil.example",
+            "evil.example@127.0.0.1",
+            "127.0.0.1@evil.example",
+            "",
+            "a b",
+        ] {
+            assert!(!is_known(bad, &names), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_a_page_of_this_very_server_may_ask_through_a_browser() {
+        let ask = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| {
+                    (HeaderName::from_static(name), HeaderValue::from_static(value))
+                })
+                .collect();
+            is_of_another_site(&headers, Some("127.0.0.1:8480"))
+        };
+        assert!(!ask(&[]));
+        assert!(!ask(&[("origin", "http://127.0.0.1:8480")]));
+        assert!(!ask(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]));
+        assert!(ask(&[("origin", "http://evil.example")]));
+        assert!(ask(&[("origin", "http://127.0.0.1:9999")]));
+        assert!(ask(&[("origin", "null")]));
+        assert!(ask(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]));
+    }
+}

@@ -1,0 +1,144 @@
+//! Takes connections within bounds. How many there are is bounded, and so is how long a request's head
+//! may take and how large it may be; and where all places are taken, one that is waiting for its caller
+//! gives way to the new one, so no number of slow callers keeps others out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+/// Connections at most.
+const CONNECTIONS_MAX: usize = 256;
+
+/// A head that takes longer ends its connection; so does a pause between two requests.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of a head at most.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Headers of a request at most.
+const HEADERS_MAX: usize = 64;
+
+/// After a connection could not be taken, because all file descriptors are in use.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Whether a connection is at work for its caller, or waits for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Activity {
+    requests: Arc<AtomicUsize>,
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct Busy {
+    requests: Arc<AtomicUsize>,
+}
+
+impl Activity {
+    /// From now until what is given back is dropped it is at work.
+    pub(super) fn begin(&self) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Busy { requests: Arc::clone(&self.requests) }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Open connections, the oldest first.
+#[derive(Default)]
+struct Connections {
+    next: u64,
+    open: BTreeMap<u64, (Activity, AbortHandle)>,
+    tasks: JoinSet<u64>,
+}
+
+/// Serves until it is dropped, and all its connections with it.
+pub async fn serve(listener: TcpListener, router: Router) {
+    let mut connections = Connections::default();
+    loop {
+        tokio::select! {
+            taken = listener.accept() => match taken {
+                Ok((stream, _)) => connections.add(stream, router.clone()),
+                Err(error) => {
+                    tracing::warn!("a connection could not be taken: {error}");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            },
+            Some(ended) = connections.tasks.join_next_with_id() => connections.forget(ended),
+        }
+    }
+}
+
+type Ended = Result<(tokio::task::Id, u64), tokio::task::JoinError>;
+
+impl Connections {
+    fn add(&mut self, stream: TcpStream, router: Router) {
+        while self.open.len() >= CONNECTIONS_MAX {
+            let waiting = self.open.iter().find(|(_, (activity, _))| activity.is_waiting());
+            let Some(oldest) = waiting.map(|(id, _)| *id) else {
+                // All are at work: the new one is turned away by closing it.
+                return;
+            };
+            if let Some((_, task)) = self.open.remove(&oldest) {
+                task.abort();
+            }
+        }
+        let id = self.next;
+        self.next += 1;
+        let activity = Activity::default();
+        let known = activity.clone();
+        let task = self.tasks.spawn(async move {
+            answer(stream, router, activity).await;
+            id
+        });
+        self.open.insert(id, (known, task));
+    }
+
+    fn forget(&mut self, ended: Ended) {
+        match ended {
+            Ok((_, id)) => {
+                self.open.remove(&id);
+            }
+            // Ended by us, or by a panic that has been told.
+            Err(error) => self.open.retain(|_, (_, task)| task.id() != error.id()),
+        }
+    }
+}
+
+/// Answers the requests of one connection until it ends.
+async fn answer(stream: TcpStream, router: Router, activity: Activity) {
+    // Answers are whole when they are written: waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(activity.clone());
+        service.call(request)
+    });
+    let ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended: {error}");
+    }
+}

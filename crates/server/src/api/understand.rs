@@ -1,0 +1,66 @@
+//! Requests understood apart from the server: the very types that the handlers read, for checks that
+//! feed them anything.
+
+use axum::extract::Query;
+use axum::http::Uri;
+use serde::de::DeserializeOwned;
+
+use super::compat::{Window, window};
+use super::{deletions, v1, verification};
+
+/// A call with a query string or a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `POST /recordings_in_time_range`
+    Window,
+    /// `GET /api/v1/recordings`
+    Recordings,
+    /// `GET /api/v1/unrecognised`
+    Unrecognised,
+    /// `GET /api/v1/deletions/held`
+    Held,
+    /// `POST /api/v1/deletions/approve`
+    Approve,
+    /// `POST /api/v1/verify`
+    Verify,
+}
+
+impl Call {
+    /// All of them.
+    pub const ALL: [Call; 6] = [
+        Call::Window,
+        Call::Recordings,
+        Call::Unrecognised,
+        Call::Held,
+        Call::Approve,
+        Call::Verify,
+    ];
+}
+
+/// Reads a body or a query string as the call's handler does; the window where it asks for one.
+///
+/// # Errors
+/// The words that the caller would be told.
+pub fn understand(call: Call, bytes: &[u8]) -> Result<Option<Window>, String> {
+    match call {
+        Call::Window => window(bytes).map(Some).map_err(|problem| problem.detail().to_owned()),
+        Call::Recordings => query::<v1::RecordingsQuery>(bytes),
+        Call::Unrecognised => query::<v1::UnrecognisedQuery>(bytes),
+        Call::Held => query::<deletions::HeldQuery>(bytes),
+        Call::Approve => body::<deletions::ApproveBody>(bytes),
+        Call::Verify => body::<verification::VerifyBody>(bytes),
+    }
+}
+
+fn query<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<Window>, String> {
+    let uri: Uri = [b"/?", bytes].concat().as_slice().try_into().map_err(to_words)?;
+    Query::<T>::try_from_uri(&uri).map(|_| None).map_err(|error| error.body_text())
+}
+
+fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<Window>, String> {
+    serde_json::from_slice::<T>(bytes).map(|_| None).map_err(|error| error.to_string())
+}
+
+fn to_words(error: axum::http::uri::InvalidUri) -> String {
+    error.to_string()
+}
