@@ -1,11 +1,12 @@
 //! `cargo xtask test`.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use anyhow::bail;
 
-use crate::{cargo, database, deploy, kubernetes, sim};
+use crate::{cargo, database, deploy, kubernetes, reliability, sim};
 
 /// Runs the tests, says what they ran against and what was left out.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
@@ -39,6 +40,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     command.env("FOCUS_TEST_EMBEDDED_ONLY", if embedded_only { "1" } else { "" });
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let (mut passed, mut failed) = (0, 0);
+    let mut names = BTreeSet::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line?;
@@ -46,6 +48,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
                 passed += count(counts, "passed");
                 failed += count(counts, "failed");
             }
+            names.extend(reliability::passed(&line));
             println!("{line}");
         }
     }
@@ -62,6 +65,9 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     println!("{passed} passed, {failed} failed");
     if !status.success() || failed > 0 || passed == 0 {
         bail!("tests failed");
+    }
+    if all && !embedded_only {
+        reliability::check(&names)?;
     }
     if all {
         if control_plane.is_some() {
