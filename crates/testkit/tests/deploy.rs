@@ -237,6 +237,49 @@ async fn chart_and_manifests_are_taken_by_a_real_api_server() {
     plane.api().create_yaml(path, misspelt).await.expect_err("refused");
 }
 
+/// The rules of the roles in a stream, by the roles' names, as the server understands them.
+async fn rules(api: &Api, stream: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for object in objects(stream).iter().filter(|object| object.kind == "Role") {
+        let path = format!("{}?dryRun=All", collection(api, object).await);
+        let role = api.create_yaml(&path, &object.yaml).await.expect("a role");
+        let rules = role["rules"].as_array().cloned().unwrap_or_default();
+        let mut rules: Vec<String> = rules.iter().map(Value::to_string).collect();
+        rules.sort();
+        let name = role["metadata"]["name"].as_str().expect("a name").to_owned();
+        found.insert(name, rules);
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chart_gives_its_drill_the_roles_that_drills_are_tested_with() {
+    if left_out("the_chart_gives_its_drill_the_roles_that_drills_are_tested_with") {
+        return;
+    }
+    let plane = ControlPlane::start().await;
+    let file = repository().join("deploy/kubernetes/drill-role.yaml");
+    let tested = rules(plane.api(), &std::fs::read_to_string(file).expect("a manifest")).await;
+    assert_eq!(tested.len(), 3);
+    for method in ["scale", "delete-pods", "network-policy"] {
+        let set = format!(
+            "drill.enabled=true,drill.workload=statefulset/mongodb,mongodb.existingSecret=s,drill.method={method}"
+        );
+        let stream = rendered(&["--set", &set]);
+        let given: Vec<_> = rules(plane.api(), &stream).await.into_values().collect();
+        assert_eq!(given, [tested[&format!("focus-drill-{method}")].clone()], "{method}");
+    }
+    // And Helm's own dry run, which asks the server too.
+    let output = Command::new(program("helm"))
+        .args(["install", "check"])
+        .arg(repository().join("deploy/helm/focus-server"))
+        .args(["--dry-run=server", "--kubeconfig"])
+        .arg(plane.admin_kubeconfig())
+        .output()
+        .expect("helm runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn chart_and_manifests_conform_to_the_schemas_of_the_api_server() {
     if left_out("chart_and_manifests_conform_to_the_schemas_of_the_api_server") {

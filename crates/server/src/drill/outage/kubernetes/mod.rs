@@ -28,6 +28,9 @@ use crate::drill::plan::Journal;
 /// Beyond the time that pods may take to end: for the controllers, and for the database's clients.
 const EFFECT_MARGIN: Duration = Duration::from_secs(30);
 
+/// Pods are waited for so long at most, seconds.
+const GRACE_MAX_S: u64 = 600;
+
 /// What is done to the workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -210,10 +213,13 @@ impl Outage for KubernetesOutage {
     fn effect_within(&self) -> Duration {
         // A policy has no pods to wait for: without anybody to enforce it, nothing will come.
         let grace_s = match (&self.found, self.method) {
-            (Some(found), Method::Scale | Method::DeletePods) => found.grace_s.min(600),
+            (Some(found), Method::Scale) if found.ordered => {
+                found.grace_s.saturating_mul(found.replicas)
+            }
+            (Some(found), Method::Scale | Method::DeletePods) => found.grace_s,
             _ => 0,
         };
-        Duration::from_secs(grace_s).saturating_add(EFFECT_MARGIN)
+        Duration::from_secs(grace_s.min(GRACE_MAX_S)).saturating_add(EFFECT_MARGIN)
     }
 }
 

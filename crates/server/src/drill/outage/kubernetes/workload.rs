@@ -136,6 +136,8 @@ pub struct Workload {
     pub selector: Value,
     /// How long its pods may take to end, seconds.
     pub grace_s: u64,
+    /// Scaled down, its pods end one after another.
+    pub ordered: bool,
     /// It says that it may be drilled.
     pub marked: bool,
 }
@@ -190,6 +192,7 @@ pub fn examine(target: &Target, object: &Value) -> Result<Workload, String> {
         ready: object["status"]["readyReplicas"].as_u64().unwrap_or(0),
         selector,
         grace_s: spec["template"]["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30),
+        ordered: target.kind == Kind::StatefulSet && spec["podManagementPolicy"] != "Parallel",
         marked: meta["annotations"][DRILLABLE] == "true",
     })
 }
@@ -266,6 +269,7 @@ mod tests {
     fn a_workload_of_nobody_else_is_taken() {
         let found = examine(&target(), &object()).expect("taken");
         assert_eq!((found.replicas, found.ready, found.grace_s), (3, 2, 5));
+        assert!(found.ordered);
         assert!(found.marked);
         let mut plain = object();
         plain["metadata"]["annotations"] = Value::Null;
