@@ -51,6 +51,8 @@ pub struct Status {
     pub recovery: Option<Recovery>,
     /// The comparison of catalog and index that goes on now.
     pub comparison: Option<Comparison>,
+    /// The verification that goes on now.
+    pub verification: Option<Verifying>,
     /// The index's own state: `ok`, `disk_full`, `damaged`, `rebuilt`.
     pub index_state: String,
     /// Why, and what to do.
@@ -95,6 +97,17 @@ pub struct Comparison {
     /// Documents and recordings compared.
     pub compared: u64,
     /// Recordings of the index in all.
+    pub of: u64,
+}
+
+/// Progress of a verification.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct Verifying {
+    /// `catalog`, `storage`, `catalog_again`, `findings` or `repair`.
+    pub stage: String,
+    /// Recordings compared in this stage.
+    pub compared: u64,
+    /// Recordings of the root in all.
     pub of: u64,
 }
 

@@ -1,6 +1,8 @@
 //! `focus verify`: storage, index and catalog compared.
 
 use std::fmt::Write as _;
+use std::future::Future;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,9 +15,13 @@ use super::{Ending, Stop, client, runtime, storage};
 use crate::config::Settings;
 use crate::engine::{Engine, Verification, VerifyError};
 use crate::state_dir;
+use crate::status::Verifying;
 
 /// A verification of a very large catalog takes long; one that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(24 * 3_600);
+
+/// How far it is, is asked for again and again; one answer takes no longer than this.
+const ASKED: Duration = Duration::from_secs(2);
 
 /// Findings that are printed for people; `--json` and `--csv` have them all.
 const SHOWN: usize = 50;
@@ -45,8 +51,13 @@ pub(super) fn verify(
     let found = runtime()?.block_on(async {
         if let Some(server) = state_dir::running(&settings.state_dir) {
             let body = json!({ "repair": args.repair }).to_string();
-            let answer = client::call(&server, Method::POST, "/api/v1/verify", body, LIMIT).await?;
-            return Ok::<Verification, anyhow::Error>(serde_json::from_value(answer)?);
+            let call = client::call(&server, Method::POST, "/api/v1/verify", body, LIMIT);
+            let answer = shown(call, async || {
+                let asked =
+                    client::call(&server, Method::GET, "/api/v1/status", String::new(), ASKED);
+                serde_json::from_value(asked.await.ok()?["verification"].take()).ok()
+            });
+            return Ok::<Verification, anyhow::Error>(serde_json::from_value(answer.await?)?);
         }
         directly(settings, args.repair).await
     })?;
@@ -61,20 +72,44 @@ pub(super) fn verify(
 /// Without a server. The catalog is only read, unless it is to be repaired.
 async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verification> {
     let _lock = state_dir::lock(&settings.state_dir)?;
-    let bar = storage::progress();
-    bar.set_message("comparing storage, index and catalog");
     let engine = if repair {
         Engine::start(settings).await?
     } else {
         Engine::start_reading(settings).await?
     };
-    let verified = engine.verify(repair).await;
-    bar.finish_and_clear();
+    let verified = shown(engine.verify(repair), async || engine.verifying()).await;
     engine.stop().await;
     verified.map_err(|error| match error {
         VerifyError::CouldNotTell(words) => Stop::error(Ending::CouldNotTell, words),
         VerifyError::Refused(words) => Stop::error(Ending::Refused, words),
     })
+}
+
+/// Shows how far it is while it goes on; nothing where stderr is no terminal.
+async fn shown<T>(
+    work: impl Future<Output = T>,
+    progress: impl AsyncFn() -> Option<Verifying>,
+) -> T {
+    if !std::io::stderr().is_terminal() {
+        return work.await;
+    }
+    let bar = storage::progress();
+    bar.set_message("comparing storage, index and catalog");
+    let follow = async {
+        loop {
+            tokio::time::sleep(ASKED / 8).await;
+            if let Some(now) = progress().await {
+                let stage = now.stage.replace('_', " ");
+                bar.set_message(format!("{stage}: {} of {} recordings", now.compared, now.of));
+            }
+        }
+    };
+    let done = tokio::select! {
+        done = work => done,
+        () = follow => unreachable!("it follows without end"),
+    };
+    bar.finish_and_clear();
+    done
 }
 
 fn tell(found: &Verification, out: &Output) {

@@ -26,7 +26,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Layout, Settings};
-use crate::status::RootStatus;
+use crate::status::{RootStatus, Verifying};
 use driver::{Driver, Parts, View};
 use inbox::{Inbox, ScanAsked};
 use lease::LeaseSide;
@@ -73,6 +73,8 @@ pub struct Engine {
     outages: Arc<Outages>,
     /// Held while a verification goes on.
     verifying: tokio::sync::Mutex<()>,
+    /// How far it has come.
+    verify_progress: Mutex<Option<Verifying>>,
     verified: Mutex<Option<Verification>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -118,6 +120,7 @@ impl Engine {
             outages: Arc::new(Outages::default()),
             rebuilt: opened.rebuilt,
             verifying: tokio::sync::Mutex::new(()),
+            verify_progress: Mutex::new(None),
             verified: Mutex::new(verify::load(&settings.state_dir)),
             roots: Vec::new(),
             views: Vec::new(),

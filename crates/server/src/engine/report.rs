@@ -138,6 +138,7 @@ impl Engine {
             recovery: self.outages.recovery(totals.pending, acknowledged),
             comparison: (!compared.is_empty())
                 .then(|| Comparison { compared: compared.iter().sum(), of: totals.recordings }),
+            verification: self.verifying(),
             index_state,
             index_reason,
             roots: self.roots.iter().map(|root| root.root_status()).collect(),

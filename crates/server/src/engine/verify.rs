@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use super::inbox::ScanAsked;
 use super::root::RootSide;
 use super::{Engine, clock};
+use crate::status::Verifying;
 
 /// The last verification, in the state folder.
 const FILE: &str = "verification.json";
@@ -155,6 +156,7 @@ impl Engine {
     pub async fn verify(&self, repair: bool) -> Result<Verification, VerifyError> {
         // One at a time: they would only slow one another.
         let _one = self.verifying.lock().await;
+        let _ends = Progress(self);
         let (began, began_ms) = (Instant::now(), clock::wall_ms());
         let mut out = Verification {
             began_at: clock::rfc3339(began_ms),
@@ -184,6 +186,11 @@ impl Engine {
     /// The last verification, of this run or an earlier one.
     pub fn last_verification(&self) -> Option<Verification> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How far the verification that goes on has come.
+    pub fn verifying(&self) -> Option<Verifying> {
+        self.verify_progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn keep(&self, found: &Verification) {
@@ -232,7 +239,23 @@ impl Engine {
     }
 }
 
+/// The progress is of nothing any more when this goes, however the verification ended.
+struct Progress<'a>(&'a Engine);
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        *self.0.verify_progress.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 impl Subject<'_> {
+    /// Tells how far it is.
+    fn at(&self, stage: &str, compared: u64) {
+        let of = self.engine.reader.root_totals(self.id).map_or(0, |totals| totals.recordings);
+        *self.engine.verify_progress.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Verifying { stage: stage.to_owned(), compared, of });
+    }
+
     async fn verify(&self, repair: bool, out: &mut Verification) -> Result<(), VerifyError> {
         let mut drift = self.drift().await?;
         let before = drift.total();
@@ -240,6 +263,7 @@ impl Subject<'_> {
             // A round may uncover more than was kept of the one before.
             for _ in 0..5 {
                 let left = drift.total();
+                self.at("repair", drift.compared);
                 self.repair(&drift).await?;
                 drift = self.drift().await?;
                 if drift.total() == 0 || drift.total() >= left {
@@ -258,12 +282,14 @@ impl Subject<'_> {
             self.scanned(0).await?;
         }
         let before = catalog.identify(&self.place).await.map_err(could_not)?;
-        let first = self.read().await?;
+        let first = self.read("catalog").await?;
+        self.at("storage", 0);
         let scans = self.side.scans();
         self.side.inbox.ask_scan(ScanAsked::Stat);
         self.scanned(scans).await?;
-        let mut drift = self.read().await?;
+        let mut drift = self.read("catalog_again").await?;
         if drift.total() > 0 {
+            self.at("findings", drift.compared);
             if first.is_whole() {
                 let met: HashSet<(Kind, &str)> =
                     first.findings.iter().map(|one| (one.kind, one.uuid.as_str())).collect();
@@ -312,10 +338,11 @@ impl Subject<'_> {
     }
 
     /// One reading of catalog and index, side by side.
-    async fn read(&self) -> Result<Drift, VerifyError> {
+    async fn read(&self, stage: &str) -> Result<Drift, VerifyError> {
         let cutoff_ms = clock::wall_ms() - YOUNG_MS;
         let (mut drift, mut after) = (Drift::default(), None::<String>);
         loop {
+            self.at(stage, drift.compared);
             let documents = self
                 .engine
                 .catalog

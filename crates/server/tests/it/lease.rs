@@ -53,6 +53,8 @@ impl Pair {
         has(&site.focus, "held").await;
         standby.serve().await;
         has(&standby, "standby").await;
+        site.converged(server, "node4").await;
+        site.focus.until_status("pending", 0, LIMIT).await;
         Pair { site, standby, _settings: folder }
     }
 
