@@ -34,7 +34,9 @@ pub fn times(bytes: &[u8]) {
             assert!(ceil == floor || ceil == floor + 1, "{text}: {floor} and {ceil}");
             let again = unit.from_ms(floor);
             let again = Decimal::parse(&again).and_then(|number| number.floor_ms(unit));
-            assert_eq!(again, Some(floor), "{text} in {unit:?}");
+            // Eighteen digits are read; what is floored below them has one more.
+            let read = floor.unsigned_abs() < 1_000_000_000_000_000_000;
+            assert!(!read || again == Some(floor), "{text} in {unit:?}: {again:?}");
         }
         if let Some((number, scale)) = plain(text) {
             let (number, scale) = (number * nanos, scale * 1_000_000);

@@ -35,20 +35,40 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>), IndexErr
 }
 
 /// Makes the file where it is missing, and keeps it to its user: it knows every recording's name.
-/// SQLite gives its log the same mode.
-fn keep_private(path: &Path) {
+/// SQLite gives its log the same mode. Whether it may be written.
+fn keep_private(path: &Path) -> bool {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     // What stands in the way is told by SQLite, which opens it next.
-    let Ok(file) = file else { return };
-    let Ok(meta) = file.metadata() else { return };
-    if meta.permissions().mode() & 0o077 != 0 {
+    let Ok(file) = file else { return false };
+    let mode = file.metadata().map_or(0, |meta| meta.permissions().mode());
+    if mode & 0o077 != 0 {
         let _ = file.set_permissions(Permissions::from_mode(0o600));
+    }
+    true
+}
+
+/// An error at opening, in our classes. Tables of ours that are not as we made them are damage, and so
+/// is a file that says of itself that it is not to be written, though it may be.
+fn at_opening(path: &Path, writable: bool, error: &rusqlite::Error) -> IndexError {
+    use rusqlite::ErrorCode::{ConstraintViolation, ReadOnly, Unknown};
+    // A statement that does not fit the tables is an error of its own.
+    let unfit = matches!(error, rusqlite::Error::SqlInputError { .. });
+    let is_damage = unfit
+        || error.sqlite_error().is_some_and(|sqlite| match sqlite.code {
+            Unknown | ConstraintViolation => true,
+            // Without a further reason: the folder's rights are one.
+            ReadOnly => writable && sqlite.extended_code == rusqlite::ffi::SQLITE_READONLY,
+            _ => false,
+        });
+    match IndexError::of(path, error) {
+        IndexError::Sqlite { path, words } if is_damage => IndexError::Damaged { path, words },
+        other => other,
     }
 }
 
 fn connect(path: &Path) -> Result<Connection, IndexError> {
-    let fail = |error: rusqlite::Error| IndexError::of(path, &error);
-    keep_private(path);
+    let writable = keep_private(path);
+    let fail = |error: rusqlite::Error| at_opening(path, writable, &error);
     let mut connection = Connection::open(path).map_err(fail)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
     let version: i64 =
@@ -76,7 +96,7 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
         Ok(_) => Ok(connection),
         // It can be read, and is written as soon as there is room.
         Err(error) if IndexError::of(path, &error).is_full() => Ok(connection),
-        Err(error) => Err(IndexError::of(path, &error)),
+        Err(error) => Err(fail(error)),
     }
 }
 

@@ -175,6 +175,66 @@ async fn callers_that_never_come_to_an_end_keep_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn callers_that_do_not_read_their_answers_keep_nobody_out() {
+    let mut site = Site::new(&[]);
+    std::fs::write(site.tree.root().join("one.dat"), "data").expect("a file");
+    let sidecar = "{\"start_time\":1700000000000,\"end_time\":1700000000001}";
+    std::fs::write(site.tree.root().join("one.json"), sidecar).expect("a file");
+    site.focus.serve().await;
+    site.focus.until_status("recordings", 1, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    assert_eq!(site.focus.stop(), Some(0));
+    // So many rows that the answer is longer than all the buffers on its way.
+    let index = rusqlite::Connection::open(site.state().join("index.db")).expect("the index");
+    index
+        .execute_batch(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 150000)
+             INSERT INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id,
+               path, size, fingerprint, metadata, generation, acked, known, pending)
+             SELECT root, uuid || n, file, start_ms, end_ms, span, deleted, recording_id,
+               path, size, fingerprint, metadata, generation, acked, known, pending
+             FROM recordings, n WHERE id = 1",
+        )
+        .expect("more rows");
+    drop(index);
+    site.focus.serve().await;
+    let address = address(&site);
+    let body = "{\"start_time\":0,\"end_time\":2000000000000000000}";
+    let length = body.len();
+    let request = format!(
+        "POST /recordings_in_time_range HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(&address).expect("a connection");
+        stream.write_all(request.as_bytes()).expect("sent");
+        idle.push(stream);
+    }
+    let whole = || site.focus.ask("POST", "/recordings_in_time_range", body, false);
+    until("the next one is told to wait", Duration::from_secs(8), || async {
+        let began = Instant::now();
+        let answer = whole()?;
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        if answer.status == 503 { Ok(()) } else { Err(format!("{}", answer.status)) }
+    })
+    .await;
+    for path in ["/ack", "/api/v1/status", "/api/v1/recordings?limit=1"] {
+        let began = Instant::now();
+        site.focus.get(path).expect("an answer");
+        assert!(began.elapsed() < Duration::from_secs(1), "{path}: {:?}", began.elapsed());
+    }
+    let answer = until("they are left", LIMIT, || async {
+        let answer = whole()?;
+        if answer.status == 200 { Ok(answer) } else { Err(format!("{}", answer.status)) }
+    })
+    .await;
+    // In pieces, with their lengths between them.
+    let rows = answer.body.matches("],[").count() + 1;
+    assert!(rows > 149_000, "{rows} rows");
+    drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_come_is_told_so_and_one_that_is_too_large_or_deep_is_refused() {
     let mut site = Site::new(&[]);
     site.focus.serve().await;
