@@ -142,13 +142,20 @@ fn recovered(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
             out.line("Nothing is to be done: no drill has left anything on this state folder.");
             json!({ "recovered": Value::Null })
         }
-        Recovered::Drill { id, removed } => {
-            out.line(&format!("Drill {id} is put right: the database takes writes, and nothing of the drill is left."));
-            json!({ "recovered": id, "documents_removed": removed })
+        Recovered::Drill { id, removed, left } => {
+            out.line(&format!("Drill {id} is put right: the database takes writes."));
+            out.line(&match left {
+                0 => "Nothing of the drill is left.".to_owned(),
+                _ => format!(
+                    "{left} documents of planted recordings do not name the drill in metadata.focus_drill, so they were left: remove them by hand."
+                ),
+            });
+            json!({ "recovered": id, "documents_removed": removed, "documents_left": left })
         }
     };
     out.value(&value);
-    Ok(Ending::InOrder)
+    let left = value["documents_left"].as_u64().unwrap_or(0);
+    Ok(if left == 0 { Ending::InOrder } else { Ending::NotInOrder })
 }
 
 fn proxy(settings: &Settings, args: &ProxyArgs, out: &Output) -> anyhow::Result<Ending> {

@@ -159,9 +159,59 @@ pub fn output(log: &std::path::Path) -> anyhow::Result<(Stdio, Stdio)> {
     Ok((Stdio::from(file), Stdio::from(second)))
 }
 
-/// The last lines of a log, for an error.
+/// The end of a log, for an error.
 pub fn tail(log: &std::path::Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let from = text.len().saturating_sub(400);
-    String::from_utf8_lossy(&text[from..]).trim().to_owned()
+    shown(String::from_utf8_lossy(&text[from..]).trim())
+}
+
+/// A command, or what it printed, as it may be shown: logins in URLs are left out.
+pub fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = after.find(|c: char| c.is_whitespace() || "'\"".contains(c));
+        let (url, beyond) = after.split_at(end.unwrap_or(after.len()));
+        // A password may hold anything that was not escaped: the last @ ends it.
+        let shown =
+            url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("***@{host}"));
+        out.push_str(&shown);
+        rest = beyond;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_in_commands_are_not_shown() {
+        for (text, told) in [
+            (
+                "mongosh 'mongodb://u:p@h/admin' --eval x",
+                "mongosh 'mongodb://***@h/admin' --eval x",
+            ),
+            ("a mongodb://u:p@w/@h b", "a mongodb://***@h b"),
+            ("curl http://h/ https://t@x", "curl http://h/ https://***@x"),
+            ("no url", "no url"),
+        ] {
+            assert_eq!(shown(text), told);
+        }
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_number_and_its_start() {
+        let own = i32::try_from(std::process::id()).expect("small");
+        let identity = Identity::of(own).expect("we run");
+        assert!(identity.runs());
+        let later = Identity { started: identity.started + 1, ..identity.clone() };
+        assert!(!later.runs());
+        let before = Identity { boot: "another".to_owned(), ..identity };
+        assert!(!before.runs());
+    }
 }

@@ -102,14 +102,19 @@ pub async fn command(
             let ended = ended?;
             anyhow::ensure!(
                 ended.success(),
-                "--plant {command:?} ended with {ended}: {}",
+                "--plant {:?} ended with {ended}: {}",
+                group::shown(command),
                 group::tail(&log)
             );
             Ok(())
         }
         Err(_) => {
             group.end();
-            anyhow::bail!("--plant {command:?} did not end within {} s", CALL_LIMIT.as_secs())
+            anyhow::bail!(
+                "--plant {:?} did not end within {} s",
+                group::shown(command),
+                CALL_LIMIT.as_secs()
+            )
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::baseline::Baseline;
+use super::clean::{self, Cleaned};
 use super::converge::Converge;
 use super::database::Database;
 use super::guard::Guard;
@@ -20,7 +21,7 @@ use super::report::{FORMAT, Report, SideEffect, Step, Verdict};
 use super::restore::{BACK_WITHIN, Back};
 use super::site::{self, Site, Stop, steady};
 use super::watcher::Watcher;
-use super::{clean, lock, pause, planting, recover};
+use super::{lock, pause, planting, recover};
 use crate::config::Settings;
 use crate::engine::clock;
 
@@ -107,10 +108,11 @@ async fn drill(
     }
     let site = site::look(settings, flags, options, report).await?;
     introduce(&site, report, say);
+    site::allowed(&site).await?;
     if site.options.dry_run {
         return Ok(true);
     }
-    let taken = Mark::take(&site.database, &report.id).await?;
+    let taken = Mark::take(&site.database, &report.id, say).await?;
     let mark = taken.map_err(|other| {
         Stop::refused(format!(
             "another drill is under way on this database: {other}. Wait for its end; if it died, run `focus drill recover` on its state folder"
@@ -120,7 +122,11 @@ async fn drill(
     if folder.plan().is_ok_and(|plan| plan.is_none()) {
         folder.forget()?;
         // Where a plan stays, so does the mark: the recovery removes both.
-        mark::release(&site.database, &report.id).await?;
+        let released = mark::release(&site.database, &report.id).await;
+        // What ended the drill says more than that its mark is left; the next one takes that over.
+        ended?;
+        released?;
+        return Ok(false);
     }
     ended.map(|()| false)
 }
@@ -248,8 +254,8 @@ impl Drill<'_> {
         };
         // A database that is not back leaves plan and guard where they are.
         back?;
-        let cleaned = self.clean(report, &baseline).await;
-        if cleaned.is_ok() {
+        let (removed, cleaned) = self.clean(report, &baseline).await;
+        if removed {
             pause::at("forgetting", self.folder).await;
             self.folder.forget()?;
             guard.dismiss().await;
@@ -331,6 +337,7 @@ impl Drill<'_> {
                 "another drill has taken this database over: nothing was broken",
             ));
         }
+        self.mark.announce(&self.site.database, self.plan.deadline_ms).await?;
         planting::make_folder(self.plan)?;
         if !guard.stands() {
             return Err(Stop::inconclusive("the guard has ended: nothing was broken"));
@@ -407,11 +414,18 @@ impl Drill<'_> {
                 landings.insert(recording.uuid.clone(), self.watcher.elapsed_ms());
             }
             self.watcher.landed(landed);
+            if self.watcher.breaches() > 0 {
+                break;
+            }
             if n == 0 {
                 pause::at("planting", self.folder).await;
             }
         }
-        tokio::time::sleep_until(began + Duration::from_millis(options.outage_for_ms)).await;
+        let until = began + Duration::from_millis(options.outage_for_ms);
+        while tokio::time::Instant::now() < until && self.watcher.breaches() == 0 {
+            let next = tokio::time::Instant::now() + Duration::from_millis(50);
+            tokio::time::sleep_until(until.min(next)).await;
+        }
         let queries = self.watcher.queries();
         if self.watcher.breaches() > 0 {
             return Err(Stop::inconclusive(
@@ -455,6 +469,8 @@ impl Drill<'_> {
             return self.note(report, "reachable", began, Err(Stop::inconclusive(words)));
         }
         self.journal.stage(Stage::Up)?;
+        // Where it cannot be taken back others only wait longer.
+        let _ = self.mark.announce(&self.site.database, 0).await;
         if cut_off {
             self.note(report, "reachable", began, Ok(((), "for the drill".to_owned())))?;
         }
@@ -601,18 +617,20 @@ impl Drill<'_> {
         }
     }
 
-    /// Step 10: always taken once the database is back.
-    async fn clean(&self, report: &mut Report, baseline: &Baseline) -> Result<(), Stop> {
+    /// Step 10: always taken once the database is back. Also whether nothing is left to be removed by a
+    /// recovery.
+    async fn clean(&self, report: &mut Report, baseline: &Baseline) -> (bool, Result<(), Stop>) {
         let began = Instant::now();
-        let cleaned = self.cleaned(report, baseline).await;
-        self.note(report, "clean_up", began, cleaned)
+        let removed = self.removed().await;
+        let done = removed.is_ok() && planting::leftovers(self.plan).is_empty();
+        let cleaned = match removed {
+            Ok(cleaned) => self.as_before(report, baseline, cleaned).await,
+            Err(stop) => Err(stop),
+        };
+        (done, self.note(report, "clean_up", began, cleaned))
     }
 
-    async fn cleaned(
-        &self,
-        report: &mut Report,
-        baseline: &Baseline,
-    ) -> Result<((), String), Stop> {
+    async fn removed(&self) -> Result<Cleaned, Stop> {
         self.journal.stage(Stage::Cleaning)?;
         pause::at("cleaning", self.folder).await;
         let database = Database::open(&self.plan.database).await?;
@@ -621,6 +639,17 @@ impl Drill<'_> {
         };
         let cleaned = clean::up(self.plan, &database, &self.site.server).await.map_err(again)?;
         pause::at("cleaned", self.folder).await;
+        Ok(cleaned)
+    }
+
+    /// The baseline again.
+    async fn as_before(
+        &self,
+        report: &mut Report,
+        baseline: &Baseline,
+        cleaned: Cleaned,
+    ) -> Result<((), String), Stop> {
+        let database = Database::open(&self.plan.database).await?;
         let (effects, others) = baseline.compare(&database, self.plan, true).await?;
         let left = planting::leftovers(self.plan).into_iter().map(|path| SideEffect {
             what: "leftover".to_owned(),
@@ -632,24 +661,19 @@ impl Drill<'_> {
             }
         }
         report.others = others;
-        let by_drill = match cleaned.removed {
+        if let Some(first) = report.side_effects.first() {
+            let count = report.side_effects.len();
+            return Err(Stop::failed(format!("{count} side effects: {}", first.detail)));
+        }
+        let by = match cleaned.removed {
             0 => "the server removed their documents".to_owned(),
             count => format!("{count} documents that the server had left were removed"),
         };
-        match report.side_effects.first() {
-            None => Ok((
-                (),
-                format!(
-                    "nothing is left: {by_drill}; the {} documents of the baseline are as they were",
-                    baseline.documents
-                ),
-            )),
-            Some(first) => Err(Stop::failed(format!(
-                "{} side effects: {}",
-                report.side_effects.len(),
-                first.detail
-            ))),
-        }
+        let detail = format!(
+            "nothing is left: {by}; the {} documents of the baseline are as they were",
+            baseline.documents
+        );
+        Ok(((), detail))
     }
 
     fn conclude(&self, report: &mut Report) -> Result<(), Stop> {

@@ -142,7 +142,6 @@ pub async fn look(
     let prepared = outage.prepare().await?;
     report.outage.what = outage.describe();
     report.outage.blast_radius.clone_from(&prepared.blast_radius);
-    allowed(&options, &prepared, &database).await?;
     let extension = settings.data_extensions.first().cloned().unwrap_or_else(|| "dat".to_owned());
     Ok(Site {
         options,
@@ -222,8 +221,12 @@ async fn serves(
     }
 }
 
-async fn allowed(options: &Options, prepared: &Prepared, database: &Database) -> Result<(), Stop> {
-    if options.allow || prepared.marked || mark::drillable(database).await? {
+/// Somebody has said that this may be drilled: by a mark, or by `--allow`.
+///
+/// # Errors
+/// Nobody has.
+pub async fn allowed(site: &Site) -> Result<(), Stop> {
+    if site.options.allow || site.prepared.marked || mark::drillable(&site.database).await? {
         return Ok(());
     }
     Err(Stop::refused(

@@ -95,4 +95,6 @@ async fn what_is_done_behind_the_servers_back_is_a_side_effect() {
     assert_eq!(report["catalogued"], 1);
     let effects = report["side_effects"].as_array().expect("a list");
     assert!(effects.iter().any(|effect| effect["what"] == "document"), "{effects:?}");
+    // The drill's own is gone all the same.
+    scene.nothing_is_left(4).await;
 }

@@ -81,3 +81,22 @@ async fn what_a_command_did_not_make_is_not_on_storage_and_what_it_spoilt_is_unr
     );
     scene.nothing_is_left(3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_plants_without_naming_the_drill_is_told_as_a_leftover() {
+    if left_out("plant, nameless") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 3).await;
+    let plant = PLANT.replace("focus_drill", "something");
+    let (code, report) = scene.run(&["--plant", &plant]).await;
+    assert_eq!((report["verdict"].as_str(), code), (Some("failed"), Some(1)), "{report:#}");
+    assert_eq!(report["stale"], 1, "{report:#}");
+    let effects = report["side_effects"].as_array().expect("a list");
+    assert!(effects.iter().any(|effect| effect["what"] == "leftover"), "{effects:?}");
+    // It is nobody's to remove, and in no next drill's way.
+    let (code, said) = scene.recover().await;
+    assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null));
+    let (code, report) = scene.run(&[]).await;
+    assert_eq!((report["verdict"].as_str(), code), (Some("passed"), Some(0)), "{report:#}");
+}

@@ -39,6 +39,11 @@ pub(crate) fn left_out(test: &str) -> bool {
     only || focus_testkit::mongo::deployment_only(test)
 }
 
+/// Long tests run too.
+pub(crate) fn long() -> bool {
+    std::env::var("FOCUS_TEST_LONG").is_ok_and(|value| !value.is_empty())
+}
+
 /// A program started by a test: ended when dropped.
 pub(crate) struct Ended(pub(crate) Child);
 

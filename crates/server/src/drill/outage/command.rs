@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp, needed};
-use crate::drill::group::{self, Waiting};
+use crate::drill::group::{self, Waiting, shown};
 use crate::drill::options::{Options, OutageKind};
 use crate::drill::plan::Journal;
 
@@ -43,18 +43,23 @@ impl CommandOutage {
 #[async_trait]
 impl Outage for CommandOutage {
     fn describe(&self) -> String {
-        format!("the command {:?}", self.down)
+        format!("the command {:?}", shown(&self.down))
     }
 
     async fn prepare(&mut self) -> Result<Prepared, Hindrance> {
         Ok(Prepared {
             blast_radius: vec![
-                format!("runs {:?}; what that reaches, focus cannot tell", self.down),
-                format!("ends with {:?}", self.up),
+                format!("runs {:?}; what that reaches, focus cannot tell", shown(&self.down)),
+                format!("ends with {:?}", shown(&self.up)),
             ],
             marked: false,
             restore: Restore::Command(CommandUp { up: self.up.clone() }),
         })
+    }
+
+    fn effect_within(&self) -> Duration {
+        // A database may take its time to end in order.
+        Duration::from_secs(30)
     }
 
     async fn down(&self, journal: &Journal) -> anyhow::Result<()> {
@@ -69,7 +74,7 @@ impl Outage for CommandOutage {
                 anyhow::ensure!(
                     ended.success(),
                     "--down {:?} ended with {ended}: {}",
-                    self.down,
+                    shown(&self.down),
                     group::tail(&log)
                 );
                 Ok(())
@@ -88,7 +93,7 @@ pub struct CommandUp {
 #[async_trait]
 impl WayUp for CommandUp {
     fn describe(&self) -> String {
-        format!("the command {:?}", self.up)
+        format!("the command {:?}", shown(&self.up))
     }
 
     fn repeatable(&self) -> bool {
@@ -134,11 +139,12 @@ pub(super) async fn run_up(up: &str, surroundings: &Surroundings<'_>) -> anyhow:
         Ok(Ok(None)) => Ok(()),
         Ok(Ok(Some(status))) if status.success() => Ok(()),
         Ok(Ok(Some(status))) => {
-            anyhow::bail!("--up {up:?} ended with {status}: {}", group::tail(&log))
+            anyhow::bail!("--up {:?} ended with {status}: {}", shown(up), group::tail(&log))
         }
         Ok(Err(error)) => Err(error).context("sh cannot be waited for"),
         Err(_) => anyhow::bail!(
-            "--up {up:?} has not ended after {} s, and the database does not answer: {}",
+            "--up {:?} has not ended after {} s, and the database does not answer: {}",
+            shown(up),
             UP_LIMIT.as_secs(),
             group::tail(&log)
         ),

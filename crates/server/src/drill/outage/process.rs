@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::run_up;
 use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp, needed};
-use crate::drill::group::{Identity, Process};
+use crate::drill::group::{Identity, Process, shown};
 use crate::drill::options::{Options, OutageKind};
 use crate::drill::plan::Journal;
 
@@ -113,7 +113,7 @@ impl Outage for ProcessOutage {
         self.target = Some((identity.clone(), name));
         let (way, restore) = match (self.method, &self.up) {
             (Method::Kill, Some(up)) => {
-                (format!("started again with {up:?}"), ProcessUp::Start { up: up.clone() })
+                (format!("started again with {:?}", shown(up)), ProcessUp::Start { up: up.clone() })
             }
             _ => ("let go on by SIGCONT".to_owned(), ProcessUp::Continue { process: identity }),
         };
@@ -158,7 +158,7 @@ impl WayUp for ProcessUp {
     fn describe(&self) -> String {
         match self {
             ProcessUp::Continue { process } => format!("SIGCONT to process {}", process.pid),
-            ProcessUp::Start { up } => format!("the command {up:?}"),
+            ProcessUp::Start { up } => format!("the command {:?}", shown(up)),
         }
     }
 
