@@ -18,6 +18,9 @@ use super::outage::Restore;
 /// The version of both files.
 const FORMAT: u32 = 1;
 
+/// Says that a way up that may not be repeated has run to its end, and that the end was good.
+pub const UP_DONE: &str = "up.done";
+
 /// A plan holds at most so many bytes.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -127,13 +130,11 @@ pub struct Progress {
     pub way_down: Option<Group>,
     /// The process group of the command that plants now, noted before it runs.
     pub planter: Option<Group>,
-    /// The way up has run to its end, and said that it was good.
-    pub way_up_ended: bool,
 }
 
 impl Default for Progress {
     fn default() -> Progress {
-        Progress { stage: Stage::Planned, way_down: None, planter: None, way_up_ended: false }
+        Progress { stage: Stage::Planned, way_down: None, planter: None }
     }
 }
 
@@ -221,6 +222,7 @@ impl Folder {
     pub fn write_plan(&self, plan: &Plan) -> anyhow::Result<()> {
         // A progress left over from another drill would be taken for this one's.
         self.remove("progress.json")?;
+        self.remove(UP_DONE)?;
         self.replace("plan.json", &serde_json::to_vec_pretty(plan)?)
     }
 
@@ -238,7 +240,7 @@ impl Folder {
     /// # Errors
     /// It cannot be removed.
     pub fn forget(&self) -> anyhow::Result<()> {
-        for name in ["plan.json", "progress.json", "guard.json", "baseline"] {
+        for name in ["plan.json", "progress.json", "guard.json", "baseline", UP_DONE] {
             self.remove(name)?;
         }
         Ok(())
@@ -332,14 +334,6 @@ impl Journal {
     /// It cannot be written: then nothing may be planted.
     pub fn planter(&self, group: Group) -> anyhow::Result<()> {
         self.note(|progress| progress.planter = Some(group))
-    }
-
-    /// The way up has run to its end, and said that it was good.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn way_up_ended(&self) -> anyhow::Result<()> {
-        self.note(|progress| progress.way_up_ended = true)
     }
 
     fn note(&self, change: impl FnOnce(&mut Progress)) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::database::Probe;
 use super::outage::{Restore, Surroundings};
-use super::plan::{Folder, Progress, Stage};
+use super::plan::{Folder, Progress, Stage, UP_DONE};
 
 /// The way up is tried for so long.
 const UP_FOR: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const LOCK_FOR: Duration = Duration::from_secs(20);
 const LOOK_FOR: Duration = Duration::from_secs(10);
 
 /// Where the way up has ended well, the database is waited for so long before it is taken again.
-const STARTING_FOR: Duration = Duration::from_secs(10);
+const STARTING_FOR: Duration = Duration::from_secs(20);
 
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -112,6 +112,13 @@ impl Back<'_> {
         if self.probe.takes_writes().await {
             return Ok(());
         }
+        // Taken by another, or by us before: the database is on its way. It is not started twice.
+        if self.folder.file(UP_DONE).exists() {
+            if self.is_back(STARTING_FOR).await {
+                return Ok(());
+            }
+            self.folder.remove(UP_DONE)?;
+        }
         self.restore.way_up().up(&self.surroundings(Some(&lock))).await
     }
 
@@ -153,13 +160,7 @@ impl Back<'_> {
                     self.take().await?;
                 }
             }
-            Stage::Down | Stage::UpBegun => {
-                let starting = progress.stage == Stage::UpBegun && progress.way_up_ended;
-                let repeatable = self.restore.way_up().repeatable();
-                if repeatable || !(starting && self.is_back(STARTING_FOR).await) {
-                    self.take().await?;
-                }
-            }
+            Stage::Down | Stage::UpBegun => self.take().await?,
         }
         anyhow::ensure!(
             self.is_back(BACK_WITHIN).await,

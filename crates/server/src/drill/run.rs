@@ -487,7 +487,6 @@ impl Drill<'_> {
         let restore = &self.plan.restore;
         let back = Back { folder: self.folder, probe: &self.site.probe, restore };
         back.take().await?;
-        self.journal.way_up_ended()?;
         Ok(((), restore.way_up().describe()))
     }
 

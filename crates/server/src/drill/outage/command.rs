@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp, needed};
 use crate::drill::group::{self, Waiting, shown};
 use crate::drill::options::{Options, OutageKind};
-use crate::drill::plan::Journal;
+use crate::drill::plan::{Journal, UP_DONE};
 
 /// A way down has to end within this; one that runs on is left running, and its effect looked at.
 const DOWN_LIMIT: Duration = Duration::from_secs(120);
@@ -114,9 +114,12 @@ pub(super) async fn run_up(up: &str, surroundings: &Surroundings<'_>) -> anyhow:
         None => Stdio::null(),
     };
     // The outer shell holds the lock as its input for as long as the command runs; the command itself,
-    // and a database that it leaves behind, do not have it.
+    // and a database that it leaves behind, do not have it. That it has ended well is on record before
+    // the lock is free, whatever has become of us.
+    let script = "sh -c \"$1\" </dev/null; code=$?; [ $code -ne 0 ] || : >\"$2\"; exit $code";
     let mut child = Command::new("sh")
-        .args(["-c", "sh -c \"$1\" </dev/null; exit $?", "sh", up])
+        .args(["-c", script, "sh", up])
+        .arg(surroundings.folder.file(UP_DONE))
         .stdin(input)
         .stdout(out)
         .stderr(err)
