@@ -42,6 +42,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     unit(&binary)?;
     package(&binary)?;
     println!("not run: the build of the Containerfile, whose base image comes from a registry");
+    println!("not run: its program in a container's root: `cargo xtask deploy --container`");
     Ok(())
 }
 
@@ -101,6 +102,59 @@ fn package(binary: &Path) -> anyhow::Result<()> {
         said_by(Path::new("lintian"), &["--fail-on", "error,warning", "--allow-root", &package])?;
     print!("{said}");
     println!("package: lintian is content with {package}");
+    Ok(())
+}
+
+/// What a container has: an empty root that may not be written to, devices, one folder of its own, and a
+/// user without rights.
+const IN_A_CONTAINER: &str = r#"
+set -e
+mount --bind "$1" "$1"
+mount --rbind /dev "$1/dev"
+mount -t proc proc "$1/proc"
+mount --bind "$1/state" "$1/state"
+mount -o remount,ro,bind "$1"
+if touch "$1/written" 2>/dev/null; then echo "the root can be written to" >&2; exit 1; fi
+exec chroot --userspec=65532:65532 --groups= "$1" /focus demo --json
+"#;
+
+/// Builds the program as the `Containerfile` does, and lets its demo run in such a root. A build of its
+/// own, so it takes as long as the first one.
+pub(crate) fn container() -> anyhow::Result<()> {
+    if said_by(Path::new("id"), &["-u"])?.trim() != "0" {
+        bail!("only root may make a container's root: run this as root");
+    }
+    let told = said_by(Path::new("rustc"), &["-vV"])?;
+    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).context("no host")?;
+    let status = cargo::command()
+        .args(["build", "--release", "--locked", "-p", "focus-server", "--target", host])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("CARGO_TARGET_DIR", "target/static")
+        .status()?;
+    if !status.success() {
+        bail!("the static program cannot be built");
+    }
+    let root = Path::new("target/deploy/root");
+    for folder in ["dev", "proc", "state"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    std::os::unix::fs::chown(root.join("state"), Some(65532), Some(65532))?;
+    let program = Path::new("target/static").join(host).join("release/focus");
+    fs::copy(&program, root.join("focus"))?;
+    let root = fs::canonicalize(root)?;
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", IN_A_CONTAINER, "sh"])
+        .arg(&root)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("TMPDIR", "/state")
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!("in a container's root: {said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    println!("container: the static program's demo in an empty, read-only root, as user 65532:");
+    print!("{said}");
     Ok(())
 }
 

@@ -20,7 +20,7 @@ cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long 
 cargo xtask bench recovery|memory|queries    figures, as ratios
 cargo xtask lint                             format, clippy, layout, dependencies
 cargo xtask kubernetes                       install the control plane for tests, once
-cargo xtask deploy                           check chart, manifests, unit and package
+cargo xtask deploy [--container]             check chart, manifests, unit and package; or the static program
 cargo xtask deb [--output FOLDER]            build the Debian package
 cargo xtask layout                           the rules of the folder layout
 cargo xtask fuzz [TARGET] [--seconds N]       any bytes into every parser; 60 s a target
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         ["layout"] => layout::check(),
         ["kubernetes"] => kubernetes::ensure().map(|what| println!("{what}")),
         ["deploy"] => deploy::run(),
+        ["deploy", "--container"] => deploy::container(),
         ["deb", args @ ..] => deb::run(args),
         ["fuzz", args @ ..] => fuzz::run(args),
         ["sim", args @ ..] => sim::run(args),

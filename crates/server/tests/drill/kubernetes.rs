@@ -390,3 +390,32 @@ async fn a_drill_runs_in_the_cluster_as_a_job_with_its_service_account() {
     passed(&(Some(0), report));
     cluster.nothing_is_left().await;
 }
+
+#[test]
+fn the_drills_of_manifests_and_chart_are_spelt_as_the_program_takes_them() {
+    if no_cluster("the_drills_of_manifests_and_chart_are_spelt_as_the_program_takes_them") {
+        return;
+    }
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
+    let manifest = std::fs::read_to_string(format!("{deploy}/kubernetes/drill.yaml"));
+    let rendered = Command::new(focus_testkit::kubernetes::program("helm"))
+        .args(["template", "check", "--kube-version", "1.34.2"])
+        .args([format!("{deploy}/helm/focus-server"), "--values".to_owned()])
+        .arg(format!("{deploy}/helm/everything.yaml"))
+        .output()
+        .expect("helm runs");
+    for stream in [manifest.expect("a manifest"), String::from_utf8_lossy(&rendered.stdout).into()]
+    {
+        let (_, after) = stream.split_once("kind: CronJob").expect("a drill");
+        let (_, after) = after.split_once("args:\n").expect("arguments");
+        let words: Vec<&str> =
+            after.lines().map_while(|line| line.trim_start().strip_prefix("- ")).collect();
+        assert_eq!(words[..2], ["drill", "run"]);
+        assert!(words.len() >= 6, "{words:?}");
+        // Whatever stands before `--help` is looked at first.
+        let output = Command::new(BINARY).args(&words).arg("--help").output().expect("it runs");
+        assert!(output.status.success(), "{words:?} {output:?}");
+        let output = Command::new(BINARY).args(&words).arg("--mispelt").output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
