@@ -18,7 +18,11 @@ const SIDEWAYS: [&str; 3] = ["storage", "index", "catalog"];
 /// Checks all rules and tells every breach.
 pub(crate) fn check() -> anyhow::Result<()> {
     let mut breaches = Vec::new();
-    for file in sources(Path::new("crates"))?.into_iter().chain(sources(Path::new("xtask"))?) {
+    let mut files = Vec::new();
+    for folder in ["crates", "xtask", "fuzz/fuzz_targets"] {
+        files.extend(sources(Path::new(folder))?);
+    }
+    for file in files {
         let text = fs::read_to_string(&file)?;
         let name = file.display();
         if text.lines().count() > LINES_MAX {
@@ -43,6 +47,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
             }
         }
     }
+    breaches.extend(unsafe_allowed()?);
     if fs::read_to_string("crates/testkit/Cargo.toml")?.contains("focus-server") {
         breaches.push("crates/testkit depends on the server, which it is to check".to_owned());
     }
@@ -50,6 +55,27 @@ pub(crate) fn check() -> anyhow::Result<()> {
         return Ok(());
     }
     bail!("the layout is broken:\n{}", breaches.join("\n"))
+}
+
+/// Manifests that do not take the workspace's lints, which forbid `unsafe`; the fuzz targets stand
+/// apart and forbid it themselves.
+fn unsafe_allowed() -> anyhow::Result<Vec<String>> {
+    let mut manifests = vec![PathBuf::from("xtask/Cargo.toml")];
+    for entry in fs::read_dir("crates")? {
+        manifests.push(entry?.path().join("Cargo.toml"));
+    }
+    let mut breaches = Vec::new();
+    for path in manifests.into_iter().filter(|path| path.is_file()) {
+        if !fs::read_to_string(&path)?.contains("[lints]\nworkspace = true") {
+            breaches.push(format!("{} does not take the workspace's lints", path.display()));
+        }
+    }
+    for path in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        if !fs::read_to_string(path)?.contains("unsafe_code = \"forbid\"") {
+            breaches.push(format!("{path} does not forbid unsafe code"));
+        }
+    }
+    Ok(breaches)
 }
 
 fn sources(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {

@@ -595,10 +595,25 @@ async fn password_is_hidden(uri: &str, state: &str) {
     for args in [&["scan"][..], &["verify", "--json"], &["demo", "--json"]] {
         said.push(run(args, true));
     }
+    let server = format!("http://{}", address(&site));
+    let drill = ["drill", "run", "--server", &server, "--outage", "command", "--down", "true"];
+    let more = ["--up", "true", "--count", "1", "--timeout", "3s", "--allow", "--json"];
+    let files = ["--junit", "report.xml", "--html", "report.html", "--state-dir", "drilled"];
+    said.push(run(&[&drill[..], &more, &files].concat(), true));
+    assert!(
+        dir.path().join("drilled/drill").is_dir(),
+        "no drill was begun: {}",
+        said[said.len() - 1]
+    );
+    assert!(!files_hold(dir.path(), PASSWORD), "a report of a drill holds the password");
+    said.push(run(&["config", "check", "--json"], true));
+    // On the command line, in its place and out of it.
+    said.push(run(&["config", "check", "--mongodb-uri", uri], false));
+    let typed = uri.replacen("mongodb:", "mongdb:", 1);
+    let option = format!("{uri}&maxPoolSize=many&appname=x");
     for json in [&["--json"][..], &[]] {
         for args in [
-            &["config", "check"][..],
-            &["status"],
+            &["status"][..],
             &["query"],
             &["approve"],
             &["query", "--nonsense"],
@@ -606,18 +621,17 @@ async fn password_is_hidden(uri: &str, state: &str) {
         ] {
             said.push(run(&[args, json].concat(), true));
         }
-        // On the command line, in its place and out of it.
-        said.push(run(&[&["config", "check", "--mongodb-uri", uri][..], json].concat(), false));
-        said.push(run(&[&["config", "check", uri][..], json].concat(), false));
-        said.push(run(&[&["config", "check", "--layout", uri][..], json].concat(), false));
-        let typed = uri.replacen("mongodb:", "mongdb:", 1);
-        said.push(run(&[&["scan", "--mongodb-uri", &typed][..], json].concat(), false));
-        let option = format!("{uri}&maxPoolSize=many&appname=x");
-        said.push(run(&[&["scan", "--mongodb-uri", &option][..], json].concat(), false));
+        for args in [
+            &["config", "check", uri][..],
+            &["config", "check", "--layout", uri],
+            &["scan", "--mongodb-uri", &typed],
+            &["scan", "--mongodb-uri", &option],
+        ] {
+            said.push(run(&[args, json].concat(), false));
+        }
     }
     // In files: as it should be, and with mistakes beside it.
     for text in [
-        format!("mongodb_uri = \"{uri}\"\n"),
         format!("mongodb_uri = \"{uri}\"\nsettle = 1\n"),
         format!("mongodb_url = \"{uri}\"\n"),
         format!("mongodb_uri = \"{uri}\n"),
