@@ -71,7 +71,7 @@ pub(super) async fn follow(
     let live = shared.live()?;
     let epoch = live.epoch;
     let collection = shared.place(root)?.recordings;
-    if !probe(shared, &collection).await? {
+    if !probe(shared, &root.id, &collection).await? {
         return Ok(false);
     }
     let stop = Stop(Arc::default());
@@ -95,34 +95,55 @@ pub(super) async fn follow(
     }
 }
 
-/// Whether the server has change streams and lets us read them; asked once in a connection.
-pub(super) async fn probe(shared: &Shared, collection: &str) -> Result<bool, Failure> {
+/// What is known of a collection's change streams.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    epoch: u64,
+    can: bool,
+    /// Where a stream begins that misses nothing since then.
+    from: Option<ResumeToken>,
+}
+
+/// Whether the server has change streams and lets us read them; asked once in a connection. A root that
+/// has no place to go on from begins there.
+pub(super) async fn probe(shared: &Shared, root: &str, collection: &str) -> Result<bool, Failure> {
     let epoch = shared.live()?.epoch;
-    let known = lock(&shared.follows).get(collection).copied();
-    if let Some((at, can)) = known
-        && at == epoch
-    {
-        return Ok(can);
+    let known = lock(&shared.follows).get(collection).cloned();
+    let known = match known {
+        Some(known) if known.epoch == epoch => known,
+        _ => {
+            let known = ask(shared, epoch, collection).await?;
+            lock(&shared.follows).insert(collection.to_owned(), known.clone());
+            known
+        }
+    };
+    if let Some(token) = known.from {
+        lock(&shared.resumes).entry(root.to_owned()).or_insert(Resume::After(token));
     }
+    Ok(known.can)
+}
+
+async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<Known, Failure> {
     let stage = doc! { "$changeStream": {} };
     let command = doc! { "aggregate": collection, "pipeline": [stage], "cursor": {} };
     let asked =
         shared.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
-    let can = match asked {
+    match asked {
         Ok(reply) => {
             close(shared, collection, &reply).await;
-            true
+            let cursor = reply.get_document("cursor").ok();
+            let token = cursor.and_then(|cursor| cursor.get("postBatchResumeToken")).cloned();
+            let from = token.and_then(|token| mongodb::bson::deserialize_from_bson(token).ok());
+            Ok(Known { epoch, can: true, from })
         }
-        Err(failure) if failure.class == Class::Transient => return Err(failure),
+        Err(failure) if failure.class == Class::Transient => Err(failure),
         Err(failure) => {
             shared.remark(&format!(
                 "the server has no change streams for us ({failure}): what others change in the catalog is found by the periodic comparison alone"
             ));
-            false
+            Ok(Known { epoch, can: false, from: None })
         }
-    };
-    lock(&shared.follows).insert(collection.to_owned(), (epoch, can));
-    Ok(can)
+    }
 }
 
 /// Closes the cursor that a probe opened; one that is left, the server closes after a while.

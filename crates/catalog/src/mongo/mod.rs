@@ -94,8 +94,8 @@ struct Shared {
     acknowledged_ms: AtomicU64,
     places: Mutex<HashMap<String, Place>>,
     remarks: Mutex<Vec<String>>,
-    /// In which connection a collection was asked for change streams, and whether it has them.
-    follows: Mutex<HashMap<String, (u64, bool)>>,
+    /// What is known of each collection's change streams.
+    follows: Mutex<HashMap<String, changes::Known>>,
     /// Where the change stream of a root goes on.
     resumes: Mutex<HashMap<String, changes::Resume>>,
 }

@@ -25,7 +25,7 @@ pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<Stranger, 
     let collection = collection_uuid(shared, &place.recordings).await?;
     let watermark = meta(shared, &format!("watermark:{}", root.id)).await?;
     // Only to know, and to say, what is missing: nothing depends on it.
-    let _ = changes::probe(shared, &place.recordings).await;
+    let _ = changes::probe(shared, &root.id, &place.recordings).await;
     Ok(Stranger { identity: format!("{identity}/{collection}"), watermark })
 }
 

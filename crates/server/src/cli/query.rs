@@ -256,9 +256,9 @@ pub(super) fn unrecognised(
     out.value(&answer);
     let rows = answer["unrecognised"].as_array().cloned().unwrap_or_default();
     for row in &rows {
-        let text = |key: &str| row[key].as_str().unwrap_or_default().escape_debug().to_string();
+        let text = |key: &str| row[key].as_str().unwrap_or_default().replace('\n', "\\n");
         out.line(&format!("{}  {}  since {}", text("state"), text("path"), text("since")));
-        out.line(&format!("    {}", text("reason").replace("\\\"", "\"")));
+        out.line(&format!("    {}", text("reason")));
     }
     if rows.is_empty() {
         out.line("no unrecognised recordings");

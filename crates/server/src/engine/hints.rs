@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use focus_catalog::{Catalog, Hints, RootPlace};
 use focus_core::compare;
-use focus_core::reconcile::Right;
+use focus_core::reconcile::{Phase, Right};
 use focus_index::{Index, RootId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -24,7 +24,7 @@ use super::root::RootSide;
 /// One change seldom comes alone.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Between two looks at a comparison that was asked for.
+/// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Between the end of a comparison and the next one that is asked for, at least.
@@ -57,6 +57,11 @@ impl Hinting {
         matches!(self.lease.right(), Right::Granted(_))
     }
 
+    /// What was pending when the database came back is written: that goes before everything else.
+    fn is_caught_up(&self) -> bool {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::InStep
+    }
+
     /// Follows the changes while the lease is ours: who stands by mends nothing.
     async fn follow(self, hints: Arc<Hints>) {
         let (mut news, mut reach) = (self.lease.news(), self.catalog.reach());
@@ -64,9 +69,10 @@ impl Hinting {
         loop {
             news.mark_unchanged();
             reach.mark_unchanged();
-            if !self.is_held() {
-                if news.changed().await.is_err() {
-                    return;
+            if !self.is_held() || !self.is_caught_up() {
+                tokio::select! {
+                    _ = news.changed() => {}
+                    () = sleep(LOOK) => {}
                 }
                 continue;
             }

@@ -9,6 +9,7 @@ mod different;
 mod drill_documents;
 mod drill_reports;
 mod embedded;
+mod golden;
 mod hardship;
 mod lease;
 mod ledger;
