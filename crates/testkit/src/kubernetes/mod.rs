@@ -31,13 +31,15 @@ pub const USER_NAME: &str = "user";
 /// Controllers that the tests' workloads need.
 const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,job-controller,cronjob-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,namespace-controller,garbage-collector-controller,disruption-controller";
 
-/// The Kubernetes tests run only where long tests do; where they do not, this one says so.
+/// The Kubernetes tests run only where long tests do, and tests with a database; where they do not, this
+/// one says so.
 pub fn left_out(test: &str) -> bool {
-    let long = std::env::var("FOCUS_TEST_LONG").is_ok_and(|value| !value.is_empty());
-    if !long {
+    let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let runs = set("FOCUS_TEST_LONG") && !set("FOCUS_TEST_EMBEDDED_ONLY");
+    if !runs {
         println!("left out, needs a Kubernetes control plane (`cargo xtask test --all`): {test}");
     }
-    !long
+    !runs
 }
 
 /// A program of the control plane, or a tool beside it.
