@@ -343,7 +343,7 @@ fn prefer(
     // without a fingerprint, so that whatever is read is news.
     tx.execute(
         "UPDATE recordings SET file = ?2, path = ?3, known = 1, generation = generation + 1,
-           fingerprint = '', pending = 0, pending_since_ms = NULL WHERE uuid = ?1",
+           fingerprint = '', sum = NULL, pending = 0, pending_since_ms = NULL WHERE uuid = ?1",
         params![uuid, claimant, path],
     )?;
     tx.execute("UPDATE files SET settled = 0, due_ms = 0 WHERE id = ?1", [claimant])?;

@@ -35,6 +35,26 @@ pub enum IndexError {
         /// The version known.
         known: i64,
     },
+    /// The disk fails, or the machine has no file handle or memory left: tried again.
+    #[error(
+        "the disk under the index {path}: {words}. Look at the disk, and at the limit of open files; it goes on by itself"
+    )]
+    Hardship {
+        /// Path of the index file.
+        path: String,
+        /// SQLite's words.
+        words: String,
+    },
+    /// The file, or one beside it, cannot be opened or written.
+    #[error(
+        "the index {path}, or {path}-wal or {path}-shm beside it, cannot be opened: mend their permissions, or move them away, and they are made anew from storage ({words})"
+    )]
+    Unopened {
+        /// Path of the index file.
+        path: String,
+        /// SQLite's words.
+        words: String,
+    },
     /// Anything else SQLite says.
     #[error("the index {path}: {words}")]
     Sqlite {
@@ -56,11 +76,25 @@ impl IndexError {
         let path = path.display().to_string();
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => IndexError::Full { path, words },
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
                 IndexError::Damaged { path, words }
             }
+            Some(ErrorCode::CannotOpen) if is_exhausted() => IndexError::Hardship { path, words },
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+                IndexError::Unopened { path, words }
+            }
+            Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
+                IndexError::Hardship { path, words }
+            }
+            // What we wrote ourselves, and cannot be read any more: a value, or the schema.
+            None if is_unreadable(error) => IndexError::Damaged { path, words },
             _ => IndexError::Sqlite { path, words },
         }
+    }
+
+    /// The machine is in trouble, and the file may be well.
+    pub fn is_hardship(&self) -> bool {
+        matches!(self, IndexError::Hardship { .. })
     }
 
     /// The file has to be kept aside and rebuilt.
@@ -72,4 +106,24 @@ impl IndexError {
     pub fn is_full(&self) -> bool {
         matches!(self, IndexError::Full { .. })
     }
+}
+
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
+        Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | SqlInputError { .. }
+            | Utf8Error(..)
+    )
+}
+
+/// No file can be opened at all: SQLite does not say why it could not.
+fn is_exhausted() -> bool {
+    std::fs::File::open("/").is_err()
 }

@@ -17,6 +17,7 @@ mod report;
 mod rows;
 mod scan;
 mod schema;
+mod sum;
 mod vanish;
 mod writer;
 

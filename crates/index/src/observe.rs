@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::rows::{RootId, signed};
 use crate::schema::{LIVE_END_MS, span};
+use crate::sum::sum;
 use crate::{Index, IndexError};
 
 /// A look that was judged.
@@ -268,12 +269,13 @@ impl Store<'_> {
     }
 
     fn insert(&mut self, file: i64, recording: &Recording) -> rusqlite::Result<()> {
+        let metadata = recording.metadata.to_text();
         self.tx
             .prepare_cached(
                 "INSERT INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id,
-                   path, size, fingerprint, metadata, generation, pending, pending_since_ms, drilled)
+                   path, size, fingerprint, metadata, generation, pending, pending_since_ms, drilled, sum)
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
-                   1 + (SELECT generation_base FROM roots WHERE id = ?1), 1, ?13, ?14)",
+                   1 + (SELECT generation_base FROM roots WHERE id = ?1), 1, ?13, ?14, ?15)",
             )?
             .execute(params![
                 self.root,
@@ -287,9 +289,10 @@ impl Store<'_> {
                 recording.path,
                 recording.size,
                 recording.fingerprint,
-                recording.metadata.to_text(),
+                metadata,
                 self.now_ms,
                 recording.is_drilled(),
+                sum(recording, recording.deleted, &metadata),
             ])?;
         self.out.changed += 1;
         Ok(())
@@ -353,7 +356,7 @@ impl Store<'_> {
             .prepare_cached(&format!(
                 "UPDATE recordings SET root = ?2, file = ?3, start_ms = ?4, end_ms = ?5, span = ?6,
                    deleted = ?7, recording_id = ?8, path = ?9, size = ?10, fingerprint = ?11,
-                   metadata = ?12, generation = ?13, drilled = ?15, retry_ms = NULL,
+                   metadata = ?12, generation = ?13, drilled = ?15, sum = ?16, retry_ms = NULL,
                    {BACK},
                    pending_since_ms = CASE WHEN pending = 1 THEN pending_since_ms ELSE ?14 END,
                    pending = 1
@@ -375,6 +378,7 @@ impl Store<'_> {
                 holder.generation.saturating_add(1),
                 self.now_ms,
                 recording.is_drilled(),
+                sum(recording, recording.deleted, metadata),
             ])?;
         self.out.changed += 1;
         Ok(())

@@ -22,14 +22,7 @@ pub struct Opened {
 pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>), IndexError> {
     match connect(path) {
         Ok(connection) => Ok((connection, None)),
-        Err(error) if error.is_damage() => {
-            let aside = keep_aside(path).map_err(|io| IndexError::Sqlite {
-                path: path.display().to_string(),
-                words: format!("it is damaged, and could not be kept aside: {io}"),
-            })?;
-            let connection = connect(path)?;
-            Ok((connection, Some(format!("{error}; it is kept as {}", aside.display()))))
-        }
+        Err(error) if error.is_damage() => anew(path, &error.to_string()),
         Err(error) => Err(error),
     }
 }
@@ -64,6 +57,16 @@ fn at_opening(path: &Path, writable: bool, error: &rusqlite::Error) -> IndexErro
         IndexError::Sqlite { path, words } if is_damage => IndexError::Damaged { path, words },
         other => other,
     }
+}
+
+/// Keeps the file at `path` aside, and makes a new one; `why` is told with where it is now.
+pub(crate) fn anew(path: &Path, why: &str) -> Result<(Connection, Option<String>), IndexError> {
+    let aside = keep_aside(path).map_err(|io| IndexError::Sqlite {
+        path: path.display().to_string(),
+        words: format!("it is damaged, and could not be kept aside: {io}"),
+    })?;
+    let connection = connect(path)?;
+    Ok((connection, Some(format!("{why}; it is kept as {}", aside.display()))))
 }
 
 fn connect(path: &Path) -> Result<Connection, IndexError> {
@@ -121,21 +124,26 @@ fn check(connection: &Connection, path: &Path) -> Result<(), IndexError> {
     Err(IndexError::Damaged { path: path.display().to_string(), words: verdict })
 }
 
-/// Renames the file, with its log, to the first free `.damaged-N`.
+/// Damaged files kept at most: the first ones go.
+const KEPT_MAX: u32 = 5;
+
+/// Renames the file, with its log, to the first free `.damaged-N` above those that are there.
 fn keep_aside(path: &Path) -> std::io::Result<PathBuf> {
     let named = |suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    let mut n = 1;
-    let aside = loop {
-        let aside = named(&format!(".damaged-{n}"));
-        if !aside.try_exists()? {
-            break aside;
+    let n = 1 + last_kept(path)?;
+    let aside = named(&format!(".damaged-{n}"));
+    if let Some(old) = n.checked_sub(KEPT_MAX).filter(|old| *old > 0) {
+        for log in ["", "-wal", "-shm"] {
+            match std::fs::remove_file(named(&format!(".damaged-{old}{log}"))) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
-        n += 1;
-    };
+    }
     std::fs::rename(path, &aside)?;
     here(Point::At(Step::AsideDatabase));
     for log in ["-wal", "-shm"] {
@@ -146,6 +154,19 @@ fn keep_aside(path: &Path) -> std::io::Result<PathBuf> {
     }
     here(Point::At(Step::AsideLogs));
     Ok(aside)
+}
+
+/// The highest number of a damaged file that is kept; 0 where none is.
+fn last_kept(path: &Path) -> std::io::Result<u32> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(0) };
+    let prefix = format!("{}.damaged-", name.to_string_lossy());
+    let mut last = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let kept = entry?.file_name();
+        let number = kept.to_str().and_then(|kept| kept.strip_prefix(&prefix)?.parse().ok());
+        last = last.max(number.unwrap_or(0));
+    }
+    Ok(last)
 }
 
 /// A connection that only reads, for the pool.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, InterruptHandle, params};
 
 use crate::rows::{RootId, RootTotals, signed, unsigned};
 use crate::schema::LIVE_END_MS;
@@ -13,6 +13,9 @@ use focus_core::recording::Place;
 /// Connections kept for the next query; more are opened when more ask at once.
 const IDLE_MAX: usize = 3;
 
+/// Checks that can be ended early.
+const CHECKS_MAX: usize = 8;
+
 /// Reads the index. Clones share a small pool of read-only connections. All calls block:
 /// call them from a blocking thread.
 #[derive(Clone, Debug)]
@@ -20,10 +23,17 @@ pub struct Reader {
     pool: Arc<Pool>,
 }
 
-#[derive(Debug)]
 struct Pool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    /// What ends the checks that go on.
+    checks: Mutex<Vec<InterruptHandle>>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Counts over all roots, kept by the index itself: cheap at any size.
@@ -111,7 +121,13 @@ pub struct Unrecognised {
 impl Reader {
     /// A reader of this file; it is opened with the first query.
     pub fn new(path: &Path) -> Reader {
-        Reader { pool: Arc::new(Pool { path: path.to_owned(), idle: Mutex::new(Vec::new()) }) }
+        Reader {
+            pool: Arc::new(Pool {
+                path: path.to_owned(),
+                idle: Mutex::default(),
+                checks: Mutex::default(),
+            }),
+        }
     }
 
     /// A page of recordings, in the order they were first seen.
@@ -329,9 +345,48 @@ impl Reader {
         answer
     }
 
-    /// Closes the connections that nobody uses.
-    pub(crate) fn rest(&self) {
+    /// Closes the connections that nobody uses, and ends checks that go on.
+    pub fn rest(&self) {
+        for check in self.lock_checks().drain(..) {
+            check.interrupt();
+        }
         self.idle().clear();
+    }
+
+    pub(crate) fn damaged(&self, words: &str) -> IndexError {
+        IndexError::Damaged { path: self.pool.path.display().to_string(), words: words.to_owned() }
+    }
+
+    /// Reads all of the file, and tells whether it agrees with itself. Takes long where it is large, is in
+    /// nobody's way, and ends early when the index is closed.
+    ///
+    /// # Errors
+    /// It is damaged, or cannot be read.
+    pub fn check(&self) -> Result<(), IndexError> {
+        let connection = self.connect()?;
+        let handle = connection.get_interrupt_handle();
+        self.lock_checks().push(handle);
+        let verdict: rusqlite::Result<String> =
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+        match verdict {
+            Ok(verdict) if verdict == "ok" => Ok(()),
+            Ok(verdict) => Err(self.damaged(&verdict)),
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(self.error(&error)),
+        }
+    }
+
+    fn lock_checks(&self) -> std::sync::MutexGuard<'_, Vec<InterruptHandle>> {
+        let mut checks = self.pool.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Handles of checks that have ended interrupt nothing, and one is enough for each.
+        if checks.len() > CHECKS_MAX {
+            checks.remove(0);
+        }
+        checks
     }
 
     pub(crate) fn connect(&self) -> Result<Connection, IndexError> {

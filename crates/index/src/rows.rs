@@ -7,6 +7,7 @@ use focus_core::settle::{FileSight, Sight};
 use rusqlite::Row;
 
 use crate::schema::LIVE_END_MS;
+use crate::sum::sum;
 
 /// A root's row in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,17 +53,18 @@ pub struct RootTotals {
 
 /// Columns of `recordings` (as `r`) that make a [`Recording`], in the order `recording` reads them.
 /// The root's marker comes from `roots` (as `t`).
-pub(crate) const RECORDING: &str = "r.uuid, r.start_ms, r.end_ms, r.deleted, r.recording_id, t.marker, r.path, r.size, r.fingerprint, r.metadata, r.marked_ms";
+pub(crate) const RECORDING: &str = "r.uuid, r.start_ms, r.end_ms, r.deleted, r.recording_id, t.marker, r.path, r.size, r.fingerprint, r.metadata, r.marked_ms, r.sum";
 
 /// Reads a recording from the columns of [`RECORDING`], beginning at `at`.
 pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording> {
     let end_ms: i64 = row.get(at + 2)?;
     let metadata: String = row.get(at + 9)?;
-    Ok(Recording {
+    let deleted: i64 = row.get(at + 3)?;
+    let recording = Recording {
         uuid: row.get(at)?,
         start_ms: row.get(at + 1)?,
         end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
-        deleted: row.get(at + 3)?,
+        deleted: deleted != 0,
         deleted_at_ms: row.get(at + 10)?,
         recording_id: row.get(at + 4)?,
         root: row.get(at + 5)?,
@@ -76,7 +78,16 @@ pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording>
                 error.to_string().into(),
             )
         })?,
-    })
+    };
+    let known: Option<i64> = row.get(at + 11)?;
+    if known.is_some_and(|known| known != sum(&recording, deleted & 1 == 1, &metadata)) {
+        return Err(rusqlite::Error::FromSqlConversionFailure(
+            at + 11,
+            rusqlite::types::Type::Integer,
+            format!("the row of {} has changed by itself", recording.path).into(),
+        ));
+    }
+    Ok(recording)
 }
 
 /// Columns of `files` (as `f`) that make a [`Sight`].

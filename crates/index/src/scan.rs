@@ -88,14 +88,14 @@ impl ScanView {
         known.map_err(|error| self.reader.error(&error))
     }
 
-    /// Places of a folder by row, after the row `after`.
+    /// Places of a folder by stem (bytewise), after the stem `after`.
     ///
     /// # Errors
-    /// The index cannot be read.
+    /// The index cannot be read, or does not go on from there: it is damaged.
     pub fn places(
         &mut self,
         folder: &[u8],
-        after: i64,
+        after: &[u8],
         limit: usize,
     ) -> Result<Vec<FolderPlace>, IndexError> {
         let Some(folder) = self.folder(folder)? else { return Ok(Vec::new()) };
@@ -103,8 +103,7 @@ impl ScanView {
             .connection
             .prepare_cached(
                 "SELECT id, stem, data_size IS NOT NULL, side_size IS NOT NULL FROM files
-                 WHERE folder = ?1 AND stem > coalesce((SELECT stem FROM files WHERE id = ?2), x'')
-                 ORDER BY stem LIMIT ?3",
+                 WHERE folder = ?1 AND stem > ?2 ORDER BY stem LIMIT ?3",
             )
             .and_then(|mut statement| {
                 let rows =
@@ -116,9 +115,13 @@ impl ScanView {
                             sidecar: row.get(3)?,
                         })
                     })?;
-                rows.collect()
+                rows.collect::<rusqlite::Result<Vec<FolderPlace>>>()
             });
-        places.map_err(|error| self.reader.error(&error))
+        let places = places.map_err(|error| self.reader.error(&error))?;
+        if places.last().is_some_and(|last| last.stem.as_slice() <= after) {
+            return Err(self.reader.damaged("the places of a folder are out of order"));
+        }
+        Ok(places)
     }
 
     /// Folders of the root by row, after the row `after`.

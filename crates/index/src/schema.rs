@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -202,6 +202,9 @@ UPDATE recordings SET vanish_step = 0, proof_ms = NULL, held_seq = NULL, held_wh
 CREATE INDEX recordings_drilled ON recordings(root) WHERE drilled = 1;
 CREATE INDEX recordings_leaving ON recordings(root) WHERE vanish_step = 5;
 ";
+
+/// The sum of a row's content; none where it is not known.
+const V3: &str = "ALTER TABLE recordings ADD COLUMN sum INTEGER;";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.
 ///

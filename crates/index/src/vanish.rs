@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::rows::{RootId, signed, unsigned};
 use crate::schema::{LIVE_END_MS, span};
+use crate::sum::sum;
 use crate::{Index, IndexError, Reader};
 
 /// No file anywhere has this uuid in its sidecar, as far as storage has been seen.
@@ -440,11 +441,13 @@ fn add_missing(
     let file: i64 = tx
         .prepare_cached("SELECT id FROM files WHERE folder = ?1 AND stem = ?2")?
         .query_row(params![folder, stem.as_bytes()], |row| row.get(0))?;
+    let metadata = recording.metadata.to_text();
     let generation = stored.version.map_or(1, document::generation).max(1);
     tx.prepare_cached(
         "INSERT OR IGNORE INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id,
-           path, size, fingerprint, metadata, generation, acked, known, pending, vanished_ms, never_seen, drilled)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 1, 0, ?14, 1, ?15)",
+           path, size, fingerprint, metadata, generation, acked, known, pending, vanished_ms, never_seen, drilled,
+           sum)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 1, 0, ?14, 1, ?15, ?16)",
     )?
     .execute(params![
         root.0,
@@ -458,10 +461,11 @@ fn add_missing(
         recording.path,
         recording.size,
         recording.fingerprint,
-        recording.metadata.to_text(),
+        metadata,
         generation,
         now_ms,
         recording.is_drilled(),
+        sum(recording, recording.deleted, &metadata),
     ])?;
     Ok(())
 }

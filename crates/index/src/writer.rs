@@ -36,7 +36,21 @@ impl Index {
     /// # Errors
     /// The file cannot be opened, or is of a newer version.
     pub fn open(path: &Path) -> Result<Opened, IndexError> {
-        let (connection, rebuilt) = open::open(path)?;
+        Index::begin(path, open::open(path)?)
+    }
+
+    /// Keeps the file that is there aside, because of `why`, and makes a new one. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be kept aside, or none can be made.
+    pub fn open_anew(path: &Path, why: &str) -> Result<Opened, IndexError> {
+        Index::begin(path, open::anew(path, why)?)
+    }
+
+    fn begin(
+        path: &Path,
+        (connection, rebuilt): (Connection, Option<String>),
+    ) -> Result<Opened, IndexError> {
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("index".to_owned())

@@ -1,7 +1,7 @@
 //! The state folder: locked while a server runs, and holding its address and token.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -14,8 +14,11 @@ const LOCK: &str = "focus.lock";
 const SERVER: &str = "server.json";
 const IDENTITY: &str = "identity";
 
+/// The small files of the state folder hold at most so many bytes.
+const SMALL_MAX: u64 = 65_536;
+
 /// How a running server is reached.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ServerFile {
     /// `host:port`.
     pub address: String,
@@ -74,14 +77,23 @@ pub fn lock(dir: &Path) -> anyhow::Result<StateLock> {
 /// It can be neither read nor written.
 pub fn identity(dir: &Path) -> anyhow::Result<String> {
     let path = dir.join(IDENTITY);
-    match fs::read_to_string(&path) {
-        Ok(text) if !text.trim().is_empty() && text.len() <= 256 => {
-            return Ok(text.trim().to_owned());
+    match read_small(&path) {
+        Ok(bytes) => {
+            let text = str::from_utf8(&bytes).unwrap_or_default().trim();
+            if uuid::Uuid::try_parse(text).is_ok() {
+                return Ok(text.to_owned());
+            }
+            // A new name: leases held under the old one are taken over once they have lapsed.
+            tracing::warn!("{} is damaged, and made anew", path.display());
         }
-        Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
-            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+            return Err(error).with_context(|| {
+                format!(
+                    "{} cannot be read: mend its permissions, or move it away, and it is made anew",
+                    path.display()
+                )
+            });
         }
     }
     let fresh = uuid::Uuid::new_v4().to_string();
@@ -96,13 +108,41 @@ pub fn identity(dir: &Path) -> anyhow::Result<String> {
 }
 
 /// The running server on this state folder, if there is one.
-pub fn running(dir: &Path) -> Option<ServerFile> {
-    let file = File::open(dir.join(LOCK)).ok()?;
+///
+/// # Errors
+/// There is one, or something else that holds the folder, and its address cannot be read.
+pub fn running(dir: &Path) -> anyhow::Result<Option<ServerFile>> {
+    let Ok(file) = File::open(dir.join(LOCK)) else { return Ok(None) };
     // A lock that can be had is nobody's: the file is left over from a server that was killed.
     if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
-        return None;
+        return Ok(None);
     }
-    serde_json::from_slice(&fs::read(dir.join(SERVER)).ok()?).ok()
+    let path = dir.join(SERVER);
+    let read =
+        || -> anyhow::Result<ServerFile> { Ok(serde_json::from_slice(&read_small(&path)?)?) };
+    match read() {
+        Ok(server) => Ok(Some(server)),
+        // It is starting or stopping, or a command of no server works on the folder.
+        Err(error)
+            if error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) =>
+        {
+            Ok(None)
+        }
+        Err(_) => anyhow::bail!(
+            "a focus process runs on the state folder {}, and {}, which tells how to reach it, cannot be read: that server writes it anew within seconds, so try again; a folder in its place has to be moved away",
+            dir.display(),
+            path.display()
+        ),
+    }
+}
+
+/// A file that is small, whatever was put in its place.
+fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SMALL_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Tells commands how to reach this server; readable by its user alone.
@@ -113,8 +153,16 @@ pub fn publish(dir: &Path, server: &ServerFile) -> anyhow::Result<()> {
     let part = dir.join("server.json.part");
     write_private(&part, &serde_json::to_vec(server)?)?;
     here(Point::At(Step::ServerPart));
-    fs::rename(&part, dir.join(SERVER))?;
-    Ok(())
+    let path = dir.join(SERVER);
+    fs::rename(&part, &path)
+        .with_context(|| format!("{} cannot be written: move away what is there", path.display()))
+}
+
+/// What commands read there is what this server has told.
+pub fn is_published(dir: &Path, server: &ServerFile) -> bool {
+    let read = read_small(&dir.join(SERVER)).ok();
+    read.and_then(|bytes| serde_json::from_slice::<ServerFile>(&bytes).ok()).as_ref()
+        == Some(server)
 }
 
 /// Writes and syncs a file that its user alone can read. It is a new one, whatever was there: a link,

@@ -22,7 +22,8 @@ const READ_MAX: u64 = 4 << 20;
 /// sidecars are very large some are left unread: look at these again, one by one.
 ///
 /// # Errors
-/// The root is gone or replaced: none of the looks counts.
+/// The root is gone or replaced, or the machine has no file handle or memory left: none of the
+/// looks counts.
 pub fn look_all(
     root: &Root,
     pair: &Pair,
@@ -33,7 +34,8 @@ pub fn look_all(
         .par_iter()
         .with_min_len(16)
         .map(|(place, known)| look_at(root, pair, place, *known, &read))
-        .collect();
+        .collect::<Result<_, Errno>>()
+        .map_err(|error| root.exhausted(error))?;
     // Absence counts only while the root is there, so it is checked after the looks.
     if looks.iter().any(|look| look.data.is_none() || look.sidecar.is_none()) {
         root.still_there()?;
@@ -55,17 +57,22 @@ pub fn look(
     Ok(looks.pop().unwrap_or_default())
 }
 
+/// The machine has run out of something: that says nothing of what was to be looked at.
+pub(crate) fn is_exhaustion(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+}
+
 fn look_at(
     root: &Root,
     pair: &Pair,
     place: &Place,
     known: Option<FileStat>,
     read: &AtomicU64,
-) -> Look {
+) -> Result<Look, Errno> {
     let folder = match open_folder(root, &place.folder) {
         Ok(folder) => folder,
         // No such folder any more, or a link or file in its place: nothing of ours is there.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Look::default(),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(Look::default()),
         Err(error) => return unreadable(Look::default(), place, "the folder", error),
     };
     let device = rustix::fs::fstat(&folder).ok().map(|stat| stat.st_dev);
@@ -79,7 +86,7 @@ fn look_at(
                 if let Err(error) = rustix::fs::accessat(&folder, &*name, Access::READ_OK, flags)
                     && error != Errno::NOENT
                 {
-                    look = unreadable(look, place, &format!(".{extension}"), error);
+                    look = unreadable(look, place, &format!(".{extension}"), error)?;
                 }
                 break;
             }
@@ -88,7 +95,7 @@ fn look_at(
                 look.fault = Some(not_a_file(place, extension, &found, state));
             }
             Err(Errno::NOENT) => {}
-            Err(error) => look = unreadable(look, place, &format!(".{extension}"), error),
+            Err(error) => look = unreadable(look, place, &format!(".{extension}"), error)?,
         }
     }
     let name = file_name(place, "json");
@@ -97,9 +104,9 @@ fn look_at(
         Ok(found) => {
             let state = State::DataWithoutSidecar;
             look.fault.get_or_insert_with(|| not_a_file(place, "json", &found, state));
-            look
+            Ok(look)
         }
-        Err(Errno::NOENT) => look,
+        Err(Errno::NOENT) => Ok(look),
         Err(error) => unreadable(look, place, ".json", error),
     }
 }
@@ -111,11 +118,11 @@ fn read_sidecar(
     found: &Stat,
     known: Option<FileStat>,
     read: &AtomicU64,
-) -> Look {
+) -> Result<Look, Errno> {
     let before = stat_of(found);
     look.sidecar = Some(SidecarSeen { stat: before, bytes: None });
     if known == Some(before) {
-        return look;
+        return Ok(look);
     }
     if found.st_size.unsigned_abs() > SIDECAR_BYTES_MAX as u64 {
         look.fault.get_or_insert_with(|| {
@@ -128,11 +135,11 @@ fn read_sidecar(
                 ),
             )
         });
-        return look;
+        return Ok(look);
     }
     let size = found.st_size.unsigned_abs();
     if read.fetch_add(size, Ordering::Relaxed).saturating_add(size) > READ_MAX {
-        return look;
+        return Ok(look);
     }
     let name = file_name(place, "json");
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -140,7 +147,7 @@ fn read_sidecar(
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => {
             look.changing = true;
-            return look;
+            return Ok(look);
         }
         Err(error) => return unreadable(look, place, ".json", error),
     };
@@ -154,7 +161,7 @@ fn read_sidecar(
     if let Some(sidecar) = &mut look.sidecar {
         sidecar.bytes = Some(bytes);
     }
-    look
+    Ok(look)
 }
 
 /// Opens a folder of the root, following no symbolic link on the way.
@@ -215,7 +222,10 @@ fn not_a_file(place: &Place, extension: &str, found: &Stat, state: State) -> Fau
     Fault::new(state, format!("{}.{extension} {what}", place.display()))
 }
 
-fn unreadable(mut look: Look, place: &Place, what: &str, error: Errno) -> Look {
+fn unreadable(mut look: Look, place: &Place, what: &str, error: Errno) -> Result<Look, Errno> {
+    if is_exhaustion(error) {
+        return Err(error);
+    }
     let path = if what.starts_with('.') {
         format!("{}{what}", place.display())
     } else {
@@ -227,5 +237,5 @@ fn unreadable(mut look: Look, place: &Place, what: &str, error: Errno) -> Look {
             format!("{path} cannot be read: {error}. Mend its permissions or its disk"),
         )
     });
-    look
+    Ok(look)
 }

@@ -106,6 +106,16 @@ impl Root {
         self.device
     }
 
+    /// Nothing in it can be looked at now, for want of file handles or memory.
+    pub(crate) fn exhausted(&self, error: rustix::io::Errno) -> RootProblem {
+        RootProblem::Unreadable {
+            path: self.path.clone(),
+            words: format!(
+                "it cannot be looked at now: {error}. Raise the limit of open files (ulimit -n, LimitNOFILE), or see what uses them up; it goes on by itself"
+            ),
+        }
+    }
+
     pub(crate) fn folder(&self) -> &OwnedFd {
         &self.folder
     }

@@ -11,7 +11,7 @@ use focus_core::recording::show_bytes;
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
 
-use crate::look::{open_folder, stat_of};
+use crate::look::{is_exhaustion, open_folder, stat_of};
 use crate::{Root, RootProblem};
 
 /// Files in one chunk at most.
@@ -81,7 +81,8 @@ pub struct WalkReport {
 /// Reads all of a root, from `folder` down. `sink` is called from several threads.
 ///
 /// # Errors
-/// The root was not there before or after: nothing that was missed counts as absent.
+/// The root was not there before or after, or the machine had no file handle or memory left: nothing
+/// that was missed counts as absent.
 pub fn walk(
     root: &Root,
     folder: &[u8],
@@ -98,6 +99,7 @@ pub fn walk(
         folders: AtomicU64::new(0),
         files: AtomicU64::new(0),
         failed: Mutex::new((0, Vec::new())),
+        exhausted: Mutex::new(None),
     };
     // A pool of its own: a sink may wait until what it was given is looked at, and looks need theirs.
     let pool = rayon::ThreadPoolBuilder::new()
@@ -109,6 +111,9 @@ pub fn walk(
             words: format!("no threads to walk it: {error}"),
         })?;
     pool.scope(|scope| walk.folder(scope, folder.to_vec()));
+    if let Some(error) = *walk.exhausted.lock().unwrap_or_else(PoisonError::into_inner) {
+        return Err(root.exhausted(error));
+    }
     root.still_there()?;
     let (failed, failed_named) =
         std::mem::take(&mut *walk.failed.lock().unwrap_or_else(PoisonError::into_inner));
@@ -129,6 +134,8 @@ struct Walk<'a> {
     folders: AtomicU64,
     files: AtomicU64,
     failed: Mutex<(u64, Vec<String>)>,
+    /// The machine has run out of something, and what.
+    exhausted: Mutex<Option<Errno>>,
 }
 
 impl<'a> Walk<'a> {
@@ -146,6 +153,9 @@ impl<'a> Walk<'a> {
         let end = match read {
             Ok(()) => FolderEnd::Complete,
             Err(error) => {
+                if is_exhaustion(error) {
+                    *self.exhausted.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
                 let words = format!("{}: {error}", show_bytes(&folder));
                 let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
                 failed.0 += 1;

@@ -49,7 +49,7 @@ pub enum Hint {
 pub enum WatchProblem {
     /// The system's limit.
     #[error(
-        "the system's limit of watches is reached: raise fs.inotify.max_user_watches (or max_user_instances); until then only the scan sees new recordings"
+        "the system's limit of watches is reached: raise fs.inotify.max_user_watches (or max_user_instances, or the limit of open files); until then only the scan sees new recordings"
     )]
     Limit,
     /// Changes made by other machines are not told.
@@ -207,16 +207,16 @@ impl Watcher {
             let path = self.path(&folder);
             match self.inotify.watches().add(&path, mask) {
                 Ok(descriptor) => self.folders.insert(descriptor, folder.clone()),
-                Err(error)
-                    if error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) =>
-                {
-                    return Err(WatchProblem::Limit);
-                }
+                Err(error) if is_limit(&error) => return Err(WatchProblem::Limit),
                 // Gone again, or not to be read: the scan tells of it.
                 Err(_) if !folder.is_empty() => continue,
                 Err(error) => return Err(problem(&error)),
             };
-            let Ok(entries) = std::fs::read_dir(&path) else { continue };
+            let entries = match std::fs::read_dir(&path) {
+                Ok(entries) => entries,
+                Err(error) if is_limit(&error) => return Err(WatchProblem::Limit),
+                Err(_) => continue,
+            };
             for entry in entries.flatten() {
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     open.push(join(&folder, entry.file_name().as_bytes()));
@@ -256,14 +256,15 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
 
+/// Of watches, of inotify instances, or of open files.
+fn is_limit(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let limits = [Errno::NOSPC, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|code| limits.iter().any(|limit| limit.raw_os_error() == code))
+}
+
 fn problem(error: &std::io::Error) -> WatchProblem {
-    let limits = [rustix::io::Errno::NOSPC, rustix::io::Errno::MFILE];
-    match error.raw_os_error() {
-        Some(code) if limits.iter().any(|limit| limit.raw_os_error() == code) => {
-            WatchProblem::Limit
-        }
-        _ => WatchProblem::Failed(error.to_string()),
-    }
+    if is_limit(error) { WatchProblem::Limit } else { WatchProblem::Failed(error.to_string()) }
 }
 
 /// The name of a file system that other machines change; from the magic numbers in linux/magic.h.

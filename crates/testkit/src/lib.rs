@@ -6,6 +6,7 @@ pub mod focus;
 pub mod kubernetes;
 pub mod mongo;
 pub mod oracle;
+pub mod power;
 pub mod proxy;
 pub mod schema;
 pub mod stats;

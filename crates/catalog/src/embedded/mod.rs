@@ -25,6 +25,12 @@ use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Bytes of a file that is read whole when it is opened.
+const CHECKED_MAX: u64 = 32 << 20;
+
+/// What to do about a damaged file.
+const DAMAGED: &str = ". It is damaged: bring back a copy, or move it away and make an empty file in its place, which is filled from storage";
+
 /// The embedded catalog.
 #[derive(Debug)]
 pub struct EmbeddedCatalog {
@@ -152,8 +158,9 @@ async fn probe(shared: Arc<Shared>, mut make: bool) {
             Ok(Err(failure)) => {
                 let refused = failure.class == Class::RefusedClient;
                 shared.reach.send_if_modified(|reach| {
-                    let known =
-                        matches!(reach, Reach::Down { refused: before, .. } if *before == refused);
+                    // Down for another reason than before is told too.
+                    let known = matches!(reach, Reach::Down { why, refused: before, .. }
+                        if *why == failure.words && *before == refused);
                     let news = !known;
                     if news {
                         *reach = Reach::Down { why: failure.words, refused };
@@ -189,7 +196,22 @@ fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
     let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
     schema::prepare(&mut connection).map_err(|error| failure(&error))?;
+    check(&connection, path)?;
     Ok(connection)
+}
+
+/// A file that is not large is read whole before anything is written to it.
+fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
+    if std::fs::metadata(path).is_ok_and(|meta| meta.len() > CHECKED_MAX) {
+        return Ok(());
+    }
+    let verdict: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| failure(&error))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(Failure::refused_client(format!("the embedded catalog: {verdict}{DAMAGED}")))
 }
 
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
@@ -208,15 +230,21 @@ fn missing(path: &Path, error: &std::io::Error) -> String {
 }
 
 fn failure(error: &rusqlite::Error) -> Failure {
+    use rusqlite::Error::{FromSqlConversionFailure, Utf8Error};
     use rusqlite::ErrorCode;
-    let class = match error.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::NotADatabase) => {
-            Class::RefusedClient
-        }
-        Some(ErrorCode::TooBig) => Class::TooLarge,
-        _ => Class::Transient,
+    let damaged = (Class::RefusedClient, DAMAGED);
+    let (class, todo) = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged,
+        None if matches!(error, FromSqlConversionFailure(..) | Utf8Error(..)) => damaged,
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => (
+            Class::RefusedClient,
+            ". Mend what is there, or its permissions and those of its folder",
+        ),
+        Some(ErrorCode::DiskFull) => (Class::Transient, ". Make room; it goes on by itself"),
+        Some(ErrorCode::TooBig) => (Class::TooLarge, ""),
+        _ => (Class::Transient, ""),
     };
-    Failure { class, code: None, words: format!("the embedded catalog: {error}") }
+    Failure { class, code: None, words: format!("the embedded catalog: {error}{todo}") }
 }
 
 #[async_trait]

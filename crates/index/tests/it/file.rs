@@ -82,6 +82,69 @@ async fn a_file_killed_while_open_is_whole_when_opened_again() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_earlier_version_is_taken_over_with_all_that_it_holds() {
+    let (dir, _) = used().await;
+    let path = dir.path().join("index.db");
+    let connection = rusqlite::Connection::open(&path).expect("the file");
+    connection
+        .execute_batch("ALTER TABLE recordings DROP COLUMN sum; PRAGMA user_version = 2;")
+        .expect("the version before sums");
+    drop(connection);
+    let opened = Index::open(&path).expect("an index");
+    assert_eq!(opened.rebuilt, None);
+    let reader = opened.index.reader();
+    let root = crate::fixture::remember(&opened.index).await;
+    let picked = reader.pick(root, 1_000, usize::MAX, None).expect("read without sums");
+    assert_eq!(picked.len(), 200);
+    assert_eq!(reader.check().map_err(|error| error.to_string()), Ok(()));
+}
+
+#[tokio::test]
+async fn a_row_that_has_changed_by_itself_is_damage_and_is_not_told_to_the_catalog() {
+    let (dir, whole) = used().await;
+    let path = dir.path().join("index.db");
+    for change in [
+        "start_ms = start_ms + 1",
+        "end_ms = end_ms + 1",
+        "uuid = uuid || 'x'",
+        "path = 'x' || path",
+        "size = 0",
+        "deleted = 1",
+        "metadata = '{\"a\":1}'",
+        "metadata = '{'",
+        "recording_id = ''",
+        "fingerprint = 'f'",
+    ] {
+        fs::write(&path, &whole).expect("restored");
+        let connection = rusqlite::Connection::open(&path).expect("the file");
+        let sql = format!("UPDATE recordings SET {change} WHERE id = 7");
+        assert_eq!(connection.execute(&sql, []).expect("changed"), 1);
+        drop(connection);
+        let index = Index::open(&path).expect("an index").index;
+        let root = crate::fixture::remember(&index).await;
+        let error = index.reader().pick(root, 1_000, usize::MAX, None).expect_err(change);
+        assert!(error.is_damage(), "{change}: {error}");
+        let compared = index.reader().range(root, None, None, 1_000).expect_err(change);
+        assert!(compared.is_damage(), "{change}: {compared}");
+        index.close();
+    }
+}
+
+#[tokio::test]
+async fn damaged_files_are_kept_up_to_a_bound() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("index.db");
+    for n in 1..=8 {
+        fs::write(&path, format!("no database, {n}")).expect("written");
+        let opened = Index::open(&path).expect("an index");
+        assert!(opened.rebuilt.is_some_and(|words| words.contains(&format!("damaged-{n}"))));
+        opened.index.close();
+    }
+    let kept = |n: u32| dir.path().join(format!("index.db.damaged-{n}")).exists();
+    assert_eq!((1..=8).filter(|n| kept(*n)).collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
 async fn a_newer_file_is_refused_and_left_alone() {
     let (dir, _) = used().await;
     let path = dir.path().join("index.db");

@@ -7,4 +7,5 @@ mod fixture;
 mod model;
 mod observing;
 mod overlapping;
+mod power;
 mod vanishing;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::{Ending, Stop, client, runtime, storage};
 use crate::config::{RootSettings, Settings};
-use crate::engine::{Engine, INDEX_FILE, clock};
+use crate::engine::{INDEX_FILE, clock};
 use crate::state_dir;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ pub(super) fn approve(settings: Settings, out: &Output) -> anyhow::Result<Ending
         return Err(Stop::error(Ending::Refused, "which root? Give --root DIR"));
     }
     runtime()?.block_on(async {
-        if let Some(server) = state_dir::running(&settings.state_dir) {
+        if let Some(server) = client::server(&settings.state_dir)? {
             let mut answers = Vec::new();
             for root in &settings.roots {
                 let body = json!({ "root": id(root)? }).to_string();
@@ -62,9 +62,7 @@ async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
         answers.push(json!({ "root": marker, "path": path, "approved": approved }));
     }
     tokio::task::spawn_blocking(move || index.close()).await?;
-    let engine = Engine::start(settings).await?;
-    let report = engine.pass().await;
-    engine.stop().await;
+    let report = storage::pass(settings).await?;
     tell(&answers, out);
     Ok(storage::ending(&report))
 }

@@ -1,5 +1,6 @@
 //! Commands act through the running server where there is one.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,7 +12,13 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::{Ending, Stop};
-use crate::state_dir::ServerFile;
+use crate::state_dir::{self, ServerFile};
+
+/// The running server on this state folder, if there is one.
+pub(crate) fn server(state_dir: &Path) -> anyhow::Result<Option<ServerFile>> {
+    state_dir::running(state_dir)
+        .map_err(|error| Stop::error(Ending::CouldNotTell, format!("{error:#}")))
+}
 
 /// One call on a running server; its JSON answer.
 pub(crate) async fn call(

@@ -13,7 +13,6 @@ use super::{Ending, Stop, runtime};
 use crate::api::{fault, recording};
 use crate::config::Settings;
 use crate::engine::INDEX_FILE;
-use crate::state_dir;
 use crate::status::Status;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -65,7 +64,7 @@ fn reader(settings: &Settings) -> anyhow::Result<Reader> {
 }
 
 fn ask(settings: &Settings, path: &str) -> anyhow::Result<Option<Value>> {
-    let Some(server) = state_dir::running(&settings.state_dir) else { return Ok(None) };
+    let Some(server) = client::server(&settings.state_dir)? else { return Ok(None) };
     let answer =
         runtime()?.block_on(client::call(&server, Method::GET, path, String::new(), LIMIT));
     answer.map(Some).map_err(|error| Stop::error(Ending::CouldNotTell, format!("{error:#}")))

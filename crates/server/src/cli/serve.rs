@@ -17,6 +17,12 @@ use crate::engine::Engine;
 use crate::state_dir::{self, ServerFile};
 use crate::telemetry;
 
+/// Between two looks whether commands still find the server.
+const PUBLISHED_LOOK: Duration = Duration::from_secs(2);
+
+/// Between two rebuilds of the index: something that damages it over and over is not to fill the disk.
+const REBUILD_PAUSE: Duration = Duration::from_secs(10);
+
 /// Between two tries to open an index that cannot be opened now.
 const INDEX_RETRY: Duration = Duration::from_secs(1);
 
@@ -54,7 +60,7 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
     })?;
     let address = listener.local_addr()?.to_string();
     let mut engine = tokio::select! {
-        started = start(&settings) => Arc::new(started?),
+        started = start(&settings, None) => Arc::new(started?),
         _ = terminate.recv() => return Ok(Ending::InOrder),
         _ = interrupt.recv() => return Ok(Ending::InOrder),
     };
@@ -76,6 +82,9 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
         engine.catalog_address(),
     );
     let every = Duration::from_millis(settings.verify_interval_ms);
+    let mut published = tokio::time::interval(PUBLISHED_LOOK);
+    let mut told = false;
+    let mut rebuilt: Option<tokio::time::Instant> = None;
     let mut verify_at = tokio::time::Instant::now() + every;
     loop {
         tokio::select! {
@@ -90,10 +99,27 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
                     }
                 });
             }
-            () = engine.damaged() => {
+            _ = published.tick() => {
+                // Damaged or removed by somebody: commands would not find the server any more.
+                if state_dir::is_published(&settings.state_dir, &server) {
+                    told = false;
+                } else if let Err(error) = state_dir::publish(&settings.state_dir, &server)
+                    && !std::mem::replace(&mut told, true)
+                {
+                    tracing::warn!("commands do not find this server: {error:#}");
+                }
+            }
+            why = engine.damaged() => {
                 tracing::warn!("the index is damaged: it is made anew from storage");
                 engine.stop().await;
-                engine = Arc::new(start(&settings).await?);
+                if let Some(before) = rebuilt.replace(tokio::time::Instant::now()) {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(before + REBUILD_PAUSE) => {}
+                        _ = terminate.recv() => break,
+                        _ = interrupt.recv() => break,
+                    }
+                }
+                engine = Arc::new(start(&settings, Some(why)).await?);
                 engines.send_replace(Arc::clone(&engine));
             }
         }
@@ -117,18 +143,23 @@ fn hosts(settings: &Settings, ip: IpAddr) -> Option<Vec<String>> {
     Some(named.map(str::to_lowercase).collect())
 }
 
-/// Starts the engine; an index that cannot be opened now, because its disk is full, is tried again.
-async fn start(settings: &Settings) -> anyhow::Result<Engine> {
+/// Starts the engine; an index that cannot be opened now, because its disk is full or fails, is
+/// tried again.
+async fn start(settings: &Settings, mut damaged: Option<String>) -> anyhow::Result<Engine> {
     let mut told = false;
     loop {
-        let error = match Engine::start(settings.clone()).await {
+        let started = match damaged.take() {
+            Some(why) => Engine::start_anew(settings.clone(), why).await,
+            None => Engine::start(settings.clone()).await,
+        };
+        let error = match started {
             Ok(engine) => return Ok(engine),
             Err(error) => error,
         };
-        let full = error
+        let passes = error
             .downcast_ref::<focus_index::IndexError>()
-            .is_some_and(focus_index::IndexError::is_full);
-        if !full {
+            .is_some_and(|error| error.is_full() || error.is_hardship());
+        if !passes {
             return Err(error);
         }
         if !std::mem::replace(&mut told, true) {

@@ -45,15 +45,24 @@ pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
         ));
     }
     let report: PassReport = runtime()?.block_on(async {
-        if let Some(server) = state_dir::running(&settings.state_dir) {
+        if let Some(server) = client::server(&settings.state_dir)? {
             let answer =
                 client::call(&server, Method::POST, "/api/v1/scan", String::new(), PASS_LIMIT)
                     .await?;
             return Ok::<_, anyhow::Error>(serde_json::from_value(answer)?);
         }
         let _lock = state_dir::lock(&settings.state_dir)?;
-        let bar = progress();
-        let engine = Engine::start(settings).await?;
+        pass(settings).await
+    })?;
+    tell(&report, out);
+    Ok(ending(&report))
+}
+
+/// One pass of an engine of this process's own.
+pub(super) async fn pass(settings: Settings) -> anyhow::Result<PassReport> {
+    let bar = progress();
+    let mut engine = Engine::start(settings.clone()).await?;
+    loop {
         let told = async {
             loop {
                 let status = engine.status();
@@ -64,16 +73,20 @@ pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
-        let report = tokio::select! {
-            report = engine.pass() => report,
-            () = told => PassReport::default(),
+        let ended = tokio::select! {
+            report = engine.pass() => Ok(report),
+            why = engine.damaged() => Err(why),
+            () = told => Ok(PassReport::default()),
         };
-        bar.finish_and_clear();
         engine.stop().await;
-        Ok(report)
-    })?;
-    tell(&report, out);
-    Ok(ending(&report))
+        match ended {
+            Ok(report) => {
+                bar.finish_and_clear();
+                return Ok(report);
+            }
+            Err(why) => engine = Engine::start_anew(settings.clone(), why).await?,
+        }
+    }
 }
 
 /// Nothing is drawn where stderr is no terminal.

@@ -49,7 +49,7 @@ pub(super) fn verify(
         ));
     }
     let found = runtime()?.block_on(async {
-        if let Some(server) = state_dir::running(&settings.state_dir) {
+        if let Some(server) = client::server(&settings.state_dir)? {
             let body = json!({ "repair": args.repair }).to_string();
             let call = client::call(&server, Method::POST, "/api/v1/verify", body, LIMIT);
             let answer = shown(call, async || {
@@ -72,13 +72,24 @@ pub(super) fn verify(
 /// Without a server. The catalog is only read, unless it is to be repaired.
 async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verification> {
     let _lock = state_dir::lock(&settings.state_dir)?;
-    let engine = if repair {
-        Engine::start(settings).await?
+    let mut engine = if repair {
+        Engine::start(settings.clone()).await?
     } else {
-        Engine::start_reading(settings).await?
+        Engine::start_reading(settings.clone()).await?
     };
-    let verified = shown(engine.verify(repair), async || engine.verifying()).await;
-    engine.stop().await;
+    let verified = loop {
+        let ended = tokio::select! {
+            verified = shown(engine.verify(repair), async || engine.verifying()) => Ok(verified),
+            why = engine.damaged() => Err(why),
+        };
+        engine.stop().await;
+        match ended {
+            Ok(verified) => break verified,
+            // Kept aside now; what it was to hold is looked for anew.
+            Err(why) if repair => engine = Engine::start_anew(settings.clone(), why).await?,
+            Err(why) => break Err(VerifyError::CouldNotTell(why)),
+        }
+    };
     verified.map_err(|error| match error {
         VerifyError::CouldNotTell(words) => Stop::error(Ending::CouldNotTell, words),
         VerifyError::Refused(words) => Stop::error(Ending::Refused, words),

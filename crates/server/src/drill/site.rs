@@ -158,7 +158,7 @@ pub async fn look(
 }
 
 fn server(settings: &Settings, flags: &Flags) -> Result<Server, Stop> {
-    match (&flags.server, state_dir::running(&settings.state_dir)) {
+    match (&flags.server, state_dir::running(&settings.state_dir).ok().flatten()) {
         (Some(url), _) => Server::parse(url).map_err(Stop::refused),
         (None, Some(file)) => Ok(Server::at(&file.address)),
         (None, None) => Ok(Server::at(&settings.listen)),

@@ -12,6 +12,7 @@ mod report;
 mod root;
 mod scan;
 mod verify;
+mod watching;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub const INDEX_FILE: &str = "index.db";
 
 /// The embedded catalog's file in the state folder.
 pub const CATALOG_FILE: &str = "catalog/catalog.db";
+
+/// A pass ends without its result where the index cannot be used for so long.
+const FAULT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The held deletions of one root.
 #[derive(Clone, Debug)]
@@ -92,7 +96,15 @@ impl Engine {
     /// # Errors
     /// The index cannot be opened, or the connection string is not one.
     pub async fn start(settings: Settings) -> anyhow::Result<Engine> {
-        Engine::start_as(settings, true).await
+        Engine::start_as(settings, true, None).await
+    }
+
+    /// As [`Engine::start`], with the index that was found to be damaged kept aside.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_anew(settings: Settings, why: String) -> anyhow::Result<Engine> {
+        Engine::start_as(settings, true, Some(why)).await
     }
 
     /// As [`Engine::start`], but nothing is written to the catalog.
@@ -100,13 +112,21 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`].
     pub async fn start_reading(settings: Settings) -> anyhow::Result<Engine> {
-        Engine::start_as(settings, false).await
+        Engine::start_as(settings, false, None).await
     }
 
-    async fn start_as(settings: Settings, writes: bool) -> anyhow::Result<Engine> {
+    async fn start_as(
+        settings: Settings,
+        writes: bool,
+        damaged: Option<String>,
+    ) -> anyhow::Result<Engine> {
         let me = crate::state_dir::identity(&settings.state_dir)?;
         let path = settings.state_dir.join(INDEX_FILE);
-        let opened = tokio::task::spawn_blocking(move || Index::open(&path)).await??;
+        let open = move || match damaged {
+            Some(why) => Index::open_anew(&path, &why),
+            None => Index::open(&path),
+        };
+        let opened = tokio::task::spawn_blocking(open).await??;
         if let Some(words) = &opened.rebuilt {
             tracing::warn!("{words}; a new index is made from storage, and nothing is lost");
         }
@@ -134,6 +154,7 @@ impl Engine {
             phases,
             index_fault,
         };
+        engine.start_check()?;
         for root in engine.settings.roots.clone() {
             engine.start_root(root, writes)?;
         }
@@ -146,6 +167,20 @@ impl Engine {
         );
         engine.tasks().push(tokio::spawn(outages));
         Ok(engine)
+    }
+
+    /// Looks beside everything else whether the index agrees with itself.
+    fn start_check(&self) -> anyhow::Result<()> {
+        let (reader, fault) = (self.reader.clone(), Arc::clone(&self.index_fault));
+        let check = move || {
+            if let Err(error) = reader.check() {
+                fault.tell(&error);
+            }
+        };
+        let thread = std::thread::Builder::new().name("check".to_owned()).spawn(check);
+        let thread = thread.context("no thread for a check of the index")?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     fn start_root(
@@ -253,9 +288,9 @@ impl Engine {
         })
     }
 
-    /// Ends when the index is found to be damaged: start anew, and it is rebuilt.
-    pub async fn damaged(&self) {
-        self.index_fault.damaged.notified().await;
+    /// Ends when the index is found to be damaged, and says how: start anew, and it is rebuilt.
+    pub async fn damaged(&self) -> String {
+        self.index_fault.damaged().await
     }
 
     /// Waits until all roots were scanned once more, nothing is unsettled or pending, or what is
@@ -269,6 +304,7 @@ impl Engine {
         let settle = Duration::from_millis(self.settings.settle_ms * 3 + 10_000);
         let mut settled_by = None;
         // Another server's lease is no outage, but it is not ours to write under: it may lapse.
+        let mut faulty_since = None;
         let standby_by =
             tokio::time::Instant::now() + Duration::from_millis(self.settings.lease_ms + 3_000);
         loop {
@@ -288,6 +324,16 @@ impl Engine {
                 {
                     return self.pass_report(reached);
                 }
+            }
+            if let Some((_, words)) = self.index_fault.get() {
+                let since = *faulty_since.get_or_insert_with(tokio::time::Instant::now);
+                if since.elapsed() >= FAULT_LIMIT {
+                    let mut report = self.pass_report(self.is_reached());
+                    report.problems.push(words);
+                    return report;
+                }
+            } else {
+                faulty_since = None;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -334,6 +380,7 @@ impl Engine {
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let index = self.index.clone();
         let ended = tokio::task::spawn_blocking(move || {
+            index.reader().rest();
             for thread in threads {
                 // A panic there has been told.
                 let _ = thread.join();

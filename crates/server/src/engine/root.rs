@@ -7,13 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use focus_catalog::{Catalog, RootPlace};
-use focus_core::recording::Place;
-use focus_core::settle::Closed;
 use focus_core::vanish::MaxVanished;
 use focus_index::{Index, IndexError, RootId, RootMemory};
 use focus_storage::walk::Detail;
-use focus_storage::watch::{Hint, Watch};
-use focus_storage::{Pair, PartKind, Root, RootProblem};
+use focus_storage::{Pair, Root, RootProblem};
 use tokio::sync::Notify;
 
 use super::absence::Absence;
@@ -21,6 +18,7 @@ use super::clock;
 use super::inbox::{Inbox, ScanAsked, ScanWork};
 use super::observer::{ObserveError, Observer};
 use super::scan::{self, ScanError};
+use super::watching::Watching;
 use crate::config::{RootSettings, Settings};
 use crate::status::RootStatus;
 
@@ -53,7 +51,9 @@ pub(crate) struct RootSide {
 #[derive(Debug, Default)]
 pub(crate) struct IndexFault {
     words: Mutex<Option<(String, String)>>,
-    pub(crate) damaged: Notify,
+    /// Stays: a file that is damaged does not mend itself.
+    damage: Mutex<Option<String>>,
+    damaged: Notify,
 }
 
 impl IndexFault {
@@ -62,6 +62,8 @@ impl IndexFault {
         let state = if error.is_full() {
             "disk_full"
         } else if error.is_damage() {
+            let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+            damage.get_or_insert_with(|| error.to_string());
             self.damaged.notify_one();
             "damaged"
         } else {
@@ -72,6 +74,13 @@ impl IndexFault {
             tracing::error!("{error}");
         }
         *words = Some((state.to_owned(), error.to_string()));
+    }
+
+    /// Ends when the file is found to be damaged, and says how.
+    pub(crate) async fn damaged(&self) -> String {
+        self.damaged.notified().await;
+        let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.clone().unwrap_or_default()
     }
 
     /// It works.
@@ -150,7 +159,8 @@ fn session(
 ) -> Result<(), RootProblem> {
     let Some(id) = remember(side, index, root) else { return Ok(()) };
     // Watched before the first scan, so that nothing slips between.
-    let watch = start_watch(side, root, pair);
+    let scan_interval = Duration::from_millis(settings.scan_interval_ms);
+    let watching = Watching::start(side, root, pair, scan_interval);
     side.tell(|status| {
         if status.state != "present" {
             tracing::info!("the root {} is there", root.path().display());
@@ -158,11 +168,6 @@ fn session(
         "present".clone_into(&mut status.state);
         status.reason = None;
         status.id = Some(root.id().to_owned());
-        match &watch {
-            Ok(_) => "watching".clone_into(&mut status.watch),
-            Err(_) => "scanning".clone_into(&mut status.watch),
-        }
-        status.watch_reason = watch.as_ref().err().cloned();
     });
     side.inbox.ask_scan(ScanAsked::Stat);
     std::thread::scope(|scope| {
@@ -188,7 +193,7 @@ fn session(
                 at_least: settings.max_vanished_at_least,
             },
         );
-        let ended = observe_loop(side, root, &observer, absence);
+        let ended = observe_loop(side, root, &observer, absence, watching);
         side.inbox.lose_root();
         drop(scanner);
         ended
@@ -220,32 +225,12 @@ fn remember(side: &RootSide, index: &Index, root: &Root) -> Option<RootId> {
     }
 }
 
-fn start_watch(side: &RootSide, root: &Root, pair: &Pair) -> Result<Watch, String> {
-    let inbox = Arc::clone(&side.inbox);
-    let pair = pair.clone();
-    let sink = move |hint| match hint {
-        Hint::File { folder, name, closed } => {
-            let Some(part) = pair.part(&name) else { return };
-            let is_data = matches!(part.kind, PartKind::Data(_));
-            let closed = Closed { data: closed && is_data, sidecar: closed && !is_data };
-            inbox.hint(Place { folder, stem: part.stem.to_vec() }, closed);
-        }
-        Hint::Folder { folder } => inbox.hint_folder(folder),
-        Hint::Rescan => inbox.ask_scan(ScanAsked::Stat),
-        // The observer's own look at the root tells what became of it.
-        Hint::RootGone => inbox.ask_scan(ScanAsked::Names),
-    };
-    Watch::start(root, Box::new(sink)).map_err(|problem| {
-        tracing::warn!("{}: {problem}", root.path().display());
-        problem.to_string()
-    })
-}
-
 fn observe_loop(
     side: &RootSide,
     root: &Root,
     observer: &Observer<'_>,
     mut absence: Absence<'_>,
+    mut watching: Watching<'_>,
 ) -> Result<(), RootProblem> {
     let mut looked = Instant::now();
     while !side.inbox.is_over() {
@@ -266,6 +251,7 @@ fn observe_loop(
         }
         if looked.elapsed() >= Duration::from_secs(1) {
             root.still_there()?;
+            watching.keep();
             looked = Instant::now();
         }
     }

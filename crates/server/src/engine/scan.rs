@@ -228,11 +228,11 @@ impl Seen {
         if let Some(id) = self.view.folder(folder)? {
             self.folders.set(id);
         }
-        let mut after = 0;
+        let mut after = Vec::new();
         loop {
-            let places = self.view.places(folder, after, PAGE)?;
+            let places = self.view.places(folder, &after, PAGE)?;
             let Some(last) = places.last() else { return Ok(()) };
-            after = last.file;
+            after.clone_from(&last.stem);
             for place in &places {
                 let missed = place.data && !self.data.get(place.file)
                     || place.sidecar && !self.sidecars.get(place.file);

@@ -11,9 +11,10 @@ use std::time::Duration;
 use focus_catalog::{Reach, RootPlace, Stored};
 use focus_core::compare::Finding as Repair;
 use focus_core::reconcile::Phase;
+use focus_core::recording::Place;
 use focus_core::verify::{Finding, Kind, Known, compare};
 use focus_crash::{Point, Step, here};
-use focus_index::RootId;
+use focus_index::{IndexError, Reader, RootId};
 use focus_storage::absence::{Proof, prove};
 use focus_storage::{Pair, Root};
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,7 @@ impl Engine {
         for kind in Kind::ALL {
             out.counts.insert(kind.name().to_owned(), 0);
         }
+        self.check_index().await?;
         for side in &self.roots {
             let subject = self.subject(side).await?;
             subject.verify(repair, &mut out).await?;
@@ -181,6 +183,23 @@ impl Engine {
         }
         self.keep(&out);
         Ok(out)
+    }
+
+    /// An index that contradicts itself is damaged, and would compare wrongly.
+    async fn check_index(&self) -> Result<(), VerifyError> {
+        let reader = self.reader.clone();
+        let check = move || reader.check().and_then(|()| reader.broken_invariants());
+        let checked = tokio::task::spawn_blocking(check).await;
+        let error = match checked.map_err(could_not)? {
+            Ok(broken) if broken.is_empty() => return Ok(()),
+            Ok(broken) => IndexError::Damaged {
+                path: self.index.path().display().to_string(),
+                words: format!("it contradicts itself ({})", broken.join("; ")),
+            },
+            Err(error) => error,
+        };
+        self.index_fault.tell(&error);
+        Err(could_not(format!("{error}. It is made anew from storage: run the verification again")))
     }
 
     /// The last verification, of this run or an earlier one.
@@ -363,7 +382,8 @@ impl Subject<'_> {
     async fn rows(&self, after: Option<String>, cutoff_ms: i64) -> Result<Vec<Known>, VerifyError> {
         let (reader, id) = (self.engine.reader.clone(), self.id);
         let read = move || reader.verified(id, after.as_deref(), PAGE, cutoff_ms);
-        tokio::task::spawn_blocking(read).await.map_err(could_not)?.map_err(could_not)
+        let read = tokio::task::spawn_blocking(read).await.map_err(could_not)?;
+        read.inspect_err(|error| self.engine.index_fault.tell(error)).map_err(could_not)
     }
 
     /// Findings that are still there when each is looked at by itself.
@@ -397,13 +417,15 @@ impl Subject<'_> {
         Ok(kept)
     }
 
-    /// Of documents that the index does not know only those whose files are proved not to be there.
+    /// Of documents that the index does not know only those whose files are proved not to be there, or
+    /// are another recording's.
     async fn proved(&self, found: Vec<Finding>) -> Result<Vec<Finding>, VerifyError> {
         if !found.iter().any(|one| one.kind == Kind::Missing && one.row.is_none()) {
             return Ok(found);
         }
         let path = self.side.settings.path.clone();
         let extensions = self.engine.settings.data_extensions.clone();
+        let (reader, id) = (self.engine.reader.clone(), self.id);
         let work = move || {
             let root = Root::open(&path)?;
             let pair = Pair::new(extensions);
@@ -413,7 +435,9 @@ impl Subject<'_> {
                     let (folder, name) = one.path.rsplit_once('/').unwrap_or(("", &one.path));
                     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
                     let proof = prove(&root, &pair, folder.as_bytes(), &[stem.as_bytes()])?;
-                    if !matches!(proof, Proof::Read { there, .. } if !there[0]) {
+                    let Proof::Read { there, .. } = proof else { continue };
+                    let place = Place { folder: folder.into(), stem: stem.into() };
+                    if there[0] && !is_anothers(&reader, id, place, &one.uuid) {
                         continue;
                     }
                 }
@@ -552,6 +576,12 @@ fn window(
         rows.retain(|known| known.row.recording.uuid <= *through);
     }
     ((documents, rows), through)
+}
+
+/// The files at this place are settled as a recording with another uuid.
+fn is_anothers(reader: &Reader, id: RootId, place: Place, uuid: &str) -> bool {
+    let sights = reader.sights(id, &[place]).unwrap_or_default();
+    sights.iter().any(|sight| sight.settled && sight.uuid.as_deref().is_some_and(|own| own != uuid))
 }
 
 fn found(root: &str, finding: Finding) -> Found {

@@ -12,6 +12,8 @@ use focus_testkit::mongo::MongoServer;
 use futures_util::StreamExt;
 use scenes::{Scene, Trial};
 
+use crate::site::embedded_only;
+
 /// Points gone through side by side.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -149,6 +151,25 @@ fn every_crash_point_is_gone_through() {
         let scenes = scenes_of(point);
         assert!(!scenes.is_empty(), "{}: no scene", point.name());
         assert!(scenes.iter().all(|scene| PLAYED.contains(scene)), "{}", point.name());
+    }
+}
+
+/// The points between the server and its database, with a real one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_anywhere_before_a_real_database_loses_and_doubles_nothing() {
+    if embedded_only("crash points before a database") {
+        return;
+    }
+    let server = Arc::new(MongoServer::start().await);
+    for scene in [Scene::First, Scene::Changed, Scene::Stopped] {
+        let mut points = points(scene);
+        points.retain(|point| match point {
+            Point::At(step) => !matches!(step, Step::IdentityPart | Step::ServerPart),
+            Point::Uncommitted(write) | Point::Committed(write) => {
+                matches!(write, Write::Note | Write::Acknowledge | Write::Token | Write::Owe)
+            }
+        });
+        play(scene, points, Some(Arc::clone(&server))).await;
     }
 }
 

@@ -1,7 +1,9 @@
 //! The embedded catalog read and changed by the test itself, without the product's help.
 
 use std::collections::HashSet;
+use std::path::Path;
 
+use focus_testkit::focus::Focus;
 use focus_testkit::oracle;
 use focus_testkit::wait::until;
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -11,7 +13,11 @@ use crate::site::{LIMIT, Site};
 
 /// The file, as nobody else has it open for long.
 fn open(site: &Site) -> Connection {
-    let path = site.state().join("catalog/catalog.db");
+    open_in(&site.state())
+}
+
+fn open_in(state: &Path) -> Connection {
+    let path = state.join("catalog/catalog.db");
     let file = Connection::open(path).expect("the catalog");
     file.busy_timeout(std::time::Duration::from_secs(5)).expect("a time");
     file
@@ -36,7 +42,11 @@ pub(crate) fn number(site: &Site, sql: &str) -> i64 {
 
 /// Every document.
 pub(crate) fn documents(site: &Site) -> Vec<Document> {
-    let file = open(site);
+    documents_in(&site.state())
+}
+
+fn documents_in(state: &Path) -> Vec<Document> {
+    let file = open_in(state);
     let mut rows = file
         .prepare(
             "SELECT uuid, root, recording_id, path, start_time, end_time, deleted, deleted_at, size,
@@ -69,10 +79,15 @@ pub(crate) fn documents(site: &Site) -> Vec<Document> {
 /// Every planted recording is there once and as it was planted; those of `gone` are marked as deleted;
 /// `others` are not ours to look at; and nothing else is there.
 pub(crate) fn agrees(site: &Site, gone: &[String], others: &[&str]) {
+    agrees_in(&site.state(), site, gone, others);
+}
+
+/// As `agrees`, for the catalog in another state folder.
+pub(crate) fn agrees_in(state: &Path, site: &Site, gone: &[String], others: &[&str]) {
     let (gone, others): (HashSet<&str>, HashSet<&str>) =
         (gone.iter().map(String::as_str).collect(), others.iter().copied().collect());
     let uuid = |document: &Document| document.get_str("uuid").expect("a uuid").to_owned();
-    let mut documents = documents(site);
+    let mut documents = documents_in(state);
     documents.retain(|document| !others.contains(&*uuid(document)));
     let (marked, live): (Vec<_>, Vec<_>) =
         documents.into_iter().partition(|document| gone.contains(&*uuid(document)));
@@ -93,21 +108,31 @@ pub(crate) fn agrees(site: &Site, gone: &[String], others: &[&str]) {
 
 /// Waits until the server has scanned, knows so many recordings, and has nothing left to do.
 pub(crate) async fn settled(site: &Site, recordings: usize) {
+    settled_in(&site.focus, recordings).await;
+}
+
+/// As `settled`, for this server.
+pub(crate) async fn settled_in(focus: &Focus, recordings: usize) {
     until("the server is in step", LIMIT, || async {
-        let status = site.focus.status()?;
+        let status = focus.status()?;
         let good = status["catalog_state"] == "in_step"
             && status["pending"] == 0
             && status["unsettled"] == 0
             && status["recordings"] == recordings
             && status["comparison"].is_null()
             && status["roots"][0]["last_scan_at"].is_string();
-        if good { Ok(()) } else { Err(format!("{status:#}\n{}", site.focus.log())) }
+        if good { Ok(()) } else { Err(format!("{status:#}\n{}", focus.log())) }
     })
     .await;
 }
 
 /// The index of a server that has ended contradicts itself nowhere.
 pub(crate) fn index_is_sound(site: &Site) {
-    let reader = focus_index::Reader::new(&site.state().join("index.db"));
+    index_in_is_sound(&site.state());
+}
+
+/// As `index_is_sound`, for this state folder.
+pub(crate) fn index_in_is_sound(state: &Path) {
+    let reader = focus_index::Reader::new(&state.join("index.db"));
     assert_eq!(reader.broken_invariants().expect("the index"), Vec::<String>::new());
 }

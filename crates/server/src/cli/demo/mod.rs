@@ -86,7 +86,7 @@ impl Server {
             .spawn()?;
         let began = Instant::now();
         while began.elapsed() < LIMIT {
-            if let Some(file) = state_dir::running(state) {
+            if let Some(file) = state_dir::running(state).ok().flatten() {
                 return Ok(Server { child, file });
             }
             if child.try_wait()?.is_some() {
