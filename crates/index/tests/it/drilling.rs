@@ -224,7 +224,8 @@ async fn an_index_of_the_first_version_learns_which_were_planted() {
     let old = rusqlite::Connection::open(&path).expect("a file");
     old.execute_batch(
         "DROP INDEX recordings_drilled; DROP INDEX recordings_leaving;
-         ALTER TABLE recordings DROP COLUMN drilled; ALTER TABLE roots DROP COLUMN generation_base;
+         ALTER TABLE recordings DROP COLUMN drilled; ALTER TABLE recordings DROP COLUMN sum;
+         ALTER TABLE roots DROP COLUMN generation_base;
          UPDATE recordings SET vanished_ms = 1, vanish_step = 3, marked_ms = 1, deleted = deleted | 2
            WHERE uuid IN ('p1', 'u1');
          UPDATE recordings SET vanished_ms = 1, vanish_step = 2, held_seq = 1, held_why = 'all'
