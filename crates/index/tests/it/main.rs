@@ -1,6 +1,7 @@
 //! The index against real files: what it remembers, forgets, refuses and survives.
 
 mod acknowledging;
+mod clock;
 mod drilling;
 mod file;
 mod fixture;

@@ -55,7 +55,7 @@ async fn a_full_disk_under_the_index_is_told_and_got_over() {
 }
 
 /// Everything is open to the user nobody, whose server this becomes.
-fn as_nobody(site: &mut Site) -> bool {
+pub(crate) fn as_nobody(site: &mut Site) -> bool {
     if !rustix::process::getuid().is_root() {
         // Whoever runs this has no power over permissions to give up.
         return true;
