@@ -82,6 +82,8 @@ async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verificati
             verified = shown(engine.verify(repair), async || engine.verifying()) => Ok(verified),
             why = engine.damaged() => Err(why),
         };
+        // It may have been the verification that found it.
+        let ended = engine.damage().map_or(ended, Err);
         engine.stop().await;
         match ended {
             Ok(verified) => break verified,

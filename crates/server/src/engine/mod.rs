@@ -288,6 +288,11 @@ impl Engine {
         })
     }
 
+    /// How the index was found to be damaged, if it was.
+    pub fn damage(&self) -> Option<String> {
+        self.index_fault.damage()
+    }
+
     /// Ends when the index is found to be damaged, and says how: start anew, and it is rebuilt.
     pub async fn damaged(&self) -> String {
         self.index_fault.damaged().await

@@ -79,8 +79,12 @@ impl IndexFault {
     /// Ends when the file is found to be damaged, and says how.
     pub(crate) async fn damaged(&self) -> String {
         self.damaged.notified().await;
-        let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        damage.clone().unwrap_or_default()
+        self.damage().unwrap_or_default()
+    }
+
+    /// How the file was found to be damaged, if it was.
+    pub(crate) fn damage(&self) -> Option<String> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// It works.
