@@ -74,8 +74,7 @@ fn dump(fixture: &Fixture) -> Vec<BTreeMap<String, String>> {
     for table in ["roots", "folders", "files", "recordings"] {
         let mut statement =
             file.prepare(&format!("SELECT * FROM {table} ORDER BY id")).expect("a query");
-        let columns: Vec<String> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut found = statement.query([]).expect("rows");
         while let Some(row) = found.next().expect("a row") {
             let cells = columns.iter().enumerate().map(|(at, column)| {
@@ -98,7 +97,8 @@ fn dump(fixture: &Fixture) -> Vec<BTreeMap<String, String>> {
 async fn the_wall_clock_may_jump_and_stand_still_without_changing_what_happens() {
     let steady = history(|step| START + step.cast_signed() * 1_000).await;
     assert!(steady.len() > 40, "a history that shows something");
-    let clocks: [(&str, fn(u64) -> i64); 5] = [
+    type Clock = fn(u64) -> i64;
+    let clocks: [(&str, Clock); 5] = [
         ("stands still", |_| START),
         ("runs backwards", |step| START - step.cast_signed() * 3_600_000),
         ("is set back in the middle", |step| if step < 30 { START } else { START - 86_400_000 }),
