@@ -129,14 +129,11 @@ fn count(report: &mut Report) -> Result<String, Stop> {
     }
     let first = report.recordings.iter().find(|recording| recording.fate != Fate::Catalogued);
     let why = first.map(|recording| {
-        let reason = recording.reason.map_or_else(String::new, |reason| {
-            serde_json::to_value(reason)
-                .ok()
-                .and_then(|value| value.as_str().map(|text| format!(" {text}")))
-                .unwrap_or_default()
-        });
+        let reason = serde_json::to_value(recording.reason).ok();
+        let reason = reason.as_ref().and_then(|value| value.as_str()).unwrap_or("");
         let detail = recording.detail.as_deref().unwrap_or_default();
-        format!("; {}:{reason} {detail}", recording.recording_id)
+        let told = [reason, detail].into_iter().filter(|text| !text.is_empty());
+        format!("; {}: {}", recording.recording_id, told.collect::<Vec<_>>().join(", "))
     });
     Err(Stop::failed(format!("{words}{}", why.unwrap_or_default())))
 }

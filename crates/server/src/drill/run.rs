@@ -112,23 +112,49 @@ async fn drill(
     if site.options.dry_run {
         return Ok(true);
     }
-    let taken = Mark::take(&site.database, &report.id, say).await?;
-    let mark = taken.map_err(|other| {
-        Stop::refused(format!(
-            "another drill is under way on this database: {other}. Wait for its end; if it died, run `focus drill recover` on its state folder"
-        ))
-    })?;
-    let ended = marked(&site, &folder, &mark, report, say).await;
-    if folder.plan().is_ok_and(|plan| plan.is_none()) {
+    let plan = plan(&site, report);
+    // Before the mark: whoever recovers finds its name here.
+    folder.write_plan(&plan)?;
+    let taken = Mark::take(&site.database, &plan.id, say).await.map_err(Stop::from);
+    let mark = match taken.and_then(|taken| taken.map_err(another)) {
+        Ok(mark) => mark,
+        Err(stop) => {
+            folder.forget()?;
+            return Err(stop);
+        }
+    };
+    let ended = marked(&site, &folder, &mark, &plan, report, say).await;
+    let nothing_broken = folder.progress().is_ok_and(|progress| progress.stage == Stage::Planned);
+    // The plan goes last: while the mark may be there, so is it, and a recovery removes both.
+    if nothing_broken && mark::release(&site.database, &report.id).await.is_ok() {
         folder.forget()?;
-        // Where a plan stays, so does the mark: the recovery removes both.
-        let released = mark::release(&site.database, &report.id).await;
-        // What ended the drill says more than that its mark is left; the next one takes that over.
-        ended?;
-        released?;
-        return Ok(false);
     }
     ended.map(|()| false)
+}
+
+fn another(drill: String) -> Stop {
+    Stop::refused(format!(
+        "another drill is under way on this database: {drill}. Wait for its end; if it died, run `focus drill recover` on its state folder"
+    ))
+}
+
+/// Everything that will be done, and how it is undone.
+fn plan(site: &Site, report: &Report) -> Plan {
+    let (folder, planted) =
+        planting::plan(&report.id, site.options.count, &site.extension, clock::wall_ms());
+    Plan {
+        format: Plan::FORMAT,
+        id: report.id.clone(),
+        started_at: report.started_at.clone(),
+        root: site.root.clone(),
+        root_id: site.root_id.clone(),
+        server: site.server.address().to_owned(),
+        database: site.address.clone(),
+        restore: site.prepared.restore.clone(),
+        deadline_ms: site.options.deadline_ms(),
+        folder,
+        planted,
+    }
 }
 
 fn introduce(site: &Site, report: &Report, say: Say<'_>) {
@@ -152,40 +178,26 @@ fn millis_s(ms: u64) -> String {
     format!("{}.{}", ms / 1_000, ms % 1_000 / 100)
 }
 
-/// Plan, guard and steps, where the mark is held.
+/// The steps, where the mark is held.
 async fn marked(
     site: &Site,
     folder: &Folder,
     mark: &Mark,
+    plan: &Plan,
     report: &mut Report,
     say: Say<'_>,
 ) -> Result<(), Stop> {
     let mut interrupt = Interrupt::listen()?;
-    let now_ms = clock::wall_ms();
-    let (below, planted) = planting::plan(&report.id, site.options.count, &site.extension, now_ms);
-    let plan = Plan {
-        format: Plan::FORMAT,
-        id: report.id.clone(),
-        started_at: report.started_at.clone(),
-        root: site.root.clone(),
-        root_id: site.root_id.clone(),
-        server: site.server.address().to_owned(),
-        database: site.address.clone(),
-        restore: site.prepared.restore.clone(),
-        deadline_ms: site.options.deadline_ms(),
-        folder: below,
-        planted,
-    };
     let window = match (plan.planted.first(), plan.planted.last()) {
         (Some(first), Some(last)) => (first.start_ms, last.end_ms),
-        _ => (now_ms, now_ms),
+        _ => (0, 0),
     };
     let watcher = Watcher::start(site.probe.clone(), site.server.clone(), window);
     let drill = Drill {
         site,
         folder,
         mark,
-        plan: &plan,
+        plan,
         window,
         watcher: Arc::new(watcher),
         journal: Journal::new(folder.clone(), Progress::default()),
@@ -226,18 +238,11 @@ impl Drill<'_> {
             stop = interrupt.wait() => Err(stop),
         };
         let baseline = self.note(report, "baseline", began, ended)?;
-        self.folder.write_plan(self.plan)?;
         self.journal.stage(Stage::Planned)?;
         pause::at("planned", self.folder).await;
         let armed_ms = clock::boot_ms();
         let state_dir = &self.site.options.state_dir;
-        let mut guard = match Guard::arm(self.folder, state_dir, &self.plan.id).await {
-            Ok(guard) => guard,
-            Err(error) => {
-                self.folder.forget()?;
-                return Err(error.into());
-            }
-        };
+        let mut guard = Guard::arm(self.folder, state_dir, &self.plan.id).await?;
         pause::at("armed", self.folder).await;
         let broken = tokio::select! {
             broken = self.broken(report, armed_ms, &mut guard) => broken,
@@ -665,11 +670,11 @@ impl Drill<'_> {
             return Err(Stop::failed(format!("{count} side effects: {}", first.detail)));
         }
         let by = match cleaned.removed {
-            0 => "the server removed their documents".to_owned(),
-            count => format!("{count} documents that the server had left were removed"),
+            0 => String::new(),
+            count => format!(", {count} documents that the server had left were removed"),
         };
         let detail = format!(
-            "nothing is left: {by}; the {} documents of the baseline are as they were",
+            "nothing is left{by}; the {} documents of the baseline are as they were",
             baseline.documents
         );
         Ok(((), detail))

@@ -92,13 +92,9 @@ fn recovery(scene: &Scene) -> Ended {
     Ended(child.expect("the recovery runs"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_recovery_that_is_killed_is_run_again() {
-    if left_out("recovery killed") {
-        return;
-    }
-    let scene = Scene::begin(Way::Kill, 5).await;
-    for place in ["planted", "up_begun", "converged"] {
+async fn recovery_killed(way: Way, places: &[&str]) {
+    let scene = Scene::begin(way, 5).await;
+    for place in places {
         let mut drill = scene.paused(place, &["--count", "2"]).await;
         kill_guards(&scene.state());
         kill(&mut drill);
@@ -109,7 +105,40 @@ async fn a_recovery_that_is_killed_is_run_again() {
             kill(&mut recovery);
         }
         let (code, said) = scene.recover().await;
-        assert_eq!(code, Some(0), "{place}: {said}");
+        assert_eq!(code, Some(0), "{way:?} {place}: {said}");
+        scene.nothing_is_left(5).await;
+        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_that_is_killed_is_run_again() {
+    if left_out("recovery killed") {
+        return;
+    }
+    recovery_killed(Way::Kill, &["planted", "up_begun", "converged"]).await;
+    for way in [Way::Stop, Way::Proxy("refuse"), Way::Command] {
+        recovery_killed(way, if long() { &["down_noted", "planted", "up"] } else { &["planted"] })
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_killed_at_any_moment_leaves_nothing() {
+    if left_out("any moment") {
+        return;
+    }
+    let scene = Scene::begin(Way::Command, 5).await;
+    let moments: &[u64] =
+        if long() { &[10, 100, 400, 900, 1_400, 2_200, 3_100, 4_500] } else { &[300, 1_700] };
+    for after_ms in moments {
+        let mut command = scene.drill(&["--count", "20", "--rate", "20"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut drill = Ended(command.spawn().expect("the drill runs"));
+        tokio::time::sleep(Duration::from_millis(*after_ms)).await;
+        kill(&mut drill);
+        let (code, said) = scene.recover().await;
+        assert_eq!(code, Some(0), "{after_ms}: {said}");
         scene.nothing_is_left(5).await;
         scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
     }
