@@ -67,6 +67,8 @@ pub struct Method {
     pub workload: Option<String>,
     /// `--unit`.
     pub unit: Option<String>,
+    /// `--user`.
+    pub user: Option<bool>,
     /// `--container`.
     pub container: Option<String>,
     /// `--socket`.

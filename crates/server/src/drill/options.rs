@@ -117,6 +117,9 @@ pub struct Flags {
     /// For `systemd`: the unit
     #[arg(long, value_name = "UNIT")]
     pub unit: Option<String>,
+    /// For `systemd`: it is a unit of the user's own manager
+    #[arg(long)]
+    pub user: bool,
     /// For `docker`: the container
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
@@ -168,6 +171,8 @@ pub struct Options {
     pub workload: Option<String>,
     /// systemd: the unit.
     pub unit: Option<String>,
+    /// systemd: a unit of the user's own manager.
+    pub user: bool,
     /// Docker: the container.
     pub container: Option<String>,
     /// Docker: the API socket.
@@ -212,6 +217,7 @@ impl Options {
             namespace: text(&flags.namespace, method.namespace),
             workload: text(&flags.workload, method.workload),
             unit: text(&flags.unit, method.unit),
+            user: flags.user || method.user.unwrap_or(false),
             container: text(&flags.container, method.container),
             socket: path(&flags.socket, method.socket),
             state_dir,

@@ -6,6 +6,7 @@ mod crash;
 mod doubles;
 mod experiments;
 mod kubernetes;
+mod managed;
 mod outages;
 mod refusals;
 mod scene;

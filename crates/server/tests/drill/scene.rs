@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use focus_testkit::focus::Focus;
 use focus_testkit::mongo::{Program, find};
+use focus_testkit::podman::Engine;
+use focus_testkit::systemd::UserManager;
 use focus_testkit::tree::{Tree, Writing};
 use focus_testkit::wait::until;
 use mongodb::Client;
@@ -28,6 +30,28 @@ pub(crate) enum Way {
     Kill,
     Proxy(&'static str),
     Command,
+    Systemd,
+    Docker,
+}
+
+/// What the database is called as a unit, and as a container.
+pub(crate) const KEPT: &str = "focus-db";
+
+/// Who runs the database, where scripts do not.
+pub(crate) enum Keeper {
+    Units(UserManager),
+    Containers(Engine),
+}
+
+impl Keeper {
+    /// The keeper that this way needs; none where it does not run here, which is said.
+    pub(crate) fn start(way: Way, dir: &Path) -> Option<Keeper> {
+        let started = match way {
+            Way::Systemd => UserManager::start(&dir.join("units")).map(Keeper::Units),
+            _ => Engine::start(&dir.join("containers")).map(Keeper::Containers),
+        };
+        started.map_err(|why| println!("left out, does not run here: {way:?}: {why}")).ok()
+    }
 }
 
 /// True where a test that ends its own database cannot run, and says so.
@@ -58,9 +82,48 @@ impl Drop for Ended {
 pub(crate) struct Node {
     dir: PathBuf,
     port: u16,
+    keeper: Option<Keeper>,
 }
 
+const DURABLE: &str = "SECANTUS_WT_CONFIG_EXTRA=transaction_sync=(enabled=true,method=none)";
+
 impl Node {
+    /// A database that this keeper runs.
+    pub(crate) fn kept(dir: &Path, keeper: Keeper) -> Node {
+        let mut node = Node::new(dir);
+        let (program, rest) = match find().expect("a database server") {
+            Program::Mongod(program) => (program, vec!["--bind_ip", "127.0.0.1", "--dbpath"]),
+            Program::Secantus(program) => {
+                (program, vec!["--cache-size", "256M", "--log-file-max", "16MB", "--storage-path"])
+            }
+            Program::Deployment(_) => panic!("left out before"),
+        };
+        let (port, store) = (node.port.to_string(), dir.join("store").display().to_string());
+        let words = |store| -> Vec<&str> {
+            ["--port", &port].into_iter().chain(rest.iter().copied()).chain([store]).collect()
+        };
+        match &keeper {
+            Keeper::Units(manager) => manager.unit(
+                &format!("{KEPT}.service"),
+                &format!(
+                    "[Service]\nEnvironment=\"{DURABLE}\"\nExecStart={} {}\nRestart=always\nTimeoutStopSec=5\n",
+                    program.display(),
+                    words(&store).join(" ")
+                ),
+            ),
+            Keeper::Containers(engine) => engine
+                .create(KEPT, &program, &words("/data"), &["--volume", &format!("{store}:/data"), "--env", DURABLE])
+                .expect("a container"),
+        }
+        node.keeper = Some(keeper);
+        node
+    }
+
+    /// Who runs it.
+    pub(crate) fn keeper(&self) -> &Keeper {
+        self.keeper.as_ref().expect("a keeper")
+    }
+
     fn new(dir: &Path) -> Node {
         let port = focus_testkit::mongo::free_port();
         let store = dir.join("store");
@@ -80,7 +143,7 @@ impl Node {
             dir = dir.display(),
         );
         std::fs::write(dir.join("up.sh"), up).expect("a script");
-        Node { dir: dir.to_owned(), port }
+        Node { dir: dir.to_owned(), port, keeper: None }
     }
 
     /// The command that starts it.
@@ -102,6 +165,19 @@ impl Node {
     }
 
     pub(crate) fn start(&self) {
+        match &self.keeper {
+            Some(Keeper::Units(manager)) => {
+                let started = manager.systemctl(&["start", KEPT]);
+                assert!(started.status.success(), "{started:?}");
+                return;
+            }
+            Some(Keeper::Containers(engine)) => {
+                let started = engine.ask("POST", &format!("/containers/{KEPT}/start"));
+                assert_eq!(started.expect("an answer").0, 204);
+                return;
+            }
+            None => {}
+        }
         let started = Command::new("sh").args(["-c", &self.up()]).status().expect("sh");
         assert!(started.success());
     }
@@ -161,9 +237,20 @@ impl Scene {
     /// As `begin`; the server is told these variables.
     pub(crate) async fn with(way: Way, baseline: usize, by: &[&str]) -> Scene {
         let dir = TempDir::new().expect("a folder");
+        let node = Node::new(dir.path());
+        Scene::on(dir, node, way, baseline, by).await
+    }
+
+    /// As `with`, on this database, which is started.
+    pub(crate) async fn on(
+        dir: TempDir,
+        node: Node,
+        way: Way,
+        baseline: usize,
+        by: &[&str],
+    ) -> Scene {
         let root = dir.path().join("root");
         std::fs::create_dir(&root).expect("a root");
-        let node = Node::new(dir.path());
         node.start();
         until("the database starts", Duration::from_secs(30), || node.takes_writes()).await;
         let (proxy, uri) = match way {
@@ -229,6 +316,8 @@ impl Scene {
             Way::Kill => ("process", Some("kill")),
             Way::Proxy(method) => ("proxy", Some(method)),
             Way::Command => ("command", None),
+            Way::Systemd => ("systemd", None),
+            Way::Docker => ("docker", None),
         };
         flags.push(("--outage", outage.to_owned()));
         flags.extend(method.map(|method| ("--method", method.to_owned())));
@@ -238,6 +327,17 @@ impl Scene {
         flags.push(("--up", self.node.up()));
         let mut command = Command::new(BINARY);
         command.args(["drill", "run", "--json"]).args(extra).stdin(Stdio::null());
+        match &self.node.keeper {
+            Some(Keeper::Units(manager)) => {
+                flags.push(("--unit", KEPT.to_owned()));
+                command.arg("--user").env("XDG_RUNTIME_DIR", manager.runtime_dir());
+            }
+            Some(Keeper::Containers(engine)) => {
+                flags.push(("--container", KEPT.to_owned()));
+                flags.push(("--socket", text(engine.socket())));
+            }
+            None => {}
+        }
         for (flag, value) in flags.iter().filter(|(flag, _)| !extra.contains(flag)) {
             command.args([flag, value.as_str()]);
         }

@@ -4,9 +4,11 @@
 //! database back is a `Restore`: a record that goes into the plan, so that another process can do it.
 
 pub mod command;
+pub mod docker;
 pub mod kubernetes;
 pub mod process;
 pub mod proxy;
+pub mod systemd;
 
 use std::time::Duration;
 
@@ -68,12 +70,16 @@ pub trait Outage: Send + Sync {
 pub enum Restore {
     /// A command of the site's own.
     Command(command::CommandUp),
+    /// A container is started.
+    Docker(docker::Container),
     /// A workload of a cluster.
     Kubernetes(kubernetes::KubernetesUp),
     /// A process goes on, or is started by a command.
     Process(process::ProcessUp),
     /// The proxy lets everything through.
     Proxy(proxy::ProxyUp),
+    /// Units are started.
+    Systemd(systemd::Units),
 }
 
 impl Restore {
@@ -81,9 +87,11 @@ impl Restore {
     pub fn way_up(&self) -> &dyn WayUp {
         match self {
             Restore::Command(up) => up,
+            Restore::Docker(up) => up,
             Restore::Kubernetes(up) => up,
             Restore::Process(up) => up,
             Restore::Proxy(up) => up,
+            Restore::Systemd(up) => up,
         }
     }
 }
@@ -137,10 +145,8 @@ pub fn choose(options: &Options) -> Result<Box<dyn Outage>, Hindrance> {
         OutageKind::Process => Ok(Box::new(process::ProcessOutage::new(options)?)),
         OutageKind::Kubernetes => Ok(Box::new(kubernetes::KubernetesOutage::new(options)?)),
         OutageKind::Proxy => Ok(Box::new(proxy::ProxyOutage::new(options)?)),
-        OutageKind::Systemd | OutageKind::Docker => Err(Hindrance::Refused(format!(
-            "--outage {} is not there yet: use process, proxy or command",
-            options.outage.name()
-        ))),
+        OutageKind::Systemd => Ok(Box::new(systemd::SystemdOutage::new(options)?)),
+        OutageKind::Docker => Ok(Box::new(docker::DockerOutage::new(options)?)),
     }
 }
 

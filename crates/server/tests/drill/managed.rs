@@ -1,0 +1,173 @@
+//! Databases that a real systemd or a real container engine runs: stopped and started by a drill, which
+//! is killed at every place.
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::crash::PLACES;
+use crate::scene::{KEPT, Keeper, LIMIT, Node, Scene, Way, kill, kill_guards, left_out};
+
+/// A site whose database such a keeper runs; none where it does not run here, which is said.
+async fn begin(way: Way, test: &str) -> Option<Scene> {
+    if left_out(test) {
+        return None;
+    }
+    let dir = TempDir::new().expect("a folder");
+    let keeper = Keeper::start(way, dir.path())?;
+    let node = Node::kept(dir.path(), keeper);
+    Some(Scene::on(dir, node, way, 5, &[]).await)
+}
+
+fn passed((code, report): &(Option<i32>, Value)) {
+    assert_eq!((report["verdict"].as_str(), *code), (Some("passed"), Some(0)), "{report:#}");
+    println!(
+        "{}: noticed after {} ms, converged in {} ms, outage {} ms",
+        report["outage"]["kind"],
+        report["time_to_detect_ms"],
+        report["time_to_converge_ms"],
+        report["outage_ms"]
+    );
+}
+
+/// Nothing is done where these flags are given: exit code, verdict, and what is said.
+async fn is_not_begun(scene: &Scene, flags: &[&str], code: i32, verdict: &str, words: &str) {
+    let (ended, report) = scene.run(flags).await;
+    assert_eq!((ended, &report["verdict"]), (Some(code), &verdict.into()), "{flags:?}: {report:#}");
+    let reason = report["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(words), "{flags:?}: {reason}");
+}
+
+/// Killed at every place, with its guard at every other one; a recovery puts everything right.
+async fn killed_everywhere(scene: &Scene) {
+    let all = std::env::var("FOCUS_TEST_LONG").is_ok_and(|value| !value.is_empty());
+    let some = ["armed", "down_begun", "planted", "up_begun"];
+    for (at, place) in PLACES.into_iter().filter(|place| all || some.contains(place)).enumerate() {
+        let mut drill = scene.paused(place, &["--count", "2"]).await;
+        if at % 2 == 0 {
+            kill_guards(&scene.state());
+        }
+        kill(&mut drill);
+        let (code, said) = scene.recover().await;
+        assert_eq!(code, Some(0), "{place}: {said}");
+        scene.nothing_is_left(5).await;
+        let (code, said) = scene.recover().await;
+        assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null), "{place}");
+        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_stops_a_unit_of_systemd_and_starts_what_went_down_with_it() {
+    let Some(scene) = begin(Way::Systemd, "systemd").await else { return };
+    let Keeper::Units(manager) = scene.node.keeper() else { panic!("a manager") };
+    for (name, needs) in [("needs-it", KEPT), ("needs-that", "needs-it")] {
+        let text = format!(
+            "[Unit]\nRequires={needs}.service\nAfter={needs}.service\n[Service]\nExecStart=sleep infinity\n"
+        );
+        manager.unit(&format!("{name}.service"), &text);
+    }
+    assert!(manager.systemctl(&["start", "needs-that"]).status.success());
+    let ended = scene.run(&["--count", "5"]).await;
+    passed(&ended);
+    let radius = ended.1["outage"]["blast_radius"].to_string();
+    assert!(radius.contains("needs-it.service") && radius.contains("needs-that"), "{radius}");
+    for name in [KEPT, "needs-it", "needs-that"] {
+        assert!(manager.systemctl(&["is-active", name]).status.success(), "{name}");
+    }
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_of_a_unit_killed_at_any_place_leaves_nothing() {
+    let Some(scene) = begin(Way::Systemd, "systemd, killed").await else { return };
+    killed_everywhere(&scene).await;
+    passed(&scene.run(&["--count", "2"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_could_not_be_brought_back_is_refused() {
+    let Some(scene) = begin(Way::Systemd, "systemd, refused").await else { return };
+    let Keeper::Units(manager) = scene.node.keeper() else { panic!("a manager") };
+    manager.unit("idle.service", "[Service]\nExecStart=sleep infinity\n");
+    manager
+        .unit("shy.service", "[Unit]\nRefuseManualStop=yes\n[Service]\nExecStart=sleep infinity\n");
+    assert!(manager.systemctl(&["start", "shy"]).status.success());
+    let masked = manager.systemctl(&["mask", "--runtime", "nothing.service"]);
+    assert!(masked.status.success(), "{masked:?}");
+    for (unit, words) in [
+        ("absent", "there is no unit absent.service"),
+        ("idle", "does not run"),
+        ("shy", "by hand"),
+        ("nothing", "masked"),
+        ("a b", "no unit's name"),
+        ("basic.target", "only a service"),
+    ] {
+        is_not_begun(&scene, &["--unit", unit], 2, "refused", words).await;
+    }
+    // A manager that is not there.
+    let nowhere = scene.dir.path().join("nowhere");
+    let mut drill = scene.drill(&[]);
+    drill.env("XDG_RUNTIME_DIR", &nowhere);
+    let (code, report) = crate::scene::finished(drill).await;
+    assert_eq!((code, &report["verdict"]), (Some(3), &"inconclusive".into()), "{report:#}");
+    assert!(report["reason"].as_str().is_some_and(|words| words.contains("does not answer")));
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_stops_and_starts_a_container() {
+    let Some(scene) = begin(Way::Docker, "container").await else { return };
+    passed(&scene.run(&["--count", "5"]).await);
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_of_a_container_killed_at_any_place_leaves_nothing() {
+    let Some(scene) = begin(Way::Docker, "container, killed").await else { return };
+    killed_everywhere(&scene).await;
+    passed(&scene.run(&["--count", "2"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_could_not_be_brought_back_is_refused() {
+    let Some(scene) = begin(Way::Docker, "container, refused").await else { return };
+    let Keeper::Containers(engine) = scene.node.keeper() else { panic!("an engine") };
+    let sleep = std::path::Path::new("/bin/sleep");
+    for (name, flags) in [("idle", &[][..]), ("fleeting", &["--rm"]), ("frozen", &[])] {
+        engine.create(name, sleep, &["1000"], flags).expect("a container");
+    }
+    for name in ["fleeting", "frozen"] {
+        let started = engine.ask("POST", &format!("/containers/{name}/start")).expect("an answer");
+        assert_eq!(started.0, 204, "{name}: {started:?}");
+    }
+    for (name, words) in [
+        ("absent", "has no container"),
+        ("idle", "does not run"),
+        ("fleeting", "--rm"),
+        ("a/b", "no container's name"),
+    ] {
+        is_not_begun(&scene, &["--container", name], 2, "refused", words).await;
+    }
+    let nowhere = scene.dir.path().join("nowhere.sock").display().to_string();
+    is_not_begun(&scene, &["--socket", &nowhere], 3, "inconclusive", "does not answer").await;
+    scene.nothing_is_left(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_marked_needs_no_other_mark() {
+    let Some(scene) = begin(Way::Docker, "container, marked").await else { return };
+    let meta = scene.meta().await;
+    meta.delete_one(mongodb::bson::doc! { "_id": "drillable" }).await.expect("removed");
+    is_not_begun(&scene, &[], 2, "refused", "drillable").await;
+    let Keeper::Containers(engine) = scene.node.keeper() else { panic!("an engine") };
+    let label = ["--label", "focus-server.io/drillable=true"];
+    engine.create("marked", std::path::Path::new("/bin/sleep"), &["1000"], &label).expect("made");
+    let started = engine.ask("POST", "/containers/marked/start").expect("an answer");
+    assert_eq!(started.0, 204, "{started:?}");
+    // It is marked, and not the database: the outage is begun, and has no effect.
+    is_not_begun(&scene, &["--container", "marked"], 3, "inconclusive", "").await;
+    let found = engine.ask("GET", "/containers/marked/json").expect("an answer").1;
+    let found: Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!(found["State"]["Running"], true, "it is started again");
+    scene.nothing_is_left(5).await;
+}
