@@ -131,6 +131,8 @@ impl Catalog {
         };
         if self.data.documents.get(&one.recording.uuid).is_some_and(may) {
             self.data.documents.remove(&one.recording.uuid);
+            // Where no document is left, nothing fences an older holder: a comparison finds what it makes.
+            self.data.writers.remove(&one.recording.uuid);
         }
     }
 
