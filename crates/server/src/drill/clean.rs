@@ -17,6 +17,9 @@ const SERVER_WITHIN: Duration = Duration::from_secs(15);
 /// No document comes back within this after all were removed.
 const QUIET_FOR: Duration = Duration::from_millis(600);
 
+/// What fails is tried again for so long.
+const AGAIN_FOR: Duration = Duration::from_secs(30);
+
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What cleaning up came to.
@@ -31,9 +34,20 @@ pub struct Cleaned {
 /// Removes everything of this drill.
 ///
 /// # Errors
-/// Storage or database do not allow it; it may be done again.
+/// Storage or database do not allow it for half a minute; it may be done again.
 pub async fn up(plan: &Plan, database: &Database, server: &Server) -> anyhow::Result<Cleaned> {
     planting::remove(plan)?;
+    let began = Instant::now();
+    loop {
+        // A database that has just come back may still end connections.
+        match documents(plan, database, server).await {
+            Err(_) if began.elapsed() < AGAIN_FOR => sleep(LOOK).await,
+            ended => return ended,
+        }
+    }
+}
+
+async fn documents(plan: &Plan, database: &Database, server: &Server) -> anyhow::Result<Cleaned> {
     let uuids: Vec<String> = plan.planted.iter().map(|planted| planted.uuid.clone()).collect();
     let mut cleaned = Cleaned::default();
     let began = Instant::now();

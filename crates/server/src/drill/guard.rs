@@ -3,7 +3,6 @@
 //! signal to the drill nor a closed terminal reaches it, and counts in boot time, so that a machine's
 //! sleep counts too.
 
-use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -105,15 +104,15 @@ pub fn state(folder: &Folder) -> Option<State> {
 pub async fn run(folder: &Folder) -> anyhow::Result<()> {
     // One that leads a group already has been started by hand, and stays where it is.
     let _ = rustix::process::setsid();
-    let file = file_of_plan(folder).context("there is no plan to guard")?;
+    let file = folder.plan_file().context("there is no plan to guard")?;
     let plan = folder.plan()?.context("there is no plan to guard")?;
     let probe = Probe::new(&plan.database).await?;
     let until_ms = clock::boot_ms().saturating_add(plan.deadline_ms);
     let mut state = State { drill: plan.id.clone(), ..State::default() };
     say(folder, &state)?;
-    let back = Back { folder, probe: &probe, restore: &plan.restore };
+    let back = Back { folder, probe: &probe, restore: &plan.restore, plan_file: Some(file) };
     loop {
-        if !goes_on(folder, file) {
+        if !folder.has_plan_file(file) {
             return Ok(());
         }
         if lock::is_free(folder) {
@@ -138,20 +137,6 @@ pub async fn run(folder: &Folder) -> anyhow::Result<()> {
     }
 }
 
-/// The plan's file. A plan is never changed, so another file is another drill's; its content need not
-/// be read again and again.
-fn file_of_plan(folder: &Folder) -> std::io::Result<u64> {
-    std::fs::symlink_metadata(folder.file("plan.json")).map(|meta| meta.ino())
-}
-
-/// The plan is still there, and still the same drill's.
-fn goes_on(folder: &Folder, file: u64) -> bool {
-    match file_of_plan(folder) {
-        Ok(now) => now == file,
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    }
-}
-
 /// The drill has died: the database is brought back, and the rest left to `focus drill recover`.
 async fn died(folder: &Folder, file: u64, back: &Back<'_>, mut state: State) -> anyhow::Result<()> {
     let progress = folder.progress()?;
@@ -163,7 +148,7 @@ async fn died(folder: &Folder, file: u64, back: &Back<'_>, mut state: State) -> 
     say(folder, &state)?;
     state.error = back.ensure(&progress).await.err().map(|error| format!("{error:#}"));
     // A recovery that has ended meanwhile has removed the plan: then nothing may be left of us either.
-    if goes_on(folder, file) { say(folder, &state) } else { folder.remove("guard.json") }
+    if folder.has_plan_file(file) { say(folder, &state) } else { folder.remove("guard.json") }
 }
 
 fn say(folder: &Folder, state: &State) -> anyhow::Result<()> {

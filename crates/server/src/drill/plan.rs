@@ -5,7 +5,7 @@
 //! and is replaced at each stage.
 
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -148,6 +148,22 @@ impl Folder {
     /// The part of this state folder; it is not made.
     pub fn of(state_dir: &Path) -> Folder {
         Folder { dir: state_dir.join("drill") }
+    }
+
+    /// The plan's file. A plan is never changed, so another file is another drill's.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn plan_file(&self) -> std::io::Result<u64> {
+        std::fs::symlink_metadata(self.file("plan.json")).map(|meta| meta.ino())
+    }
+
+    /// The plan is still there, and still the same drill's. Where that cannot be told, it counts as there.
+    pub fn has_plan_file(&self, file: u64) -> bool {
+        match self.plan_file() {
+            Ok(now) => now == file,
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     }
 
     /// Makes it where it is missing, for its user alone.

@@ -62,7 +62,7 @@ pub async fn locked(folder: &Folder, say: &(dyn Fn(&str) + Sync)) -> anyhow::Res
     }
     let probe = Probe::new(&plan.database).await?;
     let journal = Journal::new(folder.clone(), progress.clone());
-    let back = Back { folder, probe: &probe, restore: &plan.restore };
+    let back = Back { folder, probe: &probe, restore: &plan.restore, plan_file: None };
     back.ensure(&progress).await?;
     if progress.stage > Stage::Planned && progress.stage < Stage::Up {
         journal.stage(Stage::Up)?;

@@ -39,6 +39,9 @@ pub struct Back<'a> {
     pub probe: &'a Probe,
     /// The way up.
     pub restore: &'a Restore,
+    /// The plan's file, for whoever does not hold the folder's lock: where it is there no more, somebody
+    /// else has brought the database back, and another drill may have taken it away.
+    pub plan_file: Option<u64>,
 }
 
 impl Back<'_> {
@@ -52,6 +55,9 @@ impl Back<'_> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(100);
         loop {
+            if !self.stands() {
+                return Ok(());
+            }
             let ended = if way_up.repeatable() {
                 way_up.up(&self.surroundings(None)).await
             } else {
@@ -79,6 +85,11 @@ impl Back<'_> {
             left.is_ok_and(|left| left.is_empty())
         };
         self.probe.takes_writes().await && nothing_left.await
+    }
+
+    /// The drill is still to be put right.
+    fn stands(&self) -> bool {
+        self.plan_file.is_none_or(|file| self.folder.has_plan_file(file))
     }
 
     fn surroundings<'a>(&'a self, lock: Option<&'a File>) -> Surroundings<'a> {
@@ -118,6 +129,9 @@ impl Back<'_> {
                 return Ok(());
             }
             self.folder.remove(UP_DONE)?;
+        }
+        if !self.stands() {
+            return Ok(());
         }
         self.restore.way_up().up(&self.surroundings(Some(&lock))).await
     }

@@ -490,7 +490,8 @@ impl Drill<'_> {
         self.journal.stage(Stage::UpBegun)?;
         pause::at("up_begun", self.folder).await;
         let restore = &self.plan.restore;
-        let back = Back { folder: self.folder, probe: &self.site.probe, restore };
+        let (folder, probe) = (self.folder, &self.site.probe);
+        let back = Back { folder, probe, restore, plan_file: None };
         back.take().await?;
         Ok(((), restore.way_up().describe()))
     }

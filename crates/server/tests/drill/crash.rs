@@ -10,7 +10,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::scene::{
-    BINARY, Ended, LIMIT, Scene, Way, guards, kill, kill_guards, left_out, long, signal_group,
+    BINARY, Ended, LIMIT, Scene, Way, guards, kill, kill_guards, left_out, long, signal_all,
+    signal_group,
 };
 
 /// Every place at which a test can stop a drill, in the order in which they come.
@@ -195,6 +196,33 @@ async fn the_guard_brings_the_database_back_when_the_drill_is_stopped_beyond_its
         async move { if there.is_empty() { Ok(()) } else { Err(format!("{there:?}")) } }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guard_of_an_earlier_drill_leaves_the_outage_of_the_next_one_alone() {
+    if left_out("guard, late") {
+        return;
+    }
+    let scene = Scene::begin(Way::Stop, 5).await;
+    let mut drill = scene.paused("down_begun", &["--count", "2"]).await;
+    let late = guards(&scene.state());
+    signal_all(&late, Signal::STOP);
+    kill(&mut drill);
+    let (code, said) = scene.recover().await;
+    assert_eq!(code, Some(0), "{said}");
+    let mut next = scene.paused("unreachable", &["--count", "2"]).await;
+    signal_all(&late, Signal::CONT);
+    until("the late guard has ended", LIMIT, || {
+        let there: Vec<i32> =
+            guards(&scene.state()).into_iter().filter(|pid| late.contains(pid)).collect();
+        async move { if there.is_empty() { Ok(()) } else { Err(format!("{there:?}")) } }
+    })
+    .await;
+    assert!(scene.node.takes_writes().await.is_err(), "the next outage goes on");
+    kill(&mut next);
+    let (code, said) = scene.recover().await;
+    assert_eq!(code, Some(0), "{said}");
+    scene.nothing_is_left(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

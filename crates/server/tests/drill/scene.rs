@@ -492,8 +492,13 @@ pub(crate) fn guards(state: &Path) -> Vec<i32> {
 
 /// Ends the guards of this state folder too: nothing but a recovery is left to bring the database back.
 pub(crate) fn kill_guards(state: &Path) {
-    for pid in guards(state).into_iter().filter_map(Pid::from_raw) {
-        let _ = kill_process(pid, Signal::KILL);
+    signal_all(&guards(state), Signal::KILL);
+}
+
+/// Sends a signal to these processes, where they are still there.
+pub(crate) fn signal_all(pids: &[i32], signal: Signal) {
+    for pid in pids.iter().copied().filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
     }
 }
 
