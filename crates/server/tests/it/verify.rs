@@ -24,11 +24,11 @@ async fn begin(server: &MongoServer, count: usize) -> Site {
     site
 }
 
-/// As `begin`, where the database tells of no changes: else what is planted would be mended before it is
-/// found. So few documents come with one answer, and only a change stream asks for more.
+/// As `begin`, where the database has no change streams: else what is planted would be mended before it is
+/// found.
 async fn begin_untold(server: &MongoServer, count: usize) -> Site {
     if !matches!(find(), Some(Program::Deployment(_))) {
-        let fails = doc! { "failCommands": ["getMore"], "errorCode": 50, "appName": "focus" };
+        let fails = doc! { "failCommands": ["aggregate"], "errorCode": 40573, "appName": "focus" };
         server.fail_command("alwaysOn", fails).await;
     }
     begin(server, count).await
