@@ -27,11 +27,21 @@ async fn begin(server: &MongoServer, count: usize) -> Site {
 /// As `begin`, where the database has no change streams: else what is planted would be mended before it is
 /// found.
 async fn begin_untold(server: &MongoServer, count: usize) -> Site {
-    if !matches!(find(), Some(Program::Deployment(_))) {
-        let fails = doc! { "failCommands": ["aggregate"], "errorCode": 40573, "appName": "focus" };
-        server.fail_command("alwaysOn", fails).await;
+    if matches!(find(), Some(Program::Deployment(_))) {
+        return begin(server, count).await;
     }
-    begin(server, count).await
+    let fails = doc! { "failCommands": ["aggregate"], "errorCode": 40573, "appName": "focus" };
+    server.fail_command("alwaysOn", fails).await;
+    let site = begin(server, count).await;
+    until("it is known that there are none", LIMIT, || async {
+        let status = site.focus.status()?;
+        let said = status["catalog_remarks"].to_string().contains("no change streams");
+        if said { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    // It is asked once in a connection; what else is an aggregation is answered again.
+    server.fail_command("off", doc! {}).await;
+    site
 }
 
 async fn nodes(server: &MongoServer) -> Collection<Document> {
