@@ -5,7 +5,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::crash::PLACES;
-use crate::scene::{KEPT, Keeper, LIMIT, Node, Scene, Way, kill, kill_guards, left_out};
+use crate::scene::{Keeper, LIMIT, Node, Scene, Way, kill, kill_guards, left_out};
 
 /// A site whose database such a keeper runs; none where it does not run here, which is said.
 async fn begin(way: Way, test: &str) -> Option<Scene> {
@@ -60,7 +60,8 @@ async fn killed_everywhere(scene: &Scene) {
 async fn a_drill_stops_a_unit_of_systemd_and_starts_what_went_down_with_it() {
     let Some(scene) = begin(Way::Systemd, "systemd").await else { return };
     let Keeper::Units(manager) = scene.node.keeper() else { panic!("a manager") };
-    for (name, needs) in [("needs-it", KEPT), ("needs-that", "needs-it")] {
+    let database = scene.node.name();
+    for (name, needs) in [("needs-it", &*database), ("needs-that", "needs-it")] {
         let text = format!(
             "[Unit]\nRequires={needs}.service\nAfter={needs}.service\n[Service]\nExecStart=sleep infinity\n"
         );
@@ -71,7 +72,7 @@ async fn a_drill_stops_a_unit_of_systemd_and_starts_what_went_down_with_it() {
     passed(&ended);
     let radius = ended.1["outage"]["blast_radius"].to_string();
     assert!(radius.contains("needs-it.service") && radius.contains("needs-that"), "{radius}");
-    for name in [KEPT, "needs-it", "needs-that"] {
+    for name in [&*database, "needs-it", "needs-that"] {
         assert!(manager.systemctl(&["is-active", name]).status.success(), "{name}");
     }
     scene.nothing_is_left(5).await;

@@ -34,9 +34,6 @@ pub(crate) enum Way {
     Docker,
 }
 
-/// What the database is called as a unit, and as a container.
-pub(crate) const KEPT: &str = "focus-db";
-
 /// Who runs the database, where scripts do not.
 pub(crate) enum Keeper {
     Units(UserManager),
@@ -104,7 +101,7 @@ impl Node {
         };
         match &keeper {
             Keeper::Units(manager) => manager.unit(
-                &format!("{KEPT}.service"),
+                &format!("{}.service", node.name()),
                 &format!(
                     "[Service]\nEnvironment=\"{DURABLE}\"\nExecStart={} {}\nRestart=always\nTimeoutStopSec=5\n",
                     program.display(),
@@ -112,11 +109,17 @@ impl Node {
                 ),
             ),
             Keeper::Containers(engine) => engine
-                .create(KEPT, &program, &words("/data"), &["--volume", &format!("{store}:/data"), "--env", DURABLE])
+                .create(&node.name(), &program, &words("/data"), &["--volume", &format!("{store}:/data"), "--env", DURABLE])
                 .expect("a container"),
         }
         node.keeper = Some(keeper);
         node
+    }
+
+    /// What it is called as a unit, and as a container. Managers of units on one machine may share their
+    /// control groups, and end whatever runs in those of a unit's name: no two have the same.
+    pub(crate) fn name(&self) -> String {
+        format!("focus-db-{}", self.port)
     }
 
     /// Who runs it.
@@ -167,12 +170,12 @@ impl Node {
     pub(crate) fn start(&self) {
         match &self.keeper {
             Some(Keeper::Units(manager)) => {
-                let started = manager.systemctl(&["start", KEPT]);
+                let started = manager.systemctl(&["start", &self.name()]);
                 assert!(started.status.success(), "{started:?}");
                 return;
             }
             Some(Keeper::Containers(engine)) => {
-                let started = engine.ask("POST", &format!("/containers/{KEPT}/start"));
+                let started = engine.ask("POST", &format!("/containers/{}/start", self.name()));
                 assert_eq!(started.expect("an answer").0, 204);
                 return;
             }
@@ -329,11 +332,11 @@ impl Scene {
         command.args(["drill", "run", "--json"]).args(extra).stdin(Stdio::null());
         match &self.node.keeper {
             Some(Keeper::Units(manager)) => {
-                flags.push(("--unit", KEPT.to_owned()));
+                flags.push(("--unit", self.node.name()));
                 command.arg("--user").env("XDG_RUNTIME_DIR", manager.runtime_dir());
             }
             Some(Keeper::Containers(engine)) => {
-                flags.push(("--container", KEPT.to_owned()));
+                flags.push(("--container", self.node.name()));
                 flags.push(("--socket", text(engine.socket())));
             }
             None => {}
