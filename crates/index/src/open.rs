@@ -54,7 +54,9 @@ fn at_opening(path: &Path, writable: bool, error: &rusqlite::Error) -> IndexErro
             _ => false,
         });
     match IndexError::of(path, error) {
-        IndexError::Sqlite { path, words } if is_damage => IndexError::Damaged { path, words },
+        IndexError::Sqlite { path, words } | IndexError::Unopened { path, words } if is_damage => {
+            IndexError::Damaged { path, words }
+        }
         other => other,
     }
 }
