@@ -192,6 +192,13 @@ impl MongoServer {
     /// Ends it at once, as a crash does.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
+            if let Ok(Some(ended)) = child.try_wait() {
+                // Not our doing: what it said last is what explains the test.
+                let log = std::fs::read_to_string(self.data.path().join("server.log"));
+                let log = log.unwrap_or_default();
+                let last: Vec<&str> = log.lines().rev().take(8).collect();
+                println!("the database had ended by itself, with {ended}: {last:#?}");
+            }
             let _ = child.kill();
             let _ = child.wait();
         }

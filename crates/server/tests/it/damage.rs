@@ -179,6 +179,10 @@ async fn watch(site: &mut Site, what: &str, outcome: Outcome) -> String {
     }
 }
 
+/// What a person is told of damage that cannot be mended: the file's own, or a document that says now
+/// that it is another root's, which nobody may take from that.
+const TOLD: [&str; 2] = ["It is damaged: bring back a copy", "duplicate_id: the uuid"];
+
 /// Verifies and repairs until all is in order, or a person is told what to do; in words, what came.
 async fn repaired(site: &Site, what: &str) -> String {
     focus_testkit::wait::until(what, LIMIT, || async {
@@ -194,11 +198,21 @@ async fn repaired(site: &Site, what: &str) -> String {
         let status = site.focus.status()?;
         let told = [&body, &status["catalog_reason"].to_string()]
             .into_iter()
-            .find(|words| words.contains("It is damaged: bring back a copy"))
+            .find(|words| TOLD.iter().any(|told| words.contains(told)))
             .cloned();
         told.ok_or_else(|| format!("{body}\n{status:#}\n{}", site.focus.log()))
     })
     .await
+}
+
+/// A document of a planted recording says now that it is another root's.
+fn names_another_root(site: &Site) -> bool {
+    let ours = |document: &mongodb::bson::Document| {
+        let uuid = document.get_str("uuid").unwrap_or_default();
+        site.planted.iter().any(|planted| planted.uuid == uuid)
+    };
+    let documents = ledger::documents(site);
+    documents.iter().any(|one| ours(one) && one.get_str("root").ok() != Some(site.marker.as_str()))
 }
 
 /// Bytes flipped at places that follow from a seed, in a file that a server has closed in order.
@@ -212,6 +226,16 @@ async fn flip(used: &Site, file: &str, seed: u64) -> String {
     fs::write(&path, &bytes).expect("damaged");
     site.focus.serve().await;
     let seen = repaired(&site, &what).await;
+    if (seen == REPAIRED || seen.contains(TOLD[1])) && names_another_root(&site) {
+        // It is left to that root, and what lies here is told of.
+        focus_testkit::wait::until(&what, LIMIT, || async {
+            let told = site.focus.get("/api/v1/unrecognised")?;
+            if told.contains("duplicate_id") { Ok(()) } else { Err(told) }
+        })
+        .await;
+        assert_eq!(site.focus.stop(), Some(0), "{what}");
+        return "told that another root has it".to_owned();
+    }
     if seen != REPAIRED {
         actions::restore(&path, &whole);
         site.focus.until_status("catalog_reason", Value::Null, LIMIT).await;
