@@ -18,12 +18,12 @@ use crate::site::{BINARY, LIMIT, Site};
 /// Recordings in the site.
 const COUNT: usize = 12;
 
-/// Seeds of flipped bytes; `FOCUS_TEST_SEED` names one.
-fn seeds() -> std::ops::Range<u64> {
+/// Seeds of flipped bytes, so many in a long run; `FOCUS_TEST_SEED` names one.
+fn seeds(long: u64) -> std::ops::Range<u64> {
     if let Some(seed) = std::env::var("FOCUS_TEST_SEED").ok().and_then(|seed| seed.parse().ok()) {
         return seed..seed + 1;
     }
-    0..if crate::site::long() { 200 } else { 24 }
+    0..if crate::site::long() { long } else { 24 }
 }
 
 /// What is said of damage that a repair has mended.
@@ -260,9 +260,9 @@ async fn flip(used: &Site, file: &str, seed: u64) -> String {
     seen
 }
 
-async fn flips(file: &str) -> Vec<String> {
+async fn flips(file: &str, long: u64) -> Vec<String> {
     let used = closed().await;
-    let seeds = seeds().map(|seed| flip(&used, file, seed));
+    let seeds = seeds(long).map(|seed| flip(&used, file, seed));
     futures_util::StreamExt::collect(futures_util::StreamExt::buffer_unordered(
         futures_util::stream::iter(seeds),
         4,
@@ -272,7 +272,7 @@ async fn flips(file: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_flipped_anywhere_in_the_index_never_reach_the_catalog() {
-    let seen = flips("state/index.db").await;
+    let seen = flips("state/index.db", 200).await;
     let rebuilt = seen.iter().filter(|seen| *seen == "index rebuilt").count();
     println!("{rebuilt} of {} indexes were rebuilt", seen.len());
     assert!(rebuilt > 0 || seen.len() == 1, "{seen:?}");
@@ -280,7 +280,7 @@ async fn bytes_flipped_anywhere_in_the_index_never_reach_the_catalog() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_flipped_anywhere_in_the_embedded_catalog_are_mended_or_told() {
-    flips("state/catalog/catalog.db").await;
+    flips("state/catalog/catalog.db", 24).await;
 }
 
 async fn all_actions(place: Place) {
