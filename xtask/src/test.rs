@@ -42,7 +42,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     }
     let mut command = cargo::command();
     command.args(["test", "--workspace", "--no-fail-fast", "--"]);
-    command.args(["--nocapture", "--test-threads=4"]);
+    command.args(["--nocapture", "--test-threads=3"]);
     command.env("FOCUS_TEST_LONG", if all { "1" } else { "" });
     command.env("FOCUS_TEST_EMBEDDED_ONLY", if embedded_only { "1" } else { "" });
     let mut child = command.stdout(Stdio::piped()).spawn()?;
