@@ -645,6 +645,10 @@ impl Reconciler {
             .count();
         self.acknowledged += done as u64;
         self.mostly_there = done > 0 && batch.written() * 2 < done;
+        if outcomes.iter().any(|(_, _, outcome)| matches!(outcome, Outcome::Removed)) {
+            // What it has read of the catalog may name documents that are gone by now.
+            self.comparison = None;
+        }
         let moved = outcomes.iter().any(|(_, _, outcome)| !matches!(outcome, Outcome::Left));
         self.idle_rounds = if moved { 0 } else { self.idle_rounds.saturating_add(1) };
         if moved {

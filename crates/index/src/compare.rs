@@ -356,6 +356,14 @@ fn apply(
     if finding == Finding::NotThere && gone_for_good(tx, id, generation, now_ms)? {
         return Ok(());
     }
+    if finding != Finding::NotThere {
+        // Whatever became of the row since it was read: the catalog has a document of it.
+        tx.prepare_cached(
+            "UPDATE recordings SET known = 1
+             WHERE id = ?1 AND known = 0 AND (generation <> ?2 OR pending <> 0)",
+        )?
+        .execute(params![id, generation])?;
+    }
     let statement = match finding {
         Finding::Same => {
             "UPDATE recordings SET acked = ?2, known = 1, pending = 0, pending_since_ms = NULL,

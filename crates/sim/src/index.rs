@@ -331,6 +331,8 @@ impl Index {
                 continue;
             };
             if entry.generation != *generation {
+                // Whatever became of the row since it was read: the catalog has a document of it.
+                entry.known |= *finding != Finding::NotThere;
                 continue;
             }
             let open = entry.gone.is_none() || entry.is_marked();

@@ -158,3 +158,16 @@ async fn a_recording_in_doubt_that_went_came_back_and_went_again_is_not_forgotte
     assert!(fixture.listed()[0].vanished, "the catalog may have it: it has to be told");
     fixture.is_in_order();
 }
+
+#[tokio::test]
+async fn what_a_comparison_saw_is_known_also_of_a_recording_that_changed_meanwhile() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    let (id, generation) = (fixture.pending()[0].id, fixture.pending()[0].generation);
+    fixture.put("r", &sidecar("u", START + 1)).await;
+    let found = vec![(id, generation, Finding::Same)];
+    fixture.index.found(found, 6_000).await.expect("stored");
+    fixture.remove("r").await;
+    assert!(fixture.listed()[0].vanished, "its document has to be told of");
+    fixture.is_in_order();
+}
