@@ -20,6 +20,9 @@ use crate::telemetry;
 /// Between two looks whether commands still find the server.
 const PUBLISHED_LOOK: Duration = Duration::from_secs(2);
 
+/// Between two times that free memory is given back to the system.
+const TIDYING: Duration = Duration::from_secs(10);
+
 /// Between two rebuilds of the index: something that damages it over and over is not to fill the disk.
 const REBUILD_PAUSE: Duration = Duration::from_secs(10);
 
@@ -27,6 +30,7 @@ const REBUILD_PAUSE: Duration = Duration::from_secs(10);
 const INDEX_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn serve(settings: Settings) -> anyhow::Result<Ending> {
+    focus_heap::share_one_arena();
     telemetry::start();
     match focus_crash::arm() {
         Ok(None) => {}
@@ -83,6 +87,7 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
     );
     let every = Duration::from_millis(settings.verify_interval_ms);
     let mut published = tokio::time::interval(PUBLISHED_LOOK);
+    let mut tidying = tokio::time::interval(TIDYING);
     let mut told = false;
     let mut rebuilt: Option<tokio::time::Instant> = None;
     let mut verify_at = tokio::time::Instant::now() + every;
@@ -99,6 +104,8 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
                     }
                 });
             }
+            // What a backlog, a scan or a comparison took; a millisecond where there is nothing.
+            _ = tidying.tick() => drop(tokio::task::spawn_blocking(focus_heap::give_back)),
             _ = published.tick() => {
                 // Damaged or removed by somebody: commands would not find the server any more.
                 if state_dir::is_published(&settings.state_dir, &server) {

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// The server gives free memory back every 10 s.
+const GIVING_BACK: Duration = Duration::from_secs(12);
+
 #[tokio::main]
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -166,20 +169,23 @@ async fn memory(binary: &str, n: usize) {
         site.focus.until_status("catalog_state", "down", LIMIT).await;
         site.tree.add(pending, Writing::Moved);
         site.focus.until_status("pending", pending, LIMIT).await;
-        let (now, peak) = resident(site.focus.pid());
-        println!(
-            "{total} recordings, {pending} pending: {now} KiB resident, {peak} KiB at the most so far"
-        );
+        told(&format!("{total} recordings, {pending} pending"), site.focus.pid()).await;
         site.server.restart().await;
         site.in_step().await;
-        let (now, peak) = resident(site.focus.pid());
-        println!(
-            "{total} recordings, recovered: {now} KiB resident, {peak} KiB at the most so far"
-        );
+        told(&format!("{total} recordings, recovered"), site.focus.pid()).await;
     }
     drop(site.dir);
 }
 
+/// Tells what is resident at once, and what stays.
+async fn told(when: &str, pid: Option<u32>) {
+    let (at_once, _) = resident(pid);
+    tokio::time::sleep(GIVING_BACK).await;
+    let (stays, peak) = resident(pid);
+    println!("{when}: {stays} KiB resident ({at_once} at once, {peak} at the most so far)");
+}
+
+/// Resident memory now, and at the most so far, KiB.
 fn resident(pid: Option<u32>) -> (u64, u64) {
     let path = format!("/proc/{}/status", pid.unwrap_or(0));
     let text = std::fs::read_to_string(Path::new(&path)).unwrap_or_default();
