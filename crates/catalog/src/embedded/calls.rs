@@ -6,6 +6,7 @@ use focus_core::answer::Answer;
 use focus_core::json::Value;
 use focus_core::recording::{DRILL_FIELD, Recording};
 use focus_core::state::State;
+use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::{Stored, Stranger, UnrecognisedDoc, Versioned};
@@ -28,6 +29,19 @@ pub(super) fn meta(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<St
     tx.prepare_cached("SELECT value FROM focus_meta WHERE id = ?1")?
         .query_row([id], |row| row.get(0))
         .optional()
+        .map_err(|error| in_row("focus_meta", id, error))
+}
+
+/// The error, where it is one of what a row holds, with the row's name.
+fn in_row(table: &str, id: &str, error: rusqlite::Error) -> rusqlite::Error {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, Utf8Error};
+    let (column, kind, words) = match error {
+        FromSqlConversionFailure(column, kind, why) => (column, kind, why.to_string()),
+        Utf8Error(column, why) => (column, Type::Text, why.to_string()),
+        InvalidColumnType(column, _, kind) => (column, kind, format!("it holds {kind}")),
+        other => return other,
+    };
+    FromSqlConversionFailure(column, kind, format!("row {id:?} of {table}: {words}").into())
 }
 
 pub(super) fn put_meta(tx: &Transaction<'_>, id: &str, value: &str) -> rusqlite::Result<()> {
@@ -183,8 +197,10 @@ pub(super) fn page(
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let uuid: String = row.get(0)?;
-    let root: Option<String> = row.get(1)?;
-    let path: Option<String> = row.get(4)?;
+    let text = |at: usize| -> rusqlite::Result<Option<String>> {
+        row.get(at).map_err(|error| in_row("recordings", &uuid, error))
+    };
+    let (root, path) = (text(1)?, text(4)?);
     // What a hand has made another type is none.
     let deleted = row.get(3).unwrap_or(false);
     Ok(Stored {

@@ -1,9 +1,10 @@
 //! Lease and token counter, as rows of `focus_meta`.
 
 use focus_core::lease::LeaseDoc;
-use rusqlite::Transaction;
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, Transaction};
 
-use super::calls::{meta, put_meta};
+use super::calls::put_meta;
 
 const TOKEN: &str = "token";
 
@@ -11,12 +12,25 @@ fn key(root: &str) -> String {
     format!("lease:{root}")
 }
 
+/// A row as the text that is left of it: what damage has made of a lease is nobody's, and challenged
+/// like any other; of the counter, a number to begin at, as tokens are drawn above every known one.
+fn left(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<String>> {
+    tx.prepare_cached("SELECT value FROM focus_meta WHERE id = ?1")?
+        .query_row([id], |row| {
+            Ok(match row.get_ref(0)? {
+                ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => String::new(),
+            })
+        })
+        .optional()
+}
+
 pub(super) fn read(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<Option<LeaseDoc>> {
-    Ok(meta(tx, &key(root))?.map(|text| parse(&text).unwrap_or_default()))
+    Ok(left(tx, &key(root))?.map(|text| parse(&text).unwrap_or_default()))
 }
 
 pub(super) fn draw_token(tx: &Transaction<'_>, above: i64) -> rusqlite::Result<i64> {
-    let stored = meta(tx, TOKEN)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let stored = left(tx, TOKEN)?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let token = above.max(stored).saturating_add(1);
     put_meta(tx, TOKEN, &token.to_string())?;
     Ok(token)

@@ -103,9 +103,9 @@ impl Shared {
         let transaction = open
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(|error| failure(&error))?;
-        let value = work(&transaction).map_err(|error| failure(&error))?;
-        transaction.commit().map_err(|error| failure(&error))?;
+            .map_err(|error| failure(&self.path, &error))?;
+        let value = work(&transaction).map_err(|error| failure(&self.path, &error))?;
+        transaction.commit().map_err(|error| failure(&self.path, &error))?;
         // Taken away meanwhile: it was written, but nobody can tell what will come back.
         self.same_file(file)?;
         Ok(value)
@@ -126,7 +126,7 @@ impl Shared {
             let looked = self.same_file(open.file).and_then(|()| {
                 open.connection
                     .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))
-                    .map_err(|error| failure(&error))
+                    .map_err(|error| failure(&self.path, &error))
             });
             if let Err(failure) = looked {
                 *guard = None;
@@ -194,8 +194,8 @@ fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
         return Err(Failure::transient(missing(path, &error)));
     }
     let mut connection =
-        Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
-    schema::prepare(&mut connection).map_err(|error| failure(&error))?;
+        Connection::open_with_flags(path, flags).map_err(|error| failure(path, &error))?;
+    schema::prepare(&mut connection).map_err(|error| failure(path, &error))?;
     check(&connection, path)?;
     Ok(connection)
 }
@@ -207,11 +207,14 @@ fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
     }
     let verdict: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| failure(&error))?;
+        .map_err(|error| failure(path, &error))?;
     if verdict == "ok" {
         return Ok(());
     }
-    Err(Failure::refused_client(format!("the embedded catalog: {verdict}{DAMAGED}")))
+    Err(Failure::refused_client(format!(
+        "the embedded catalog {}: {verdict}{DAMAGED}",
+        path.display()
+    )))
 }
 
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
@@ -229,13 +232,31 @@ fn missing(path: &Path, error: &std::io::Error) -> String {
     format!("the embedded catalog {}: {error}", path.display())
 }
 
-fn failure(error: &rusqlite::Error) -> Failure {
-    use rusqlite::Error::{FromSqlConversionFailure, Utf8Error};
+/// What is not as we made it is damage, whatever has made it so.
+fn failure(path: &Path, error: &rusqlite::Error) -> Failure {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
+        SqliteFailure, Utf8Error,
+    };
     use rusqlite::ErrorCode;
     let damaged = (Class::RefusedClient, DAMAGED);
     let (class, todo) = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged,
-        None if matches!(error, FromSqlConversionFailure(..) | Utf8Error(..)) => damaged,
+        // A table or a column is missing.
+        _ if matches!(error, SqlInputError { .. }) => damaged,
+        _ if matches!(error, SqliteFailure(_, Some(words)) if words.starts_with("no such ")) => {
+            damaged
+        }
+        None if matches!(
+            error,
+            FromSqlConversionFailure(..)
+                | InvalidColumnType(..)
+                | IntegralValueOutOfRange(..)
+                | Utf8Error(..)
+        ) =>
+        {
+            damaged
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => (
             Class::RefusedClient,
             ". Mend what is there, or its permissions and those of its folder",
@@ -244,7 +265,8 @@ fn failure(error: &rusqlite::Error) -> Failure {
         Some(ErrorCode::TooBig) => (Class::TooLarge, ""),
         _ => (Class::Transient, ""),
     };
-    Failure { class, code: None, words: format!("the embedded catalog: {error}{todo}") }
+    let words = format!("the embedded catalog {}: {error}{todo}", path.display());
+    Failure { class, code: None, words }
 }
 
 #[async_trait]

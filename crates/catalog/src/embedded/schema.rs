@@ -4,6 +4,14 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+/// Every column that is used: damage to the tables' own description is found by asking for them.
+const COLUMNS: [&str; 3] = [
+    "SELECT uuid, root, start_time, end_time, deleted, deleted_at, recording_id, path, size, fingerprint,
+       metadata, indexed_at, version FROM recordings",
+    "SELECT root, folder_name, file_count, update_time, state, reason FROM unrecognized_recordings",
+    "SELECT id, value FROM focus_meta",
+];
+
 /// Sets up a connection, and the tables where they are missing.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     // Another process that holds the file is an outage, not something to wait for.
@@ -34,5 +42,6 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
          ) WITHOUT ROWID;
          CREATE TABLE IF NOT EXISTS focus_meta(id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
     )?;
-    transaction.commit()
+    transaction.commit()?;
+    COLUMNS.iter().try_for_each(|columns| connection.prepare(columns).map(drop))
 }

@@ -365,7 +365,7 @@ impl Engine {
             .views
             .iter()
             .any(|view| view.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::Down);
-        !down && !refused
+        !down && !refused && self.lease_trouble().is_none()
     }
 
     /// Stops in order: what is under way ends or is given up, and the index is closed.

@@ -204,7 +204,20 @@ impl Engine {
                 worst = (view.phase, view.failure.map(|failure| failure.to_string()).or(worst.1));
             }
         }
-        worst
+        match self.lease_trouble() {
+            // In step for as long as nothing lands: it could not be written. Without a lease no call of
+            // the driver's fails any more, and the one that failed last says less.
+            Some(words) if rank(worst.0) <= rank(Phase::Recovering) => {
+                (Phase::Recovering, Some(words))
+            }
+            Some(words) => (worst.0, worst.1.or(Some(words))),
+            None => worst,
+        }
+    }
+
+    /// Why the lease of a root cannot be had or kept, though the catalog is there.
+    pub(super) fn lease_trouble(&self) -> Option<String> {
+        self.roots.iter().find_map(|root| root.lease()?.trouble())
     }
 
     /// The phase of the root with this id.

@@ -18,12 +18,17 @@ use crate::site::{BINARY, LIMIT, Site};
 /// Recordings in the site.
 const COUNT: usize = 12;
 
-/// Seeds of flipped bytes, so many in a long run; `FOCUS_TEST_SEED` names one.
-fn seeds(long: u64) -> std::ops::Range<u64> {
-    if let Some(seed) = std::env::var("FOCUS_TEST_SEED").ok().and_then(|seed| seed.parse().ok()) {
-        return seed..seed + 1;
-    }
-    0..if crate::site::long() { long } else { 24 }
+/// Seeds of flipped bytes: some, with `FOCUS_TEST_LONG=1` all of them. `FOCUS_TEST_SEED` names one (`158`),
+/// or those of a longer search (`200..5000`).
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(named) = std::env::var("FOCUS_TEST_SEED") else {
+        return 0..if crate::site::long() { 200 } else { 24 };
+    };
+    let number = |text: &str| text.parse::<u64>().expect("a seed, or two as in 200..5000");
+    named.split_once("..").map_or_else(
+        || number(&named)..number(&named) + 1,
+        |(first, end)| number(first)..number(end),
+    )
 }
 
 /// What is said of damage that a repair has mended.
@@ -260,9 +265,9 @@ async fn flip(used: &Site, file: &str, seed: u64) -> String {
     seen
 }
 
-async fn flips(file: &str, long: u64) -> Vec<String> {
+async fn flips(file: &str) -> Vec<String> {
     let used = closed().await;
-    let seeds = seeds(long).map(|seed| flip(&used, file, seed));
+    let seeds = seeds().map(|seed| flip(&used, file, seed));
     futures_util::StreamExt::collect(futures_util::StreamExt::buffer_unordered(
         futures_util::stream::iter(seeds),
         4,
@@ -272,7 +277,7 @@ async fn flips(file: &str, long: u64) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_flipped_anywhere_in_the_index_never_reach_the_catalog() {
-    let seen = flips("state/index.db", 200).await;
+    let seen = flips("state/index.db").await;
     let rebuilt = seen.iter().filter(|seen| *seen == "index rebuilt").count();
     println!("{rebuilt} of {} indexes were rebuilt", seen.len());
     assert!(rebuilt > 0 || seen.len() == 1, "{seen:?}");
@@ -280,7 +285,7 @@ async fn bytes_flipped_anywhere_in_the_index_never_reach_the_catalog() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_flipped_anywhere_in_the_embedded_catalog_are_mended_or_told() {
-    flips("state/catalog/catalog.db", 24).await;
+    flips("state/catalog/catalog.db").await;
 }
 
 async fn all_actions(place: Place) {

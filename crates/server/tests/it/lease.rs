@@ -11,6 +11,7 @@ use focus_testkit::wait::until;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
+use crate::ledger;
 use crate::site::{BINARY, LIMIT, Site, embedded_only, no_server_to_end};
 
 /// The lease's length in these tests.
@@ -309,4 +310,123 @@ async fn a_lease_that_was_lost_is_contended_for_again() {
         // Now the other one falls silent, and the first has it back, by challenging like anybody.
         std::mem::swap(&mut pair.site.focus, &mut pair.standby);
     }
+}
+
+/// A site with a short lease, whose catalog is where these arguments say.
+async fn short(args: &[String]) -> (Site, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = folder.path().join("focus.toml");
+    fs::write(&settings, format!("lease_ms = {LEASE_MS}\n")).expect("settings");
+    let settings = settings.display().to_string();
+    let mut all: Vec<&str> = args.iter().map(String::as_str).collect();
+    all.extend(["--config", &settings]);
+    let mut site = Site::new(&all);
+    site.land(10);
+    site.focus.serve().await;
+    ledger::settled(&site, 10).await;
+    (site, folder)
+}
+
+/// Waits until the status and a pass both say these words of the lease, and that nothing is written.
+async fn tells(site: &Site, words: &[&str]) {
+    let is_told = |told: &serde_json::Value| {
+        let reason = told["catalog_reason"].as_str().unwrap_or_default();
+        words.iter().all(|word| reason.contains(word)) && reason.contains("nothing is written")
+    };
+    until("the lease's trouble is told", LIMIT, || async {
+        let status = site.focus.status()?;
+        let lapsed = status["roots"][0]["lease"] == "unknown";
+        let good = is_told(&status) && lapsed && status["catalog_state"] == "recovering";
+        if good { Ok(()) } else { Err(format!("{status:#}\n{}", site.focus.log())) }
+    })
+    .await;
+    println!("{}", site.focus.status().expect("a status")["catalog_reason"]);
+    let pass = site.focus.run(&["scan", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&pass.stdout).expect("JSON");
+    assert_eq!(pass.status.code(), Some(3), "{report:#}");
+    assert!(is_told(&report) && report["catalog_reached"] == false, "{report:#}");
+    let log = site.focus.log();
+    let logged = log.lines().filter(|line| line.contains("and nothing is written to the catalog"));
+    assert_eq!(logged.count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_cannot_be_written_is_told_in_status_with_what_to_grant() {
+    if no_server_to_end("a lease that is refused") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let (mut site, _settings) = short(&server.args()).await;
+    let refused = doc! {
+        "failCommands": ["find", "update", "findAndModify"], "errorCode": 13,
+        "namespace": format!("{}.focus_meta", server.database()), "appName": "focus",
+    };
+    server.fail_command("alwaysOn", refused).await;
+    site.land(5);
+    tells(&site, &["focus_meta", "Grant the user the role readWrite"]).await;
+    server.fail_command("off", doc! {}).await;
+    ledger::settled(&site, 15).await;
+    site.focus.until_status("catalog_reason", serde_json::Value::Null, LIMIT).await;
+    has(&site.focus, "held").await;
+    site.converged(&server, "node4").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_whose_table_is_gone_is_told_in_status_with_file_and_remedy() {
+    let (mut site, _settings) = short(&[]).await;
+    ledger::change(&site, "ALTER TABLE focus_meta RENAME TO away");
+    site.land(5);
+    let file = site.state().join("catalog/catalog.db").display().to_string();
+    tells(&site, &[&file, "focus_meta", "bring back a copy"]).await;
+    ledger::change(&site, "ALTER TABLE away RENAME TO focus_meta");
+    ledger::settled(&site, 15).await;
+    site.focus.until_status("catalog_reason", serde_json::Value::Null, LIMIT).await;
+    has(&site.focus, "held").await;
+    assert_eq!(site.focus.stop(), Some(0));
+    ledger::agrees(&site, &[], &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_ends_and_says_why_where_the_lease_cannot_be_written() {
+    let (mut site, _settings) = short(&[]).await;
+    assert_eq!(site.focus.stop(), Some(0));
+    let shut = "CREATE TRIGGER shut BEFORE INSERT ON focus_meta WHEN NEW.id LIKE 'lease:%'
+        BEGIN SELECT RAISE(ABORT, 'this row is shut'); END";
+    ledger::change(&site, shut);
+    site.land(5);
+    let pass = site.focus.run(&["scan", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&pass.stdout).expect("JSON");
+    assert_eq!(pass.status.code(), Some(3), "{report:#}");
+    let reason = report["catalog_reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("cannot be written") && reason.contains("is shut"), "{report:#}");
+    ledger::change(&site, "DROP TRIGGER shut");
+    let pass = site.focus.run(&["scan", "--json"]);
+    assert_eq!(pass.status.code(), Some(0), "{pass:?}");
+    ledger::agrees(&site, &[], &[]);
+}
+
+/// What damage has left of them is nobody's lease, and no number: tokens are drawn above every one that
+/// is known, so a lease taken anew over them is as good as any.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_lease_in_the_embedded_catalog_is_taken_anew_under_a_higher_token() {
+    let (mut site, _settings) = short(&[]).await;
+    let spoilt = ["CAST(x'ff20fe' AS TEXT)", "x'00ff'", "17", "CAST(x'33ff' AS TEXT)"];
+    for (n, spoilt) in spoilt.into_iter().enumerate() {
+        let before = token(&site.focus);
+        let damage = format!(
+            "UPDATE focus_meta SET value = {spoilt} WHERE id LIKE 'lease:%' OR id = 'token'"
+        );
+        ledger::change(&site, &damage);
+        site.land(1);
+        ledger::settled(&site, 11 + n).await;
+        until("it is ours under a higher token", LIMIT, || async {
+            let status = site.focus.status()?;
+            let root = &status["roots"][0];
+            let good = root["lease"] == "held" && root["lease_token"].as_i64() > Some(before);
+            if good { Ok(()) } else { Err(format!("{spoilt}: {status:#}\n{}", site.focus.log())) }
+        })
+        .await;
+    }
+    assert_eq!(site.focus.stop(), Some(0));
+    ledger::agrees(&site, &[], &[]);
 }
