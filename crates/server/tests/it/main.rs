@@ -3,6 +3,7 @@
 mod answers;
 mod changes;
 mod cli;
+mod clock;
 mod crash;
 mod damage;
 mod deletions;
