@@ -50,6 +50,8 @@ pub struct Grant {
     pub until_ms: u64,
     /// Nobody else can have held it since our last token: no comparison is owed for it.
     pub continuous: bool,
+    /// Until this time, on the own boot-time clock, whom it was taken back from may still write.
+    pub disputed_until_ms: u64,
 }
 
 /// Something to be done on the catalog.
@@ -158,6 +160,8 @@ pub struct Lease {
     /// What we hold, as last acknowledged, with the time it was sent and its connection.
     ours: Option<(LeaseDoc, u64, u64)>,
     continuous: bool,
+    /// Whom it was taken back from writes no more from here on.
+    disputed_until_ms: u64,
     /// The highest token that this state folder held.
     held: i64,
     /// The highest token known of anybody.
@@ -189,6 +193,7 @@ impl Lease {
             sent_epoch: None,
             ours: None,
             continuous: false,
+            disputed_until_ms: 0,
             held,
             known: seen.max(held),
             met: 0,
@@ -299,6 +304,7 @@ impl Lease {
             token: doc.token,
             until_ms: sent_ms + self.length_ms - self.length_ms / 5,
             continuous: self.continuous,
+            disputed_until_ms: self.disputed_until_ms,
         })
     }
 
@@ -407,6 +413,11 @@ impl Lease {
         }
         // A restored database names an older holder, and nobody's token is above our own.
         if self.held > doc.token && self.held == known {
+            // It may believe in its lease, and hear of ours when it next renews. What was read is its last
+            // renewal, or the lease is not taken: that renewal's length has begun by now.
+            if !mine {
+                self.disputed_until_ms = now_ms.saturating_add(self.length_of(&doc));
+            }
             return self.take(Some(doc), false);
         }
         // An earlier process's, or one that this one took without hearing of it. A token that neither
@@ -424,7 +435,7 @@ impl Lease {
         }
         self.suspended = false;
         self.state = LeaseState::Standby;
-        let length_ms = doc.length_ms.clamp(self.length_ms, LENGTH_MAX_MS.max(self.length_ms));
+        let length_ms = self.length_of(&doc);
         // A read proves the time at which it was sent to have been before its answer.
         let watch = match self.watch.take() {
             Some(watch)
@@ -443,6 +454,11 @@ impl Lease {
         let poll_ms = (self.length_ms / 20).clamp(50, 500);
         self.watch = Some(watch);
         self.step = Step::Rest { until_ms: over_ms.min(now_ms + poll_ms) };
+    }
+
+    /// The length that is believed of a lease read back.
+    fn length_of(&self, doc: &LeaseDoc) -> u64 {
+        doc.length_ms.clamp(self.length_ms, LENGTH_MAX_MS.max(self.length_ms))
     }
 
     fn take(&mut self, from: Option<LeaseDoc>, continuous: bool) {

@@ -223,6 +223,25 @@ fn a_restored_database_with_an_older_holder_is_taken_back_by_the_highest_token()
 }
 
 #[test]
+fn a_lease_that_is_taken_back_is_disputed_until_the_other_writes_no_more() {
+    let (mut world, mut a, mut b) = (World::default(), up("a", 0), up("b", 0));
+    world.run(&mut a, 0);
+    let old = (world.doc.clone(), world.counter);
+    world.run_for(&mut b, 0, LENGTH + 1_000);
+    assert_eq!(b.grant().map(|grant| grant.disputed_until_ms), Some(0), "it was waited for");
+    // The copy names a, which renews before b has noticed it.
+    (world.doc, world.counter) = old;
+    a.up(2);
+    b.up(2);
+    world.run(&mut a, 13_000);
+    assert_eq!(a.grant().map(|grant| (grant.epoch, grant.token)), Some((2, 1)));
+    world.run(&mut b, 13_100);
+    let (mine, theirs) = (b.grant().expect("b's"), a.grant().expect("a does not know yet"));
+    assert_eq!((mine.epoch, mine.token), (2, 3));
+    assert!(mine.disputed_until_ms > theirs.until_ms && mine.disputed_until_ms <= 13_100 + LENGTH);
+}
+
+#[test]
 fn a_copy_of_a_state_folder_does_not_take_turns_with_its_original() {
     let (mut world, mut a, mut b) = (World::default(), up("a", 0), up("a", 0));
     world.run(&mut a, 0);

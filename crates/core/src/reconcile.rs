@@ -23,7 +23,8 @@ enum Step {
     Waiting {
         within_ms: u64,
     },
-    Opening,
+    /// On this connection.
+    Opening(u64),
     /// That a comparison is owed is stored before anything is written.
     Owing {
         identity: String,
@@ -90,6 +91,8 @@ pub struct Reconciler {
     /// The last batch was mostly in the catalog already: the comparison is the faster way.
     mostly_there: bool,
     comparison: Option<Comparison>,
+    /// When the comparison under way began, on the boot-time clock.
+    comparison_ms: u64,
     sweep: Option<Option<String>>,
     /// Batches in a row that moved nothing.
     idle_rounds: u32,
@@ -126,6 +129,7 @@ impl Reconciler {
             turn: 0,
             mostly_there: false,
             comparison: None,
+            comparison_ms: 0,
             sweep: None,
             idle_rounds: 0,
             acknowledged: 0,
@@ -364,9 +368,9 @@ impl Reconciler {
 
     /// At rest: what is most urgent.
     fn choose(&mut self, now_ms: u64) -> Option<Job> {
-        self.epoch?;
+        let epoch = self.epoch?;
         if self.opened.is_none() {
-            self.step = Step::Opening;
+            self.step = Step::Opening(epoch);
             return Some(Job::Open);
         }
         if let Some(grant) = self.grant(now_ms)
@@ -376,18 +380,19 @@ impl Reconciler {
         }
         if !self.may_write(now_ms) {
             let reads = self.right == Right::Standby && self.standby_due;
-            return if reads { self.compare(false) } else { None };
+            return if reads { self.compare_as_standby(now_ms) } else { None };
         }
         // What is asked for during a comparison may be about what that one has passed already. Who the
         // database is, and whether its indexes are there, may have been changed by hand: asked anew.
         if self.compare_due && !self.memory.owed {
-            self.step = Step::Opening;
+            self.step = Step::Opening(epoch);
             return Some(Job::Open);
         }
+        let compares = self.memory.owed && !self.awaits_end_of_dispute(now_ms);
         self.turn = self.turn.wrapping_add(1);
         // Every second turn may be a report's, and of a long backlog every eighth the comparison's, so
         // that neither starves; where most is there already, comparing is faster than inserting.
-        let alone = !self.wake && !self.memory.owed;
+        let alone = !self.wake && !compares;
         if self.unreported && (alone || self.turn.is_multiple_of(2)) {
             self.unreported = false;
             self.step = Step::Reporting;
@@ -395,8 +400,8 @@ impl Reconciler {
         }
         let among =
             if self.mostly_there { !self.turn.is_multiple_of(4) } else { self.turn % 8 == 1 };
-        if self.memory.owed && (!self.wake || among) {
-            return self.compare(true);
+        if compares && (!self.wake || among) {
+            return self.compare(true, now_ms);
         }
         if self.wake {
             self.wake = false;
@@ -408,6 +413,21 @@ impl Reconciler {
             });
         }
         None
+    }
+
+    /// A lease that was taken back from somebody who may still write: what is compared meanwhile is put
+    /// right at once, but settles no debt. It goes to its last page, and begins anew when the other's time
+    /// is over, so that this costs no more than that time.
+    fn awaits_end_of_dispute(&mut self, now_ms: u64) -> bool {
+        let Some(grant) = self.grant(now_ms) else { return false };
+        if now_ms < grant.disputed_until_ms {
+            return self.comparison.as_ref().is_some_and(|one| one.need() == Need::Nothing);
+        }
+        if self.comparison_ms < grant.disputed_until_ms {
+            self.comparison = None;
+            self.sweep = None;
+        }
+        false
     }
 
     /// A new token: what has to be stored before anything is written under it. The debt goes first,
@@ -428,8 +448,15 @@ impl Reconciler {
         Job::Owe { identity }
     }
 
+    /// What a standby finds to be there is acknowledged without a watermark that would tell of a database
+    /// rolled back to before it. So a comparison is owed from then on, also where the lease that follows
+    /// continues our own.
+    fn compare_as_standby(&mut self, now_ms: u64) -> Option<Job> {
+        if self.memory.owed { self.compare(false, now_ms) } else { Some(self.owe(None)) }
+    }
+
     /// The next step of a comparison; only its reading part where nothing may be written.
-    fn compare(&mut self, may_write: bool) -> Option<Job> {
+    fn compare(&mut self, may_write: bool, now_ms: u64) -> Option<Job> {
         let limit = self.bounds.page;
         if !may_write {
             self.sweep = None;
@@ -439,7 +466,10 @@ impl Reconciler {
             self.step = Step::Sweeping;
             return Some(job);
         }
-        let comparison = self.comparison.get_or_insert_with(Comparison::default);
+        let comparison = self.comparison.get_or_insert_with(|| {
+            self.comparison_ms = now_ms;
+            Comparison::default()
+        });
         self.compared = comparison.compared();
         match comparison.need() {
             Need::Page { after } => {
@@ -474,8 +504,10 @@ impl Reconciler {
                 self.comparison = None;
                 self.fail(Failure::transient(format!("the index: {words}")));
             }
-            (Step::Opening, Done::Opened(Ok(stranger))) => self.meet(stranger),
-            (Step::Opening, Done::Opened(Err(failure))) => {
+            // The database of another connection said it: this one may be another.
+            (Step::Opening(epoch), Done::Opened(_)) if self.epoch != Some(epoch) => {}
+            (Step::Opening(epoch), Done::Opened(Ok(stranger))) => self.meet(epoch, stranger),
+            (Step::Opening(_), Done::Opened(Err(failure))) => {
                 if failure.class == Class::RefusedClient {
                     // It was met before, and would not be now: nothing more is written.
                     self.opened = None;
@@ -512,7 +544,14 @@ impl Reconciler {
                 self.wake = true;
             }
             (Step::Met(_), Done::Stored) => self.wake = true,
-            (Step::Owing { token, .. }, Done::Stored) => self.owed_under = token,
+            (Step::Owing { token, .. }, Done::Stored) => {
+                self.owed_under = token;
+                if token.is_some() {
+                    // What was compared under an earlier token is no part of this debt.
+                    self.comparison = None;
+                    self.sweep = None;
+                }
+            }
             (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
             (Step::Paging, Done::Page(Ok(documents))) => {
                 let limit = self.bounds.page;
@@ -557,8 +596,7 @@ impl Reconciler {
     }
 
     /// The database has shown who it is and what it remembers (contract 6).
-    fn meet(&mut self, stranger: Stranger) {
-        let Some(epoch) = self.epoch else { return };
+    fn meet(&mut self, epoch: u64, stranger: Stranger) {
         self.opened = Some(epoch);
         self.succeed();
         self.wake = true;
