@@ -19,7 +19,7 @@ pub enum Broken {
     WatermarkIgnored,
     /// That a comparison is owed is kept in memory alone.
     DebtNotStored,
-    /// A new holder does not compare.
+    /// A new holder does not compare: what it compared as a standby has to do.
     NewHolderDoesNotCompare,
     /// The lease is checked once, and not before each write.
     LeaseCheckedOnce,

@@ -485,6 +485,9 @@ impl Reconciler {
                 self.comparison = None;
                 if !may_write {
                     self.standby_due = false;
+                    if broken::is(Broken::NewHolderDoesNotCompare) {
+                        self.memory.owed = false;
+                    }
                     return None;
                 }
                 self.sweep = Some(None);
