@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
+use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
 use focus_core::state::State;
 use tokio::sync::watch;
@@ -128,14 +129,14 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Reads the documents with these uuids, whoever's they are, in any order.
     async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure>;
 
-    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`.
-    /// Fewer than `limit`: that was the last page.
+    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`: at most
+    /// `limit`, and no more bytes than a page holds.
     async fn page(
         &self,
         root: &RootPlace,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Stored>, Failure>;
+    ) -> Result<Page<Stored>, Failure>;
 
     /// Writes the watermark of this root, majority and journaled.
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure>;

@@ -1,10 +1,12 @@
 //! A catalog in memory, for tests: it can be taken away, and fail as told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
+use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
 use tokio::sync::watch;
 
@@ -219,18 +221,23 @@ impl Catalog for MemoryCatalog {
         root: &RootPlace,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Stored>, Failure> {
-        self.call(|data| {
+    ) -> Result<Page<Stored>, Failure> {
+        let filled = self.call(|data| {
             let after = after.unwrap_or("");
-            data.documents
-                .values()
-                .filter(|stored| {
-                    stored.root.as_ref() == Some(&root.id) && stored.uuid.as_str() > after
-                })
-                .take(limit)
-                .cloned()
-                .collect()
-        })
+            let rest = data.documents.values().filter(|stored| {
+                stored.root.as_ref() == Some(&root.id) && stored.uuid.as_str() > after
+            });
+            let bytes = |stored: &Stored| {
+                stored.recording.as_ref().map_or(0, |recording| recording.metadata.to_text().len())
+            };
+            Page::fill(
+                limit,
+                rest.map(|stored| Ok::<_, Infallible>((stored.clone(), bytes(stored)))),
+            )
+        })?;
+        match filled {
+            Ok(page) => Ok(page),
+        }
     }
 
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {

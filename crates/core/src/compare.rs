@@ -10,6 +10,70 @@ use crate::broken::{self, Broken};
 use crate::document::{self, Stored};
 use crate::recording::Recording;
 
+/// Bytes of a page at most, about; one of its items may alone be larger.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// A part of what comes in order, bounded by count and by bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// In their order.
+    pub items: Vec<T>,
+    /// More may follow.
+    pub more: bool,
+    bytes: usize,
+}
+
+impl<T> Page<T> {
+    /// One that holds nothing, and may be the last.
+    pub fn new() -> Page<T> {
+        Page { items: Vec::new(), more: false, bytes: 0 }
+    }
+
+    /// Takes the next item, of about so many bytes. False: the page is full, with `limit` items or
+    /// [`PAGE_BYTES_MAX`] bytes, and takes no more.
+    pub fn add(&mut self, item: T, bytes: usize, limit: usize) -> bool {
+        self.items.push(item);
+        self.bytes += bytes;
+        self.more = self.items.len() >= limit || self.bytes >= PAGE_BYTES_MAX;
+        !self.more
+    }
+
+    /// As many of these as there is room for, each with its bytes.
+    ///
+    /// # Errors
+    /// What comes in place of an item.
+    pub fn fill<E>(
+        limit: usize,
+        from: impl IntoIterator<Item = Result<(T, usize), E>>,
+    ) -> Result<Page<T>, E> {
+        let mut page = Page::new();
+        for item in from {
+            let (item, bytes) = item?;
+            if !page.add(item, bytes, limit) {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// As many of these as there is room for, where they are small.
+    pub fn of(limit: usize, from: impl IntoIterator<Item = T>) -> Page<T> {
+        let mut page = Page::new();
+        for item in from {
+            if !page.add(item, 0, limit) {
+                break;
+            }
+        }
+        page
+    }
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Page<T> {
+        Page::new()
+    }
+}
+
 /// A recording of the index, as a comparison needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -110,19 +174,18 @@ impl Comparison {
         self.missing
     }
 
-    /// Takes a page of documents; `limit` is what was asked for.
-    pub fn page(&mut self, documents: Vec<Stored>, limit: usize) {
-        self.last_page = documents.len() < limit;
-        self.through =
-            if self.last_page { None } else { documents.last().map(|stored| stored.uuid.clone()) };
-        self.documents = documents.into();
+    /// Takes a page of documents.
+    pub fn page(&mut self, page: Page<Stored>) {
+        self.through = page.items.last().filter(|_| page.more).map(|stored| stored.uuid.clone());
+        self.last_page = self.through.is_none();
+        self.documents = page.items.into();
         self.page_open = true;
     }
 
-    /// Takes rows of the index; `limit` is what was asked for, `token` the one that was held last.
-    pub fn rows(&mut self, rows: Vec<Row>, limit: usize, token: i64) -> Compared {
+    /// Takes rows of the index; `token` is the one that was held last.
+    pub fn rows(&mut self, page: Page<Row>, token: i64) -> Compared {
         let mut out = Compared::default();
-        let more = rows.len() >= limit;
+        let Page { items: rows, more, .. } = page;
         self.compared += rows.len() as u64;
         if let Some(last) = rows.last() {
             self.rows_after = Some(last.recording.uuid.clone());

@@ -49,13 +49,8 @@ fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Finding)>
         match comparison.need() {
             Need::Nothing => return (findings, comparison.missing()),
             Need::Page { after } => {
-                let page = documents
-                    .iter()
-                    .filter(|stored| Some(&stored.uuid) > after.as_ref())
-                    .take(limit)
-                    .cloned()
-                    .collect();
-                comparison.page(page, limit);
+                let rest = documents.iter().filter(|stored| Some(&stored.uuid) > after.as_ref());
+                comparison.page(Page::of(limit, rest.cloned()));
             }
             Need::Rows { after, through } => {
                 let rows = rows
@@ -64,16 +59,29 @@ fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Finding)>
                     .filter(|row| {
                         through.as_ref().is_none_or(|through| row.recording.uuid <= *through)
                     })
-                    .take(limit)
-                    .cloned()
-                    .collect();
-                let compared = comparison.rows(rows, limit, 0);
+                    .cloned();
+                let compared = comparison.rows(Page::of(limit, rows), 0);
                 findings
                     .extend(compared.findings.into_iter().map(|(id, _, finding)| (id, finding)));
             }
         }
     }
     panic!("the comparison does not end");
+}
+
+#[test]
+fn a_page_is_bounded_by_count_and_by_bytes_and_takes_one_item_of_any_size() {
+    let filled = |limit, sizes: &[usize]| {
+        let items = sizes.iter().map(|bytes| Ok::<_, ()>((*bytes, *bytes)));
+        let page = Page::fill(limit, items).expect("no error");
+        (page.items.len(), page.more)
+    };
+    let half = PAGE_BYTES_MAX / 2;
+    assert_eq!(filled(3, &[1; 2]), (2, false));
+    assert_eq!(filled(3, &[1; 4]), (3, true));
+    assert_eq!(filled(9, &[half, half, half]), (2, true));
+    assert_eq!(filled(9, &[half - 1, half, half]), (3, true));
+    assert_eq!(filled(9, &[10 * PAGE_BYTES_MAX, 1]), (1, true));
 }
 
 #[test]
@@ -175,8 +183,8 @@ fn a_drills_document_without_a_row_is_met_also_as_a_tombstone_and_never_counted(
     let mut tombstone = stored("c", 1);
     tombstone.deleted = true;
     let page = vec![drilled("a", false), drilled("b", true), tombstone, stored("d", 1)];
-    comparison.page(page, 10);
-    let compared = comparison.rows(Vec::new(), 10, 1);
+    comparison.page(Page::of(10, page));
+    let compared = comparison.rows(Page::new(), 1);
     let met: Vec<_> = compared.missing.iter().map(|stored| stored.uuid.as_str()).collect();
     assert_eq!((met, comparison.missing()), (vec!["a", "b", "d"], 1));
 }

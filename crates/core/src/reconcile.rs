@@ -11,7 +11,7 @@ use crate::answer::{Class, Failure};
 use crate::backoff::Backoff;
 use crate::batch::{Batch, Call, Item, Outcome, Reply};
 use crate::broken::{self, Broken};
-use crate::compare::{Compared, Comparison, Finding, Need, Row};
+use crate::compare::{Compared, Comparison, Finding, Need, Page, Row};
 use crate::document::{Stored, Stranger};
 use crate::lease::Grant;
 
@@ -556,10 +556,9 @@ impl Reconciler {
                 }
             }
             (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
-            (Step::Paging, Done::Page(Ok(documents))) => {
-                let limit = self.bounds.page;
+            (Step::Paging, Done::Page(Ok(page))) => {
                 if let Some(comparison) = &mut self.comparison {
-                    comparison.page(documents, limit);
+                    comparison.page(page);
                 }
             }
             (Step::Ranging, Done::Rows(rows)) => self.compared_rows(rows),
@@ -702,10 +701,9 @@ impl Reconciler {
     }
 
     /// The rows of a comparison's page, and what they came to.
-    fn compared_rows(&mut self, rows: Vec<Row>) {
-        let limit = self.bounds.page;
+    fn compared_rows(&mut self, rows: Page<Row>) {
         let Some(comparison) = &mut self.comparison else { return };
-        let compared = comparison.rows(rows, limit, self.memory.token);
+        let compared = comparison.rows(rows, self.memory.token);
         self.compared = comparison.compared();
         if !compared.findings.is_empty() || !compared.missing.is_empty() {
             let Compared { findings, missing } = compared;

@@ -221,13 +221,13 @@ impl World {
             }
             Job::Report => Done::Reported(Ok(0)),
             Job::Page { .. } if fate == 0 => Done::Page(self.lost()),
-            Job::Page { after, limit } => Done::Page(Ok(self
-                .catalog
-                .values()
-                .filter(|document| Some(&document.recording.uuid) > after.as_ref())
-                .take(limit)
-                .map(stored)
-                .collect())),
+            Job::Page { after, limit } => {
+                let rest = self
+                    .catalog
+                    .values()
+                    .filter(|document| Some(&document.recording.uuid) > after.as_ref());
+                Done::Page(Ok(Page::of(limit, rest.map(stored))))
+            }
             Job::Rows { after, through, limit } => Done::Rows(self.range(after, through, limit)),
             Job::Found { findings, .. } => {
                 for (id, generation, finding) in findings {
@@ -263,8 +263,9 @@ impl World {
         }
     }
 
-    fn range(&self, after: Option<String>, through: Option<String>, limit: usize) -> Vec<Row> {
-        self.rows
+    fn range(&self, after: Option<String>, through: Option<String>, limit: usize) -> Page<Row> {
+        let rows = self
+            .rows
             .iter()
             .map(|(id, row)| Row {
                 id: *id,
@@ -276,9 +277,8 @@ impl World {
                 recording: recording(*id, row.size),
             })
             .filter(|row| Some(&row.recording.uuid) > after.as_ref())
-            .filter(|row| through.as_ref().is_none_or(|through| row.recording.uuid <= *through))
-            .take(limit)
-            .collect()
+            .filter(|row| through.as_ref().is_none_or(|through| row.recording.uuid <= *through));
+        Page::of(limit, rows)
     }
 
     fn call(&mut self, call: Call) -> Reply {

@@ -2,7 +2,7 @@
 
 use crate::answer::Failure;
 use crate::batch::{Call, Item, Outcome, Reply};
-use crate::compare::{Finding, Row};
+use crate::compare::{Finding, Page, Row};
 use crate::document::{Stored, Stranger};
 use crate::lease::Grant;
 
@@ -120,7 +120,7 @@ pub enum Job {
     Page {
         /// Bytewise after this uuid.
         after: Option<String>,
-        /// At most so many; fewer means the last page.
+        /// At most so many.
         limit: usize,
     },
     /// Recordings of the index, by uuid: [`Done::Rows`].
@@ -174,9 +174,9 @@ pub enum Done {
     /// To `Report`: how many places were brought in step.
     Reported(Result<u64, Failure>),
     /// To `Page`.
-    Page(Result<Vec<Stored>, Failure>),
+    Page(Result<Page<Stored>, Failure>),
     /// To `Rows`.
-    Rows(Vec<Row>),
+    Rows(Page<Row>),
     /// To `Sweep`: the last place looked at, or none at the end.
     Swept(Result<Option<String>, Failure>),
     /// The index has stored it.

@@ -8,11 +8,8 @@ use focus_crash::Write;
 use rusqlite::{Transaction, params};
 
 use crate::observe::{set_state, tidy};
-use crate::rows::{RECORDING, RootId, recording, signed};
+use crate::rows::{RECORDING, RootId, bytes as size, recording, signed};
 use crate::{Index, IndexError, Reader};
-
-/// Bytes of a document besides its metadata, roughly.
-const DOCUMENT_BYTES: usize = 512;
 
 /// A recording that is to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +81,7 @@ impl Reader {
             let mut picked: Vec<Pending> = Vec::new();
             let mut bytes = 0;
             while let Some(row) = rows.next()? {
-                bytes += row.get_ref(12)?.as_str().map_or(0, str::len) + DOCUMENT_BYTES;
+                bytes += size(row, 3)?;
                 if bytes > bytes_max && !picked.is_empty() {
                     break;
                 }

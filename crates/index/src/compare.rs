@@ -1,17 +1,17 @@
 //! The index's side of a comparison with the catalog, and the memory of whose catalog it is.
 
-use focus_core::compare::{Finding, Row};
+use focus_core::compare::{Finding, Page, Row};
 use focus_core::recording::Place;
 use focus_core::verify::Known;
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::acknowledge::drop_row;
-use crate::rows::{RECORDING, RootId, RootMemory, recording, signed};
+use crate::rows::{RECORDING, RootId, RootMemory, bytes, recording, signed};
 use crate::{Index, IndexError, Reader};
 
 impl Reader {
-    /// Recordings of a root by uuid (bytewise), after `after` and up to `through`.
+    /// Recordings of a root by uuid (bytewise), after `after` and up to `through`: a page of them.
     ///
     /// # Errors
     /// The index cannot be read.
@@ -21,7 +21,7 @@ impl Reader {
         after: Option<&str>,
         through: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Row>, IndexError> {
+    ) -> Result<Page<Row>, IndexError> {
         self.read(|connection| {
             let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
             let mut statement = connection.prepare_cached(&format!(
@@ -30,9 +30,9 @@ impl Reader {
             ))?;
             let rows = statement.query_map(
                 params![root.0, after.unwrap_or(""), through, signed(limit as u64)],
-                compared,
+                |row| Ok((compared(row)?, bytes(row, COMPARED_COLUMNS)?)),
             )?;
-            rows.collect()
+            Page::fill(limit, rows)
         })
     }
 
@@ -64,6 +64,9 @@ const COMPARED: &str =
     "r.id, r.generation, r.known, r.vanished_ms IS NOT NULL AND r.vanish_step <> 3,
    r.vanish_step = 3, r.generation > 1 AND r.acked IS NOT r.generation";
 
+/// How many these are.
+const COMPARED_COLUMNS: usize = 6;
+
 fn compared(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         id: row.get(0)?,
@@ -72,7 +75,7 @@ fn compared(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         vanished: row.get(3)?,
         marked: row.get(4)?,
         changed: row.get(5)?,
-        recording: recording(row, 6)?,
+        recording: recording(row, COMPARED_COLUMNS)?,
     })
 }
 
@@ -80,6 +83,9 @@ fn compared(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 const VERIFIED: &str = "r.id, r.generation, r.acked IS NOT NULL OR r.known,
    r.vanished_ms IS NOT NULL AND r.vanish_step <> 3, r.vanish_step = 3, r.pending <> 0,
    max(coalesce(f.data_mtime_ns, 0), coalesce(f.side_mtime_ns, 0))";
+
+/// How many these are.
+const VERIFIED_COLUMNS: usize = 7;
 
 fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<Known> {
     let pending: bool = row.get(5)?;
@@ -93,14 +99,14 @@ fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<Known> 
             vanished: row.get(3)?,
             marked: row.get(4)?,
             changed: false,
-            recording: recording(row, 7)?,
+            recording: recording(row, VERIFIED_COLUMNS)?,
         },
     })
 }
 
 impl Reader {
-    /// Recordings of a root by uuid (bytewise), after `after`, for verification: what is pending and
-    /// whose files changed after `cutoff_ms` (milliseconds since 1970) is young.
+    /// Recordings of a root by uuid (bytewise), after `after`, for verification, a page of them: what is
+    /// pending and whose files changed after `cutoff_ms` (milliseconds since 1970) is young.
     ///
     /// # Errors
     /// The index cannot be read.
@@ -110,7 +116,7 @@ impl Reader {
         after: Option<&str>,
         limit: usize,
         cutoff_ms: i64,
-    ) -> Result<Vec<Known>, IndexError> {
+    ) -> Result<Page<Known>, IndexError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {VERIFIED}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
@@ -119,9 +125,9 @@ impl Reader {
             ))?;
             let rows = statement
                 .query_map(params![root.0, after.unwrap_or(""), signed(limit as u64)], |row| {
-                    verified(row, cutoff_ms)
+                    Ok((verified(row, cutoff_ms)?, bytes(row, VERIFIED_COLUMNS)?))
                 })?;
-            rows.collect()
+            Page::fill(limit, rows)
         })
     }
 

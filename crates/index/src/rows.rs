@@ -55,6 +55,14 @@ pub struct RootTotals {
 /// The root's marker comes from `roots` (as `t`).
 pub(crate) const RECORDING: &str = "r.uuid, r.start_ms, r.end_ms, r.deleted, r.recording_id, t.marker, r.path, r.size, r.fingerprint, r.metadata, r.marked_ms, r.sum";
 
+/// A document's fields take about so many bytes besides the metadata.
+const DOCUMENT_BYTES: usize = 512;
+
+/// About how many bytes the recording in the columns of [`RECORDING`] takes, beginning at `at`.
+pub(crate) fn bytes(row: &Row<'_>, at: usize) -> rusqlite::Result<usize> {
+    Ok(row.get_ref(at + 9)?.as_str().map_or(0, str::len) + DOCUMENT_BYTES)
+}
+
 /// Reads a recording from the columns of [`RECORDING`], beginning at `at`.
 pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording> {
     let end_ms: i64 = row.get(at + 2)?;

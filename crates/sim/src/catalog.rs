@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use focus_core::answer::{Answer, Failure};
 use focus_core::batch::{Call, Reply};
+use focus_core::compare::Page;
 use focus_core::document::{Stored, Stranger, Versioned};
 use focus_core::lease::{LeaseDoc, LeaseDone, LeaseJob};
 
@@ -164,14 +165,12 @@ impl Catalog {
     }
 
     /// A page of our documents.
-    pub(crate) fn page(&self, after: Option<&String>, limit: usize) -> Vec<Stored> {
-        self.data
-            .documents
-            .values()
-            .filter(|stored| stored.root.as_deref() == Some(ROOT) && Some(&stored.uuid) > after)
-            .take(limit)
-            .cloned()
-            .collect()
+    pub(crate) fn page(&self, after: Option<&String>, limit: usize) -> Page<Stored> {
+        let rest =
+            self.data.documents.values().filter(|stored| {
+                stored.root.as_deref() == Some(ROOT) && Some(&stored.uuid) > after
+            });
+        Page::of(limit, rest.cloned())
     }
 
     /// Carries out a call on the lease.

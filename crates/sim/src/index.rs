@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use focus_core::batch::{Item, Outcome};
 use focus_core::claim::{Claim, Ruling, rule};
-use focus_core::compare::{Finding, Row};
+use focus_core::compare::{Finding, Page, Row};
 use focus_core::document::Stored;
 use focus_core::reconcile::Memory;
 use focus_core::recording::{Place, Recording};
@@ -304,12 +304,12 @@ impl Index {
         after: Option<&String>,
         through: Option<&String>,
         limit: usize,
-    ) -> Vec<Row> {
-        self.entries
+    ) -> Page<Row> {
+        let rows = self
+            .entries
             .values()
             .filter(|entry| Some(&entry.recording.uuid) > after)
             .filter(|entry| through.is_none_or(|through| entry.recording.uuid <= *through))
-            .take(limit)
             .map(|entry| Row {
                 id: entry.id,
                 generation: entry.generation,
@@ -318,8 +318,8 @@ impl Index {
                 marked: entry.is_marked(),
                 changed: entry.generation > 1 && entry.acked != Some(entry.generation),
                 recording: entry.content(),
-            })
-            .collect()
+            });
+        Page::of(limit, rows)
     }
 
     /// Stores what a comparison found. Gives how many of the documents' rows are gone by now.

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use focus_core::answer::Answer;
+use focus_core::compare::Page;
 use focus_core::json::Value;
 use focus_core::recording::{DRILL_FIELD, Recording};
 use focus_core::state::State;
@@ -186,13 +187,17 @@ pub(super) fn page(
     root: &str,
     after: &str,
     limit: usize,
-) -> rusqlite::Result<Vec<Stored>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    tx.prepare_cached(&format!(
+) -> rusqlite::Result<Page<Stored>> {
+    let mut statement = tx.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM recordings WHERE uuid > ?1 AND root = ?2 ORDER BY uuid LIMIT ?3"
-    ))?
-    .query_map(params![after, root, limit], stored)?
-    .collect()
+    ))?;
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![after, root, most], |row| {
+        // The metadata is the only field without a bound of its own.
+        let bytes = row.get_ref(11)?.as_bytes().map_or(0, <[u8]>::len);
+        Ok((stored(row)?, bytes))
+    })?;
+    Page::fill(limit, rows)
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {

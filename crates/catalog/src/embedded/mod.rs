@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Class, Failure};
+use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Notify, watch};
@@ -340,7 +341,7 @@ impl Catalog for EmbeddedCatalog {
         root: &RootPlace,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Stored>, Failure> {
+    ) -> Result<Page<Stored>, Failure> {
         let (root, after) = (root.id.clone(), after.unwrap_or("").to_owned());
         self.call(move |tx| calls::page(tx, &root, &after, limit)).await
     }

@@ -1,8 +1,10 @@
 //! The calls on recordings, unrecognised ones and watermarks.
 
+use std::future::ready;
 use std::time::Duration;
 
 use focus_core::answer::{Answer, Class, Failure};
+use focus_core::compare::Page;
 use focus_core::recording::DRILL_FIELD;
 use focus_core::state::State;
 use futures_util::TryStreamExt;
@@ -271,7 +273,18 @@ pub(super) async fn read(
     uuids: &[String],
 ) -> Result<Vec<Stored>, Failure> {
     let filter = doc! { "uuid": { "$in": uuids } };
-    find(shared, &shared.place(root)?.recordings, filter, 0).await
+    let collection = shared.place(root)?.recordings;
+    shared
+        .call(READ_LIMIT, |_, database| async move {
+            let cursor = database
+                .collection::<RawDocumentBuf>(&collection)
+                .find(filter)
+                .projection(document::ours())
+                .await?;
+            let found = cursor.try_filter_map(|found| ready(Ok(document::stored(&found))));
+            found.try_collect().await
+        })
+        .await
 }
 
 pub(super) async fn page(
@@ -279,33 +292,30 @@ pub(super) async fn page(
     root: &RootPlace,
     after: Option<&str>,
     limit: usize,
-) -> Result<Vec<Stored>, Failure> {
-    let mut filter = doc! { "uuid": { "$gt": after.unwrap_or("") } };
-    filter.insert("root", &root.id);
-    find(shared, &shared.place(root)?.recordings, filter, limit).await
-}
-
-/// Documents by uuid; all where `limit` is 0.
-async fn find(
-    shared: &Shared,
-    collection: &str,
-    filter: Document,
-    limit: usize,
-) -> Result<Vec<Stored>, Failure> {
-    let collection = collection.to_owned();
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let documents = shared
+) -> Result<Page<Stored>, Failure> {
+    let filter = doc! { "uuid": { "$gt": after.unwrap_or("") }, "root": &root.id };
+    let collection = shared.place(root)?.recordings;
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    shared
         .call(READ_LIMIT, |_, database| async move {
-            let cursor = database
+            let mut cursor = database
                 .collection::<RawDocumentBuf>(&collection)
                 .find(filter)
+                .projection(document::ours())
                 .sort(doc! { "uuid": 1 })
-                .limit(limit)
+                .limit(most)
                 .await?;
-            cursor.try_collect::<Vec<RawDocumentBuf>>().await
+            let mut page = Page::new();
+            while let Some(found) = cursor.try_next().await? {
+                // With a uuid above a text, it has one that is a text.
+                let Some(stored) = document::stored(&found) else { continue };
+                if !page.add(stored, found.as_bytes().len(), limit) {
+                    break;
+                }
+            }
+            Ok(page)
         })
-        .await?;
-    Ok(documents.iter().filter_map(|document| document::stored(document)).collect())
+        .await
 }
 
 pub(super) async fn mark(

@@ -3,7 +3,7 @@
 use focus_core::json::Value;
 use focus_core::recording::Recording;
 use mongodb::bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
-use mongodb::bson::{DateTime, cstr};
+use mongodb::bson::{Bson, DateTime, Document, cstr};
 
 use super::bson_value;
 use crate::{Stored, Versioned};
@@ -50,6 +50,26 @@ fn append_fields(
     out.append(cstr!("indexed_at"), indexed_at);
     out.append(cstr!("version"), document.version);
     Some(())
+}
+
+/// Of a document our fields alone: those of others may be of any size.
+pub(super) fn ours() -> Document {
+    let fields = [
+        "uuid",
+        "root",
+        "version",
+        "deleted",
+        "path",
+        "start_time",
+        "end_time",
+        "deleted_at",
+        "recording_id",
+        "size",
+        "fingerprint",
+        "metadata",
+    ];
+    let all = fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1)));
+    std::iter::once(("_id".to_owned(), Bson::Int32(0))).chain(all).collect()
 }
 
 /// What a document says; none where it has no uuid that is a text.

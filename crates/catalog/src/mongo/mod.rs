@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
+use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
 use mongodb::bson::Document;
 use mongodb::options::ClientOptions;
@@ -317,7 +318,7 @@ impl Catalog for MongoCatalog {
         root: &RootPlace,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Stored>, Failure> {
+    ) -> Result<Page<Stored>, Failure> {
         calls::page(&self.shared, root, after, limit).await
     }
 

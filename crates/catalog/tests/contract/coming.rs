@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use focus_catalog::mongo::Layout;
 use focus_catalog::{Catalog, Reach};
 use focus_core::answer::{Answer, Class, Failure};
+use focus_core::compare::Page;
 use focus_testkit::mongo::deployment_only;
 use mongodb::bson::doc;
 
@@ -96,7 +97,7 @@ async fn an_emptied_one_is_another_database() {
         let now = catalog.open(&root).await.expect(name);
         assert_ne!(now.identity, before.identity, "{name}");
         assert_eq!(now.watermark, None, "{name}");
-        assert_eq!(catalog.page(&root, None, 10).await, Ok(Vec::new()), "{name}");
+        assert_eq!(catalog.page(&root, None, 10).await, Ok(Page::new()), "{name}");
     }
 }
 

@@ -87,10 +87,9 @@ async fn holds(catalog: Arc<dyn Catalog>) {
     let (mut uuids, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
     loop {
         let page = catalog.page(&root, after.as_deref(), 100).await.expect("a page");
-        let full = page.len() == 100;
-        uuids.extend(page.into_iter().map(|stored| stored.uuid));
+        uuids.extend(page.items.into_iter().map(|stored| stored.uuid));
         after = uuids.last().cloned();
-        if !full {
+        if !page.more {
             break;
         }
     }
@@ -105,6 +104,7 @@ async fn holds(catalog: Arc<dyn Catalog>) {
     assert_eq!((known.identity, known.watermark.as_deref()), (stranger.identity, Some("w2")));
 
     keeps_one_lease(&catalog, &root).await;
+    pages_hold_no_more_than_their_bytes(&*catalog, &root).await;
 
     let faulty = |name: &str, reason: &str| UnrecognisedDoc {
         folder_name: name.to_owned(),
@@ -165,6 +165,28 @@ async fn removes_only_what_a_drill_left(catalog: &dyn Catalog, root: &RootPlace)
     }
     catalog.remove_drilled(root, &[drilled("drill-newer", 11)]).await.expect("removed");
     assert_eq!(catalog.read(root, &["drill-newer".to_owned()]).await, Ok(Vec::new()));
+}
+
+/// Large documents make short pages.
+async fn pages_hold_no_more_than_their_bytes(catalog: &dyn Catalog, root: &RootPlace) {
+    let mut large: Vec<Versioned> = (0..8).map(|n| document(&format!("~{n}"), 1, 1)).collect();
+    for one in &mut large {
+        let text = format!(r#"{{"notes":"{}"}}"#, "n".repeat(1 << 20));
+        one.recording.metadata = Value::from_text(&text).expect("JSON");
+    }
+    for one in large.chunks(2) {
+        assert_eq!(catalog.insert(root, one).await, Ok(vec![Answer::Written; 2]));
+    }
+    let (mut pages, mut after) = (Vec::new(), "~".to_owned());
+    loop {
+        let page = catalog.page(root, Some(&after), 1_000).await.expect("a page");
+        after = page.items.last().map_or(after, |stored| stored.uuid.clone());
+        pages.push(page.items.iter().filter(|stored| stored.uuid.starts_with('~')).count());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(pages[..2], [4, 4], "of 8 documents of 1 MiB: {pages:?}");
 }
 
 /// Tokens only grow, and of those who want the lease at once one has it.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use focus_catalog::mongo::{Layout, MongoCatalog, MongoSettings};
 use focus_catalog::{RootPlace, UnrecognisedDoc};
 use focus_core::answer::{Answer, Class};
+use focus_core::compare::Page;
 use focus_core::state::State;
 use focus_testkit::mongo::MongoServer;
 use futures_util::TryStreamExt;
@@ -32,7 +33,7 @@ async fn a_document_without_root_is_adopted_once_and_keeps_what_is_of_others() {
         }
         let read = catalog.read(&root, &["theirs".to_owned()]).await.expect(name);
         assert_eq!((read.len(), &read[0].root, &read[0].recording), (1, &None, &None), "{name}");
-        assert_eq!(catalog.page(&root, None, 10).await, Ok(Vec::new()), "{name}");
+        assert_eq!(catalog.page(&root, None, 10).await, Ok(Page::new()), "{name}");
         assert_eq!(catalog.adopt(&root, &ours).await, Ok(Answer::Written), "{name}");
         let read = catalog.read(&root, &["theirs".to_owned()]).await.expect(name);
         assert_eq!(read[0].recording.as_ref(), Some(&ours.recording), "{name}");

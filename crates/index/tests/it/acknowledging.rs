@@ -99,7 +99,7 @@ async fn a_comparison_settles_what_is_pending_and_passes_over_what_changed() {
         fixture.put(name, &sidecar(name, START)).await;
     }
     fixture.acknowledge_all().await;
-    let rows = fixture.index.reader().range(fixture.root, None, None, 10).expect("rows");
+    let rows = fixture.index.reader().range(fixture.root, None, None, 10).expect("rows").items;
     fixture.put("changed", &sidecar("changed", START + 1)).await;
     let findings = rows
         .iter()

@@ -141,7 +141,7 @@ async fn one_that_comes_back_after_its_removal_is_above_what_was_sent_for_it() {
 #[tokio::test]
 async fn a_document_of_a_drill_that_the_index_never_knew_leaves_without_a_neighbour() {
     let fixture = catalogued().await;
-    let row = fixture.index.reader().range(fixture.root, None, Some("p0"), 1).expect("read");
+    let row = fixture.index.reader().range(fixture.root, None, Some("p0"), 1).expect("read").items;
     let mut recording = row[0].recording.clone();
     "lost".clone_into(&mut recording.uuid);
     "elsewhere/lost.dat".clone_into(&mut recording.path);
@@ -167,7 +167,7 @@ async fn a_drills_recording_is_no_neighbour() {
     fixture.put("a/r0", &sidecar("u0", START)).await;
     fixture.put("d/p0", &drilled("p0")).await;
     fixture.acknowledge_all().await;
-    let row = fixture.index.reader().range(fixture.root, None, None, 10).expect("read");
+    let row = fixture.index.reader().range(fixture.root, None, None, 10).expect("read").items;
     let mut recording = row[1].recording.clone();
     "lost".clone_into(&mut recording.uuid);
     "d/lost.dat".clone_into(&mut recording.path);

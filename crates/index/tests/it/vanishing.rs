@@ -137,7 +137,7 @@ async fn what_was_never_seen_needs_a_neighbour_to_be_marked() {
     let fixture = catalogued(3).await;
     let stored = |uuid: &str, path: &str| {
         let mut recording =
-            fixture.index.reader().range(fixture.root, None, None, 1).expect("read");
+            fixture.index.reader().range(fixture.root, None, None, 1).expect("read").items;
         let mut recording = recording.remove(0).recording;
         uuid.clone_into(&mut recording.uuid);
         path.clone_into(&mut recording.path);
@@ -164,7 +164,8 @@ async fn a_mark_that_the_catalog_has_already_is_taken_over() {
     let mut fixture = catalogued(20).await;
     gone(&mut fixture, &[0, 1, 2]).await;
     fixture.conclude(MAX, false).await;
-    let rows = fixture.index.reader().range(fixture.root, None, Some("u0"), 10).expect("read");
+    let rows =
+        fixture.index.reader().range(fixture.root, None, Some("u0"), 10).expect("read").items;
     let found = vec![(rows[0].id, rows[0].generation, Finding::Deleted(Some(77)))];
     fixture.index.found(found, 9_000).await.expect("stored");
     assert_eq!(fixture.index.reader().totals().expect("totals").held, 2);

@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use focus_catalog::{Reach, RootPlace, Stored};
-use focus_core::compare::Finding as Repair;
+use focus_core::compare::{Finding as Repair, Page};
 use focus_core::reconcile::Phase;
 use focus_core::recording::Place;
 use focus_core::verify::{Finding, Kind, Known, compare};
@@ -30,6 +30,9 @@ const FILE: &str = "verification.json";
 
 /// Documents and rows compared at once.
 const PAGE: usize = 1_000;
+
+/// Findings looked at again at once: their documents may be of any size.
+const LOOKED_AT: usize = 64;
 
 /// Findings kept at most; more are counted.
 const KEPT_MAX: usize = 10_000;
@@ -379,7 +382,11 @@ impl Subject<'_> {
         }
     }
 
-    async fn rows(&self, after: Option<String>, cutoff_ms: i64) -> Result<Vec<Known>, VerifyError> {
+    async fn rows(
+        &self,
+        after: Option<String>,
+        cutoff_ms: i64,
+    ) -> Result<Page<Known>, VerifyError> {
         let (reader, id) = (self.engine.reader.clone(), self.id);
         let read = move || reader.verified(id, after.as_deref(), PAGE, cutoff_ms);
         let read = tokio::task::spawn_blocking(read).await.map_err(could_not)?;
@@ -389,7 +396,7 @@ impl Subject<'_> {
     /// Findings that are still there when each is looked at by itself.
     async fn looked_at_again(&self, found: Vec<Finding>) -> Result<Vec<Finding>, VerifyError> {
         let mut kept = Vec::new();
-        for chunk in found.chunks(500) {
+        for chunk in found.chunks(LOOKED_AT) {
             let uuids: Vec<String> = chunk.iter().map(|one| one.uuid.clone()).collect();
             let read = self.engine.catalog.read(&self.place, &uuids).await.map_err(could_not)?;
             let mut again = Vec::new();
@@ -555,11 +562,13 @@ impl Subject<'_> {
 
 /// What both sides have up to a common uuid, and that uuid; none where both are at their end.
 fn window(
-    mut documents: Vec<Stored>,
-    mut rows: Vec<Known>,
+    documents: Page<Stored>,
+    rows: Page<Known>,
 ) -> ((Vec<Stored>, Vec<Known>), Option<String>) {
+    let (more_documents, more_rows) = (documents.more, rows.more);
+    let (mut documents, mut rows) = (documents.items, rows.items);
     let mut through: Option<String> = None;
-    if documents.len() >= PAGE {
+    if more_documents {
         // Several with the last uuid may go on behind the page: that one is for the next window.
         let last = documents.last().map(|stored| stored.uuid.clone());
         if documents.first().map(|stored| &stored.uuid) != last.as_ref() {
@@ -567,7 +576,7 @@ fn window(
         }
         through = documents.last().map(|stored| stored.uuid.clone());
     }
-    if rows.len() >= PAGE {
+    if more_rows {
         let last = rows.last().map(|known| known.row.recording.uuid.clone());
         through = through.zip(last.clone()).map(|(a, b)| a.min(b)).or(last);
     }

@@ -238,9 +238,8 @@ async fn documents(database: &Database, place: &RootPlace) -> anyhow::Result<Vec
     loop {
         let after = all.last().map(|stored| stored.uuid.clone());
         let page = catalog.page(place, after.as_deref(), 1_000).await?;
-        let last = page.len() < 1_000;
-        all.extend(page);
-        if last {
+        all.extend(page.items);
+        if !page.more {
             return Ok(all);
         }
     }
