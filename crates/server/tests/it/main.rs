@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod deletions;
 mod different;
+mod disk;
 mod drill_documents;
 mod drill_reports;
 mod embedded;
