@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::{Ending, Stop, client, runtime, storage};
 use crate::config::{RootSettings, Settings};
-use crate::engine::{INDEX_FILE, clock};
+use crate::engine::{INDEX_FILE, PassReport, clock};
 use crate::state_dir;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub(super) fn approve(settings: Settings, out: &Output) -> anyhow::Result<Ending
                 let path = "/api/v1/deletions/approve";
                 answers.push(client::call(&server, Method::POST, path, body, LIMIT).await?);
             }
-            tell(&answers, out);
+            tell(&answers, None, out);
             return Ok(Ending::InOrder);
         }
         directly(settings, out).await
@@ -63,7 +63,7 @@ async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     }
     tokio::task::spawn_blocking(move || index.close()).await?;
     let report = storage::pass(settings).await?;
-    tell(&answers, out);
+    tell(&answers, Some(&report), out);
     Ok(storage::ending(&report))
 }
 
@@ -78,7 +78,8 @@ fn id(root: &RootSettings) -> anyhow::Result<String> {
     }
 }
 
-fn tell(answers: &[Value], out: &Output) {
+/// `pass`: the one that took it to the catalog, where no server does.
+fn tell(answers: &[Value], pass: Option<&PassReport>, out: &Output) {
     for answer in answers {
         let path = answer["path"].as_str().unwrap_or_default();
         match answer["approved"].as_u64() {
@@ -87,5 +88,8 @@ fn tell(answers: &[Value], out: &Output) {
         }
     }
     let approved: u64 = answers.iter().filter_map(|answer| answer["approved"].as_u64()).sum();
-    out.value(&json!({ "approved": approved, "roots": answers }));
+    if let Some(pass) = pass {
+        storage::describe(pass, out);
+    }
+    out.value(&json!({ "approved": approved, "roots": answers, "pass": pass }));
 }

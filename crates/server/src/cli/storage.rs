@@ -54,7 +54,8 @@ pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
         let _lock = state_dir::lock(&settings.state_dir)?;
         pass(settings).await
     })?;
-    tell(&report, out);
+    out.value(&json!(report));
+    describe(&report, out);
     Ok(ending(&report))
 }
 
@@ -106,8 +107,8 @@ pub(super) fn ending(report: &PassReport) -> Ending {
     }
 }
 
-fn tell(report: &PassReport, out: &Output) {
-    out.value(&json!(report));
+/// What a pass came to, for people.
+pub(super) fn describe(report: &PassReport, out: &Output) {
     out.line(&format!("catalog: {}", report.catalog));
     out.line(&format!(
         "{} recordings, {} pending, {} unsettled, {} unrecognised, {} vanished ({} held), {} deleted",

@@ -166,7 +166,9 @@ impl Engine {
                 .roots
                 .into_iter()
                 .filter(|root| root.state != "present")
-                .map(|root| root.reason.unwrap_or(root.path))
+                .map(|root| {
+                    root.reason.unwrap_or_else(|| format!("the root {}: {}", root.path, root.state))
+                })
                 .collect(),
         }
     }

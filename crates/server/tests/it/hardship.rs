@@ -10,26 +10,51 @@ use focus_testkit::wait::until;
 use mongodb::bson::doc;
 use serde_json::Value;
 
-use crate::site::{LIMIT, Site, marker, no_server_to_end};
+use crate::site::{BINARY, LIMIT, Site, marker, no_server_to_end};
 
-/// Words that run a program with a small disk of its own at `dir`.
-fn small_disk(dir: &std::path::Path) -> Vec<String> {
-    let mount = format!("mount -t tmpfs -o size=4m none {} && exec \"$@\"", dir.display());
-    ["unshare", "-Urm", "sh", "-c", &mount, "sh"].map(str::to_owned).to_vec()
+/// Words that run a program with a small disk of its own at `dir`, of so many MiB; none where this machine
+/// does not let a test have one.
+fn small_disk(dir: &std::path::Path, size_mib: u32, test: &str) -> Option<Vec<String>> {
+    let can =
+        Command::new("unshare").args(["-Urm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        println!("left out, needs unshare and user namespaces: {test}");
+        return None;
+    }
+    fs::create_dir_all(dir).expect("a folder");
+    let mount = format!("mount -t tmpfs -o size={size_mib}m none {} && exec \"$@\"", dir.display());
+    Some(["unshare", "-Urm", "sh", "-c", &mount, "sh"].map(str::to_owned).to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_whose_index_finds_no_room_ends_and_says_so() {
+    let mut site = Site::new(&[]);
+    let state = site.state();
+    let Some(by) = small_disk(&state, 1, "a pass without room") else { return };
+    site.land(3_000);
+    let both = "for command in scan approve; do
+        \"$0\" $command --json \"$@\"; echo \"$command ended with $?\"; done";
+    let passes = Command::new(&by[0])
+        .args(&by[1..])
+        .args(["sh", "-c", both, BINARY, "--settle-ms", "200", "--root"])
+        .arg(site.tree.root())
+        .arg("--state-dir")
+        .arg(&state)
+        .output()
+        .expect("it runs");
+    let words = String::from_utf8_lossy(&[passes.stdout, passes.stderr].concat()).into_owned();
+    for command in ["scan", "approve"] {
+        assert!(words.contains(&format!("{command} ended with 3\n")), "{words}");
+    }
+    assert_eq!(words.matches("is full: make room there").count(), 2, "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_index_is_told_and_got_over() {
-    let can =
-        Command::new("unshare").args(["-Urm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
-    if !can.is_ok_and(|output| output.status.success()) {
-        println!("left out, needs unshare and user namespaces: a full disk under the index");
-        return;
-    }
     let mut site = Site::new(&[]);
     let state = site.state();
-    fs::create_dir_all(&state).expect("a state folder");
-    site.focus.by = small_disk(&state);
+    let Some(by) = small_disk(&state, 4, "a full disk under the index") else { return };
+    site.focus.by = by;
     site.land(20);
     site.focus.serve().await;
     site.focus.until_status("recordings", 20, LIMIT).await;
