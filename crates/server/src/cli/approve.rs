@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use focus_index::Index;
+use focus_index::{Index, IndexError};
 use focus_storage::marker;
 use hyper::Method;
 use serde_json::{Value, json};
@@ -47,24 +47,53 @@ async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
             ),
         ));
     }
-    let index = tokio::task::spawn_blocking(move || Index::open(&path)).await??.index;
-    let mut answers = Vec::new();
-    for root in &settings.roots {
-        let marker = id(root)?;
-        let Some((row, path)) = index.reader().root_with_marker(&marker)? else {
-            return Err(Stop::error(
-                Ending::Refused,
-                format!("the index does not know the root {}", root.path.display()),
-            ));
-        };
-        let through = index.reader().held_through(row)?;
-        let approved = index.approve(row, through, clock::wall_ms()).await?;
-        answers.push(json!({ "root": marker, "path": path, "approved": approved }));
-    }
+    let opened = tokio::task::spawn_blocking(move || Index::open(&path)).await??;
+    let answers = match &opened.rebuilt {
+        Some(words) => Err(made_anew(words)),
+        None => let_through(&settings, &opened.index).await,
+    };
+    let index = opened.index;
     tokio::task::spawn_blocking(move || index.close()).await?;
+    let answers = answers?;
     let report = storage::pass(settings).await?;
     tell(&answers, Some(&report), out);
     Ok(storage::ending(&report))
+}
+
+/// What is held in each root, as the index has it.
+async fn let_through(settings: &Settings, index: &Index) -> anyhow::Result<Vec<Value>> {
+    let damaged = |error: IndexError| match error.is_damage() {
+        true => made_anew(&error.to_string()),
+        false => error.into(),
+    };
+    let mut answers = Vec::new();
+    for root in &settings.roots {
+        let marker = id(root)?;
+        let known = index.reader().root_with_marker(&marker).map_err(damaged)?;
+        let Some((row, path)) = known else {
+            let path = root.path.display();
+            return Err(Stop::error(
+                Ending::Refused,
+                format!(
+                    "the index does not know the root {path}, so nothing is held there: `focus scan --root {path}` looks at it"
+                ),
+            ));
+        };
+        let through = index.reader().held_through(row).map_err(damaged)?;
+        let approved = index.approve(row, through, clock::wall_ms()).await.map_err(damaged)?;
+        answers.push(json!({ "root": marker, "path": path, "approved": approved }));
+    }
+    Ok(answers)
+}
+
+/// What was held is not known any more; what will be may be another set, and is to be seen first.
+fn made_anew(words: &str) -> anyhow::Error {
+    Stop::error(
+        Ending::CouldNotTell,
+        format!(
+            "{words}. Nothing is let through: `focus scan` makes the index anew from storage and finds again what is to be held; look at that, then approve"
+        ),
+    )
 }
 
 /// The id in the root's marker; where that cannot be read now, its path.

@@ -333,3 +333,39 @@ damaged! {
     damage_to_the_last_result_is_mended: Result,
     damage_to_the_servers_address_is_mended_or_told: Server,
 }
+
+/// What is held is an answer of the index: of another one it may be another set.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_on_a_damaged_index_lets_nothing_through_and_says_what_to_do() {
+    let mut site = Site::new(&[]);
+    site.land(COUNT);
+    site.focus.serve().await;
+    ledger::settled(&site, COUNT).await;
+    for planted in &site.planted {
+        let data = site.tree.root().join(&planted.path);
+        fs::remove_file(data.with_extension("json")).expect("removed");
+        fs::remove_file(data).expect("removed");
+    }
+    site.focus.until_status("held", COUNT, LIMIT).await;
+    assert_eq!(site.focus.stop(), Some(0));
+    let run = |command: &str| {
+        let ran = site.focus.run(&[command, "--json"]);
+        let words = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+        println!("{command} ended with {:?}: {words}", ran.status.code());
+        (ran.status.code(), words)
+    };
+    Action::FirstFlipped.strike(&site.state().join("index.db"));
+    for wanted in [3, 2] {
+        let (code, words) = run("approve");
+        assert_eq!(code, Some(wanted), "{words}");
+        assert!(words.contains("`focus scan"), "{words}");
+    }
+    ledger::agrees(&site, &[], &[]);
+    let (code, words) = run("scan");
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("\"held\": 12"), "{words}");
+    let (code, words) = run("approve");
+    assert_eq!(code, Some(0), "{words}");
+    let gone: Vec<String> = site.planted.iter().map(|planted| planted.uuid.clone()).collect();
+    ledger::agrees(&site, &gone, &[]);
+}
