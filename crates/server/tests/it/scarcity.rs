@@ -158,10 +158,12 @@ async fn a_catalogued_recording_whose_files_may_not_be_read_keeps_its_document()
     ledger::settled(&site, COUNT).await;
     let data = site.tree.root().join(&site.planted[1].path);
     let (sidecar, folder) = (data.with_extension("json"), data.parent().expect("a folder"));
-    // It has changed, so that it would have to be read.
+    // Another one in its place, which would have to be read, and never could be.
     let text = fs::read(&sidecar).expect("a sidecar");
-    fs::write(&sidecar, [&text[..], b" "].concat()).expect("written");
-    set_mode(&sidecar, 0o000);
+    let another = site.dir.path().join("another.json");
+    fs::write(&another, [&text[..], b" "].concat()).expect("written");
+    set_mode(&another, 0o000);
+    fs::rename(&another, &sidecar).expect("moved");
     site.focus.until_status("unrecognised", 1, LIMIT).await;
     set_mode(folder, 0o000);
     assert_eq!(site.focus.ask("POST", "/api/v1/scan", "", true).expect("a scan").status, 200);
