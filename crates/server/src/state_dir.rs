@@ -48,19 +48,7 @@ pub fn lock(dir: &Path) -> anyhow::Result<StateLock> {
             dir.display()
         );
     }
-    let path = dir.join(LOCK);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| {
-            format!(
-                "{} cannot be written: mend its permissions, or give another folder with --state-dir",
-                path.display()
-            )
-        })?;
+    let file = lock_file(&dir.join(LOCK))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         anyhow::bail!(
             "the state folder {} is in use by another focus process: stop that one, or give another --state-dir",
@@ -68,6 +56,25 @@ pub fn lock(dir: &Path) -> anyhow::Result<StateLock> {
         );
     }
     Ok(StateLock { _file: file })
+}
+
+/// A file that is there to be locked, made where it is missing.
+///
+/// # Errors
+/// It cannot be made or written.
+pub(crate) fn lock_file(path: &Path) -> anyhow::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| {
+            format!(
+                "{} cannot be written: mend its permissions, or give another folder with --state-dir",
+                path.display()
+            )
+        })
 }
 
 /// The name under which this state folder holds leases, made on first use. It is apart from the

@@ -3,6 +3,7 @@
 
 use focus_core::compare::Finding;
 use focus_core::document::Stored;
+use focus_core::recording::Recording;
 use focus_core::state::{Fault, State};
 use focus_core::vanish::MaxVanished;
 use focus_index::{Ack, AckOutcome, Concluded, Index};
@@ -138,21 +139,24 @@ async fn one_that_comes_back_after_its_removal_is_above_what_was_sent_for_it() {
     fixture.is_in_order();
 }
 
-#[tokio::test]
-async fn a_document_of_a_drill_that_the_index_never_knew_leaves_without_a_neighbour() {
-    let fixture = catalogued().await;
-    let row = fixture.index.reader().range(fixture.root, None, Some("p0"), 1).expect("read").items;
-    let mut recording = row[0].recording.clone();
-    "lost".clone_into(&mut recording.uuid);
-    "elsewhere/lost.dat".clone_into(&mut recording.path);
-    let stored = Stored {
+/// A document as this recording's, whose own the index never knew.
+fn lost(like: &Recording, path: &str) -> Stored {
+    let recording = Recording { uuid: "lost".to_owned(), path: path.to_owned(), ..like.clone() };
+    Stored {
         uuid: recording.uuid.clone(),
         root: Some(recording.root.clone()),
         version: Some(5),
         deleted: false,
         path: Some(recording.path.clone()),
         recording: Some(recording),
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_document_of_a_drill_that_the_index_never_knew_leaves_without_a_neighbour() {
+    let fixture = catalogued().await;
+    let row = fixture.index.reader().range(fixture.root, None, Some("p0"), 1).expect("read").items;
+    let stored = lost(&row[0].recording, "elsewhere/lost.dat");
     fixture.index.add_missing(fixture.root, vec![stored], 5_000).await.expect("stored");
     assert_eq!(fixture.conclude(NONE, false).await, leaving(1));
     let gone = fixture.pending().remove(0);
@@ -168,17 +172,7 @@ async fn a_drills_recording_is_no_neighbour() {
     fixture.put("d/p0", &drilled("p0")).await;
     fixture.acknowledge_all().await;
     let row = fixture.index.reader().range(fixture.root, None, None, 10).expect("read").items;
-    let mut recording = row[1].recording.clone();
-    "lost".clone_into(&mut recording.uuid);
-    "d/lost.dat".clone_into(&mut recording.path);
-    let stored = Stored {
-        uuid: recording.uuid.clone(),
-        root: Some(recording.root.clone()),
-        version: Some(5),
-        deleted: false,
-        path: Some(recording.path.clone()),
-        recording: Some(recording),
-    };
+    let stored = lost(&row[1].recording, "d/lost.dat");
     fixture.index.add_missing(fixture.root, vec![stored], 5_000).await.expect("stored");
     let concluded = fixture.conclude(MaxVanished::default(), false).await;
     assert_eq!(concluded, Concluded { held: 1, ..Concluded::default() });

@@ -1,31 +1,18 @@
 //! One drill at a time per state folder, and whether it is alive: a lock that goes with its process.
 
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 
 use super::plan::Folder;
+use crate::state_dir::lock_file;
 
 /// The guard looks at the lock for a moment now and then: that must not look like another drill.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn open(folder: &Folder) -> anyhow::Result<File> {
-    let path = folder.file("drill.lock");
-    std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| {
-            format!(
-                "{} cannot be written: mend its permissions, or give another folder with --state-dir",
-                path.display()
-            )
-        })
+    lock_file(&folder.file("drill.lock"))
 }
 
 /// Takes the lock; none where another drill on this folder holds it.

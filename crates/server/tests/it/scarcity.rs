@@ -118,16 +118,22 @@ fn open_state(site: &Site) {
     set_mode(&site.state(), 0o777);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_root_that_may_not_be_read_any_more_is_an_outage_and_no_deletion() {
+/// A site with all catalogued, whose server has no power over permissions; none where this cannot be had.
+async fn nobodys() -> Option<Site> {
     let mut site = Site::new(&[]);
     if !as_nobody(&mut site) {
-        return;
+        return None;
     }
     open_state(&site);
     site.land(COUNT);
     site.focus.serve().await;
     ledger::settled(&site, COUNT).await;
+    Some(site)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_may_not_be_read_any_more_is_an_outage_and_no_deletion() {
+    let Some(mut site) = nobodys().await else { return };
     let root = site.tree.root().to_owned();
     for _ in 0..3 {
         set_mode(&root, 0o000);
@@ -148,14 +154,7 @@ async fn a_root_that_may_not_be_read_any_more_is_an_outage_and_no_deletion() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogued_recording_whose_files_may_not_be_read_keeps_its_document() {
-    let mut site = Site::new(&[]);
-    if !as_nobody(&mut site) {
-        return;
-    }
-    open_state(&site);
-    site.land(COUNT);
-    site.focus.serve().await;
-    ledger::settled(&site, COUNT).await;
+    let Some(mut site) = nobodys().await else { return };
     let data = site.tree.root().join(&site.planted[1].path);
     let (sidecar, folder) = (data.with_extension("json"), data.parent().expect("a folder"));
     // Another one in its place, which would have to be read, and never could be.
@@ -183,14 +182,7 @@ async fn a_catalogued_recording_whose_files_may_not_be_read_keeps_its_document()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_folder_that_may_not_be_read_any_more_is_told_and_got_over() {
-    let mut site = Site::new(&[]);
-    if !as_nobody(&mut site) {
-        return;
-    }
-    open_state(&site);
-    site.land(COUNT);
-    site.focus.serve().await;
-    ledger::settled(&site, COUNT).await;
+    let Some(mut site) = nobodys().await else { return };
     let mut kept = Kept::to(&address(&site));
     if rustix::process::getuid().is_root() {
         let owned = Command::new("chown").arg("65534:65534").arg(site.state()).status();
