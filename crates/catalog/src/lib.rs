@@ -13,14 +13,14 @@ use focus_core::lease::LeaseDoc;
 use focus_core::state::State;
 use tokio::sync::watch;
 
+mod change_hints;
 pub mod embedded;
-mod hints;
 pub mod memory;
 pub mod mongo;
 
-pub use hints::{Hinted, Hints};
+pub use change_hints::{ChangeHints, ChangedDocuments};
 
-pub use focus_core::document::{Stored, Stranger, Versioned};
+pub use focus_core::document::{OpenedCatalog, Stored, Versioned};
 
 /// Which backend a catalog is, as `focus status` spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 
     /// Makes what is missing for this root (collections, indexes, the `base_paths` row, the identity)
     /// and tells who the database is. Refused where uniqueness of `uuid` cannot be had.
-    async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure>;
+    async fn open(&self, root: &RootPlace) -> Result<OpenedCatalog, Failure>;
 
     /// Who the database is now, without making anything; empty where it has not been met yet.
     async fn identify(&self, root: &RootPlace) -> Result<String, Failure>;
@@ -192,7 +192,7 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 
     /// Follows what others do to documents of this root, and tells `hints`, until the connection goes.
     /// False: the database tells of nothing. May be dropped at any time.
-    async fn follow(&self, root: &RootPlace, hints: &Arc<Hints>) -> Result<bool, Failure> {
+    async fn follow(&self, root: &RootPlace, hints: &Arc<ChangeHints>) -> Result<bool, Failure> {
         let _ = (root, hints);
         Ok(false)
     }

@@ -10,7 +10,7 @@ use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
 use tokio::sync::watch;
 
-use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
+use crate::{Catalog, Kind, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned};
 
 /// The catalog in memory.
 #[derive(Debug)]
@@ -143,8 +143,8 @@ impl Catalog for MemoryCatalog {
 
     fn doubt(&self) {}
 
-    async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure> {
-        self.call(|data| Stranger {
+    async fn open(&self, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
+        self.call(|data| OpenedCatalog {
             identity: data.identity.clone(),
             watermark: data.watermarks.get(&root.id).cloned(),
         })

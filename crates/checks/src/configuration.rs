@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use focus_server::config::{Mistake, Settings, from_text};
+use focus_common::config::{Mistake, Settings, from_text};
 
 /// What no message may hold.
 const SECRET: &str = "hunter22";

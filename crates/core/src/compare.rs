@@ -96,7 +96,7 @@ pub struct Row {
 
 /// What a comparison found for one recording of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum Compared {
     /// The catalog has it with the same values: acknowledged.
     Same,
     /// The catalog has other values: to be written.
@@ -109,9 +109,9 @@ pub enum Finding {
 
 /// What one step of a comparison came to.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Compared {
+pub struct ComparedPage {
     /// Row, generation and finding of each recording that something follows for.
-    pub findings: Vec<(i64, i64, Finding)>,
+    pub findings: Vec<(i64, i64, Compared)>,
     /// Documents of our root, not deleted, whose recording the index does not know; those of drills
     /// also where they are deleted.
     pub missing: Vec<Stored>,
@@ -183,8 +183,8 @@ impl Comparison {
     }
 
     /// Takes rows of the index; `token` is the one that was held last.
-    pub fn rows(&mut self, page: Page<Row>, token: i64) -> Compared {
-        let mut out = Compared::default();
+    pub fn rows(&mut self, page: Page<Row>, token: i64) -> ComparedPage {
+        let mut out = ComparedPage::default();
         let Page { items: rows, more, .. } = page;
         self.compared += rows.len() as u64;
         if let Some(last) = rows.last() {
@@ -208,7 +208,7 @@ impl Comparison {
     }
 
     /// The document with this uuid, counting those before it that no row has.
-    fn take_up_to(&mut self, uuid: &str, out: &mut Compared) -> Option<Stored> {
+    fn take_up_to(&mut self, uuid: &str, out: &mut ComparedPage) -> Option<Stored> {
         while let Some(first) = self.documents.front() {
             match first.uuid.as_str().cmp(uuid) {
                 Ordering::Less => {
@@ -234,7 +234,7 @@ pub fn spot(
     documents: &[Stored],
     root: &str,
     token: i64,
-) -> Option<Vec<(i64, i64, Finding)>> {
+) -> Option<Vec<(i64, i64, Compared)>> {
     let mut ours: HashMap<&str, &Stored> = HashMap::new();
     for stored in documents.iter().filter(|stored| stored.root.as_deref() == Some(root)) {
         let twice = ours.insert(&stored.uuid, stored).is_some();
@@ -250,19 +250,19 @@ pub fn spot(
     Some(judged.collect())
 }
 
-fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
+fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Compared> {
     if row.recording.is_leaving() {
         // Its document is about to be removed, whatever it says.
-        return found.is_none().then_some(Finding::NotThere);
+        return found.is_none().then_some(Compared::NotThere);
     }
     let is_current =
         |stored: &Stored| stored.version >= Some(document::version(token, row.generation));
     match found {
-        Some(_) if broken::is(Broken::ComparedByUuid) => Some(Finding::Same),
+        Some(_) if broken::is(Broken::ComparedByUuid) => Some(Compared::Same),
         Some(stored)
             if stored.is_true_to(&row.recording) && (!row.changed || is_current(stored)) =>
         {
-            Some(Finding::Same)
+            Some(Compared::Same)
         }
         // Somebody else's mark; an older document of ours was read before what we wrote since.
         Some(stored)
@@ -272,12 +272,12 @@ fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Finding> {
                 && !row.recording.is_drilled() =>
         {
             let since_ms = stored.recording.as_ref().and_then(|recording| recording.deleted_at_ms);
-            Some(Finding::Deleted(since_ms))
+            Some(Compared::Deleted(since_ms))
         }
         // A tombstone that the catalog does not have is not worth making.
         None if row.marked => None,
-        Some(_) => Some(Finding::Differs),
-        None if row.acknowledged => Some(Finding::NotThere),
+        Some(_) => Some(Compared::Differs),
+        None if row.acknowledged => Some(Compared::NotThere),
         None => None,
     }
 }

@@ -42,7 +42,7 @@ fn row(id: i64, uuid: &str, acknowledged: bool) -> Row {
 }
 
 /// Runs a whole comparison in pages of `limit`; findings, and documents the index does not know.
-fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Finding)>, u64) {
+fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Compared)>, u64) {
     let mut comparison = Comparison::default();
     let mut findings = Vec::new();
     for _ in 0..10_000 {
@@ -101,11 +101,11 @@ fn every_difference_is_found_in_pages_of_any_size() {
     for limit in 1..9 {
         let (findings, missing) = run(&documents, &rows, limit);
         let wanted = [
-            (1, Finding::Same),
-            (2, Finding::Differs),
-            (3, Finding::NotThere),
-            (4, Finding::Same),
-            (6, Finding::NotThere),
+            (1, Compared::Same),
+            (2, Compared::Differs),
+            (3, Compared::NotThere),
+            (4, Compared::Same),
+            (6, Compared::NotThere),
         ];
         assert_eq!(findings, wanted, "pages of {limit}");
         assert_eq!(missing, 3, "a, g and h, in pages of {limit}");
@@ -116,16 +116,16 @@ fn every_difference_is_found_in_pages_of_any_size() {
 fn what_became_of_the_document_of_a_vanished_recording_is_found() {
     let mut gone = row(1, "a", true);
     gone.vanished = true;
-    assert_eq!(run(&[stored("a", 5)], std::slice::from_ref(&gone), 10).0, [(1, Finding::Differs)]);
+    assert_eq!(run(&[stored("a", 5)], std::slice::from_ref(&gone), 10).0, [(1, Compared::Differs)]);
     // It is news again, should it come back.
-    assert_eq!(run(&[], &[gone], 10).0, [(1, Finding::NotThere)]);
+    assert_eq!(run(&[], &[gone], 10).0, [(1, Compared::NotThere)]);
 }
 
 #[test]
 fn an_empty_catalog_and_an_empty_index_are_compared_at_once() {
     assert_eq!(run(&[], &[], 10), (Vec::new(), 0));
     assert_eq!(run(&[stored("a", 1)], &[], 1), (Vec::new(), 1));
-    assert_eq!(run(&[], &[row(1, "a", true)], 1).0, [(1, Finding::NotThere)]);
+    assert_eq!(run(&[], &[row(1, "a", true)], 1).0, [(1, Compared::NotThere)]);
 }
 
 #[test]
@@ -138,13 +138,13 @@ fn a_mark_in_the_catalog_is_taken_over_and_a_lost_one_is_written_again() {
         recording.deleted = true;
         recording.deleted_at_ms = Some(77);
     }
-    assert_eq!(judge(&gone, Some(&deleted), 0), Some(Finding::Deleted(Some(77))));
+    assert_eq!(judge(&gone, Some(&deleted), 0), Some(Compared::Deleted(Some(77))));
     let mut marked = row(1, "a", true);
     marked.marked = true;
     marked.recording.deleted = true;
     marked.recording.deleted_at_ms = Some(5);
-    assert_eq!(judge(&marked, Some(&deleted), 0), Some(Finding::Deleted(Some(77))));
-    assert_eq!(judge(&marked, Some(&stored("a", 1)), 0), Some(Finding::Differs));
+    assert_eq!(judge(&marked, Some(&deleted), 0), Some(Compared::Deleted(Some(77))));
+    assert_eq!(judge(&marked, Some(&stored("a", 1)), 0), Some(Compared::Differs));
     assert_eq!(judge(&marked, None, 0), None);
 }
 
@@ -154,12 +154,12 @@ fn an_old_document_that_is_what_the_recording_is_again_does_not_count_as_acknowl
     let mut again = row(1, "a", true);
     again.generation = 3;
     again.changed = true;
-    assert_eq!(judge(&again, Some(&old), 1), Some(Finding::Differs));
+    assert_eq!(judge(&again, Some(&old), 1), Some(Compared::Differs));
     let mut written = old.clone();
     written.version = Some(document::version(1, 3));
-    assert_eq!(judge(&again, Some(&written), 1), Some(Finding::Same));
+    assert_eq!(judge(&again, Some(&written), 1), Some(Compared::Same));
     again.changed = false;
-    assert_eq!(judge(&again, Some(&old), 1), Some(Finding::Same));
+    assert_eq!(judge(&again, Some(&old), 1), Some(Compared::Same));
 }
 
 fn mark(recording: &mut Recording) {
@@ -196,11 +196,11 @@ fn a_drills_recording_is_never_learned_to_be_marked() {
     mark(&mut gone.recording);
     let mut tombstone = drilled("a", true);
     tombstone.version = Some(document::version(1, 1));
-    assert_eq!(judge(&gone, Some(&tombstone), 1), Some(Finding::Differs));
+    assert_eq!(judge(&gone, Some(&tombstone), 1), Some(Compared::Differs));
     // Proved to be gone: nothing that is found there keeps it.
     gone.recording.deleted_at_ms = Some(7);
     assert_eq!(judge(&gone, Some(&tombstone), 1), None);
-    assert_eq!(judge(&gone, None, 1), Some(Finding::NotThere));
+    assert_eq!(judge(&gone, None, 1), Some(Compared::NotThere));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn single_documents_are_compared_as_the_whole_would_be() {
     elsewhere.root = Some("another".to_owned());
     let documents = [stored("a", 1), stored("b", 9), elsewhere];
     let found = spot(&rows, &documents, "r", 1).expect("enough");
-    let wanted = [(1, 1, Finding::Same), (2, 1, Finding::Differs), (3, 1, Finding::NotThere)];
+    let wanted = [(1, 1, Compared::Same), (2, 1, Compared::Differs), (3, 1, Compared::NotThere)];
     assert_eq!(found, wanted);
     // Two of one uuid, or one that the index does not know: more has to be looked at.
     assert_eq!(spot(&rows, &[stored("a", 1), stored("a", 1)], "r", 1), None);

@@ -75,7 +75,7 @@ impl Stored {
 
 /// What a database shows of itself before anything is written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stranger {
+pub struct OpenedCatalog {
     /// Who it is: the random value in `focus_meta` made on first use, and, where the server gives
     /// one, the UUID of the collection that holds this root's recordings. Equal strings: the same one.
     pub identity: String,

@@ -11,11 +11,11 @@ use crate::answer::{Class, Failure};
 use crate::backoff::Backoff;
 use crate::batch::{Batch, Call, Item, Outcome, Reply};
 use crate::broken::{self, Broken};
-use crate::compare::{Compared, Comparison, Finding, Need, Page, Row};
-use crate::document::{Stored, Stranger};
+use crate::compare::{Compared, ComparedPage, Comparison, Need, Page, Row};
+use crate::document::{OpenedCatalog, Stored};
 use crate::lease::Grant;
 
-pub use crate::step::{Bounds, Done, Event, Job, Memory, Next, Phase, Right};
+pub use crate::step::{Bounds, CatalogMemory, Done, Event, Job, Next, Phase, Right};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -50,7 +50,7 @@ enum Step {
     Paging,
     Ranging,
     Found {
-        findings: Vec<(i64, i64, Finding)>,
+        findings: Vec<(i64, i64, Compared)>,
         missing: Vec<Stored>,
     },
     Sweeping,
@@ -64,7 +64,7 @@ enum Step {
 pub struct Reconciler {
     root: String,
     bounds: Bounds,
-    memory: Memory,
+    memory: CatalogMemory,
     epoch: Option<u64>,
     /// The epoch in which the database has shown who it is.
     opened: Option<u64>,
@@ -104,7 +104,7 @@ pub struct Reconciler {
 
 impl Reconciler {
     /// A reconciler for this root, with what the index remembers.
-    pub fn new(root: &str, memory: Memory, bounds: Bounds) -> Reconciler {
+    pub fn new(root: &str, memory: CatalogMemory, bounds: Bounds) -> Reconciler {
         Reconciler {
             root: root.to_owned(),
             bounds,
@@ -598,7 +598,7 @@ impl Reconciler {
     }
 
     /// The database has shown who it is and what it remembers (contract 6).
-    fn meet(&mut self, epoch: u64, stranger: Stranger) {
+    fn meet(&mut self, epoch: u64, stranger: OpenedCatalog) {
         self.opened = Some(epoch);
         self.succeed();
         self.wake = true;
@@ -706,7 +706,7 @@ impl Reconciler {
         let compared = comparison.rows(rows, self.memory.token);
         self.compared = comparison.compared();
         if !compared.findings.is_empty() || !compared.missing.is_empty() {
-            let Compared { findings, missing } = compared;
+            let ComparedPage { findings, missing } = compared;
             self.step = Step::Found { findings, missing };
         }
     }

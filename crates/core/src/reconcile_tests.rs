@@ -9,7 +9,7 @@ use crate::recording::Recording;
 /// An index and a catalog in memory around the reconciler, with faults drawn from a seed.
 struct World {
     core: Reconciler,
-    memory: Memory,
+    memory: CatalogMemory,
     rows: BTreeMap<i64, RowState>,
     catalog: BTreeMap<String, Versioned>,
     identity: String,
@@ -51,7 +51,7 @@ const BOUNDS: Bounds = Bounds { batch_first: 3, batch_max: 8, batch_bytes_max: 1
 
 impl World {
     fn new(seed: u64) -> World {
-        let memory = Memory { owed: true, token: 1, ..Memory::default() };
+        let memory = CatalogMemory { owed: true, token: 1, ..CatalogMemory::default() };
         World {
             core: Reconciler::new("r", memory.clone(), BOUNDS),
             memory,
@@ -162,7 +162,7 @@ impl World {
         };
         match job {
             Job::Open if fate == 0 => Done::Opened(self.lost()),
-            Job::Open => Done::Opened(Ok(Stranger {
+            Job::Open => Done::Opened(Ok(OpenedCatalog {
                 identity: self.identity.clone(),
                 watermark: self.watermark.clone(),
             })),
@@ -233,7 +233,7 @@ impl World {
                 for (id, generation, finding) in findings {
                     let Some(row) = self.rows.get_mut(&id) else { continue };
                     if row.generation == generation {
-                        row.acked = (finding == Finding::Same).then_some(generation);
+                        row.acked = (finding == Compared::Same).then_some(generation);
                     }
                 }
                 Done::Stored
@@ -419,7 +419,7 @@ fn an_index_that_was_rebuilt_writes_nothing_where_all_is_there() {
     world.bring_up(1);
     world.converges(1);
     let before = world.writes;
-    world.memory = Memory { owed: true, token: 1, ..Memory::default() };
+    world.memory = CatalogMemory { owed: true, token: 1, ..CatalogMemory::default() };
     world.rows.values_mut().for_each(|row| {
         row.acked = None;
         row.generation = 1;
@@ -642,7 +642,7 @@ fn a_database_that_refuses_us_since_it_was_met_gets_nothing_more() {
     assert_eq!(world.core.next_action(0), Next::Run(Job::Open));
     assert_eq!(world.writes, before);
     let stranger =
-        Stranger { identity: world.identity.clone(), watermark: world.watermark.clone() };
+        OpenedCatalog { identity: world.identity.clone(), watermark: world.watermark.clone() };
     world.core.handle(Event::Done(Done::Opened(Ok(stranger))));
     assert!(world.core.owed(), "it was due, and still is");
     world.converges(1);

@@ -2,8 +2,8 @@
 
 use crate::answer::Failure;
 use crate::batch::{Call, Item, Outcome, Reply};
-use crate::compare::{Finding, Page, Row};
-use crate::document::{Stored, Stranger};
+use crate::compare::{Compared, Page, Row};
+use crate::document::{OpenedCatalog, Stored};
 use crate::lease::Grant;
 
 /// The bounds that the reconciler works in.
@@ -27,7 +27,7 @@ impl Default for Bounds {
 
 /// What the index remembers of the catalog, per root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct CatalogMemory {
     /// Which database this was.
     pub identity: Option<String>,
     /// The watermark whose write it acknowledged last.
@@ -135,7 +135,7 @@ pub enum Job {
     /// Store what a comparison found: [`Done::Stored`].
     Found {
         /// Row, generation and finding.
-        findings: Vec<(i64, i64, Finding)>,
+        findings: Vec<(i64, i64, Compared)>,
         /// Documents of our root whose recording the index does not know.
         missing: Vec<Stored>,
     },
@@ -157,7 +157,7 @@ pub enum Job {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Done {
     /// To `Open`.
-    Opened(Result<Stranger, Failure>),
+    Opened(Result<OpenedCatalog, Failure>),
     /// To `Pick`.
     Picked(Vec<Item>),
     /// To `Note`.

@@ -43,7 +43,7 @@ pub struct Counts {
 
 /// What is to be done with what is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// Mark them as deleted.
     Mark,
     /// Mark none: a person has to approve.
@@ -102,17 +102,17 @@ pub fn limit(counts: Counts, max: MaxVanished) -> u64 {
 }
 
 /// Whether what is gone may be marked.
-pub fn judge(counts: Counts, max: MaxVanished) -> Verdict {
+pub fn judge(counts: Counts, max: MaxVanished) -> Decision {
     let counted = counts.gone + counts.marked;
     if broken::is(Broken::DeletionNeverHeld) {
-        return Verdict::Mark;
+        return Decision::Mark;
     }
     if counts.present == 0 && counted >= ALL_MIN {
-        Verdict::Hold(Held::All)
+        Decision::Hold(Held::All)
     } else if counted > limit(counts, max) {
-        Verdict::Hold(Held::TooMany)
+        Decision::Hold(Held::TooMany)
     } else {
-        Verdict::Mark
+        Decision::Mark
     }
 }
 
@@ -120,29 +120,29 @@ pub fn judge(counts: Counts, max: MaxVanished) -> Verdict {
 mod tests {
     use super::*;
 
-    fn verdict(present: u64, gone: u64, marked: u64) -> Verdict {
+    fn verdict(present: u64, gone: u64, marked: u64) -> Decision {
         judge(Counts { present, gone, marked }, MaxVanished::default())
     }
 
     #[test]
     fn a_hundred_may_go_and_a_tenth_of_many() {
-        assert_eq!(verdict(101, 100, 0), Verdict::Mark);
-        assert_eq!(verdict(100, 101, 0), Verdict::Hold(Held::TooMany));
-        assert_eq!(verdict(9_000, 1_000, 0), Verdict::Mark);
-        assert_eq!(verdict(8_999, 1_001, 0), Verdict::Hold(Held::TooMany));
+        assert_eq!(verdict(101, 100, 0), Decision::Mark);
+        assert_eq!(verdict(100, 101, 0), Decision::Hold(Held::TooMany));
+        assert_eq!(verdict(9_000, 1_000, 0), Decision::Mark);
+        assert_eq!(verdict(8_999, 1_001, 0), Decision::Hold(Held::TooMany));
     }
 
     #[test]
     fn what_was_marked_before_counts_too() {
-        assert_eq!(verdict(200, 1, 99), Verdict::Mark);
-        assert_eq!(verdict(200, 1, 100), Verdict::Hold(Held::TooMany));
+        assert_eq!(verdict(200, 1, 99), Decision::Mark);
+        assert_eq!(verdict(200, 1, 100), Decision::Hold(Held::TooMany));
     }
 
     #[test]
     fn all_of_ten_are_held_and_all_of_nine_are_not() {
-        assert_eq!(verdict(0, 10, 0), Verdict::Hold(Held::All));
-        assert_eq!(verdict(0, 4, 6), Verdict::Hold(Held::All));
-        assert_eq!(verdict(0, 9, 0), Verdict::Mark);
-        assert_eq!(verdict(1, 10, 0), Verdict::Mark);
+        assert_eq!(verdict(0, 10, 0), Decision::Hold(Held::All));
+        assert_eq!(verdict(0, 4, 6), Decision::Hold(Held::All));
+        assert_eq!(verdict(0, 9, 0), Decision::Mark);
+        assert_eq!(verdict(1, 10, 0), Decision::Mark);
     }
 }

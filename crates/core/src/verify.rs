@@ -82,7 +82,7 @@ pub struct Finding {
 
 /// A recording of the index, as verification needs it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct IndexedRecording {
     /// The row.
     pub row: Row,
     /// It is to be written, and its files changed after the cutoff: too young to be called drift.
@@ -90,7 +90,7 @@ pub struct Known {
 }
 
 /// Compares one window: all rows and all documents of a range of uuids, both ordered.
-pub fn compare(rows: &[Known], documents: &[Stored]) -> Vec<Finding> {
+pub fn compare(rows: &[IndexedRecording], documents: &[Stored]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut documents = documents.chunk_by(|a, b| a.uuid == b.uuid).peekable();
     for known in rows {
@@ -152,7 +152,7 @@ fn of_row(kind: Kind, row: &Row) -> Finding {
     }
 }
 
-fn judge(known: &Known, stored: &Stored) -> Option<Finding> {
+fn judge(known: &IndexedRecording, stored: &Stored) -> Option<Finding> {
     let row = &known.row;
     if row.vanished {
         return (!stored.deleted).then(|| of_row(Kind::Missing, row));
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    fn known(uuid: &str, size: i64) -> Known {
+    fn known(uuid: &str, size: i64) -> IndexedRecording {
         let row = Row {
             id: 1,
             generation: 1,
@@ -224,7 +224,7 @@ mod tests {
             changed: false,
             recording: recording(uuid, size),
         };
-        Known { row, young: false }
+        IndexedRecording { row, young: false }
     }
 
     fn stored(uuid: &str, size: i64) -> Stored {
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    fn told(rows: &[Known], documents: &[Stored]) -> Vec<(Kind, String)> {
+    fn told(rows: &[IndexedRecording], documents: &[Stored]) -> Vec<(Kind, String)> {
         compare(rows, documents).into_iter().map(|finding| (finding.kind, finding.uuid)).collect()
     }
 

@@ -1,8 +1,8 @@
 //! The index's side of a comparison with the catalog, and the memory of whose catalog it is.
 
-use focus_core::compare::{Finding, Page, Row};
+use focus_core::compare::{Compared, Page, Row};
 use focus_core::recording::Place;
-use focus_core::verify::Known;
+use focus_core::verify::IndexedRecording;
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -87,10 +87,10 @@ const VERIFIED: &str = "r.id, r.generation, r.acked IS NOT NULL OR r.known,
 /// How many these are.
 const VERIFIED_COLUMNS: usize = 7;
 
-fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<Known> {
+fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<IndexedRecording> {
     let pending: bool = row.get(5)?;
     let newest_ns: i64 = row.get(6)?;
-    Ok(Known {
+    Ok(IndexedRecording {
         young: pending && newest_ns / 1_000_000 > cutoff_ms,
         row: Row {
             id: row.get(0)?,
@@ -116,7 +116,7 @@ impl Reader {
         after: Option<&str>,
         limit: usize,
         cutoff_ms: i64,
-    ) -> Result<Page<Known>, IndexError> {
+    ) -> Result<Page<IndexedRecording>, IndexError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {VERIFIED}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
@@ -140,7 +140,7 @@ impl Reader {
         root: RootId,
         uuid: &str,
         cutoff_ms: i64,
-    ) -> Result<Option<Known>, IndexError> {
+    ) -> Result<Option<IndexedRecording>, IndexError> {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -243,14 +243,14 @@ impl Index {
     /// The index cannot be written; nothing was stored.
     pub async fn found(
         &self,
-        findings: Vec<(i64, i64, Finding)>,
+        findings: Vec<(i64, i64, Compared)>,
         now_wall_ms: i64,
     ) -> Result<u64, IndexError> {
         self.write(Write::Found, move |tx| {
             let mut gone = 0;
             for (id, generation, finding) in findings {
                 apply(tx, id, generation, finding, now_wall_ms)?;
-                if finding != Finding::NotThere {
+                if finding != Compared::NotThere {
                     let is_there: bool = tx
                         .prepare_cached("SELECT EXISTS(SELECT 1 FROM recordings WHERE id = ?1)")?
                         .query_row([id], |row| row.get(0))?;
@@ -356,13 +356,13 @@ fn apply(
     tx: &Transaction<'_>,
     id: i64,
     generation: i64,
-    finding: Finding,
+    finding: Compared,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
-    if finding == Finding::NotThere && gone_for_good(tx, id, generation, now_ms)? {
+    if finding == Compared::NotThere && gone_for_good(tx, id, generation, now_ms)? {
         return Ok(());
     }
-    if finding != Finding::NotThere {
+    if finding != Compared::NotThere {
         // Whatever became of the row since it was read: the catalog has a document of it.
         tx.prepare_cached(
             "UPDATE recordings SET known = 1
@@ -371,11 +371,11 @@ fn apply(
         .execute(params![id, generation])?;
     }
     let statement = match finding {
-        Finding::Same => {
+        Compared::Same => {
             "UPDATE recordings SET acked = ?2, known = 1, pending = 0, pending_since_ms = NULL,
                retry_ms = NULL WHERE id = ?1 AND generation = ?2 AND ?3 IS NOT NULL RETURNING file"
         }
-        Finding::Differs => {
+        Compared::Differs => {
             // What is gone, and not marked, is told in full should it come back.
             "UPDATE recordings SET known = 1,
                pending_since_ms = CASE WHEN vanished_ms IS NULL OR vanish_step = 3
@@ -384,7 +384,7 @@ fn apply(
                acked = CASE WHEN vanished_ms IS NULL OR vanish_step = 3 THEN acked END
              WHERE id = ?1 AND generation = ?2 AND pending = 0 RETURNING file"
         }
-        Finding::Deleted(since_ms) => {
+        Compared::Deleted(since_ms) => {
             let since_ms = since_ms.unwrap_or(now_ms);
             tx.prepare_cached(
                 "UPDATE recordings SET vanish_step = 3, marked_ms = ?3, deleted = deleted | 2, approved = 1,
@@ -395,7 +395,7 @@ fn apply(
             .execute(params![id, generation, since_ms])?;
             return Ok(());
         }
-        Finding::NotThere => {
+        Compared::NotThere => {
             // Inserted first; what was acknowledged since the page was read is there all the same. What is
             // gone from storage too is news again, should it come back.
             "UPDATE recordings SET known = 0,
@@ -409,7 +409,7 @@ fn apply(
         .prepare_cached(statement)?
         .query_row(params![id, generation, now_ms], |row| row.get::<_, i64>(0))
         .optional()?;
-    if let (Some(file), Finding::Same) = (file, finding) {
+    if let (Some(file), Compared::Same) = (file, finding) {
         tx.prepare_cached(
             "UPDATE files SET state = NULL, reason = NULL, faulty_since_ms = NULL,
                report_seq = report_seq + 1

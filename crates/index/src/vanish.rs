@@ -3,7 +3,7 @@
 use focus_core::document;
 use focus_core::document::Stored;
 use focus_core::recording::Place;
-use focus_core::vanish::{self, Counts, Held, MaxVanished, Verdict, WINDOW_MS};
+use focus_core::vanish::{self, Counts, Decision, Held, MaxVanished, WINDOW_MS};
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -321,7 +321,7 @@ fn conclude(
             Some(Held::Device)
         } else if never_seen && !has_neighbour(tx, id)? {
             Some(Held::NeverSeen)
-        } else if let Verdict::Hold(held) = verdict {
+        } else if let Decision::Hold(held) = verdict {
             Some(held)
         } else {
             None

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use focus_core::answer::{Answer, Failure};
 use focus_core::batch::{Call, Reply};
 use focus_core::compare::Page;
-use focus_core::document::{Stored, Stranger, Versioned};
+use focus_core::document::{OpenedCatalog, Stored, Versioned};
 use focus_core::lease::{LeaseDoc, LeaseDone, LeaseJob};
 
 /// The one root's marker.
@@ -59,8 +59,11 @@ impl Catalog {
     }
 
     /// Who the database is, and what it remembers.
-    pub(crate) fn open(&self) -> Stranger {
-        Stranger { identity: self.data.identity.clone(), watermark: self.data.watermark.clone() }
+    pub(crate) fn open(&self) -> OpenedCatalog {
+        OpenedCatalog {
+            identity: self.data.identity.clone(),
+            watermark: self.data.watermark.clone(),
+        }
     }
 
     /// Carries out a call; of a batch only the first `part` documents, where that is given.

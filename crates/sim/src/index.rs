@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use focus_core::batch::{Item, Outcome};
 use focus_core::claim::{Claim, Ruling, rule};
-use focus_core::compare::{Finding, Page, Row};
+use focus_core::compare::{Compared, Page, Row};
 use focus_core::document::Stored;
-use focus_core::reconcile::Memory;
+use focus_core::reconcile::CatalogMemory;
 use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Judgement, Sight};
-use focus_core::vanish::{Counts, MaxVanished, SECOND_LOOK_MS, Verdict, WINDOW_MS, judge};
+use focus_core::vanish::{Counts, Decision, MaxVanished, SECOND_LOOK_MS, WINDOW_MS, judge};
 
 /// How many may vanish, in a world this small.
 pub(crate) const MAX: MaxVanished = MaxVanished { percent: 20, at_least: 2 };
@@ -48,7 +48,7 @@ pub(crate) struct Entry {
 /// The index.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    pub(crate) memory: Memory,
+    pub(crate) memory: CatalogMemory,
     pub(crate) token_seen: i64,
     pub(crate) entries: BTreeMap<String, Entry>,
     pub(crate) sights: BTreeMap<Place, Sight>,
@@ -80,7 +80,10 @@ impl Entry {
 impl Index {
     /// An index that knows nothing.
     pub(crate) fn new() -> Index {
-        Index { memory: Memory { owed: true, ..Memory::default() }, ..Index::default() }
+        Index {
+            memory: CatalogMemory { owed: true, ..CatalogMemory::default() },
+            ..Index::default()
+        }
     }
 
     /// Stores what a look came to. True: news for the reconciler.
@@ -323,42 +326,42 @@ impl Index {
     }
 
     /// Stores what a comparison found. Gives how many of the documents' rows are gone by now.
-    pub(crate) fn found(&mut self, findings: &[(i64, i64, Finding)]) -> u64 {
+    pub(crate) fn found(&mut self, findings: &[(i64, i64, Compared)]) -> u64 {
         let mut gone = 0;
         for (id, generation, finding) in findings {
             let Some(entry) = self.by_id(*id) else {
-                gone += u64::from(*finding != Finding::NotThere);
+                gone += u64::from(*finding != Compared::NotThere);
                 continue;
             };
             if entry.generation != *generation {
                 // Whatever became of the row since it was read: the catalog has a document of it.
-                entry.known |= *finding != Finding::NotThere;
+                entry.known |= *finding != Compared::NotThere;
                 continue;
             }
             let open = entry.gone.is_none() || entry.is_marked();
             match finding {
-                Finding::Same => {
+                Compared::Same => {
                     entry.acked = Some(*generation);
                     entry.known = true;
                     entry.pending = false;
                     entry.aside = false;
                 }
-                Finding::Differs if open => {
+                Compared::Differs if open => {
                     entry.known = true;
                     entry.pending = true;
                 }
-                Finding::Differs if !entry.pending => {
+                Compared::Differs if !entry.pending => {
                     entry.known = true;
                     entry.acked = None;
                 }
-                Finding::NotThere if entry.gone.is_none() => {
+                Compared::NotThere if entry.gone.is_none() => {
                     entry.known = false;
                     entry.pending = true;
                 }
-                Finding::NotThere if !entry.is_marked() => {
+                Compared::NotThere if !entry.is_marked() => {
                     entry.known = false;
                 }
-                Finding::Deleted(since_ms) if entry.gone.is_some() => {
+                Compared::Deleted(since_ms) if entry.gone.is_some() => {
                     let at_ms = since_ms.unwrap_or(0);
                     entry.gone = Some(Gone::Marked { at_ms, counts: false });
                     entry.acked = Some(*generation);
@@ -446,7 +449,7 @@ impl Index {
             });
             let Some(entry) = self.entries.get_mut(&uuid) else { continue };
             let drilled = entry.recording.is_drilled();
-            if drilled || verdict == Verdict::Mark && (neighbour || !entry.never_seen) {
+            if drilled || verdict == Decision::Mark && (neighbour || !entry.never_seen) {
                 let at_ms = i64::try_from(wall_ms).unwrap_or(0);
                 entry.gone = Some(Gone::Marked { at_ms, counts: !drilled });
                 entry.generation += 1;

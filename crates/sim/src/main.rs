@@ -4,10 +4,10 @@ mod catalog;
 mod index;
 mod invariants;
 mod log;
-mod report;
 mod schedule;
 mod server;
 mod storage;
+mod summary;
 mod world;
 
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ cargo xtask sim swarm                                 run on all cores until sto
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match report::run(&args) {
+    match summary::run(&args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use focus_core::answer::Failure;
 use focus_core::batch::{Call, Outcome};
-use focus_core::compare::Finding;
+use focus_core::compare::Compared;
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
@@ -433,14 +433,14 @@ impl Server {
         Ok(())
     }
 
-    fn found(&mut self, findings: &[(i64, i64, Finding)], world: &World) -> Result<(), String> {
+    fn found(&mut self, findings: &[(i64, i64, Compared)], world: &World) -> Result<(), String> {
         if self.index.found(findings) > 0 {
             self.compare_once_more = true;
             self.core.handle(Event::CompareDue);
         }
         for (id, generation, finding) in findings {
             let entry = self.index.entries.values().find(|entry| entry.id == *id);
-            if let (Some(entry), Finding::Same) = (entry, finding)
+            if let (Some(entry), Compared::Same) = (entry, finding)
                 && entry.generation == *generation
                 && !world.was_written(&entry.content())
             {

@@ -11,7 +11,7 @@ use crate::tree::Planted;
 
 /// How the catalog differs from storage; all empty where it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct OracleReport {
     /// Planted, and not in the catalog.
     pub missing: Vec<String>,
     /// In the catalog more than once.
@@ -22,10 +22,10 @@ pub struct Verdict {
     pub extra: Vec<String>,
 }
 
-impl Verdict {
+impl OracleReport {
     /// Nothing differs.
     pub fn is_good(&self) -> bool {
-        *self == Verdict::default()
+        *self == OracleReport::default()
     }
 }
 
@@ -39,7 +39,7 @@ pub async fn compare(
     collection: &str,
     root: &str,
     planted: &[Planted],
-) -> Verdict {
+) -> OracleReport {
     let collection: Collection<Document> = client.database(database).collection(collection);
     let cursor = collection.find(doc! {}).await.expect("the catalog answers");
     let documents: Vec<Document> = cursor.try_collect().await.expect("the catalog answers");
@@ -47,10 +47,10 @@ pub async fn compare(
 }
 
 /// Compares every field of these documents.
-pub fn judge(documents: &[Document], root: &str, planted: &[Planted]) -> Verdict {
+pub fn judge(documents: &[Document], root: &str, planted: &[Planted]) -> OracleReport {
     let mut wanted: HashMap<&str, &Planted> =
         planted.iter().map(|planted| (planted.uuid.as_str(), planted)).collect();
-    let mut verdict = Verdict::default();
+    let mut verdict = OracleReport::default();
     let mut met = HashMap::new();
     for document in documents {
         let uuid = document.get_str("uuid").unwrap_or("(no uuid)").to_owned();

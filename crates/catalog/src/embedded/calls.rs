@@ -10,11 +10,11 @@ use focus_core::state::State;
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use crate::{Stored, Stranger, UnrecognisedDoc, Versioned};
+use crate::{OpenedCatalog, Stored, UnrecognisedDoc, Versioned};
 
 const COLUMNS: &str = "uuid, root, version, deleted, path, start_time, end_time, deleted_at, recording_id, size, fingerprint, metadata";
 
-pub(super) fn meet(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<Stranger> {
+pub(super) fn meet(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<OpenedCatalog> {
     let identity = match meta(tx, "identity")? {
         Some(identity) => identity,
         None => {
@@ -23,7 +23,7 @@ pub(super) fn meet(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<Strange
             fresh
         }
     };
-    Ok(Stranger { identity, watermark: meta(tx, &format!("watermark:{root}"))? })
+    Ok(OpenedCatalog { identity, watermark: meta(tx, &format!("watermark:{root}"))? })
 }
 
 pub(super) fn meta(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<String>> {

@@ -21,7 +21,7 @@ use focus_core::lease::LeaseDoc;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Notify, watch};
 
-use crate::{Catalog, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
+use crate::{Catalog, Kind, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -288,7 +288,7 @@ impl Catalog for EmbeddedCatalog {
         self.shared.doubt.notify_one();
     }
 
-    async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure> {
+    async fn open(&self, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
         let root = root.id.clone();
         self.call(move |tx| calls::meet(tx, &root)).await
     }

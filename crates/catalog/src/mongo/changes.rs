@@ -16,7 +16,7 @@ use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToke
 use mongodb::error::Error;
 
 use super::{Live, Shared, failure, lock};
-use crate::{Hints, Reach, RootPlace};
+use crate::{ChangeHints, Reach, RootPlace};
 
 /// The server waits so long for news before it says that there is none.
 const AWAIT: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ impl Drop for Stop {
 pub(super) async fn follow(
     shared: &Arc<Shared>,
     root: &RootPlace,
-    hints: &Arc<Hints>,
+    hints: &Arc<ChangeHints>,
 ) -> Result<bool, Failure> {
     let live = shared.live()?;
     let epoch = live.epoch;
@@ -97,7 +97,7 @@ pub(super) async fn follow(
 
 /// What is known of a collection's change streams.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct StreamSupport {
     epoch: u64,
     can: bool,
     /// Where a stream begins that misses nothing since then.
@@ -123,7 +123,7 @@ pub(super) async fn probe(shared: &Shared, root: &str, collection: &str) -> Resu
     Ok(known.can)
 }
 
-async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<Known, Failure> {
+async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<StreamSupport, Failure> {
     let stage = doc! { "$changeStream": {} };
     let command = doc! { "aggregate": collection, "pipeline": [stage], "cursor": {} };
     let asked =
@@ -134,14 +134,14 @@ async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<Known, Fai
             let cursor = reply.get_document("cursor").ok();
             let token = cursor.and_then(|cursor| cursor.get("postBatchResumeToken")).cloned();
             let from = token.and_then(|token| mongodb::bson::deserialize_from_bson(token).ok());
-            Ok(Known { epoch, can: true, from })
+            Ok(StreamSupport { epoch, can: true, from })
         }
         Err(failure) if failure.class == Class::Transient => Err(failure),
         Err(failure) => {
             shared.remark(&format!(
                 "the server has no change streams for us ({failure}): what others change in the catalog is found by the periodic comparison alone"
             ));
-            Ok(Known { epoch, can: false, from: None })
+            Ok(StreamSupport { epoch, can: false, from: None })
         }
     }
 }
@@ -161,7 +161,7 @@ async fn listen(
     shared: Arc<Shared>,
     live: Live,
     (root, name): (String, String),
-    hints: Arc<Hints>,
+    hints: Arc<ChangeHints>,
     stop: Arc<AtomicBool>,
 ) -> Result<(), Error> {
     let database = live.writer.database(&shared.settings.database);
@@ -180,7 +180,7 @@ async fn hear(
     shared: &Shared,
     collection: &Collection<Document>,
     root: &str,
-    hints: &Hints,
+    hints: &ChangeHints,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
     let resume = lock(&shared.resumes).get(root).cloned();
@@ -277,7 +277,7 @@ fn touches(event: &ChangeStreamEvent<Document>) -> Touched {
 async fn tell(
     collection: &Collection<Document>,
     ids: Vec<Bson>,
-    hints: &Hints,
+    hints: &ChangeHints,
 ) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());

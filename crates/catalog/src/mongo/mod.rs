@@ -24,7 +24,9 @@ use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
 use tokio::sync::{Notify, watch};
 
-use crate::{Catalog, Hints, Kind, Reach, RootPlace, Stored, Stranger, UnrecognisedDoc, Versioned};
+use crate::{
+    Catalog, ChangeHints, Kind, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned,
+};
 
 /// How recordings lie in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +95,10 @@ struct Shared {
     started: Instant,
     /// Milliseconds since `started` of the last acknowledged write.
     acknowledged_ms: AtomicU64,
-    places: Mutex<HashMap<String, Place>>,
+    places: Mutex<HashMap<String, Collections>>,
     remarks: Mutex<Vec<String>>,
     /// What is known of each collection's change streams.
-    follows: Mutex<HashMap<String, changes::Known>>,
+    follows: Mutex<HashMap<String, changes::StreamSupport>>,
     /// Where the change stream of a root goes on.
     resumes: Mutex<HashMap<String, changes::Resume>>,
 }
@@ -113,7 +115,7 @@ struct Live {
 
 /// Where a root's recordings are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Collections {
     recordings: String,
     unrecognised: String,
     is_archive: bool,
@@ -234,11 +236,11 @@ impl Shared {
         self.started.elapsed().saturating_sub(at)
     }
 
-    fn place(&self, root: &RootPlace) -> Result<Place, Failure> {
+    fn place(&self, root: &RootPlace) -> Result<Collections, Failure> {
         if self.settings.layout == Layout::Collection {
             let recordings = self.settings.collection.clone();
             let unrecognised = format!("{recordings}-unrecognized_recordings");
-            return Ok(Place { recordings, unrecognised, is_archive: false });
+            return Ok(Collections { recordings, unrecognised, is_archive: false });
         }
         lock(&self.places)
             .get(&root.id)
@@ -276,7 +278,7 @@ impl Catalog for MongoCatalog {
         self.shared.doubt.notify_one();
     }
 
-    async fn open(&self, root: &RootPlace) -> Result<Stranger, Failure> {
+    async fn open(&self, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
         open::open(&self.shared, root).await
     }
 
@@ -380,7 +382,7 @@ impl Catalog for MongoCatalog {
         calls::foreign(&self.shared, root).await
     }
 
-    async fn follow(&self, root: &RootPlace, hints: &Arc<Hints>) -> Result<bool, Failure> {
+    async fn follow(&self, root: &RootPlace, hints: &Arc<ChangeHints>) -> Result<bool, Failure> {
         changes::follow(&self.shared, root, hints).await
     }
 

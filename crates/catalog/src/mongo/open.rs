@@ -7,13 +7,13 @@ use focus_core::answer::{Class, Failure};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{Layout, Place, Shared, calls, changes, lock, names};
-use crate::{RootPlace, Stranger};
+use super::{Collections, Layout, Shared, calls, changes, lock, names};
+use crate::{OpenedCatalog, RootPlace};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Makes collection, indexes, row and identity where they are missing, and reads who it is.
-pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<Stranger, Failure> {
+pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
     if shared.settings.layout == Layout::BasePaths {
         let place = base_path(shared, root).await?;
         lock(&shared.places).insert(root.id.clone(), place);
@@ -26,7 +26,7 @@ pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<Stranger, 
     let watermark = meta(shared, &format!("watermark:{}", root.id)).await?;
     // Only to know, and to say, what is missing: nothing depends on it.
     let _ = changes::probe(shared, &root.id, &place.recordings).await;
-    Ok(Stranger { identity: format!("{identity}/{collection}"), watermark })
+    Ok(OpenedCatalog { identity: format!("{identity}/{collection}"), watermark })
 }
 
 /// Who it is, without making anything.
@@ -64,7 +64,7 @@ async fn base_path_rows(shared: &Shared, root: &RootPlace) -> Result<Vec<Documen
 
 /// The root's row in `base_paths`, made where it is missing. Of rows that two servers made at once,
 /// all take the smallest.
-async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Place, Failure> {
+async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Collections, Failure> {
     let mut rows = base_path_rows(shared, root).await?;
     if rows.is_empty() {
         let row = doc! {
@@ -78,7 +78,7 @@ async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Place, Failure> 
     place_of(root, &rows.into_iter().next().unwrap_or_default())
 }
 
-fn place_of(root: &RootPlace, row: &Document) -> Result<Place, Failure> {
+fn place_of(root: &RootPlace, row: &Document) -> Result<Collections, Failure> {
     let guid = match row.get("guid") {
         Some(Bson::String(guid)) if !guid.is_empty() => guid.clone(),
         Some(Bson::Binary(binary)) => match uuid::Uuid::from_slice(&binary.bytes) {
@@ -87,7 +87,7 @@ fn place_of(root: &RootPlace, row: &Document) -> Result<Place, Failure> {
         },
         _ => return Err(bad_row(root)),
     };
-    Ok(Place {
+    Ok(Collections {
         unrecognised: format!("{guid}-unrecognized_recordings"),
         recordings: guid,
         is_archive: row.get_bool("is_archive").unwrap_or(false),

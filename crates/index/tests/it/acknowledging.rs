@@ -1,6 +1,6 @@
 //! What the catalog's answers make of the index, and what it remembers across a restart.
 
-use focus_core::compare::Finding;
+use focus_core::compare::Compared;
 use focus_index::{Ack, AckOutcome};
 
 use crate::fixture::{Fixture, sidecar};
@@ -105,9 +105,9 @@ async fn a_comparison_settles_what_is_pending_and_passes_over_what_changed() {
         .iter()
         .map(|row| {
             let finding = match &*row.recording.uuid {
-                "differs" => Finding::Differs,
-                "absent" => Finding::NotThere,
-                _ => Finding::Same,
+                "differs" => Compared::Differs,
+                "absent" => Compared::NotThere,
+                _ => Compared::Same,
             };
             (row.id, row.generation, finding)
         })
@@ -165,7 +165,7 @@ async fn what_a_comparison_saw_is_known_also_of_a_recording_that_changed_meanwhi
     fixture.put("r", &sidecar("u", START)).await;
     let (id, generation) = (fixture.pending()[0].id, fixture.pending()[0].generation);
     fixture.put("r", &sidecar("u", START + 1)).await;
-    let found = vec![(id, generation, Finding::Same)];
+    let found = vec![(id, generation, Compared::Same)];
     fixture.index.found(found, 6_000).await.expect("stored");
     fixture.remove("r").await;
     assert!(fixture.listed()[0].vanished, "its document has to be told of");

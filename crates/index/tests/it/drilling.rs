@@ -1,7 +1,7 @@
 //! Recordings that a drill planted: gone from storage, they leave the catalog, and are never marked,
 //! held or counted.
 
-use focus_core::compare::Finding;
+use focus_core::compare::Compared;
 use focus_core::document::Stored;
 use focus_core::recording::Recording;
 use focus_core::state::{Fault, State};
@@ -202,7 +202,7 @@ async fn a_standby_learns_from_two_comparisons_that_it_has_left() {
     fixture.conclude(NONE, false).await;
     let gone = fixture.pending().remove(0);
     for left in [1, 0] {
-        let found = vec![(gone.id, gone.generation, Finding::NotThere)];
+        let found = vec![(gone.id, gone.generation, Compared::NotThere)];
         fixture.index.found(found, 9_000).await.expect("stored");
         assert_eq!(fixture.pending().len(), left);
         fixture.is_in_order();

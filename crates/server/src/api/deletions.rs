@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AppState, Problem, v1};
-use crate::engine::{HeldRoot, clock};
+use focus_common::clock;
+use focus_engine::HeldRoot;
 
 /// Which held deletions are listed.
 #[derive(Debug, Default, Deserialize)]

@@ -1,10 +1,10 @@
 //! The HTTP API.
 
-mod compat;
 mod deletions;
 mod guard;
 mod listener;
 mod problem;
+mod time_range;
 mod understand;
 mod v1;
 mod verification;
@@ -20,12 +20,13 @@ use axum::routing::{get, post};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::config::Secret;
-use crate::engine::{Completeness, Engine, clock};
+use focus_common::clock;
+use focus_common::config::Secret;
+use focus_engine::{Completeness, Engine};
 
-pub use compat::Window;
 pub use listener::serve;
 pub use problem::Problem;
+pub use time_range::Window;
 pub use understand::{Call, understand};
 pub(crate) use v1::{fault, recording};
 
@@ -61,7 +62,7 @@ impl AppState {
             token: Arc::new(token),
             hosts: hosts.map(Into::into),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
-            streams: Arc::new(Semaphore::new(compat::STREAMS_MAX)),
+            streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }
     }
 
@@ -116,7 +117,7 @@ pub fn router(state: AppState) -> Router {
         .route("/livez", get(|| async { axum::Json(json!({})) }))
         .route("/readyz", get(readyz))
         .route("/ack", get(|| async { axum::Json(json!({})) }))
-        .route("/recordings_in_time_range", post(compat::recordings_in_time_range))
+        .route("/recordings_in_time_range", post(time_range::recordings_in_time_range))
         .route("/api/v1/status", get(v1::status))
         .route("/api/v1/recordings", get(v1::recordings))
         .route("/api/v1/unrecognised", get(v1::unrecognised))

@@ -5,7 +5,7 @@ use axum::extract::Query;
 use axum::http::Uri;
 use serde::de::DeserializeOwned;
 
-use super::compat::{Window, window};
+use super::time_range::{Window, window};
 use super::{deletions, v1, verification};
 
 /// A call with a query string or a body.

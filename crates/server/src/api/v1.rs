@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AppState, Problem};
-use crate::engine::{Completeness, clock};
+use focus_common::clock;
+use focus_engine::Completeness;
 
 /// Rows of a page at most.
 const PAGE_MAX: usize = 1_000;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AppState, Problem};
-use crate::engine::VerifyError;
+use focus_engine::VerifyError;
 
 /// What a verification does.
 #[derive(Debug, Default, Deserialize)]

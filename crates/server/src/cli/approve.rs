@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use focus_index::{Index, IndexError};
 use focus_storage::marker;
-use hyper::Method;
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{Ending, Stop, client, runtime, storage};
-use crate::config::{RootSettings, Settings};
-use crate::engine::{INDEX_FILE, PassReport, clock};
-use crate::state_dir;
+use super::{Ending, Stop, running_server, runtime, scan};
+use focus_common::config::{RootSettings, Settings};
+use focus_common::state_dir;
+use focus_engine::{INDEX_FILE, PassReport};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -20,12 +19,12 @@ pub(super) fn approve(settings: Settings, out: &Output) -> anyhow::Result<Ending
         return Err(Stop::error(Ending::Refused, "which root? Give --root DIR"));
     }
     runtime()?.block_on(async {
-        if let Some(server) = client::server(&settings.state_dir)? {
+        if let Some(server) = running_server(&settings.state_dir)? {
             let mut answers = Vec::new();
             for root in &settings.roots {
-                let body = json!({ "root": id(root)? }).to_string();
+                let body = json!({ "root": id(root)? });
                 let path = "/api/v1/deletions/approve";
-                answers.push(client::call(&server, Method::POST, path, body, LIMIT).await?);
+                answers.push(server.post(path, Some(&body), LIMIT).await.map_err(Stop::of)?);
             }
             tell(&answers, None, out);
             return Ok(Ending::InOrder);
@@ -55,9 +54,9 @@ async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     let index = opened.index;
     tokio::task::spawn_blocking(move || index.close()).await?;
     let answers = answers?;
-    let report = storage::pass(settings).await?;
+    let report = scan::pass(settings).await?;
     tell(&answers, Some(&report), out);
-    Ok(storage::ending(&report))
+    Ok(scan::ending(&report))
 }
 
 /// What is held in each root, as the index has it.
@@ -80,7 +79,8 @@ async fn let_through(settings: &Settings, index: &Index) -> anyhow::Result<Vec<V
             ));
         };
         let through = index.reader().held_through(row).map_err(damaged)?;
-        let approved = index.approve(row, through, clock::wall_ms()).await.map_err(damaged)?;
+        let approved =
+            index.approve(row, through, focus_common::clock::wall_ms()).await.map_err(damaged)?;
         answers.push(json!({ "root": marker, "path": path, "approved": approved }));
     }
     Ok(answers)
@@ -118,7 +118,7 @@ fn tell(answers: &[Value], pass: Option<&PassReport>, out: &Output) {
     }
     let approved: u64 = answers.iter().filter_map(|answer| answer["approved"].as_u64()).sum();
     if let Some(pass) = pass {
-        storage::describe(pass, out);
+        scan::describe(pass, out);
     }
     out.value(&json!({ "approved": approved, "roots": answers, "pass": pass }));
 }

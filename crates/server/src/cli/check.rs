@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{Ending, runtime};
-use crate::config::{Layout, Settings};
-use crate::engine::CATALOG_FILE;
+use focus_common::config::{Layout, Settings};
+use focus_engine::CATALOG_FILE;
 
 /// How long the database is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::output::Output;
 use super::{Ending, Stop, drill_reports, runtime};
-use crate::config::Settings;
-use crate::drill::options::Flags;
-use crate::drill::plan::Folder;
-use crate::drill::recover::{self, Recovered};
-use crate::drill::report::{Report, Verdict};
-use crate::drill::run::{self, Outcome};
-use crate::drill::{guard, kept, relay, render};
+use focus_common::config::Settings;
+use focus_drill::options::Flags;
+use focus_drill::plan::Folder;
+use focus_drill::recover::{self, Recovered};
+use focus_drill::report::{Report, Verdict};
+use focus_drill::run::{self, Outcome};
+use focus_drill::{guard, kept, relay, render};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum DrillCommand {

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{Ending, Stop};
-use crate::config::Settings;
-use crate::drill::plan::Folder;
-use crate::drill::{kept, render};
+use focus_common::config::Settings;
+use focus_drill::plan::Folder;
+use focus_drill::{kept, render};
 
 /// `focus drill report`.
 #[derive(Debug, clap::Args)]

@@ -2,25 +2,28 @@
 
 mod approve;
 mod check;
-pub(crate) mod client;
 mod demo;
 mod drill;
 mod drill_reports;
+mod init;
 mod output;
 mod query;
+mod scan;
 mod serve;
-mod storage;
 mod verify;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use focus_common::client::{Client, ClientError};
+use focus_common::config::{self, Overrides, Settings};
+use focus_common::state_dir;
 use focus_core::secret::Secrets;
 
-use crate::config::{self, Overrides, Settings};
 use crate::telemetry;
 use output::Output;
 
@@ -60,6 +63,23 @@ pub(crate) struct Stop {
 impl Stop {
     pub(crate) fn error(ending: Ending, words: impl Into<String>) -> anyhow::Error {
         Stop { ending, words: words.into() }.into()
+    }
+
+    /// A call on the server that came to nothing.
+    pub(crate) fn of(error: ClientError) -> anyhow::Error {
+        let ending = match error {
+            ClientError::Refused { .. } => Ending::Refused,
+            ClientError::NoAnswer { .. } | ClientError::Unavailable { .. } => Ending::CouldNotTell,
+        };
+        Stop::error(ending, format!("{:#}", anyhow::Error::from(error)))
+    }
+}
+
+/// The running server on this state folder, if there is one: commands act through it.
+fn running_server(state_dir: &Path) -> anyhow::Result<Option<Client>> {
+    match state_dir::running(state_dir) {
+        Ok(server) => Ok(server.map(Client::new)),
+        Err(error) => Err(Stop::error(Ending::CouldNotTell, format!("{error:#}"))),
     }
 }
 
@@ -175,9 +195,9 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 
 fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     match command {
-        Command::Init => storage::init(&settings, out),
+        Command::Init => init::init(&settings, out),
         Command::Serve => serve::serve(settings),
-        Command::Scan => storage::scan(settings, out),
+        Command::Scan => scan::scan(settings, out),
         Command::Approve => approve::approve(settings, out),
         Command::Verify(args) => verify::verify(settings, &args, out),
         Command::Status => query::status(&settings, out),

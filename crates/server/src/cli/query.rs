@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use focus_core::time;
 use focus_index::{Listing, Reader};
-use hyper::Method;
 use serde_json::{Value, json};
 
-use super::client::{self, escape};
 use super::output::Output;
-use super::{Ending, Stop, runtime};
+use super::{Ending, Stop, running_server, runtime};
 use crate::api::{fault, recording};
-use crate::config::Settings;
-use crate::engine::INDEX_FILE;
-use crate::status::Status;
+use focus_common::client::escape;
+use focus_common::config::Settings;
+use focus_common::status::Status;
+use focus_engine::INDEX_FILE;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -64,10 +63,12 @@ fn reader(settings: &Settings) -> anyhow::Result<Reader> {
 }
 
 fn ask(settings: &Settings, path: &str) -> anyhow::Result<Option<Value>> {
-    let Some(server) = client::server(&settings.state_dir)? else { return Ok(None) };
-    let answer =
-        runtime()?.block_on(client::call(&server, Method::GET, path, String::new(), LIMIT));
-    answer.map(Some).map_err(|error| Stop::error(Ending::CouldNotTell, format!("{error:#}")))
+    let Some(server) = running_server(&settings.state_dir)? else { return Ok(None) };
+    let answer = runtime()?.block_on(server.get(path, LIMIT));
+    answer.map(Some).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        Stop::error(Ending::CouldNotTell, format!("{error:#}"))
+    })
 }
 
 pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 
 use super::{Ending, Stop, runtime};
 use crate::api::{self, AppState};
-use crate::config::{Secret, Settings};
-use crate::engine::Engine;
-use crate::state_dir::{self, ServerFile};
 use crate::telemetry;
+use focus_common::config::{Secret, Settings};
+use focus_common::state_dir::{self, ServerFile};
+use focus_engine::Engine;
 
 /// Between two looks whether commands still find the server.
 const PUBLISHED_LOOK: Duration = Duration::from_secs(2);

@@ -7,15 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use hyper::Method;
 use serde_json::json;
 
 use super::output::Output;
-use super::{Ending, Stop, client, runtime, storage};
-use crate::config::Settings;
-use crate::engine::{Engine, Verification, VerifyError};
-use crate::state_dir;
-use crate::status::Verifying;
+use super::{Ending, Stop, running_server, runtime, scan};
+use focus_common::config::Settings;
+use focus_common::state_dir;
+use focus_common::status::Verifying;
+use focus_engine::{Engine, Verification, VerifyError};
 
 /// A verification of a very large catalog takes long; one that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(24 * 3_600);
@@ -49,12 +48,11 @@ pub(super) fn verify(
         ));
     }
     let found = runtime()?.block_on(async {
-        if let Some(server) = client::server(&settings.state_dir)? {
-            let body = json!({ "repair": args.repair }).to_string();
-            let call = client::call(&server, Method::POST, "/api/v1/verify", body, LIMIT);
+        if let Some(server) = running_server(&settings.state_dir)? {
+            let body = json!({ "repair": args.repair });
+            let call = server.post("/api/v1/verify", Some(&body), LIMIT);
             let answer = shown(call, async || {
-                let asked =
-                    client::call(&server, Method::GET, "/api/v1/status", String::new(), ASKED);
+                let asked = server.get("/api/v1/status", ASKED);
                 serde_json::from_value(asked.await.ok()?["verification"].take()).ok()
             });
             return Ok::<Verification, anyhow::Error>(serde_json::from_value(answer.await?)?);
@@ -106,7 +104,7 @@ async fn shown<T>(
     if !std::io::stderr().is_terminal() {
         return work.await;
     }
-    let bar = storage::progress();
+    let bar = scan::progress();
     bar.set_message("comparing storage, index and catalog");
     let follow = async {
         loop {

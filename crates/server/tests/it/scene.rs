@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use focus_testkit::mongo::MongoServer;
-use focus_testkit::oracle::{self, Verdict};
+use focus_testkit::oracle::{self, OracleReport};
 use focus_testkit::proxy::{Mode, Proxy};
 use focus_testkit::tree::{Planted, Writing, write};
 use focus_testkit::wait::until;
@@ -86,7 +86,7 @@ impl Scene {
         assert_eq!(changed.modified_count, 1);
     }
 
-    pub(crate) async fn verdict(&self) -> Verdict {
+    pub(crate) async fn verdict(&self) -> OracleReport {
         let client = self.server.client().await;
         let (marker, planted) = (&self.site.marker, &self.site.planted);
         let mut verdict =

@@ -14,7 +14,7 @@ use mongodb::options::{ClientOptions, ServerAddress};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::engine::CATALOG_FILE;
+use focus_engine::CATALOG_FILE;
 
 /// The catalog of a demo.
 pub(super) enum Database {

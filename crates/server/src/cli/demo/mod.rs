@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use focus_catalog::{Catalog, Reach, RootPlace, Stored};
 use focus_storage::marker;
-use hyper::Method;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::Output;
-use super::{Ending, client, runtime};
-use crate::config::Overrides;
-use crate::state_dir::{self, ServerFile};
+use super::{Ending, runtime};
 use database::Database;
+use focus_common::client::Client;
+use focus_common::config::Overrides;
+use focus_common::state_dir::{self};
 use recordings::Made;
 
 /// Recordings before the outage.
@@ -58,7 +58,7 @@ pub(super) fn run(args: &DemoArgs, overrides: &Overrides, out: &Output) -> anyho
 /// The server under demonstration: this very program.
 struct Server {
     child: Child,
-    file: ServerFile,
+    client: Client,
 }
 
 impl Drop for Server {
@@ -87,7 +87,7 @@ impl Server {
         let began = Instant::now();
         while began.elapsed() < LIMIT {
             if let Some(file) = state_dir::running(state).ok().flatten() {
-                return Ok(Server { child, file });
+                return Ok(Server { child, client: Client::new(file) });
             }
             if child.try_wait()?.is_some() {
                 break;
@@ -101,15 +101,15 @@ impl Server {
     }
 
     async fn status(&self) -> anyhow::Result<Value> {
-        client::call(&self.file, Method::GET, "/api/v1/status", String::new(), LIMIT).await
+        Ok(self.client.get("/api/v1/status", LIMIT).await?)
     }
 
     /// Recordings in the answer to a query over all time, and how long it took.
     async fn query(&self) -> anyhow::Result<(usize, Duration)> {
         let began = Instant::now();
-        let body = json!({ "start_time": 0, "end_time": 4_000_000_000_u64 }).to_string();
+        let body = json!({ "start_time": 0, "end_time": 4_000_000_000_u64 });
         let path = "/recordings_in_time_range";
-        let answer = client::call(&self.file, Method::POST, path, body, LIMIT).await?;
+        let answer = self.client.post(path, Some(&body), LIMIT).await?;
         Ok((answer.as_array().map_or(0, Vec::len), began.elapsed()))
     }
 
@@ -202,14 +202,18 @@ async fn play(
         "6  after       {} documents; compared with their files: {} missing, {} duplicated, {} wrong",
         documents.len(), verdict.missing, verdict.duplicated, verdict.wrong,
     ));
-    let good = verdict == Verdict::default() && before == BEFORE && documents.len() == made.len();
+    let good =
+        verdict == DemoOutcome::default() && before == BEFORE && documents.len() == made.len();
     out.line(if good {
         "\nNothing lost, nothing twice, nothing wrong."
     } else {
         "\nNOT in order: see the figures above."
     });
     if args.keep_running {
-        out.line(&format!("The server stays up on http://{} until Ctrl-C.", server.file.address));
+        out.line(&format!(
+            "The server stays up on http://{} until Ctrl-C.",
+            server.client.address()
+        ));
         tokio::signal::ctrl_c().await?;
     }
     drop(server);
@@ -246,14 +250,14 @@ async fn documents(database: &Database, place: &RootPlace) -> anyhow::Result<Vec
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Verdict {
+struct DemoOutcome {
     missing: usize,
     duplicated: usize,
     wrong: usize,
 }
 
-fn compare(made: &[Made], documents: &[Stored]) -> Verdict {
-    let mut verdict = Verdict::default();
+fn compare(made: &[Made], documents: &[Stored]) -> DemoOutcome {
+    let mut verdict = DemoOutcome::default();
     let mut by_uuid: HashMap<&str, &Stored> = HashMap::new();
     for stored in documents {
         if by_uuid.insert(&stored.uuid, stored).is_some() {

@@ -1,0 +1,149 @@
+//! The client of a running server: how commands and the drill reach it.
+
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::http::exchange;
+use crate::state_dir::ServerFile;
+
+/// An answer holds at most so many bytes.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// Why a call on the server came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There was no answer in time, or none that can be read. The cause is the source.
+    #[error("the server at {address} does not answer")]
+    NoAnswer {
+        /// `host:port`.
+        address: String,
+        /// What went wrong.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server refuses the call: the caller has to change something.
+    #[error("the server answers {status}: {detail}")]
+    Refused {
+        /// A status from 400 to 499, or another that is no success.
+        status: StatusCode,
+        /// The server's own words.
+        detail: String,
+    },
+    /// The server cannot do it now: something that it depends on is not there.
+    #[error("the server answers {status}: {detail}")]
+    Unavailable {
+        /// A status from 500 to 599.
+        status: StatusCode,
+        /// The server's own words.
+        detail: String,
+    },
+}
+
+/// A running server.
+#[derive(Clone)]
+pub struct Client {
+    server: ServerFile,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("address", &self.server.address).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// The server that its state folder tells of, with the right to change things.
+    pub fn new(server: ServerFile) -> Client {
+        Client { server }
+    }
+
+    /// The server at this address, `host:port`. Without a token it is only asked.
+    pub fn reading(address: &str) -> Client {
+        Client::new(ServerFile { address: address.to_owned(), token: String::new(), pid: 0 })
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.server.address
+    }
+
+    /// Asks for this path and query; the JSON answer.
+    ///
+    /// # Errors
+    /// There is no answer within `limit`, or the server refuses or cannot do it.
+    pub async fn get(&self, path: &str, limit: Duration) -> Result<Value, ClientError> {
+        self.call(Method::GET, path, None, limit).await
+    }
+
+    /// Sends this to the path; the JSON answer.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Result<Value, ClientError> {
+        self.call(Method::POST, path, body, limit).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Result<Value, ClientError> {
+        let no_answer =
+            |cause| ClientError::NoAnswer { address: self.server.address.clone(), cause };
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let answer = tokio::time::timeout(limit, self.send(method, path, body)).await;
+        let (status, value) = answer.map_err(|late| no_answer(late.into()))?.map_err(no_answer)?;
+        if status.is_success() {
+            return Ok(value);
+        }
+        let detail = value["detail"].as_str().unwrap_or("no detail").to_owned();
+        Err(if status.is_server_error() {
+            ClientError::Unavailable { status, detail }
+        } else {
+            ClientError::Refused { status, detail }
+        })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<(StatusCode, Value), Box<dyn std::error::Error + Send + Sync>> {
+        let stream = TcpStream::connect(&self.server.address).await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.server.address)
+            .header("authorization", format!("Bearer {}", self.server.token))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))?;
+        let (status, body) = exchange(stream, request, ANSWER_BYTES_MAX).await?;
+        Ok((status, serde_json::from_slice(&body)?))
+    }
+}
+
+/// A text as part of a query.
+pub fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

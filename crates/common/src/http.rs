@@ -1,0 +1,48 @@
+//! One HTTP/1.1 request on a connection of its own: what every client of this product is made of.
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Why an exchange came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The connection broke, or what came is no HTTP.
+    #[error("the connection broke: {0}")]
+    Broken(#[source] hyper::Error),
+    /// The body broke off, or was longer than the bound.
+    #[error("the answer's body cannot be read: {0}")]
+    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Sends one request over this connection, reads the answer, and closes the connection.
+///
+/// The body of the answer is read up to `body_bytes_max` bytes. The caller bounds the time.
+///
+/// # Errors
+/// The connection broke, or the body is longer than `body_bytes_max`.
+pub async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    body_bytes_max: usize,
+) -> Result<(StatusCode, Bytes), ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(ExchangeError::Broken)?;
+    let driver = tokio::spawn(connection);
+    let exchanged = async {
+        let answer = sender.send_request(request).await.map_err(ExchangeError::Broken)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), body_bytes_max);
+        let body = body.collect().await.map_err(ExchangeError::Body)?.to_bytes();
+        Ok((status, body))
+    }
+    .await;
+    driver.abort();
+    exchanged
+}

@@ -1,0 +1,133 @@
+//! Deleting a workload's pods, over and over: its controller makes them anew at once.
+//!
+//! The deletions are done by a task of the drill's process, so they end with it. Whoever takes the way
+//! up, in whatever process, *releases* the pods: a file in the drill's folder says so, and a lock tells
+//! when the last round is over.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
+use serde_json::{Value, json};
+
+use super::client::{CallError, Client};
+use super::workload::{self, Target, Workload};
+use crate::plan::Folder;
+
+/// How often the pods are looked for: a new one has to go before its database answers.
+const ROUND_EVERY: Duration = Duration::from_millis(100);
+
+/// A round that is under way has to end within this: two calls' time.
+const RELEASE_LIMIT: Duration = Duration::from_secs(25);
+
+/// Says which drill's pods are released.
+const RELEASED: &str = "pods.released";
+
+/// Held while pods are being deleted.
+const LOCK: &str = "pods.lock";
+
+/// Deletes the pods, and goes on doing so until they are released or this process ends. Returns after
+/// the first round.
+pub(super) async fn delete_until_released(
+    client: Client,
+    target: &Target,
+    found: &Workload,
+    folder: &Folder,
+) -> anyhow::Result<()> {
+    let drill = drill_of(folder)?;
+    let rounds = Rounds {
+        client,
+        pods: target.pods_path(),
+        list: format!("{}?labelSelector={}", target.pods_path(), workload::query(&found.selector)),
+        lock: folder.file(LOCK),
+        released: folder.file(RELEASED),
+        drill,
+    };
+    rounds.round().await.with_context(|| format!("deleting the pods of {target}"))?;
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(ROUND_EVERY).await;
+            match rounds.round().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::debug!("pods could not be deleted: {error:#}"),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Whoever deletes pods for this folder's drill stops, and has stopped when this returns.
+pub(super) async fn release(folder: &Folder) -> anyhow::Result<()> {
+    let drill = drill_of(folder)?;
+    folder.replace(RELEASED, drill.as_bytes())?;
+    let lock = open(&folder.file(LOCK))?;
+    let began = tokio::time::Instant::now();
+    while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        anyhow::ensure!(
+            began.elapsed() < RELEASE_LIMIT,
+            "the drill is still deleting pods: end its process"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+fn drill_of(folder: &Folder) -> anyhow::Result<String> {
+    Ok(folder.plan()?.context("there is no plan of a drill")?.id)
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("{} cannot be opened", path.display()))
+}
+
+struct Rounds {
+    client: Client,
+    pods: String,
+    list: String,
+    lock: PathBuf,
+    released: PathBuf,
+    drill: String,
+}
+
+impl Rounds {
+    /// Deletes the pods that are there, unless they are released; whether they are not.
+    async fn round(&self) -> anyhow::Result<bool> {
+        let lock = open(&self.lock)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            // Only a release holds it.
+            return Ok(false);
+        }
+        if std::fs::read_to_string(&self.released).is_ok_and(|drill| drill == self.drill) {
+            return Ok(false);
+        }
+        let list = self.client.get(&self.list).await?;
+        for pod in list["items"].as_array().into_iter().flatten() {
+            if pod["metadata"]["deletionTimestamp"].is_null() {
+                self.delete(pod).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn delete(&self, pod: &Value) -> Result<(), CallError> {
+        let Some(name) = pod["metadata"]["name"].as_str() else { return Ok(()) };
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": pod["metadata"]["uid"]},
+        });
+        match self.client.delete(&format!("{}/{name}", self.pods), &options).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_absent() || error.is_conflict() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

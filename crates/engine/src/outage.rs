@@ -1,0 +1,186 @@
+//! Outages of the catalog: when one began and ended, and how fast what it left was caught up.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use focus_catalog::Reach;
+use focus_core::reconcile::Phase;
+use focus_index::Reader;
+use tokio::sync::watch;
+
+use super::driver::View;
+use focus_common::clock;
+use focus_common::status::{Outage, Recovery};
+
+/// What is known of outages.
+#[derive(Debug, Default)]
+pub(crate) struct Outages {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    now: Option<Running>,
+    last: Option<Outage>,
+    recovery: Option<Catching>,
+}
+
+#[derive(Debug)]
+struct Running {
+    began_ms: i64,
+    began: Instant,
+    reason: String,
+}
+
+#[derive(Debug)]
+struct Catching {
+    since: Instant,
+    backlog: u64,
+    acknowledged_before: u64,
+}
+
+impl Outages {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The outage that goes on now; `pending` is what it has left so far.
+    pub(crate) fn now(&self, pending: u64) -> Option<Outage> {
+        self.lock().now.as_ref().map(|running| Outage {
+            began_at: clock::rfc3339(running.began_ms),
+            ended_at: None,
+            outage_ms: millis(running.began),
+            reason: running.reason.clone(),
+            pending,
+            converge_ms: None,
+        })
+    }
+
+    /// The last one that ended.
+    pub(crate) fn last(&self) -> Option<Outage> {
+        self.lock().last.clone()
+    }
+
+    /// Progress on what the last one left; `acknowledged` counts since the start.
+    pub(crate) fn recovery(&self, pending: u64, acknowledged: u64) -> Option<Recovery> {
+        let inner = self.lock();
+        let catching = inner.recovery.as_ref()?;
+        let written = acknowledged.saturating_sub(catching.acknowledged_before);
+        let seconds = catching.since.elapsed().as_secs_f64();
+        let rate_per_s = if seconds > 0.0 { written as f64 / seconds } else { 0.0 };
+        let left_ms = (rate_per_s > 0.0).then(|| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "an estimate for people"
+            )]
+            let ms = (pending as f64 / rate_per_s * 1_000.0) as u64;
+            ms
+        });
+        Some(Recovery { backlog: catching.backlog, written, rate_per_s, left_ms })
+    }
+}
+
+/// Follows the catalog's coming and going until it is aborted.
+pub(crate) async fn follow(
+    outages: Arc<Outages>,
+    mut reach: watch::Receiver<Reach>,
+    mut phases: watch::Receiver<u64>,
+    views: Vec<Arc<Mutex<View>>>,
+    reader: Reader,
+) {
+    reach.mark_changed();
+    loop {
+        tokio::select! {
+            changed = reach.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = reach.borrow_and_update().clone();
+                match now {
+                    Reach::Connecting => {}
+                    Reach::Down { why, refused } => begin(&outages, why, refused),
+                    Reach::Up { .. } => end(&outages, &views, &reader).await,
+                }
+            }
+            changed = phases.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                phases.borrow_and_update();
+                converge(&outages, &views);
+            }
+        }
+    }
+}
+
+fn begin(outages: &Outages, why: String, refused: bool) {
+    let mut inner = outages.lock();
+    inner.recovery = None;
+    if let Some(running) = &mut inner.now {
+        running.reason = why;
+        return;
+    }
+    if refused {
+        tracing::error!("the catalog refuses us: {why}");
+    } else {
+        tracing::warn!(
+            "outage of the catalog begun: {why}. New recordings are kept, and queries answered from the index"
+        );
+    }
+    inner.now = Some(Running { began_ms: clock::wall_ms(), began: Instant::now(), reason: why });
+}
+
+async fn end(outages: &Outages, views: &[Arc<Mutex<View>>], reader: &Reader) {
+    let (since, returned_ms) = (Instant::now(), clock::wall_ms());
+    let reader = reader.clone();
+    let totals = tokio::task::spawn_blocking(move || reader.totals()).await;
+    let pending = totals.ok().and_then(Result::ok).map_or(0, |totals| totals.pending);
+    let acknowledged_before = acknowledged(views);
+    let mut inner = outages.lock();
+    let Some(running) = inner.now.take() else { return };
+    inner.last = Some(Outage {
+        began_at: clock::rfc3339(running.began_ms),
+        ended_at: Some(clock::rfc3339(returned_ms)),
+        outage_ms: u64::try_from(since.duration_since(running.began).as_millis())
+            .unwrap_or(u64::MAX),
+        reason: running.reason,
+        pending,
+        converge_ms: None,
+    });
+    inner.recovery = Some(Catching { since, backlog: pending, acknowledged_before });
+    drop(inner);
+    // It may all be caught up by now.
+    converge(outages, views);
+}
+
+fn converge(outages: &Outages, views: &[Arc<Mutex<View>>]) {
+    let in_step = views.iter().all(|view| {
+        let phase = view.lock().unwrap_or_else(PoisonError::into_inner).phase;
+        matches!(phase, Phase::InStep | Phase::Standby)
+    });
+    if !in_step {
+        return;
+    }
+    let mut inner = outages.lock();
+    let Some(catching) = inner.recovery.take() else { return };
+    let converge_ms = millis(catching.since);
+    if let Some(last) = &mut inner.last {
+        last.converge_ms = Some(converge_ms);
+        tracing::info!(
+            outage_ms = last.outage_ms,
+            pending = last.pending,
+            converge_ms,
+            "outage of the catalog ended: {} recordings were pending, all catalogued {converge_ms} ms after its return",
+            last.pending,
+        );
+    }
+}
+
+fn acknowledged(views: &[Arc<Mutex<View>>]) -> u64 {
+    views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).acknowledged).sum()
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

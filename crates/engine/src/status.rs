@@ -1,0 +1,237 @@
+//! What the engine says of itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use focus_catalog::{Kind, Reach};
+use focus_core::reconcile::Phase;
+
+use super::Engine;
+use super::lease::LeaseKeeper;
+use super::root::ServedRoot;
+use focus_common::clock;
+use focus_common::status::{Comparison, RootStatus, Status};
+
+/// Completeness, as every answer carries it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Completeness {
+    /// Start of the last finished look at all roots, milliseconds since 1970.
+    pub complete_through_ms: Option<i64>,
+    /// Not yet acknowledged by the catalog.
+    pub pending: u64,
+}
+
+/// What one pass (`focus scan`) came to.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct PassReport {
+    /// `embedded` or `mongodb`.
+    pub catalog: String,
+    /// The catalog was reached and took us.
+    pub catalog_reached: bool,
+    /// Why not, and what to do.
+    pub catalog_reason: Option<String>,
+    /// Recognised recordings.
+    pub recordings: u64,
+    /// Still not in the catalog.
+    pub pending: u64,
+    /// Still changing.
+    pub unsettled: u64,
+    /// Unrecognised, by state.
+    pub unrecognised: BTreeMap<String, u64>,
+    /// Files gone, and not marked as deleted.
+    pub vanished: u64,
+    /// Those of them that are held until they are approved.
+    pub held: u64,
+    /// Marked as deleted.
+    pub deleted: u64,
+    /// Roots that are not there, each with its reason.
+    pub problems: Vec<String>,
+}
+
+impl ServedRoot {
+    /// Finished scans since the start.
+    pub(super) fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
+    }
+
+    /// Its lease, once the root is known.
+    pub(super) fn lease(&self) -> Option<Arc<LeaseKeeper>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its state, with the reason.
+    pub(super) fn presence(&self) -> (String, Option<String>) {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        (status.state.clone(), status.reason.clone())
+    }
+
+    /// What the status says of it.
+    fn root_status(&self) -> RootStatus {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(lease) = self.lease() {
+            let (state, holder, grant, lost) = lease.view();
+            state.name().clone_into(&mut status.lease);
+            status.lease_holder = holder;
+            status.lease_token = grant.map(|grant| grant.token);
+            status.lease_lost = lost;
+        }
+        status
+    }
+
+    /// The root is there, or not yet known not to be.
+    pub(super) fn is_present(&self) -> bool {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(status.state.as_str(), "present" | "unknown")
+    }
+}
+
+impl Engine {
+    /// Completeness of answers given now.
+    pub fn completeness(&self) -> Completeness {
+        let mut through = Some(i64::MAX);
+        for root in &self.roots {
+            let at = *root.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner);
+            through = through.zip(at).map(|(all, one)| all.min(one));
+        }
+        let pending = self.reader.totals().map_or(0, |totals| totals.pending);
+        Completeness { complete_through_ms: through.filter(|ms| *ms != i64::MAX), pending }
+    }
+
+    /// The state of everything, from memory and the index. Blocks for as long as a read takes.
+    pub fn status(&self) -> Status {
+        let read = self.reader.totals();
+        let totals = read.as_ref().cloned().unwrap_or_default();
+        let (state, reason) = self.catalog_state();
+        let acknowledged = self.views().map(|view| view.acknowledged).sum();
+        let (index_state, index_reason) = match (self.index_fault.get(), read) {
+            (Some((state, reason)), _) => (state, Some(reason)),
+            (None, Err(error)) => ("failed".to_owned(), Some(error.to_string())),
+            (None, Ok(_)) => match &self.rebuilt {
+                Some(reason) => ("rebuilt".to_owned(), Some(reason.clone())),
+                None => ("ok".to_owned(), None),
+            },
+        };
+        let compared: Vec<u64> = self.views().filter_map(|view| view.comparing).collect();
+        let lag_ms =
+            totals.pending_since_ms.map_or(0, |since| clock::wall_ms().saturating_sub(since));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            catalog: self.catalog_name().to_owned(),
+            catalog_address: self.catalog.address(),
+            catalog_state: state.name().to_owned(),
+            catalog_reason: reason,
+            catalog_remarks: self.catalog.remarks(),
+            source: "index".to_owned(),
+            recordings: totals.recordings,
+            pending: totals.pending,
+            lag_ms: u64::try_from(lag_ms).unwrap_or(0),
+            unsettled: totals.unsettled,
+            vanished: totals.vanished,
+            held: totals.held,
+            deleted: totals.marked,
+            missing: self.views().map(|view| view.missing).reduce(|a, b| Some(a? + b?)).flatten(),
+            unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
+            unrecognised_by_state: totals.unrecognised.into_iter().collect(),
+            complete_through: self.completeness().complete_through_ms.map(clock::rfc3339),
+            outage: self.outages.now(totals.pending),
+            last_outage: self.outages.last(),
+            recovery: self.outages.recovery(totals.pending, acknowledged),
+            comparison: (!compared.is_empty())
+                .then(|| Comparison { compared: compared.iter().sum(), of: totals.recordings }),
+            verification: self.verifying(),
+            index_state,
+            index_reason,
+            roots: self.roots.iter().map(|root| root.root_status()).collect(),
+        }
+    }
+
+    pub(super) fn pass_report(&self, catalog_reached: bool) -> PassReport {
+        let status = self.status();
+        PassReport {
+            catalog: status.catalog,
+            catalog_reached,
+            catalog_reason: status.catalog_reason.filter(|_| !catalog_reached).or_else(|| {
+                (status.catalog_state == Phase::Standby.name()).then(|| {
+                    "another server has the lease of a root, and writes to the catalog".to_owned()
+                })
+            }),
+            recordings: status.recordings,
+            pending: status.pending,
+            unsettled: status.unsettled,
+            unrecognised: status.unrecognised_by_state,
+            vanished: status.vanished,
+            held: status.held,
+            deleted: status.deleted,
+            problems: status
+                .roots
+                .into_iter()
+                .filter(|root| root.state != "present")
+                .map(|root| {
+                    root.reason.unwrap_or_else(|| format!("the root {}: {}", root.path, root.state))
+                })
+                .collect(),
+        }
+    }
+
+    /// `embedded` or `mongodb`.
+    pub fn catalog_name(&self) -> &'static str {
+        match self.catalog.kind() {
+            Kind::Memory => "memory",
+            Kind::Embedded => "embedded",
+            Kind::Mongodb => "mongodb",
+        }
+    }
+
+    /// Where the catalog is, without credentials.
+    pub fn catalog_address(&self) -> String {
+        self.catalog.address()
+    }
+
+    /// The worst phase of all roots, with its reason. Without a root it is the database's own.
+    fn catalog_state(&self) -> (Phase, Option<String>) {
+        if let Reach::Down { why, .. } = &*self.catalog.reach().borrow() {
+            return (Phase::Down, Some(why.clone()));
+        }
+        let mut worst = (Phase::InStep, None);
+        let rank = |phase| match phase {
+            Phase::InStep => 0,
+            Phase::Standby => 1,
+            Phase::Recovering => 2,
+            Phase::Unknown => 3,
+            Phase::Connecting => 4,
+            Phase::Down => 5,
+        };
+        for view in self.views() {
+            if rank(view.phase) >= rank(worst.0) {
+                worst = (view.phase, view.failure.map(|failure| failure.to_string()).or(worst.1));
+            }
+        }
+        match self.lease_trouble() {
+            // In step for as long as nothing lands: it could not be written. Without a lease no call of
+            // the driver's fails any more, and the one that failed last says less.
+            Some(words) if rank(worst.0) <= rank(Phase::Recovering) => {
+                (Phase::Recovering, Some(words))
+            }
+            Some(words) => (worst.0, worst.1.or(Some(words))),
+            None => worst,
+        }
+    }
+
+    /// Why the lease of a root cannot be had or kept, though the catalog is there.
+    pub(super) fn lease_trouble(&self) -> Option<String> {
+        self.roots.iter().find_map(|root| root.lease()?.trouble())
+    }
+
+    /// The phase of the root with this id.
+    pub(super) fn phase_of(&self, marker: &str) -> Option<Phase> {
+        let at = self.roots.iter().position(|side| {
+            side.memory.borrow().as_ref().is_some_and(|(known, _)| known == marker)
+        })?;
+        self.views().nth(at).map(|view| view.phase)
+    }
+
+    fn views(&self) -> impl Iterator<Item = super::View> + '_ {
+        self.views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
