@@ -7,9 +7,11 @@ pub mod absence;
 pub mod look;
 pub mod marker;
 pub mod pair;
+pub mod problem;
 pub mod root;
 pub mod walk;
 pub mod watch;
 
 pub use pair::{Pair, Part, PartKind};
-pub use root::{Root, RootProblem};
+pub use problem::RootProblem;
+pub use root::Root;

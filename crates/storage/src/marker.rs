@@ -7,7 +7,7 @@ use std::path::Path;
 
 use focus_core::json::Value;
 
-use crate::root::RootProblem;
+use crate::problem::RootProblem;
 
 /// Its name in the root.
 pub const MARKER: &str = ".focus-root";

@@ -1,0 +1,60 @@
+//! The ways in which a root is not there. None of them deletes a recording.
+
+use std::path::PathBuf;
+
+/// Why a root cannot be used now. None of these is a deletion: it is an outage of storage.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RootProblem {
+    /// There is nothing at the path.
+    #[error("the root {} is not there: mount it, or correct the path", path.display())]
+    Absent {
+        /// The root.
+        path: PathBuf,
+    },
+    /// The path is no folder.
+    #[error("the root {} is not a folder: correct the path", path.display())]
+    NotADirectory {
+        /// The root.
+        path: PathBuf,
+    },
+    /// The folder has no marker.
+    #[error("the root {} has no marker .focus-root: if its storage is mounted, mark it once with `focus init --root {}`", path.display(), path.display())]
+    NoMarker {
+        /// The root.
+        path: PathBuf,
+    },
+    /// The marker is not one of ours.
+    #[error("the marker {} is damaged: restore it from a copy, or remove it and run `focus init` (recordings then belong to a new root)", path.display())]
+    MarkerDamaged {
+        /// The marker.
+        path: PathBuf,
+    },
+    /// Another folder, file system or marker is there than before.
+    #[error("the root {} was replaced: {words}", path.display())]
+    Replaced {
+        /// The root.
+        path: PathBuf,
+        /// What differs.
+        words: String,
+    },
+    /// It cannot be read or written.
+    #[error("the root {}: {words}", path.display())]
+    Unreadable {
+        /// The root.
+        path: PathBuf,
+        /// The system's words.
+        words: String,
+    },
+}
+
+impl RootProblem {
+    /// Its name, as `focus status` spells it.
+    pub fn state(&self) -> &'static str {
+        match self {
+            RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => "absent",
+            RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => "no_marker",
+            RootProblem::Replaced { .. } => "replaced",
+            RootProblem::Unreadable { .. } => "unreadable",
+        }
+    }
+}
