@@ -10,16 +10,6 @@ const DOCUMENT: &str = "docs/reliability.md";
 /// Where the simulation's faults are named.
 const FAULTS: [&str; 2] = ["crates/sim/src/world.rs", "crates/core/src/broken.rs"];
 
-/// The name of a test that has run and is not known to have failed, from a line of the test runner. What
-/// tests print may stand before it, and between it and its result.
-pub(crate) fn passed(line: &str) -> Option<String> {
-    let (before, result) = line.split_once(" ... ")?;
-    let (_, path) = before.rsplit_once("test ")?;
-    let is_name = path.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':');
-    let passed = is_name && !["FAILED", "ignored"].iter().any(|not| result.starts_with(not));
-    passed.then(|| path.rsplit("::").next().unwrap_or(path).to_owned())
-}
-
 /// Every test and every simulated fault that the document names is there, and the tests have run; that
 /// none has failed is known by then.
 pub(crate) fn check(passed: &BTreeSet<String>) -> anyhow::Result<()> {
@@ -63,19 +53,4 @@ pub(crate) fn check(passed: &BTreeSet<String>) -> anyhow::Result<()> {
 /// What stands between backticks.
 fn names(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::passed;
-
-    #[test]
-    fn the_name_of_a_passed_test_is_read() {
-        assert_eq!(passed("test a::b::it_holds ... ok"), Some("it_holds".to_owned()));
-        assert_eq!(passed("printed before it test c ... ok"), Some("c".to_owned()));
-        assert_eq!(passed("test a::b ... what it printed"), Some("b".to_owned()));
-        assert_eq!(passed("test a::b ... FAILED"), None);
-        assert_eq!(passed("test a::b ... ignored"), None);
-        assert_eq!(passed("a test of the name a b ... and more"), None);
-    }
 }

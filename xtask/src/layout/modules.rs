@@ -64,7 +64,7 @@ impl<'a> Modules<'a> {
         let known = (0..=path.len()).rev().find(|length| self.has(&path[..*length]))?;
         let (module_path, item) = path.split_at(known);
         let module = self.by_path.get(module_path)?;
-        let Some(name) = item.first() else { return None };
+        let name = item.first()?;
         if left > 0 && !module.defined.contains(name) {
             let followed = module.source.imports.iter().find_map(|import| {
                 let target = self.through(import, name)?;

@@ -1,12 +1,15 @@
 //! `cargo xtask test`.
 
+mod binaries;
+mod harness;
+
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
 
 use anyhow::bail;
+use binaries::{Binary, Ran};
+use harness::Outcome;
 
-use crate::{cargo, database, deploy, kubernetes, reliability, sim};
+use crate::{database, deploy, kubernetes, reliability, sim};
 
 /// Runs the tests, says what they ran against and what was left out.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
@@ -45,34 +48,15 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
             .push("Kubernetes tests: `cargo xtask test --all`, which builds a control plane once");
         left_out.push("checks of chart, manifests, unit and package: `cargo xtask deploy`");
     }
-    let mut command = cargo::command();
-    command.args(["test", "--workspace", "--no-fail-fast", "--"]);
-    command.args(["--nocapture", "--test-threads=3"]);
-    command.env("FOCUS_TEST_LONG", if all { "1" } else { "" });
-    command.env("FOCUS_TEST_EMBEDDED_ONLY", if embedded_only { "1" } else { "" });
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let (mut passed, mut failed) = (0, 0);
-    let mut names = BTreeSet::new();
-    let mut left_out_by_tests = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines() {
-            let line = line?;
-            if let Some(counts) = line.strip_prefix("test result: ") {
-                passed += count(counts, "passed");
-                failed += count(counts, "failed");
-            }
-            names.extend(reliability::passed(&line));
-            if line.contains("left out, ") {
-                left_out_by_tests.push(line.clone());
-            }
-            println!("{line}");
-        }
-    }
-    let status = child.wait()?;
+    let variables = [
+        ("FOCUS_TEST_LONG", if all { "1" } else { "" }),
+        ("FOCUS_TEST_EMBEDDED_ONLY", if embedded_only { "1" } else { "" }),
+    ];
+    let results = Results::of(&binaries::build()?, &variables)?;
     for words in &left_out {
         println!("left out: {words}");
     }
-    for words in &left_out_by_tests {
+    for words in &results.left_out {
         println!("{words}");
     }
     if let Some(server) = &against {
@@ -81,12 +65,15 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     if let Some(control_plane) = &control_plane {
         println!("the Kubernetes tests ran against {control_plane}");
     }
-    println!("{passed} passed, {failed} failed");
-    if !status.success() || failed > 0 || passed == 0 {
+    for words in &results.failed {
+        println!("failed: {words}");
+    }
+    println!("{} passed, {} failed", results.passed, results.failed.len());
+    if !results.failed.is_empty() || results.passed == 0 {
         bail!("tests failed");
     }
     if all && !embedded_only {
-        reliability::check(&names)?;
+        reliability::check(&results.names)?;
     }
     if all {
         if control_plane.is_some() {
@@ -97,7 +84,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     }
     // What the kernel or the database of this machine cannot do is told; what could be put in fails.
     let anything =
-        !left_out.is_empty() || left_out_by_tests.iter().any(|line| could_be_put_in(line));
+        !left_out.is_empty() || results.left_out.iter().any(|line| could_be_put_in(line));
     if std::env::var_os("CI").is_some() && anything {
         bail!("with CI set nothing may be left out");
     }
@@ -111,14 +98,66 @@ fn could_be_put_in(line: &str) -> bool {
         .any(|why| line.contains(why))
 }
 
-/// The number before a word, as in `ok. 3 passed; 0 failed`.
-fn count(text: &str, word: &str) -> u64 {
-    let mut last = "";
-    for part in text.split([' ', ';']) {
-        if part == word {
-            return last.parse().unwrap_or(0);
+/// The results of all binaries.
+#[derive(Debug, Default)]
+struct Results {
+    /// How many tests passed.
+    passed: usize,
+    /// The names of those that passed, without their modules.
+    names: BTreeSet<String>,
+    /// Those that failed, and binaries that ended without a result, each as one.
+    failed: Vec<String>,
+    /// Lines in which tests said that they were left out.
+    left_out: Vec<String>,
+}
+
+impl Results {
+    /// Runs all binaries, and the examples in documentation.
+    fn of(binaries: &[Binary], variables: &[(&str, &str)]) -> anyhow::Result<Results> {
+        let mut results = Results::default();
+        for binary in binaries {
+            println!("\n{}", binary.told());
+            let ran = binary.run(variables)?;
+            results.add(&binary.told(), ran);
         }
-        last = part;
+        let (passed, failed) = binaries::run_examples()?;
+        results.passed += passed;
+        results.failed.extend((0..failed).map(|_| "an example in documentation".to_owned()));
+        Ok(results)
     }
-    0
+
+    fn add(&mut self, binary: &str, ran: Ran) {
+        self.left_out.extend(ran.left_out);
+        match ran.outcome {
+            Outcome::Told { passed, failed } => {
+                self.passed += passed.len();
+                let name = |path: &String| path.rsplit("::").next().unwrap_or(path).to_owned();
+                self.names.extend(passed.iter().map(name));
+                self.failed.extend(failed.iter().map(|test| format!("{binary}: {test}")));
+            }
+            Outcome::Untold(why) => {
+                self.failed.push(format!("{binary}: {why}, so none of its tests counts as passed"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harness::Outcome;
+    use super::{Ran, Results};
+
+    #[test]
+    fn a_binary_without_a_result_counts_as_one_failure_and_as_nothing_passed() {
+        let mut results = Results::default();
+        let passed = ["m::it_holds".to_owned()].into();
+        let failed = ["m::it_does_not".to_owned()].into();
+        results
+            .add("core: it", Ran { outcome: Outcome::Told { passed, failed }, left_out: vec![] });
+        let untold = Outcome::Untold("it ended with 7".to_owned());
+        results.add("index: it", Ran { outcome: untold, left_out: vec!["left out, x".to_owned()] });
+        assert_eq!((results.passed, results.failed.len(), results.left_out.len()), (1, 2, 1));
+        assert_eq!(results.names, ["it_holds".to_owned()].into());
+        assert_eq!(results.failed[0], "core: it: m::it_does_not");
+    }
 }
