@@ -38,7 +38,7 @@ pub enum Kind {
 pub enum Reach {
     /// Not yet known: the first attempt is under way.
     Connecting,
-    /// A primary takes writes. `epoch` grows with every return: a database that was away is a stranger.
+    /// A primary takes writes. `epoch` grows with every return, because another database may have returned.
     Up {
         /// 1 for the first time, one more for every return.
         epoch: u64,
@@ -91,14 +91,14 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Follows the database's coming and going.
     fn reach(&self) -> watch::Receiver<Reach>;
 
-    /// Tells that a call failed in a way that passes, so that the probe looks at once.
+    /// Reports that a call failed for a reason that may pass, so that the probe looks at once.
     fn doubt(&self);
 
     /// Makes what is missing for this root (collections, indexes, the `base_paths` row, the identity)
-    /// and tells who the database is. Refused where uniqueness of `uuid` cannot be had.
+    /// and returns who the database is. The failure is a refusal where `uuid` cannot be made unique.
     async fn open(&self, root: &RootPlace) -> Result<OpenedCatalog, Failure>;
 
-    /// Who the database is now, without making anything; empty where it has not been met yet.
+    /// The identity of the database now; empty where it has none yet. Makes nothing.
     async fn identify(&self, root: &RootPlace) -> Result<String, Failure>;
 
     /// Inserts documents, unordered, majority and journaled. One answer per document, in order.
@@ -111,9 +111,8 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Sets our fields in a document of others, on `{uuid, root: null}`. `Duplicate`: it is not so any more.
     async fn adopt(&self, root: &RootPlace, document: &Versioned) -> Result<Answer, Failure>;
 
-    /// Takes over a document on `{uuid, root: from, version}` as read, and where it was deleted only
-    /// while it still is.
-    /// `Duplicate`: it is not so any more.
+    /// Takes over a document on `{uuid, root: from, version}` as it was read. A document that was read as
+    /// deleted is taken over only while it is deleted. `Duplicate`: it is not so any more.
     async fn take_over(
         &self,
         root: &RootPlace,
@@ -123,10 +122,11 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 
     /// Removes the documents of drills' recordings that are gone, each on `{uuid, root: ours,
     /// "metadata.focus_drill": exists, version: {$not: {$gt: v}}}`, unordered, majority and journaled.
-    /// What does not meet the conditions stays; what became of each, a reading tells.
+    /// A document that does not meet the conditions stays. The call does not say which ones went: the caller
+    /// reads them afterwards.
     async fn remove_drilled(&self, root: &RootPlace, batch: &[Versioned]) -> Result<(), Failure>;
 
-    /// Reads the documents with these uuids, whoever's they are, in any order.
+    /// Reads the documents with these uuids, those of others too, in any order.
     async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure>;
 
     /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`: at most

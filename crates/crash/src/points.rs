@@ -34,9 +34,9 @@ named! {
         SettleDevices = "settle_devices",
         /// The watermark and the rows of a batch about to be sent.
         Note = "note",
-        /// What became of a batch.
+        /// The outcome of a batch.
         Acknowledge = "acknowledge",
-        /// What was set aside is pending again.
+        /// Refused recordings are pending again.
         RetryDue = "retry_due",
         /// The path that the catalog has of a uuid holds it.
         Prefer = "prefer",
@@ -54,13 +54,13 @@ named! {
         AddMissing = "add_missing",
         /// First proofs of absence.
         Proved = "proved",
-        /// First proofs that count no more.
+        /// First proofs that do not count any more.
         Doubted = "doubted",
         /// Vanished recordings marked or held.
         Concluded = "concluded",
-        /// Held deletions let through.
+        /// Held deletions approved.
         Approve = "approve",
-        /// What the unrecognised collection was told.
+        /// What was written to the unrecognised collection.
         Reported = "reported",
         /// The tables of a new version.
         Migrate = "migrate",

@@ -7,34 +7,53 @@ pub(super) struct Token<'a> {
     pub(super) line: usize,
 }
 
+/// A part of a file that holds words.
+pub(super) struct Piece<'a> {
+    pub(super) text: &'a str,
+    pub(super) line: usize,
+    pub(super) is_comment: bool,
+}
+
+/// The comments, texts and identifiers of a file.
+pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    walk(text, |text, line, left_out| {
+        if left_out || text.starts_with(is_word) {
+            let is_comment = left_out && text.starts_with('/');
+            pieces.push(Piece { text, line, is_comment });
+        }
+    });
+    pieces
+}
+
 /// The tokens of a file: identifiers, `::`, and every other character by itself. Comments, texts, characters
 /// and numbers are left out.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
+    walk(text, |text, line, left_out| {
+        if !left_out && !text.starts_with(|c: char| c.is_whitespace() || c.is_ascii_digit()) {
+            tokens.push(Token { text, line });
+        }
+    });
+    tokens
+}
+
+/// Takes a file apart: each part, its line, and whether it is a comment, a text or a character.
+fn walk<'a>(text: &'a str, mut part: impl FnMut(&'a str, usize, bool)) {
     let mut line = 1;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let length = match length_left_out(rest) {
-            Some(length) => length,
-            None if is_word(c) => {
-                let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                if !c.is_ascii_digit() {
-                    tokens.push(Token { text: &rest[..length], line });
-                }
-                length
-            }
-            None => {
-                let length = if rest.starts_with("::") { 2 } else { c.len_utf8() };
-                if !c.is_whitespace() {
-                    tokens.push(Token { text: &rest[..length], line });
-                }
-                length
-            }
-        };
-        line += rest[..length].matches('\n').count();
-        rest = &rest[length..];
+        let left_out = length_left_out(rest);
+        let length = left_out.unwrap_or_else(|| match c {
+            c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            _ if rest.starts_with("::") => 2,
+            c => c.len_utf8(),
+        });
+        let (this, after) = rest.split_at(length);
+        part(this, line, left_out.is_some());
+        line += this.matches('\n').count();
+        rest = after;
     }
-    tokens
 }
 
 /// The tokens without the modules that are compiled for tests alone.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::File;
+use super::{File, rust};
 
 /// Where the terms are.
 const GLOSSARY: &str = "docs/glossary.md";
@@ -90,11 +90,7 @@ impl Glossary {
             .spellings
             .iter()
             .fold(file.text.clone(), |text, spelling| text.replace(spelling.as_str(), ""));
-        let words: Vec<(usize, String)> = text
-            .lines()
-            .enumerate()
-            .flat_map(|(at, line)| words_of(line).into_iter().map(move |word| (at + 1, word)))
-            .collect();
+        let words = if file.is_rust() { words_of_code(&text) } else { words_of_prose(&text, 1) };
         let mut breaches = Vec::new();
         for (at, (line, _)) in words.iter().enumerate() {
             for (forbidden, term) in &self.forbidden {
@@ -111,6 +107,27 @@ impl Glossary {
         }
         breaches
     }
+}
+
+/// The words of comments and texts, and of each name by itself: `let through = 1;` is no phrase.
+fn words_of_code(text: &str) -> Vec<(usize, String)> {
+    let mut words = Vec::new();
+    for piece in rust::pieces(text) {
+        words.extend(words_of_prose(piece.text, piece.line));
+        if !piece.is_comment {
+            // Nothing forbidden holds an empty word.
+            words.push((piece.line, String::new()));
+        }
+    }
+    words
+}
+
+/// The words of a text, each with its line; the text begins in this one.
+fn words_of_prose(text: &str, first_line: usize) -> Vec<(usize, String)> {
+    let lines = text.lines().enumerate();
+    lines
+        .flat_map(|(at, line)| words_of(line).into_iter().map(move |word| (first_line + at, word)))
+        .collect()
 }
 
 /// The words of a line in lower case. Identifiers fall into their parts: `LetThrough` and `let_through` are two
@@ -165,6 +182,8 @@ mod tests {
         let text =
             "The server approves what it let in through the door. no_write_to_a_stranger, strange";
         assert_eq!(found("docs/http.md", text), Vec::<String>::new());
+        let code = "//! Let\nfn through() { let through = 1; }\n";
+        assert_eq!(found("crates/core/src/lib.rs", code), Vec::<String>::new());
     }
 
     #[test]
@@ -173,6 +192,12 @@ mod tests {
             ("docs/http.md", "\nIt LETS through.", "lets through"),
             ("docs/http.md", "\n> It lets\n> through.", "lets through"),
             ("crates/core/src/lib.rs", "//! A\n/// The stranger.", "stranger"),
+            ("crates/core/src/lib.rs", "//! A\n/// It lets\n/// through.", "lets through"),
+            (
+                "crates/core/src/lib.rs",
+                "//! A\nconst A: &str = \"was let through\";",
+                "let through",
+            ),
             ("crates/core/src/lib.rs", "//! A\nstruct StrangerSeen;", "stranger"),
             ("crates/core/src/lib.rs", "//! A\nfn let_through() {}", "let through"),
         ];

@@ -1,4 +1,4 @@
-//! What became of the tests of one binary.
+//! The results of the tests of one binary.
 //!
 //! What a test prints goes to the same stream as what the test harness says, so a line is no proof. The result
 //! follows from three things instead: the list of tests that the binary gave before it ran, the way its process

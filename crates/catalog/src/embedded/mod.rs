@@ -1,8 +1,8 @@
 //! The catalog without MongoDB: the same documents in one SQLite file.
 //!
-//! It can be taken away and brought back like any other database: while the path does not lead to
-//! the file that was opened, the catalog is down, and a file that comes back is a stranger until it
-//! has shown its identity. The rollback journal keeps all of it in one file.
+//! The file can be taken away and brought back like any other database. While the path does not lead to
+//! the file that was opened, the catalog is down. A file that comes back has to show its identity before
+//! anything is written to it. The rollback journal keeps everything in one file.
 
 mod calls;
 mod lease;

@@ -48,7 +48,7 @@ async fn one_that_goes_fails_every_call_in_a_way_that_passes_and_returns_under_a
     for mut backend in Backend::all("a database that goes").await {
         let (catalog, root, name) = (backend.catalog(), root(), backend.name());
         let mut epoch = backend.up().await;
-        let stranger = catalog.open(&root).await.expect(name);
+        let opened = catalog.open(&root).await.expect(name);
         let kept = document("kept", 7, 3);
         catalog.insert(&root, std::slice::from_ref(&kept)).await.expect(name);
         for _ in 0..3 {
@@ -67,8 +67,8 @@ async fn one_that_goes_fails_every_call_in_a_way_that_passes_and_returns_under_a
             assert!(now > epoch, "{name}: {now} after {epoch}");
             epoch = now;
             // The same database, with what it was given.
-            assert_eq!(catalog.open(&root).await.as_ref(), Ok(&stranger), "{name}");
-            assert_eq!(catalog.identify(&root).await, Ok(stranger.identity.clone()), "{name}");
+            assert_eq!(catalog.open(&root).await.as_ref(), Ok(&opened), "{name}");
+            assert_eq!(catalog.identify(&root).await, Ok(opened.identity.clone()), "{name}");
             let read = catalog.read(&root, &["kept".to_owned()]).await.expect(name);
             assert_eq!(read[0].recording.as_ref(), Some(&kept.recording), "{name}");
         }

@@ -40,9 +40,9 @@ fn document(uuid: &str, version: i64, size: i64) -> Versioned {
 /// The whole contract, in one order: every call may be repeated.
 async fn holds(catalog: Arc<dyn Catalog>) {
     let root = root();
-    let stranger = catalog.open(&root).await.expect("open");
-    assert_eq!(stranger.watermark, None);
-    assert_eq!(catalog.open(&root).await.expect("again"), stranger);
+    let opened = catalog.open(&root).await.expect("open");
+    assert_eq!(opened.watermark, None);
+    assert_eq!(catalog.open(&root).await.expect("again"), opened);
 
     // Inserted documents read back equal; a duplicate is answered as one, and holds up no other.
     let batch = [document("a", 10, 1), document("ü", 10, 1)];
@@ -101,7 +101,7 @@ async fn holds(catalog: Arc<dyn Catalog>) {
         catalog.mark(&root, watermark).await.expect("marked");
     }
     let known = catalog.open(&root).await.expect("open");
-    assert_eq!((known.identity, known.watermark.as_deref()), (stranger.identity, Some("w2")));
+    assert_eq!((known.identity, known.watermark.as_deref()), (opened.identity, Some("w2")));
 
     keeps_one_lease(&catalog, &root).await;
     pages_hold_no_more_than_their_bytes(&*catalog, &root).await;

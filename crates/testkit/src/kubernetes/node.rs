@@ -1,5 +1,5 @@
-//! A node without a kubelet: it binds pods to itself, runs a process for each, reports what became
-//! of it, and confirms deletions.
+//! A node without a kubelet: it binds pods to itself, runs a process for each, reports how the process
+//! ended, and confirms deletions.
 //!
 //! A pod whose image is `DATABASE_IMAGE` runs a database server: it takes one of the given servers,
 //! as a pod takes its volume, and waits while none is free. Any other pod runs the command of its
