@@ -5,6 +5,7 @@
 
 mod circles;
 mod crates;
+mod documents;
 mod modules;
 mod paths;
 mod rust;
@@ -22,7 +23,7 @@ const FOLDERS: [&str; 7] =
     ["crates", "xtask", "docs", "deploy", "fuzz/fuzz_targets", ".cargo", ".ci"];
 
 /// Endings of the files that a rule reads.
-const ENDINGS: [&str; 7] = ["rs", "toml", "md", "yaml", "yml", "json", "service"];
+const ENDINGS: [&str; 8] = ["rs", "toml", "md", "yaml", "yml", "json", "service", "txt"];
 
 /// Files that are read beside those of the folders.
 const FILES: [&str; 8] = [
@@ -56,6 +57,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let mut breaches = Vec::new();
     breaches.extend(size::breaches(&files));
     breaches.extend(crates::breaches(&files));
+    breaches.extend(documents::breaches(&files));
     breaches.extend(circles::breaches(&files));
     breaches.extend(unsafe_code::breaches(&files));
     breaches.extend(terms::breaches(&files));

@@ -336,7 +336,7 @@ damaged! {
 
 /// What is held is an answer of the index: of another one it may be another set.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_approval_on_a_damaged_index_lets_nothing_through_and_says_what_to_do() {
+async fn an_approval_on_a_damaged_index_approves_nothing_and_says_what_to_do() {
     let mut site = Site::new(&[]);
     site.land(COUNT);
     site.focus.serve().await;
