@@ -1,12 +1,12 @@
-//! Cargo, called from a program that cargo itself started.
+//! Calls of cargo from a program that cargo started.
 
 use std::process::Command;
 
 use anyhow::bail;
 
-/// Cargo as from a shell. What `cargo run` set for this program would make build scripts run again
-/// that look at it, and with them everything that is built upon them, at each change between
-/// `cargo xtask test` and `cargo test`.
+/// Cargo, with the environment of a shell. Some build scripts look at variables that `cargo run`
+/// set for this program. With these, each change between `cargo xtask test` and `cargo test` would
+/// run the scripts again, and build everything that depends on them.
 pub(crate) fn command() -> Command {
     let mut command = Command::new("cargo");
     for (name, _) in std::env::vars_os() {

@@ -17,7 +17,7 @@ pub(crate) fn tools() -> PathBuf {
     cache.unwrap_or_default().join("focus-server/tools")
 }
 
-/// Finds a server, or installs one; what it is.
+/// Finds a server, or installs one, and returns its name for people.
 pub(crate) fn ensure() -> anyhow::Result<String> {
     if std::env::var_os("FOCUS_TEST_MONGODB_URI").is_some_and(|uri| !uri.is_empty()) {
         return Ok("the deployment in FOCUS_TEST_MONGODB_URI".to_owned());
@@ -54,7 +54,8 @@ fn version(program: &Path) -> String {
     format!("{} ({first})", program.display())
 }
 
-/// What building the server needs; installed where that is allowed, named otherwise.
+/// Makes sure of what building the server needs: it installs that with `CI` set, and names it
+/// otherwise.
 fn prerequisites() -> anyhow::Result<()> {
     let missing = on_path("cmake").is_none() || !Path::new("/usr/include/zlib.h").exists();
     if !missing {

@@ -20,7 +20,7 @@ const EVERYTHING: &str = "deploy/helm/everything.yaml";
 /// An exposure that `systemd-analyze security` may report at most, in tenths: 0 to 20 is "OK".
 const EXPOSURE_MAX: &str = "20";
 
-/// Checks all of it, with the tools that the machine has or gets.
+/// Checks chart, manifests, unit and package, with tools that the machine has or gets.
 pub(crate) fn run() -> anyhow::Result<()> {
     kubernetes::ensure()?;
     let status = cargo::command()
@@ -34,8 +34,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     check()
 }
 
-/// Checks what the tests do not: lint of the chart, unit and package. The control plane's tools and the
-/// program's debug build are there.
+/// Checks what the tests do not check: the chart's lint, the unit and the package. The control
+/// plane's tools and the program's debug build have to be there.
 pub(crate) fn check() -> anyhow::Result<()> {
     chart()?;
     let binary = fs::canonicalize("target/debug/focus").context("target/debug/focus")?;
@@ -58,7 +58,7 @@ fn chart() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The unit, with the program that was built in the place of the one to be installed.
+/// Checks the unit, with the built program in the place of the installed one.
 fn unit(binary: &Path) -> anyhow::Result<()> {
     kubernetes::package("systemd-analyze", "systemd")?;
     let analyze = Path::new("systemd-analyze");
@@ -105,8 +105,8 @@ fn package(binary: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a container has: an empty root that may not be written to, devices, one folder of its own, and a
-/// user without rights.
+/// What a container has: an empty root that may not be written to, devices, one folder of its own,
+/// and a user without rights.
 const IN_A_CONTAINER: &str = r#"
 set -e
 mount --bind "$1" "$1"
@@ -118,8 +118,8 @@ if touch "$1/written" 2>/dev/null; then echo "the root can be written to" >&2; e
 exec chroot --userspec=65532:65532 --groups= "$1" /focus demo --json
 "#;
 
-/// Builds the program as the `Containerfile` does, and lets its demo run in such a root. A build of its
-/// own, so it takes as long as the first one.
+/// Builds the program as the `Containerfile` does, and lets its demo run in such a root. A build of
+/// its own, so it takes as long as the first one.
 pub(crate) fn container() -> anyhow::Result<()> {
     if said_by(Path::new("id"), &["-u"])?.trim() != "0" {
         bail!("only root may make a container's root: run this as root");
@@ -158,7 +158,7 @@ pub(crate) fn container() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a tool; what it printed. Where it fails, all that it said is told.
+/// Runs a tool and returns its output. The error holds everything that a failing tool printed.
 fn said_by(program: &Path, args: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(program)
         .args(args)

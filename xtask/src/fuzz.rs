@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz`: builds the fuzz targets apart from everything else, and runs them within bounds.
+//! `cargo xtask fuzz`: builds the fuzz targets apart from everything else, and runs them within
+//! bounds.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,7 +12,8 @@ use crate::database;
 
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// The targets, and how long an input may be: longer ones reach nothing that shorter ones do not.
+/// The targets, and the longest input of each, in bytes. Longer inputs reach nothing that shorter
+/// ones do not.
 const TARGETS: [(&str, u32); 7] = [
     ("configuration", 512),
     ("documents", 2_048),
@@ -22,13 +24,13 @@ const TARGETS: [(&str, u32); 7] = [
     ("times", 64),
 ];
 
-/// An input that takes longer hangs.
+/// The longest time of one input. An input that takes longer counts as one that hangs.
 const TIMEOUT_S: u32 = 10;
 
-/// A target that takes more grows.
+/// The most memory of one target. A target that takes more counts as one that grows.
 const MEMORY_MB: u32 = 1_024;
 
-/// Runs one target or all, each for so long, and prints what was reached.
+/// Runs one target or all, each for the given time, and prints their executions and coverage.
 pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
     let mut seconds = 60;
     let mut chosen = Vec::new();
@@ -79,7 +81,7 @@ fn build(cargo_fuzz: &Path, sanitizer: &str) -> bool {
     command(cargo_fuzz, "build", sanitizer).status().is_ok_and(|status| status.success())
 }
 
-/// Runs a target; what it reached, or none where it found something.
+/// Runs a target. Returns what it reached; none if it found something.
 fn fuzz(
     cargo_fuzz: &Path,
     sanitizer: &str,

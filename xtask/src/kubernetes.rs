@@ -1,7 +1,7 @@
 //! A Kubernetes control plane for the tests: built once per machine, from its own sources.
 //!
-//! No container runtime is needed: the API server and the controller manager are plain programs, and
-//! the testkit's node agent stands in for the kubelet.
+//! No container runtime is needed: the API server and the controller manager are plain programs,
+//! and the testkit's node agent stands in for the kubelet.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ const TOOLS: [(&str, &str, &str, &str); 2] = [
     ("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "v0.7.0", "-s -w"),
 ];
 
-/// Finds the control plane and its tools, or installs them; what they are.
+/// Finds the control plane and its tools, or installs them, and returns their name for people.
 pub(crate) fn ensure() -> anyhow::Result<String> {
     let bin = tools().join("bin");
     fs::create_dir_all(&bin).with_context(|| format!("making {}", bin.display()))?;
@@ -77,7 +77,8 @@ fn go_is_there() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A program of Debian's: installed where that is allowed, named otherwise.
+/// Makes sure of a Debian package's program: it installs the package with `CI` set, and names it
+/// otherwise.
 pub(crate) fn package(program: &str, package: &str) -> anyhow::Result<()> {
     if on_path(program).is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `cargo xtask lint`.
+//! `cargo xtask lint`: format, clippy, the layout check, and the dependencies.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::{cargo, database, layout};
 
 const DENY: &str = "0.20.2";
 
-/// Format, clippy, layout and dependencies.
+/// Runs all checks, and ends with the first one that fails.
 pub(crate) fn run() -> anyhow::Result<()> {
     cargo::run(&["fmt", "--all", "--check"])?;
     cargo::run(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;

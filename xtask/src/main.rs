@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `bench`, `lint`, `layout`.
+//! The project's own commands: `cargo xtask test`, `bench`, `lint` and others.
 
 mod bench;
 mod cargo;

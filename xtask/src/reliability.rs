@@ -1,4 +1,4 @@
-//! `docs/reliability.md` says which test proves what: each of them has to exist, and to have passed.
+//! The check of `docs/reliability.md`: every test that it names has to exist and to have passed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 
 const DOCUMENT: &str = "docs/reliability.md";
 
-/// Where the simulation's faults are named.
+/// The files that name the simulation's faults.
 const FAULTS: [&str; 2] = ["crates/sim/src/world.rs", "crates/core/src/broken.rs"];
 
-/// Every test and every simulated fault that the document names is there, and the tests have run; that
-/// none has failed is known by then.
+/// Checks that every test that the document names is among those that passed, and that the
+/// simulation knows every fault that it names.
 pub(crate) fn check(passed: &BTreeSet<String>) -> anyhow::Result<()> {
     let text = fs::read_to_string(DOCUMENT).context(DOCUMENT)?;
     let mut simulated = String::new();
@@ -50,7 +50,7 @@ pub(crate) fn check(passed: &BTreeSet<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What stands between backticks.
+/// The words between backticks.
 fn names(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }

@@ -1,32 +1,32 @@
-//! What others did to the documents of a root, as far as the database tells. A hint wakes, and decides
-//! nothing: it may be late, doubled, wrong or lost.
+//! Hints about what others did to the documents of a root, as far as the database reports it. A
+//! hint wakes its reader and decides nothing: it may be late, doubled, wrong or lost.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Documents that hints may name at once; more, and everything is in doubt.
+/// Documents that hints name at most. Beyond that, everything is in doubt.
 const UUIDS_MAX: usize = 1_000;
 
-/// ChangeHints that wait to be looked into.
+/// The hints that wait to be followed up.
 #[derive(Debug, Default)]
 pub struct ChangeHints {
     waiting: Mutex<ChangedDocuments>,
     news: Notify,
 }
 
-/// What the hints of a while come to.
+/// The hints of a while, taken together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedDocuments {
     /// Documents with these uuids were changed.
     pub uuids: BTreeSet<String>,
-    /// Something was changed, and which documents is not known.
+    /// Something was changed, in documents that are not known.
     pub everything: bool,
 }
 
 impl ChangeHints {
-    /// Somebody changed the document with this uuid.
+    /// Adds that somebody changed the document with this uuid.
     pub fn document(&self, uuid: String) {
         let mut waiting = self.waiting();
         if waiting.uuids.len() < UUIDS_MAX || waiting.uuids.contains(&uuid) {
@@ -37,7 +37,7 @@ impl ChangeHints {
         self.news.notify_one();
     }
 
-    /// Somebody changed something: removed, dropped, or not told in time.
+    /// Adds that somebody changed something that the database does not name, or named too late.
     pub fn everything(&self) {
         self.waiting().everything = true;
         self.news.notify_one();

@@ -1,8 +1,7 @@
-//! The catalog behind one interface, with three backends that pass one contract suite.
+//! The catalog: one interface with three backends, which pass one contract suite.
 //!
-//! Nothing here decides what is to be written: the reconciler does. A backend carries a
-//! call out, tells per document what the database answered, and tells when the database
-//! comes and goes.
+//! The reconciler decides what to write. A backend carries out a call, returns the database's
+//! answer for each document, and reports when the database comes and goes.
 
 use std::sync::Arc;
 
@@ -38,16 +37,18 @@ pub enum Kind {
 pub enum Reach {
     /// Not yet known: the first attempt is under way.
     Connecting,
-    /// A primary takes writes. `epoch` grows with every return, because another database may have returned.
+    /// A primary takes writes. `epoch` grows with every return, because another database may have
+    /// returned.
     Up {
         /// 1 for the first time, one more for every return.
         epoch: u64,
     },
-    /// It cannot be reached, or takes no writes.
+    /// The database cannot be reached, or takes no writes.
     Down {
         /// What happened, in words for a person.
         why: String,
-        /// The database refuses us (authentication, authorisation): an operator has to act.
+        /// The database refuses this client (authentication, authorisation), so an operator has to
+        /// act.
         refused: bool,
     },
 }
@@ -68,7 +69,7 @@ pub struct UnrecognisedDoc {
     pub folder_name: String,
     /// How many of its files are there.
     pub file_count: i64,
-    /// Since when, milliseconds since 1970.
+    /// The time since when the recording is unrecognised, milliseconds since 1970.
     pub update_time_ms: i64,
     /// The named state.
     pub state: State,
@@ -78,24 +79,26 @@ pub struct UnrecognisedDoc {
 
 /// A database that holds the catalog.
 ///
-/// Every call ends within a bound of the backend's own. A call that fails may have done its
-/// work all the same, now or later: callers repeat it, and every call may be repeated.
+/// Every call ends within a bound of the backend's own. A call that fails may still do its work,
+/// now or later. Callers repeat it, and every call may be repeated.
 #[async_trait]
 pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Which backend this is.
     fn kind(&self) -> Kind;
 
-    /// Where it is, for people, without credentials: `mongodb://host:port/database` or a file's path.
+    /// The address of the database for people, without credentials: `mongodb://host:port/database`,
+    /// or a file's path.
     fn address(&self) -> String;
 
-    /// Follows the database's coming and going.
+    /// Whether the database takes writes, with every change of it.
     fn reach(&self) -> watch::Receiver<Reach>;
 
     /// Reports that a call failed for a reason that may pass, so that the probe looks at once.
     fn doubt(&self);
 
-    /// Makes what is missing for this root (collections, indexes, the `base_paths` row, the identity)
-    /// and returns who the database is. The failure is a refusal where `uuid` cannot be made unique.
+    /// Makes what is missing for this root (collections, indexes, the `base_paths` row, the
+    /// identity) and returns who the database is. The failure is a refusal where `uuid` cannot be
+    /// made unique.
     async fn open(&self, root: &RootPlace) -> Result<OpenedCatalog, Failure>;
 
     /// The identity of the database now; empty where it has none yet. Makes nothing.
@@ -108,11 +111,13 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// others in a document stay. One answer per document, in order.
     async fn upsert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure>;
 
-    /// Sets our fields in a document of others, on `{uuid, root: null}`. `Duplicate`: it is not so any more.
+    /// Sets our fields in a document of others, on `{uuid, root: null}`. `Duplicate`: the document
+    /// has changed since.
     async fn adopt(&self, root: &RootPlace, document: &Versioned) -> Result<Answer, Failure>;
 
-    /// Takes over a document on `{uuid, root: from, version}` as it was read. A document that was read as
-    /// deleted is taken over only while it is deleted. `Duplicate`: it is not so any more.
+    /// Takes over a document on `{uuid, root: from, version}` as it was read. A document that was
+    /// read as deleted is taken over only while it is deleted. `Duplicate`: the document has
+    /// changed since.
     async fn take_over(
         &self,
         root: &RootPlace,
@@ -121,16 +126,16 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     ) -> Result<Answer, Failure>;
 
     /// Removes the documents of drills' recordings that are gone, each on `{uuid, root: ours,
-    /// "metadata.focus_drill": exists, version: {$not: {$gt: v}}}`, unordered, majority and journaled.
-    /// A document that does not meet the conditions stays. The call does not say which ones went: the caller
-    /// reads them afterwards.
+    /// "metadata.focus_drill": exists, version: {$not: {$gt: v}}}`, unordered, majority and
+    /// journaled. A document that does not meet the conditions stays. The call does not say which
+    /// ones went: the caller reads them afterwards.
     async fn remove_drilled(&self, root: &RootPlace, batch: &[Versioned]) -> Result<(), Failure>;
 
     /// Reads the documents with these uuids, those of others too, in any order.
     async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure>;
 
-    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`: at most
-    /// `limit`, and no more bytes than a page holds.
+    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`: at
+    /// most `limit`, and no more bytes than a page holds.
     async fn page(
         &self,
         root: &RootPlace,
@@ -144,11 +149,11 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Reads this root's lease from the primary.
     async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure>;
 
-    /// Draws a token above `above` from the catalog's one counter: nobody draws it twice.
+    /// Draws a token above `above` from the catalog's one counter. No token is drawn twice.
     async fn draw_token(&self, above: i64) -> Result<i64, Failure>;
 
-    /// Puts `new` where the lease is exactly `expected` (none: where there is no lease), majority and
-    /// journaled. False: it is not so.
+    /// Replaces the lease by `new` if it is exactly `expected` (none: if there is no lease),
+    /// majority and journaled. Returns false if the lease is another one.
     async fn put_lease(
         &self,
         root: &RootPlace,
@@ -156,7 +161,7 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
         new: &LeaseDoc,
     ) -> Result<bool, Failure>;
 
-    /// Puts these into the unrecognised collection, replacing what was there for the same place.
+    /// Writes these into the unrecognised collection, in place of earlier ones of the same places.
     async fn put_unrecognised(
         &self,
         root: &RootPlace,
@@ -178,7 +183,8 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<UnrecognisedDoc>, Failure>;
 
-    /// Whether the root is an archive, in which nothing is marked as deleted; none: not known yet.
+    /// Whether the root is an archive, in which nothing is marked as deleted; none while that is
+    /// not known.
     fn is_archive(&self, root: &RootPlace) -> Option<bool> {
         let _ = root;
         Some(false)
@@ -187,16 +193,18 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// How many documents of this root are in the catalog and not deleted.
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure>;
 
-    /// How many documents beside this root's recordings are not this root's; they are never touched.
+    /// How many documents do not belong to this root. Nothing touches them.
     async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure>;
 
-    /// Follows what others do to documents of this root, and tells `hints`, until the connection goes.
-    /// False: the database tells of nothing. May be dropped at any time.
+    /// Follows what others do to documents of this root, and adds it to `hints`, until the
+    /// connection goes. Returns false if the database does not report changes. May be dropped at
+    /// any time.
     async fn follow(&self, root: &RootPlace, hints: &Arc<ChangeHints>) -> Result<bool, Failure> {
         let _ = (root, hints);
         Ok(false)
     }
 
-    /// What the server lacks and how that is worked around, a sentence each; empty where nothing.
+    /// What the database server lacks and how the backend works around it, one sentence each; empty
+    /// if it lacks nothing.
     fn remarks(&self) -> Vec<String>;
 }

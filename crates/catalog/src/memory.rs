@@ -1,4 +1,4 @@
-//! A catalog in memory, for tests: it can be taken away, and fail as told.
+//! A catalog in memory, for tests. A test can take it away, and make its calls fail.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -32,26 +32,26 @@ struct Data {
 }
 
 impl MemoryCatalog {
-    /// A catalog that is there, and empty.
+    /// An empty catalog that takes writes.
     pub fn start() -> Arc<MemoryCatalog> {
         let data = Data { epoch: 1, identity: uuid::Uuid::new_v4().to_string(), ..Data::default() };
         let reach = watch::Sender::new(Reach::Up { epoch: 1 });
         Arc::new(MemoryCatalog { reach, data: Mutex::new(data) })
     }
 
-    /// Takes it away.
+    /// Takes the catalog away.
     pub fn take_away(&self) {
         self.reach.send_replace(Reach::Down { why: "taken away".to_owned(), refused: false });
     }
 
-    /// Brings it back.
+    /// Brings the catalog back.
     pub fn bring_back(&self) {
         let mut data = self.data();
         data.epoch += 1;
         self.reach.send_replace(Reach::Up { epoch: data.epoch });
     }
 
-    /// Empties it, as another database in its place would be.
+    /// Empties the catalog, as if another database were in its place.
     pub fn empty(&self) {
         let mut data = self.data();
         *data = Data {
@@ -61,12 +61,12 @@ impl MemoryCatalog {
         };
     }
 
-    /// Puts a document of somebody else there.
+    /// Adds a document of somebody else.
     pub fn put(&self, document: Stored) {
         self.data().documents.insert(document.uuid.clone(), document);
     }
 
-    /// The next call fails like this; where `done`, it does its work all the same.
+    /// Makes the next call fail like this. If `done`, the call does its work all the same.
     pub fn fail_next(&self, failure: Failure, done: bool) {
         self.data().failures.push_back((failure, done));
     }
@@ -108,7 +108,7 @@ fn duplicate() -> Answer {
     Answer::Duplicate { words: "the uuid is there already".to_owned() }
 }
 
-/// Puts the document where what is there passes `may`.
+/// Stores the document if `may` accepts what is there.
 fn replace(data: &mut Data, document: &Versioned, may: impl Fn(&Stored) -> bool) -> Answer {
     match data.documents.get(&document.recording.uuid) {
         Some(stored) if may(stored) => {

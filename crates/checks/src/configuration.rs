@@ -1,10 +1,11 @@
-//! Settings files: understood, or a mistake with its place, and never a secret in it.
+//! Settings files: each is understood or gives a mistake with its place, and no mistake holds a
+//! secret.
 
 use std::path::Path;
 
 use focus_common::config::{Mistake, Settings, from_text};
 
-/// What no message may hold.
+/// The password that no message may hold.
 const SECRET: &str = "hunter22";
 
 /// Checks one text as a settings file, alone and around a password.
@@ -35,7 +36,8 @@ pub fn configuration(bytes: &[u8]) {
             Ok(settings) => format!("{settings:?}"),
             Err(mistakes) => format!("{mistakes:?}"),
         };
-        // A text may put itself around the password so that it is the key, or another setting's value.
+        // A text may put itself around the password so that it is the key, or another setting's
+        // value.
         let elsewhere = read.as_ref().is_ok_and(|settings| settings.mongodb_uri.is_none())
             || read.as_ref().is_err_and(|mistakes| is_of_another_key(mistakes));
         let told = words.contains(SECRET) || words.contains("202411");

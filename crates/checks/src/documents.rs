@@ -1,4 +1,4 @@
-//! Documents read back: whatever a database may hold under our names.
+//! Documents read back: anything that a database may hold under our names.
 
 use focus_catalog::mongo::{read_back, to_bytes};
 use focus_core::document::Versioned;

@@ -1,4 +1,4 @@
-//! The index file, damaged anywhere: it is read, refused, or kept aside and made anew.
+//! The index file with damage anywhere: it is read, or refused, or kept aside and made anew.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,8 +12,8 @@ use focus_index::{Index, IndexError, Listing, Observation};
 /// Bytes changed in one file at most.
 const CHANGES_MAX: usize = 32;
 
-/// Checks one damaged file. Three bytes are a place and what is put there; what is left over at the end,
-/// one or two bytes, tells where the file ends.
+/// Checks one damaged file. Each three bytes of the input are a place and the byte that is put
+/// there. One or two bytes that remain at the end say where the file ends.
 pub fn index_file(bytes: &[u8]) {
     static SOUND: OnceLock<Vec<u8>> = OnceLock::new();
     let sound = SOUND.get_or_init(sound);
@@ -48,7 +48,7 @@ pub fn index_file(bytes: &[u8]) {
     }
 }
 
-/// Every query, whatever it answers.
+/// Makes every query, whatever the answer.
 fn read(index: &Index) {
     let reader = index.reader();
     let listing = Listing { limit: 100, ..Listing::default() };
@@ -69,7 +69,7 @@ fn read(index: &Index) {
     }
 }
 
-/// Where files cost no disk, if there is such a place.
+/// A folder in memory, if the machine has one.
 fn memory() -> std::path::PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }

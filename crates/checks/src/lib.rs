@@ -1,7 +1,7 @@
-//! What has to hold for any bytes whatsoever. The fuzz targets in `fuzz/` are one line each and call
-//! these; the test beside them runs the corpus through the very same functions.
+//! Properties that hold for any bytes. The fuzz targets in `fuzz/` are one line each and call these
+//! functions. The test beside them calls the same functions with the corpus.
 //!
-//! Every function panics where a property does not hold, and returns otherwise.
+//! Every function panics if a property does not hold, and returns otherwise.
 
 mod configuration;
 mod documents;
@@ -19,7 +19,7 @@ pub use requests::requests;
 pub use sidecars::sidecars;
 pub use times::times;
 
-/// A check and its name: the fuzz target and the folder of the corpus are called like it.
+/// A check and its name. The fuzz target and the folder of its corpus have the same name.
 pub type Check = (&'static str, fn(&[u8]));
 
 /// All checks.

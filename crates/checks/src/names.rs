@@ -1,4 +1,4 @@
-//! Names: any bytes a file system may hand out.
+//! Names: any bytes that a file system may return.
 
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::name::{self, NAME_BYTES_MAX};
@@ -7,7 +7,7 @@ use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
 use focus_core::state::State;
 use focus_storage::Pair;
 
-/// Checks one name; what follows the first NUL is the folder.
+/// Checks one name. The folder follows after the first NUL.
 pub fn names(bytes: &[u8]) {
     let shown = show_bytes(bytes);
     assert_eq!(shown_bytes(&shown), bytes, "{shown} looks like another name");

@@ -3,7 +3,7 @@
 use focus_core::time::Decimal;
 use focus_server::api::{Call, understand};
 
-/// Checks one request; the first byte tells of which call.
+/// Checks one request. The first byte selects the call.
 pub fn requests(bytes: &[u8]) {
     let Some((first, bytes)) = bytes.split_first() else { return };
     let call = Call::ALL[usize::from(*first) % Call::ALL.len()];

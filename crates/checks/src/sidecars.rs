@@ -1,4 +1,4 @@
-//! Sidecars: any bytes are refused with a place, or understood as the documents say.
+//! Sidecars: any bytes are refused with a place, or understood as the documents say they are.
 
 use focus_core::document::Versioned;
 use focus_core::json::{self, DEPTH_MAX, JsonError, Value};
@@ -56,7 +56,7 @@ pub fn sidecars(bytes: &[u8]) {
     }
 }
 
-/// What is documented of a sidecar that was understood.
+/// Checks what the documents promise of a sidecar that was understood.
 fn understood(bytes: &[u8], fields: &[json::Field], sidecar: &Sidecar) {
     let range = EARLIEST_MS..=LATEST_MS;
     assert!(range.contains(&sidecar.start_ms), "start {}", sidecar.start_ms);
@@ -95,7 +95,7 @@ fn understood(bytes: &[u8], fields: &[json::Field], sidecar: &Sidecar) {
     assert_eq!(back, Some(document.recording), "another document came back");
 }
 
-/// `escape_key`, undone; no key is left that a database refuses.
+/// Undoes `escape_key`, and checks that no database refuses the escaped key.
 fn unescape(key: &str) -> String {
     assert!(!key.starts_with('$') && !key.contains('\0'), "{key:?} reaches the database");
     let mut text = String::new();
@@ -134,7 +134,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// A mistake is told at a place that the text has.
+/// Checks that a mistake names a place within the text.
 fn lies_within(bytes: &[u8], error: &JsonError) {
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
     let (line, column) = (error.position.line, error.position.column);
@@ -143,7 +143,8 @@ fn lies_within(bytes: &[u8], error: &JsonError) {
     assert!(!error.message.is_empty());
 }
 
-/// JSON here is JSON elsewhere, with the same values, except for what the documents say.
+/// Checks that our JSON has the values of another library's, except where the documents say
+/// otherwise.
 fn agrees_with_another_parser(bytes: &[u8], ours: &Result<Value, JsonError>) {
     let plain = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let theirs = serde_json::from_slice::<serde_json::Value>(plain);

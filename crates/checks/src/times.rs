@@ -1,4 +1,4 @@
-//! Times: every text and number is refused, or is the very millisecond that other arithmetic finds.
+//! Times: every text and number is refused, or gives the same millisecond as other arithmetic.
 
 use focus_core::time::{self, Decimal, EARLIEST_MS, LATEST_MS, TimeUnit};
 
@@ -66,7 +66,7 @@ fn in_range(ms: i64) -> bool {
     (EARLIEST_MS..=LATEST_MS).contains(&ms)
 }
 
-/// A number without exponent and of few digits: what it is, times what.
+/// A number of few digits without an exponent, as a mantissa and a factor.
 fn plain(text: &str) -> Option<(i128, i128)> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -78,7 +78,7 @@ fn plain(text: &str) -> Option<(i128, i128)> {
     Some((sign * (whole.parse::<i128>().ok()? * scale + part), scale))
 }
 
-/// RFC 3339 by its grammar, and days counted by hand.
+/// RFC 3339 by its grammar, with days counted one by one.
 fn rfc3339_ms(text: &[u8]) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| -> Option<i64> {
         let part = text.get(range)?;

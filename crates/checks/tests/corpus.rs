@@ -1,4 +1,4 @@
-//! The fuzzer's corpus, run without the fuzzer: what it once found stays mended.
+//! The fuzzer's corpus without the fuzzer: every mistake that it found stays mended.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

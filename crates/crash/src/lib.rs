@@ -1,9 +1,9 @@
-//! Crash points: places between two things that have to survive a crash between them, at which a
-//! test has the process end itself as SIGKILL does.
+//! Crash points: places between two steps at which a crash has to do no harm. A test has the
+//! process end itself at such a place, as SIGKILL would.
 //!
-//! They are in every build, so that what is tested is what is shipped, and do nothing unless the
-//! environment names one: `FOCUS_CRASH_AT=insert/after`, or `insert/after:3` for the third time. Where
-//! none is named a point costs one atomic load.
+//! Every build has the points, so the tests test what is shipped. A point does nothing unless the
+//! environment names it: `FOCUS_CRASH_AT=insert/after`, or `insert/after:3` for the third time. If
+//! the environment names none, a point costs one atomic load.
 
 mod points;
 
@@ -21,14 +21,14 @@ static ARMED: OnceLock<Armed> = OnceLock::new();
 
 struct Armed {
     point: Point,
-    /// Times that it is passed by before the process ends there.
+    /// How often the process passes the point before it ends there.
     left: AtomicU32,
 }
 
-/// Arms the point that the environment names; gives it.
+/// Arms the point that the environment names, and returns it.
 ///
 /// # Errors
-/// It names none that there is.
+/// The environment names a point that does not exist.
 pub fn arm() -> Result<Option<Point>, String> {
     let Some(spec) = std::env::var_os(VARIABLE).filter(|spec| !spec.is_empty()) else {
         return Ok(None);
@@ -42,7 +42,7 @@ pub fn arm() -> Result<Option<Point>, String> {
     Ok(Some(point))
 }
 
-/// The point, and how often it is passed by before.
+/// The point, and how often the process passes it before it ends there.
 fn parse(spec: &str) -> Option<(Point, u32)> {
     let (name, times) = match spec.rsplit_once(':') {
         Some((name, times)) => (name, times.parse().ok().filter(|times| *times > 0)?),
@@ -51,7 +51,7 @@ fn parse(spec: &str) -> Option<(Point, u32)> {
     Some((Point::from_name(name)?, times - 1))
 }
 
-/// The process is at this point, and dies here where a test wants it to.
+/// Says that the process is at this point. The process ends here if the environment asked for it.
 #[inline]
 pub fn here(point: Point) {
     if let Some(armed) = ARMED.get()

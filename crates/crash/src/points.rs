@@ -1,6 +1,6 @@
-//! The points, enumerated.
+//! The list of all crash points.
 
-/// An enum with all of its values and their names.
+/// An enum with the list of its values and their names.
 macro_rules! named {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $value:ident = $text:literal,)* }) => {
         $(#[$about])*
@@ -8,10 +8,10 @@ macro_rules! named {
         pub enum $name { $($(#[$doc])* $value,)* }
 
         impl $name {
-            /// All of them.
+            /// Every value.
             pub const ALL: &[$name] = &[$($name::$value,)*];
 
-            /// The name of this one.
+            /// The name of this value.
             pub const fn name(self) -> &'static str {
                 match self { $($name::$value => $text,)* }
             }
@@ -22,7 +22,7 @@ macro_rules! named {
 named! {
     /// A transaction of the index.
     Write {
-        /// A root's row, made or met again.
+        /// The row of a root, made or found again.
         Root = "root",
         /// Looks at storage.
         Observe = "observe",
@@ -38,11 +38,11 @@ named! {
         Acknowledge = "acknowledge",
         /// Refused recordings are pending again.
         RetryDue = "retry_due",
-        /// The path that the catalog has of a uuid holds it.
+        /// A uuid given to the path that the catalog has for it.
         Prefer = "prefer",
         /// The lease's token.
         Token = "token",
-        /// The highest token of anybody.
+        /// The highest token seen of any server.
         TokenSeen = "token_seen",
         /// A comparison is owed.
         Owe = "owe",
@@ -70,71 +70,71 @@ named! {
 named! {
     /// A step outside of the index's transactions.
     Step {
-        /// A damaged index is renamed, and its log not yet.
+        /// A damaged index has been renamed; its log has not.
         AsideDatabase = "aside/database",
-        /// A damaged index is kept aside, and there is no new one.
+        /// A damaged index has been kept aside; there is no new one yet.
         AsideLogs = "aside/logs",
-        /// All is written, and the index is not marked as closed in order.
+        /// Everything is written; the index is not yet marked as closed in order.
         CloseBefore = "close/before",
-        /// The index is marked as closed in order, and its log is still beside it.
+        /// The index is marked as closed in order; its log is still beside it.
         CloseAfter = "close/after",
         /// Documents are about to be inserted.
         BeforeInsert = "insert/before",
-        /// They are, and nobody was told.
+        /// Documents have been inserted; the index does not know.
         AfterInsert = "insert/after",
-        /// Documents are about to be updated; those to be inserted are there.
+        /// Documents are about to be updated; inserts have been made.
         BeforeUpsert = "upsert/before",
-        /// They are, and nobody was told.
+        /// Documents have been updated; the index does not know.
         AfterUpsert = "upsert/after",
         /// Duplicates are about to be read.
         BeforeRead = "read/before",
-        /// They were read, and nothing has followed.
+        /// Duplicates have been read; nothing has followed.
         AfterRead = "read/after",
         /// A document without root is about to be adopted.
         BeforeAdopt = "adopt/before",
-        /// It is, and nobody was told.
+        /// A document has been adopted; the index does not know.
         AfterAdopt = "adopt/after",
         /// A deleted document of another root is about to be taken over.
         BeforeTakeOver = "take_over/before",
-        /// It is, and nobody was told.
+        /// A document has been taken over; the index does not know.
         AfterTakeOver = "take_over/after",
-        /// Documents of a drill's recordings that are gone are about to be removed.
+        /// Documents of planted recordings that are gone are about to be removed.
         BeforeRemove = "remove/before",
-        /// They are, and nobody was told.
+        /// Documents have been removed; the index does not know.
         AfterRemove = "remove/after",
-        /// A batch is written, and its watermark is not.
+        /// A batch is written; its watermark is not.
         BeforeMark = "mark/before",
-        /// A batch and its watermark are written, and nobody was told.
+        /// A batch and its watermark are written; the index does not know.
         AfterMark = "mark/after",
-        /// Unrecognised recordings are about to be told.
+        /// Unrecognised recordings are about to be written to their collection.
         BeforeReport = "report/before",
-        /// They are told, and the index does not know.
+        /// Unrecognised recordings are written; the index does not know.
         AfterReport = "report/after",
-        /// What is unrecognised no more is about to be removed.
+        /// Places that are no longer unrecognised are about to be removed from the collection.
         BeforeSweep = "sweep/before",
-        /// It is.
+        /// These places have been removed.
         AfterSweep = "sweep/after",
-        /// A token is drawn, and no lease taken under it.
+        /// A token has been drawn; no lease has been taken under it.
         TokenDrawn = "lease/drawn",
-        /// A lease is taken, and its token not stored.
+        /// A lease has been taken; its token is not stored.
         LeaseTaken = "lease/taken",
         /// The lease is about to be renewed.
         BeforeRenew = "renew/before",
-        /// It is, and nobody was told.
+        /// The lease has been renewed; the server does not know.
         AfterRenew = "renew/after",
-        /// The lease is about to be given up.
+        /// The lease is about to be released.
         BeforeRelease = "release/before",
-        /// It is, and the index is not closed.
+        /// The lease has been released; the index is not closed.
         AfterRelease = "release/after",
-        /// A repair's rows are pending, and unknown documents are not yet known.
+        /// The rows of a repair are pending; its unknown documents are not stored yet.
         RepairStored = "repair/stored",
-        /// A repair is stored, and the reconciler not woken.
+        /// A repair is stored; the reconciler has not been woken.
         RepairAdded = "repair/added",
-        /// A verification's result is written, and not yet under its name.
+        /// The result of a verification is written, under a temporary name.
         VerificationPart = "verification/part",
-        /// A state folder's identity is written, and not yet under its name.
+        /// The identity of a state folder is written, under a temporary name.
         IdentityPart = "identity/part",
-        /// The server's address is written, and not yet under its name.
+        /// The server's address is written, under a temporary name.
         ServerPart = "server/part",
     }
 }
@@ -142,16 +142,16 @@ named! {
 /// A crash point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Point {
-    /// All of a transaction is done, and it is not committed.
+    /// A transaction has done everything and is not committed.
     Uncommitted(Write),
-    /// It is committed, and nobody was told.
+    /// A transaction is committed; its caller does not know.
     Committed(Write),
-    /// Anywhere else.
+    /// A step outside of a transaction.
     At(Step),
 }
 
 impl Point {
-    /// All of them.
+    /// Every point.
     pub fn all() -> impl Iterator<Item = Point> {
         let writes = Write::ALL
             .iter()
@@ -159,7 +159,7 @@ impl Point {
         writes.chain(Step::ALL.iter().map(|step| Point::At(*step)))
     }
 
-    /// Its name, as the environment spells it.
+    /// The name of the point, as the environment spells it.
     pub fn name(self) -> String {
         match self {
             Point::Uncommitted(write) => format!("{}/uncommitted", write.name()),

@@ -1,12 +1,14 @@
-//! What the C library's allocator is told, so that memory follows what is held and not what once was.
+//! Settings of the C library's allocator, so that the memory of the process follows what it holds
+//! and not what it once held.
 //!
-//! glibc gives threads arenas of their own, up to eight for each core, and what is free in one is of no
-//! use to another: after a backlog each keeps what it once needed. The server has a handful of threads
-//! and small allocations, most of them served by each thread's own cache: one arena is enough.
+//! glibc gives threads arenas of their own, up to eight for each core. Free memory of one arena is
+//! of no use to another, so after a backlog each arena keeps what it once needed. The server has a
+//! handful of threads and small allocations, and each thread's own cache serves most of them. One
+//! arena is enough.
 //!
-//! This is the only crate with `unsafe` in it: one declaration of two functions of the C library. Both
-//! take numbers, may be called by any thread at any time, and fail by returning 0.
-//! With another C library both calls do nothing.
+//! This is the only crate with `unsafe` code: one declaration of two functions of the C library.
+//! Both take numbers, may be called by any thread at any time, and fail by returning 0. With
+//! another C library both calls do nothing.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod glibc {
@@ -23,8 +25,8 @@ mod glibc {
     }
 }
 
-/// Has all threads share one arena. Arenas made before stay: call it before there are threads. An
-/// operator's own `MALLOC_ARENA_MAX` goes first.
+/// Makes all threads share one arena. Arenas that exist already stay, so call it before there are
+/// threads. An operator's own `MALLOC_ARENA_MAX` has precedence.
 pub fn share_one_arena() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     if std::env::var_os("MALLOC_ARENA_MAX").is_none() {
@@ -32,8 +34,8 @@ pub fn share_one_arena() {
     }
 }
 
-/// Gives memory that is free back to the system. Takes about a millisecond for tens of MiB, in which
-/// other threads may wait for memory: to be called now and then, not in the midst of work.
+/// Gives free memory back to the system. The call takes about a millisecond for tens of MiB. Other
+/// threads may wait for memory meanwhile, so call it now and then, and not in the middle of work.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     glibc::malloc_trim(0);
@@ -55,7 +57,8 @@ mod tests {
         super::share_one_arena();
         let before = resident();
         let fill = || {
-            // Too small to be mapped one by one. The last ones stay, and keep the heap's end where it is.
+            // Too small to be mapped one by one. The last ones stay, and keep the heap's end where
+            // it is.
             let mut kept: Vec<Vec<u8>> = (0..20_000).map(|_| vec![1; 1_000]).collect();
             let held = kept.split_off(19_800);
             (resident(), held)

@@ -1,4 +1,5 @@
-//! Proving that files are gone: a folder, or its nearest existing parent, read to its end.
+//! The proof that files are gone: a reading of their folder, or of its nearest existing parent, to
+//! its end.
 
 use std::collections::HashSet;
 use std::mem::MaybeUninit;
@@ -11,19 +12,19 @@ use rustix::io::Errno;
 use crate::look::open_folder;
 use crate::{Pair, Root, RootProblem};
 
-/// What reading a folder to its end showed.
+/// The result of reading a folder to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// It, or its nearest existing parent, was read to its end.
+    /// The folder, or its nearest existing parent, was read to its end.
     Read {
-        /// The device that it is on.
+        /// The device of the folder that was read.
         device: u64,
-        /// Of the stems asked for, in order: a file of it is there.
+        /// For each stem asked for, in order: whether a file of it is there.
         there: Vec<bool>,
     },
-    /// It could not be read to its end: nothing is proved.
+    /// The folder could not be read to its end, so nothing is proved.
     Unproved {
-        /// Why.
+        /// The reason, for a person.
         words: String,
     },
 }
@@ -81,7 +82,7 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
     Ok(Proof::Read { device, there: stems.iter().map(|stem| met.contains(*stem)).collect() })
 }
 
-/// Told of every name, and whether it is a folder's; an error ends the reading.
+/// Takes every name, and whether a folder has it. An error ends the reading.
 type Sink<'a> = dyn FnMut(&[u8], bool) -> Result<(), Errno> + 'a;
 
 fn names(fd: &OwnedFd, sink: &mut Sink<'_>) -> Result<(), Errno> {

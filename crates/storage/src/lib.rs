@@ -1,7 +1,7 @@
 //! Storage: roots and their markers, scans, watches, and looks at single recordings.
 //!
-//! Nothing here writes, but for the marker of a root. Symbolic links are never followed, and every
-//! path is opened beneath its root's own descriptor, so no name can lead out of a root.
+//! This crate writes one file, the marker of a root. It never follows symbolic links, and opens
+//! every path below the root's own descriptor, so no name can lead out of a root.
 
 pub mod absence;
 pub mod look;

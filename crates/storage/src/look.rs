@@ -1,4 +1,4 @@
-//! One look at the files of a recording.
+//! Looks at the files of recordings.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,15 +15,16 @@ use rustix::io::Errno;
 
 use crate::{Pair, Root, RootProblem};
 
-/// Bytes of sidecars that one call reads at most, so that very large ones are never all in memory.
+/// Bytes of sidecars that one call reads at most, so that very large sidecars are never all in
+/// memory.
 const READ_MAX: u64 = 4 << 20;
 
-/// Looks at many places at once; `known` is the stat of a sidecar whose content is known already. Where
-/// sidecars are very large some are left unread: look at these again, one by one.
+/// Looks at many places at once. `known` is the stat of a sidecar whose content is known already.
+/// If sidecars are very large, some stay unread: look at these again, one by one.
 ///
 /// # Errors
-/// The root is gone or replaced, or the machine has no file handle or memory left: none of the
-/// looks counts.
+/// The root is gone or replaced, or the machine has no file handle or memory left. None of the
+/// looks counts then.
 pub fn look_all(
     root: &Root,
     pair: &Pair,
@@ -57,7 +58,8 @@ pub fn look(
     Ok(looks.pop().unwrap_or_default())
 }
 
-/// The machine has run out of something: that says nothing of what was to be looked at.
+/// Whether the error says that the machine has run out of something. Such an error says nothing
+/// about the place.
 pub(crate) fn is_exhaustion(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
 }
@@ -200,7 +202,7 @@ fn is_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-/// What tells whether a file has changed.
+/// The stat of a file, by which a change shows.
 pub(crate) fn stat_of(stat: &Stat) -> FileStat {
     let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
     FileStat {

@@ -1,5 +1,5 @@
-//! The marker that makes a folder a root: without it a folder may be the empty mount point of a
-//! file system that is not there.
+//! The marker that makes a folder a root. A folder without a marker may be the empty mount point of
+//! a file system that is not there.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -9,10 +9,10 @@ use focus_core::json::Value;
 
 use crate::problem::RootProblem;
 
-/// Its name in the root.
+/// The name of the marker in its root.
 pub const MARKER: &str = ".focus-root";
 
-/// A marker holds at most so many bytes.
+/// Bytes of a marker at most.
 const BYTES_MAX: u64 = 4_096;
 
 /// The marker of a root.
@@ -20,11 +20,11 @@ const BYTES_MAX: u64 = 4_096;
 pub struct Marker {
     /// The root's id: the `root` field of its documents, wherever the root is mounted.
     pub id: String,
-    /// It was made just now.
+    /// This call made the marker.
     pub created: bool,
 }
 
-/// Marks a folder as a root. One that is marked stays as it is.
+/// Marks a folder as a root. A folder that has a marker keeps it.
 ///
 /// # Errors
 /// The folder is not there, cannot be written, or has a damaged marker.

@@ -1,22 +1,22 @@
-//! The layout `pair`: a data file and a sidecar with one stem, side by side.
+//! The layout `pair`: a data file and a sidecar with the same stem in one folder.
 
 use crate::marker::MARKER;
 
 /// The extension of sidecars.
 const SIDECAR: &[u8] = b"json";
 
-/// Which names are parts of recordings.
+/// The rule that says which names are parts of recordings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     extensions: Vec<String>,
 }
 
-/// What a file is to a recording.
+/// The part that a file is of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartKind {
-    /// Its data; which of the extensions.
+    /// The data file, by the number of its extension.
     Data(usize),
-    /// Its sidecar.
+    /// The sidecar.
     Sidecar,
 }
 
@@ -25,7 +25,7 @@ pub enum PartKind {
 pub struct Part<'a> {
     /// The name without its extension.
     pub stem: &'a [u8],
-    /// What it is.
+    /// Which part it is.
     pub kind: PartKind,
 }
 
@@ -36,7 +36,8 @@ impl Default for Pair {
 }
 
 impl Pair {
-    /// Data files have one of these extensions, the first of which counts where several are there.
+    /// A rule by which data files have one of these extensions. If a recording has several, the
+    /// first extension counts.
     pub fn new(extensions: Vec<String>) -> Pair {
         Pair { extensions }
     }
@@ -46,7 +47,7 @@ impl Pair {
         &self.extensions
     }
 
-    /// What a file of this name is; none where it is no part of a recording.
+    /// The part that a file of this name is; none where it is no part of a recording.
     pub fn part<'a>(&self, name: &'a [u8]) -> Option<Part<'a>> {
         let dot = name.iter().rposition(|byte| *byte == b'.')?;
         let (stem, extension) = (&name[..dot], &name[dot + 1..]);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a root cannot be used now. None of these is a deletion: it is an outage of storage.
+/// Why a root cannot be used now. Each of these is an outage of storage, and none is a deletion.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootProblem {
     /// There is nothing at the path.
@@ -11,7 +11,7 @@ pub enum RootProblem {
         /// The root.
         path: PathBuf,
     },
-    /// The path is no folder.
+    /// The path leads to something that is no folder.
     #[error("the root {} is not a folder: correct the path", path.display())]
     NotADirectory {
         /// The root.
@@ -29,7 +29,7 @@ pub enum RootProblem {
         /// The marker.
         path: PathBuf,
     },
-    /// Another folder, file system or marker is there than before.
+    /// Another folder, file system or marker has taken the root's place.
     #[error("the root {} was replaced: {words}", path.display())]
     Replaced {
         /// The root.
@@ -37,18 +37,18 @@ pub enum RootProblem {
         /// What differs.
         words: String,
     },
-    /// It cannot be read or written.
+    /// The root cannot be read or written.
     #[error("the root {}: {words}", path.display())]
     Unreadable {
         /// The root.
         path: PathBuf,
-        /// The system's words.
+        /// What the operating system says.
         words: String,
     },
 }
 
 impl RootProblem {
-    /// Its name, as `focus status` spells it.
+    /// The name of the state, as `focus status` spells it.
     pub fn state(&self) -> &'static str {
         match self {
             RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => "absent",

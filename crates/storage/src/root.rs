@@ -24,7 +24,7 @@ impl Root {
     /// Opens a root and reads its marker.
     ///
     /// # Errors
-    /// It is not there, or not marked.
+    /// The root is not there, or has no marker that can be read.
     pub fn open(path: &Path) -> Result<Root, RootProblem> {
         let id = marker::read(path)?;
         let unreadable = |words: String| RootProblem::Unreadable { path: path.to_owned(), words };
@@ -35,22 +35,23 @@ impl Root {
         Ok(Root { path: path.to_owned(), id, device: stat.st_dev, inode: stat.st_ino, folder })
     }
 
-    /// The id in its marker.
+    /// The id in the root's marker.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its path.
+    /// The path by which the root was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The device it is on.
+    /// The device that the root is on.
     pub fn device(&self) -> u64 {
         self.device
     }
 
-    /// Nothing in it can be looked at now, for want of file handles or memory.
+    /// The problem that nothing in the root can be looked at now, because file handles or memory
+    /// are missing.
     pub(crate) fn exhausted(&self, error: rustix::io::Errno) -> RootProblem {
         RootProblem::Unreadable {
             path: self.path.clone(),
@@ -64,10 +65,11 @@ impl Root {
         &self.folder
     }
 
-    /// The path still leads to the same folder on the same device, with the same marker.
+    /// Checks that the path still leads to the same folder on the same device, with the same
+    /// marker.
     ///
     /// # Errors
-    /// It does not.
+    /// The path leads elsewhere, or nowhere.
     pub fn still_there(&self) -> Result<(), RootProblem> {
         let id = marker::read(&self.path)?;
         let meta = fs::metadata(&self.path).map_err(|error| RootProblem::Unreadable {

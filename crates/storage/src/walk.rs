@@ -1,4 +1,4 @@
-//! Full scans: every folder of a root read to its end, folders side by side, a chunk at a time.
+//! Scans: they read every folder of a root to its end, folders side by side, a chunk at a time.
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -26,7 +26,7 @@ const FAILED_NAMED_MAX: usize = 20;
 /// What a scan reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Names alone: four times as fast.
+    /// Names alone. This is four times as fast.
     Names,
     /// Size and time of every file too.
     Stat,
@@ -37,7 +37,7 @@ pub enum Detail {
 pub struct Entry {
     /// Its name.
     pub name: Vec<u8>,
-    /// Its size and time, where asked for and still there.
+    /// Its size and time, if they were asked for and the file is still there.
     pub stat: Option<FileStat>,
 }
 
@@ -46,7 +46,7 @@ pub struct Entry {
 pub enum FolderEnd {
     /// Read to its end.
     Complete,
-    /// Not read to its end: what was not seen may be there all the same.
+    /// Not read to its end. A file that was not seen may be there.
     Failed(String),
 }
 
@@ -57,13 +57,13 @@ pub struct Chunk {
     pub folder: Vec<u8>,
     /// At most [`CHUNK_MAX`] files and symbolic links.
     pub entries: Vec<Entry>,
-    /// The device it is on, where it could be opened.
+    /// The device of the folder, if the folder could be opened.
     pub device: Option<u64>,
-    /// With the last chunk of the folder.
+    /// How the folder ended; with its last chunk alone.
     pub end: Option<FolderEnd>,
 }
 
-/// What a scan came to.
+/// The result of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalkReport {
     /// Folders read.
@@ -74,15 +74,15 @@ pub struct WalkReport {
     pub failed: u64,
     /// The first of these, with the reason.
     pub failed_named: Vec<String>,
-    /// It was told to stop before its end.
+    /// The scan was stopped before its end.
     pub stopped: bool,
 }
 
 /// Reads all of a root, from `folder` down. `sink` is called from several threads.
 ///
 /// # Errors
-/// The root was not there before or after, or the machine had no file handle or memory left: nothing
-/// that was missed counts as absent.
+/// The root was not there before or after, or the machine had no file handle or memory left. No
+/// file that the scan missed counts as absent then.
 pub fn walk(
     root: &Root,
     folder: &[u8],
@@ -101,7 +101,8 @@ pub fn walk(
         failed: Mutex::new((0, Vec::new())),
         exhausted: Mutex::new(None),
     };
-    // A pool of its own: a sink may wait until what it was given is looked at, and looks need theirs.
+    // A pool of its own: a sink may wait until what it was given is looked at, and looks need
+    // theirs.
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(WALKERS)
         .thread_name(|_| "walk".to_owned())
@@ -134,7 +135,7 @@ struct Walk<'a> {
     folders: AtomicU64,
     files: AtomicU64,
     failed: Mutex<(u64, Vec<String>)>,
-    /// The machine has run out of something, and what.
+    /// The error, if it says that the machine has run out of something.
     exhausted: Mutex<Option<Errno>>,
 }
 

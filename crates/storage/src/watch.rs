@@ -1,4 +1,4 @@
-//! Watching a root with inotify. A watch is a hint: it says where to look, never what is there.
+//! The watch of a root, by inotify. It gives hints: a hint says where to look, never what is there.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -15,30 +15,31 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::Root;
 
-/// How long the thread sleeps at most before it looks whether it is to end.
+/// How long the thread waits for events at most before it checks whether it has to end.
 const POLL_MS: i64 = 250;
 
 /// Room for events in one read.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Something that the watch saw.
+/// A hint of the watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// A file appeared, changed or went.
     File {
-        /// Its folder, relative to the root.
+        /// The folder of the file, relative to the root.
         folder: Vec<u8>,
-        /// Its name.
+        /// The name of the file.
         name: Vec<u8>,
         /// Its writer closed it, or it was moved into place.
         closed: bool,
     },
-    /// A folder appeared or went: all below it is to be looked at. It is watched already.
+    /// A folder appeared or went, so everything below it has to be looked at. The watch covers it
+    /// already.
     Folder {
         /// Relative to the root.
         folder: Vec<u8>,
     },
-    /// Events were lost: everything is to be looked at.
+    /// Events were lost, so everything has to be looked at.
     Rescan,
     /// The root's own folder went.
     RootGone,
@@ -52,7 +53,7 @@ pub enum WatchProblem {
         "the system's limit of watches is reached: raise fs.inotify.max_user_watches (or max_user_instances, or the limit of open files); until then only the scan sees new recordings"
     )]
     Limit,
-    /// Changes made by other machines are not told.
+    /// The file system does not report changes by other machines.
     #[error("{0} does not tell what other machines change: only the scan sees new recordings")]
     Unsupported(String),
     /// Anything else.
@@ -67,11 +68,11 @@ pub struct Watch {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What takes hints; called on the watch's own thread, and must not block it for long.
+/// Takes hints, on the watch's own thread. It must not block that thread for long.
 pub type Sink = Box<dyn Fn(Hint) + Send>;
 
 impl Watch {
-    /// Watches all folders of a root. When this returns, what changes from now on is hinted at.
+    /// Watches all folders of a root. From its return on, every change gives a hint.
     ///
     /// # Errors
     /// Watching cannot work here, or not for all folders.
@@ -92,7 +93,7 @@ impl Watch {
         Ok(Watch { stop, thread: Some(thread) })
     }
 
-    /// It has ended by itself: the root went, or the system's limit was reached.
+    /// The watch has ended by itself, because the root went or the system's limit was reached.
     pub fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
@@ -190,7 +191,8 @@ impl Watcher {
         true
     }
 
-    /// Watches a folder and all below it. Watched first and listed then, so nothing slips between.
+    /// Watches a folder and everything below it. It watches a folder before it lists it, so it
+    /// misses no change.
     fn add(&mut self, folder: Vec<u8>) -> Result<(), WatchProblem> {
         let mask = WatchMask::CLOSE_WRITE
             | WatchMask::MOVED_TO

@@ -1,6 +1,6 @@
 //! Real servers, a fault proxy and trees of recordings, for tests and benches.
 //!
-//! Nothing here uses the product's own code: what it says is checked against what the product did.
+//! The testkit does not use the product's code, because it judges the product.
 
 pub mod focus;
 pub mod kubernetes;

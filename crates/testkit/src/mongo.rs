@@ -212,12 +212,12 @@ impl MongoServer {
         }
     }
 
-    /// Stops it in its tracks: its sockets stay open, and nothing answers.
+    /// Stops the process by a signal. Its sockets stay open, and nothing answers.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Lets the stopped process go on.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
@@ -303,8 +303,8 @@ fn port_of(uri: &str) -> u16 {
     first.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(27017)
 }
 
-/// A test that ends or cripples its server cannot run against a given deployment, and says so. True
-/// where it is left out.
+/// Whether a test is left out because it ends or cripples its server, and the server is a given
+/// deployment. The test then says so.
 pub fn deployment_only(test: &str) -> bool {
     let given = matches!(find(), Some(Program::Deployment(_)));
     if given {

@@ -1,4 +1,4 @@
-//! Compares the catalog with what the test wrote, without the product's help.
+//! The oracle: it compares the catalog with what the test wrote, without the product's code.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,11 @@
-//! What a power loss leaves of an SQLite database with a write-ahead log and `synchronous=NORMAL`.
+//! A model of a power loss: what it leaves of an SQLite database with a write-ahead log and
+//! `synchronous=NORMAL`.
 //!
-//! Such a database syncs its log before a checkpoint copies pages from it, and the pages before the log
-//! is used again. So at any moment all of the log's frames since its last sync may be lost, torn, or
-//! written without those before them; and while a checkpoint goes on, any sector of a page that it
-//! copies may be the old or the new one. Nothing else may be lost, and nothing else is, here.
+//! Such a database syncs its log before a checkpoint copies pages from the log. It syncs the pages
+//! before it uses the log again. So at any moment the frames of the log since its last sync may be
+//! lost, torn, or written without those before them. While a checkpoint runs, any sector of a page
+//! that it copies may be the old or the new one. Nothing else may be lost, and this model loses
+//! nothing else.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A TCP proxy that fails as it is told.
+//! A TCP proxy that fails in the way that a test chooses.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +19,8 @@ pub enum Mode {
     BlackHole,
     /// Connections are reset.
     Reset,
-    /// Requests go through, replies do not: acknowledgements are lost, and the connection with them.
+    /// Requests go through, replies do not: acknowledgements are lost, and the connection with
+    /// them.
     LoseReplies,
 }
 

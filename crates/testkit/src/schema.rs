@@ -1,13 +1,13 @@
-//! Checks a JSON value against a JSON Schema, as far as our own schemas go: a keyword that is not
-//! known here is a mistake, so nothing is left unchecked in silence.
+//! Checks of a JSON value against a JSON Schema, as far as our own schemas need it. A keyword that
+//! is not known here is an error, so nothing stays unchecked unnoticed.
 
 use serde_json::{Map, Value};
 
-/// Words of a schema that demand nothing.
+/// Keywords of a schema that demand nothing.
 const NOTES: [&str; 5] = ["$schema", "$id", "$defs", "title", "description"];
 
-/// What is wrong with `value`, a line each; empty where it is as `schema` says. A field that the schema
-/// does not name is wrong too: a schema of ours names all there are.
+/// The mistakes of `value`, one line each; empty if `value` is as `schema` says. A field that the
+/// schema does not name is a mistake too, because our schemas name every field.
 pub fn check(schema: &Value, value: &Value) -> Vec<String> {
     let mut checker = Checker { root: schema, wrong: Vec::new() };
     checker.check(schema, value, "");

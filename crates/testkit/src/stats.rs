@@ -1,4 +1,4 @@
-//! Distributions for people.
+//! Distributions, printed for people.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Another database behind the same address: the store of a server that is down, copied, put back,
-//! emptied or swapped.
+//! Another database behind the same address. A test copies, restores, empties or swaps the store of
+//! a server that is down.
 
 use std::fs;
 use std::path::{Path, PathBuf};

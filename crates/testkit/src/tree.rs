@@ -1,11 +1,12 @@
-//! Recordings on disk, and what the catalog is to say of them: known because the test wrote them.
+//! Recordings on disk, and the documents that the catalog has to hold for them. The test knows
+//! both, because it wrote the files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-/// What was written, and what the document has to say.
+/// A recording that was written, with the content that its document has to have.
 #[derive(Clone, Debug)]
 pub struct Planted {
     /// The document's uuid.

@@ -1,4 +1,4 @@
-//! Waiting for a level, with a bound: never a sleep for an edge.
+//! Waiting for a state, with a bound. A test never sleeps for an edge.
 
 use std::future::Future;
 use std::time::{Duration, Instant};

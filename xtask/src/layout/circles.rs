@@ -1,9 +1,10 @@
 //! No circle of imports between the files of a crate.
 //!
-//! A file points to each file whose items it uses. These are no uses: the declaration of a child (`mod x;`), and
-//! a re-export of a descendant's item (`pub use x::Y`) that the file does not use itself; who takes the item from
-//! there uses the file that defines it. A child that uses its parent's items therefore makes a circle only where the
-//! parent uses items of that child too. Code for tests does not count.
+//! A file points to each file whose items it uses. These are no uses: the declaration of a child
+//! (`mod x;`), and a re-export of a descendant's item (`pub use x::Y`) that the file does not use
+//! itself; who takes the item from there uses the file that defines it. A child that uses its
+//! parent's items therefore makes a circle only where the parent uses items of that child too. Code
+//! for tests does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 

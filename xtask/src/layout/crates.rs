@@ -185,7 +185,8 @@ fn manifest(rule: &Rule, file: &File) -> Vec<String> {
     breaches
 }
 
-/// Each dependency of a manifest with the section it stands in; those for one platform are among them.
+/// Each dependency of a manifest with the section it stands in; those for one platform are among
+/// them.
 fn dependencies(table: &toml::Table) -> Vec<(&'static str, &str)> {
     const SECTIONS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
     let platforms = table.get("target").and_then(toml::Value::as_table);

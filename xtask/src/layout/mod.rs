@@ -1,7 +1,7 @@
 //! `cargo xtask layout`: the rules of the repository that the compiler does not enforce.
 //!
-//! Each rule is a pure function over the files of the repository and returns the breaches that it found.
-//! A test plants a breach in a few files of its own and sees the rule find it.
+//! Each rule is a pure function over the files of the repository and returns the breaches that it
+//! found. A test plants a breach in a few files of its own and sees the rule find it.
 
 mod circles;
 mod crates;

@@ -54,8 +54,8 @@ impl<'a> Modules<'a> {
         self.by_path.contains_key(path)
     }
 
-    /// The file in which the item of this path is defined; `None` where the path is a module and no item,
-    /// or leads out of the crate.
+    /// The file in which the item of this path is defined; `None` where the path is a module and no
+    /// item, or leads out of the crate.
     pub(super) fn file_of(&self, path: &[String]) -> Option<&'a str> {
         self.follow(path, REEXPORTS_MAX)
     }

@@ -166,8 +166,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// A path from the crate's root. One that begins with a plain name is taken as relative to the module;
-    /// where it is no child of it, it leads nowhere, as another crate's does.
+    /// A path from the crate's root. One that begins with a plain name is taken as relative to the
+    /// module; where it is no child of it, it leads nowhere, as another crate's does.
     fn absolute(&self, path: &[String]) -> Vec<String> {
         let here =
             self.module.iter().cloned().chain(self.inline.iter().map(|(name, _)| name.clone()));

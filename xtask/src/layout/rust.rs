@@ -26,8 +26,8 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The tokens of a file: identifiers, `::`, and every other character by itself. Comments, texts, characters
-/// and numbers are left out.
+/// The tokens of a file: identifiers, `::`, and every other character by itself. Comments, texts,
+/// characters and numbers are left out.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     walk(text, |text, line, left_out| {

@@ -1,4 +1,5 @@
-//! One word for one thing: `docs/glossary.md` names each term, and the words that must not stand for it.
+//! One word for one thing: `docs/glossary.md` names each term, and the words that must not stand
+//! for it.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ const GLOSSARY: &str = "docs/glossary.md";
 /// Files that describe the past, or repeat what others wrote.
 const EXCLUDED: [&str; 2] = [GLOSSARY, "xtask/src/layout/terms.rs"];
 
-/// The heading below which the glossary lists what is spelled so for good: names of the interface, mostly.
+/// The heading below which the glossary lists what is spelled so for good: names of the interface,
+/// mostly.
 const SPELLINGS: &str = "## Fixed spellings";
 
 /// What the glossary says.
@@ -33,7 +35,8 @@ pub(super) fn breaches(files: &[File]) -> Vec<String> {
     breaches
 }
 
-/// Reads the table `| term | meaning | not |` and the list of spellings; with what is wrong with them.
+/// Reads the table `| term | meaning | not |` and the list of spellings; with what is wrong with
+/// them.
 fn read(text: &str) -> (Glossary, Vec<String>) {
     let mut glossary = Glossary::default();
     let mut wrong = Vec::new();
@@ -84,7 +87,8 @@ fn read(text: &str) -> (Glossary, Vec<String>) {
 }
 
 impl Glossary {
-    /// Where a file uses forbidden words, and what to use instead. A phrase may go on in the next line.
+    /// Where a file uses forbidden words, and what to use instead. A phrase may go on in the next
+    /// line.
     fn breaches(&self, file: &File) -> Vec<String> {
         let text = self
             .spellings
@@ -130,8 +134,8 @@ fn words_of_prose(text: &str, first_line: usize) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// The words of a line in lower case. Identifiers fall into their parts: `LetThrough` and `let_through` are two
-/// words.
+/// The words of a line in lower case. Identifiers fall into their parts: `LetThrough` and
+/// `let_through` are two words.
 fn words_of(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();

@@ -5,8 +5,8 @@ use super::File;
 /// The one crate that may hold `unsafe`.
 const CRATE: &str = "crates/heap/";
 
-/// Manifests that forbid `unsafe`: the workspace's, whose lints its members take, and that of the fuzz targets,
-/// which are not members.
+/// Manifests that forbid `unsafe`: the workspace's, whose lints its members take, and that of the
+/// fuzz targets, which are not members.
 const FORBIDDING: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 pub(super) fn breaches(files: &[File]) -> Vec<String> {

@@ -120,8 +120,8 @@ fn pass_on(stream: impl Read) -> anyhow::Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Runs the examples in documentation, which cargo builds one by one; how many passed and failed. Where one
-/// fails all count as failed, since only cargo's output tells them apart.
+/// Runs the examples in documentation, which cargo builds one by one; how many passed and failed.
+/// Where one fails all count as failed, since only cargo's output tells them apart.
 pub(super) fn run_examples() -> anyhow::Result<(usize, usize)> {
     let cargo_test = || {
         let mut command = cargo::command();

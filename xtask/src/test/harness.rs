@@ -1,9 +1,10 @@
 //! The results of the tests of one binary.
 //!
-//! What a test prints goes to the same stream as what the test harness says, so a line is no proof. The result
-//! follows from three things instead: the list of tests that the binary gave before it ran, the way its process
-//! ended, and the summary, which the harness prints after every test has ended. A summary counts only where it
-//! agrees with the other two. Where none does, nothing of the binary counts as passed.
+//! What a test prints goes to the same stream as what the test harness says, so a line is no proof.
+//! The result follows from three things instead: the list of tests that the binary gave before it
+//! ran, the way its process ended, and the summary, which the harness prints after every test has
+//! ended. A summary counts only where it agrees with the other two. Where none does, nothing of the
+//! binary counts as passed.
 
 use std::collections::BTreeSet;
 
@@ -46,8 +47,8 @@ pub(super) fn listed(text: &str) -> anyhow::Result<BTreeSet<String>> {
     Ok(tests)
 }
 
-/// The result of a binary that listed these tests, ended with this code (`None`: by a signal), and wrote these
-/// lines.
+/// The result of a binary that listed these tests, ended with this code (`None`: by a signal), and
+/// wrote these lines.
 pub(super) fn outcome(listed: &Listed, code: Option<i32>, lines: &[String]) -> Outcome {
     let ran: BTreeSet<String> = listed.tests.difference(&listed.ignored).cloned().collect();
     match code {
@@ -98,7 +99,8 @@ fn summary(line: &str) -> Option<Summary> {
     })
 }
 
-/// The names in the block of failures that these lines end with; none where they end with no such block.
+/// The names in the block of failures that these lines end with; none where they end with no such
+/// block.
 fn failures(lines: &[String]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for line in lines.iter().rev().skip_while(|line| line.is_empty()) {

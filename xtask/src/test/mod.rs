@@ -1,4 +1,4 @@
-//! `cargo xtask test`.
+//! `cargo xtask test`: it runs the tests of the workspace and counts their results.
 
 mod binaries;
 mod harness;
@@ -82,7 +82,8 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
         sim::run(&["--schedules", "50000"])?;
         sim::run(&["--broken"])?;
     }
-    // What the kernel or the database of this machine cannot do is told; what could be put in fails.
+    // What the kernel or the database of this machine cannot do is told; what could be put in
+    // fails.
     let anything =
         !left_out.is_empty() || results.left_out.iter().any(|line| could_be_put_in(line));
     if std::env::var_os("CI").is_some() && anything {

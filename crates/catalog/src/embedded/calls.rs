@@ -1,4 +1,4 @@
-//! The calls, each inside a transaction of its own.
+//! The catalog's calls on the embedded catalog, each in a transaction of its own.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,7 +33,7 @@ pub(super) fn meta(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<St
         .map_err(|error| in_row("focus_meta", id, error))
 }
 
-/// The error, where it is one of what a row holds, with the row's name.
+/// The error with the row's name, if the error is about the content of a row.
 fn in_row(table: &str, id: &str, error: rusqlite::Error) -> rusqlite::Error {
     use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, Utf8Error};
     let (column, kind, words) = match error {
@@ -218,7 +218,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-/// Our fields; none where one is missing or was altered into another type.
+/// Our fields of a row; none if one is missing or has another type.
 fn recording(
     row: &Row<'_>,
     uuid: &str,

@@ -12,8 +12,8 @@ fn key(root: &str) -> String {
     format!("lease:{root}")
 }
 
-/// A row as the text that is left of it: what damage has made of a lease is nobody's, and challenged
-/// like any other; of the counter, a number to begin at, as tokens are drawn above every known one.
+/// A row as text, however damaged. A damaged lease belongs to nobody, and is challenged like any
+/// other. A damaged counter begins anew, because tokens are drawn above every known one.
 fn left(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<String>> {
     tx.prepare_cached("SELECT value FROM focus_meta WHERE id = ?1")?
         .query_row([id], |row| {
@@ -55,7 +55,7 @@ fn text(lease: &LeaseDoc) -> String {
     format!("{token} {counter} {released} {length_ms} {holder}")
 }
 
-/// None where it is not one of ours as it stands.
+/// The lease in the text; none if the text is not one that this backend writes.
 fn parse(text: &str) -> Option<LeaseDoc> {
     let mut parts = text.splitn(5, ' ');
     Some(LeaseDoc {

@@ -1,8 +1,8 @@
 //! The catalog without MongoDB: the same documents in one SQLite file.
 //!
-//! The file can be taken away and brought back like any other database. While the path does not lead to
-//! the file that was opened, the catalog is down. A file that comes back has to show its identity before
-//! anything is written to it. The rollback journal keeps everything in one file.
+//! The file can be taken away and brought back like any other database. While the path does not
+//! lead to the file that was opened, the catalog is down. A file that comes back has to show its
+//! identity before anything is written to it. The rollback journal keeps everything in one file.
 
 mod calls;
 mod lease;
@@ -23,10 +23,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::{Catalog, Kind, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned};
 
-/// How often the file is looked at.
+/// The time between two looks at the file.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Bytes of a file that is read whole when it is opened.
+/// Bytes of a file that is read completely when it is opened.
 const CHECKED_MAX: u64 = 32 << 20;
 
 /// What to do about a damaged file.
@@ -55,7 +55,7 @@ struct Open {
 }
 
 impl EmbeddedCatalog {
-    /// Starts following the file. Where it is missing it is made only if `known` is false: if no
+    /// Starts following the file. A missing file is made only if `known` is false, that is, if no
     /// catalog was ever met there. Needs a tokio runtime.
     pub fn start(path: PathBuf, known: bool) -> Arc<EmbeddedCatalog> {
         let shared = Arc::new(Shared {
@@ -120,7 +120,7 @@ impl Shared {
         }
     }
 
-    /// Looks at the file; opens it where it is not open. True: it was opened just now.
+    /// Looks at the file, and opens it if it is not open. Returns true if this call opened it.
     fn look(&self, make: bool) -> Result<bool, Failure> {
         let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = guard.as_ref() {
@@ -143,7 +143,7 @@ impl Shared {
     }
 }
 
-/// Follows the file's coming and going.
+/// Follows the file while it comes and goes.
 async fn probe(shared: Arc<Shared>, mut make: bool) {
     let mut epoch = 0;
     loop {
@@ -201,7 +201,7 @@ fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-/// A file that is not large is read whole before anything is written to it.
+/// Reads a file that is not large completely, before anything is written to it.
 fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
     if std::fs::metadata(path).is_ok_and(|meta| meta.len() > CHECKED_MAX) {
         return Ok(());
@@ -233,7 +233,7 @@ fn missing(path: &Path, error: &std::io::Error) -> String {
     format!("the embedded catalog {}: {error}", path.display())
 }
 
-/// What is not as we made it is damage, whatever has made it so.
+/// Whatever differs from what this backend makes is damage, whoever caused it.
 fn failure(path: &Path, error: &rusqlite::Error) -> Failure {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,

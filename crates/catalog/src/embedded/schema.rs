@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// Every column that is used: damage to the tables' own description is found by asking for them.
+/// Every column that is used. Asking for all of them finds damage to the tables' own description.
 const COLUMNS: [&str; 3] = [
     "SELECT uuid, root, start_time, end_time, deleted, deleted_at, recording_id, path, size, fingerprint,
        metadata, indexed_at, version FROM recordings",
@@ -12,7 +12,7 @@ const COLUMNS: [&str; 3] = [
     "SELECT id, value FROM focus_meta",
 ];
 
-/// Sets up a connection, and the tables where they are missing.
+/// Sets up a connection, and makes missing tables.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     // Another process that holds the file is an outage, not something to wait for.
     connection.busy_timeout(Duration::from_millis(200))?;

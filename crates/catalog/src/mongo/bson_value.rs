@@ -1,4 +1,4 @@
-//! JSON values of sidecars as BSON, and back, without a change on the way.
+//! JSON values of sidecars as BSON, and back, without any change.
 
 use focus_core::json::Value;
 use mongodb::bson::raw::{CString, RawArrayBuf, RawBsonRef, RawDocumentBuf};

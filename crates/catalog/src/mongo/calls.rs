@@ -14,14 +14,15 @@ use mongodb::bson::{Bson, DateTime, Document, cstr, doc};
 use super::{Live, Shared, document, failure};
 use crate::{RootPlace, Stored, UnrecognisedDoc, Versioned};
 
-/// A unique index refuses a document.
+/// The code of an error by which a unique index refuses a document.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// Reads end within this.
+/// The longest time of a read.
 const READ_LIMIT: Duration = Duration::from_secs(20);
 
 impl Live {
-    /// The database's time now: what it said when connected, carried on by our own clock.
+    /// The database's time now: its time at the start of the connection, carried on by our own
+    /// clock.
     fn now(&self) -> DateTime {
         let passed = i64::try_from(self.clock.1.elapsed().as_millis()).unwrap_or(0);
         DateTime::from_millis(self.clock.0.timestamp_millis().saturating_add(passed))
@@ -106,7 +107,7 @@ pub(super) async fn remove_drilled(
     run_write(shared, doc! { "delete": collection, "deletes": deletes }).await
 }
 
-/// Makes a document of somebody else's ours, where it still is as `query` says.
+/// Makes a document of others ours, if it still is as `query` says.
 async fn claim(
     shared: &Shared,
     root: &RootPlace,
@@ -159,7 +160,7 @@ async fn update_all(
     send(shared, command, "updates", batch, made, shared.write_limit()).await
 }
 
-/// Sends a batch in one unordered command, and gives every document its own answer.
+/// Sends a batch in one unordered command, and returns an answer for every document.
 async fn send(
     shared: &Shared,
     mut command: RawDocumentBuf,

@@ -1,8 +1,9 @@
-//! What others do to the documents of a root, by the server's change streams where it has them.
+//! Changes by others to the documents of a root, from the server's change streams, if it has them.
 //!
-//! Our own writes are left out by the server: each of them sets `indexed_at`, which nobody else has
-//! reason to. What others insert is left out too: where `uuid` is unique it changes no document that
-//! is there. A stream goes on where the last one ended, so that what happened in between is told.
+//! The server leaves out our own writes: each of them sets `indexed_at`, and nobody else has a
+//! reason to. It also leaves out what others insert: while `uuid` is unique, an insert changes no
+//! document that is there. A stream goes on where the last one ended, so it reports what happened
+//! in between.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ use mongodb::error::Error;
 use super::{Live, Shared, failure, lock};
 use crate::{ChangeHints, Reach, RootPlace};
 
-/// The server waits so long for news before it says that there is none.
+/// How long the server waits for a change before it says that there is none.
 const AWAIT: Duration = Duration::from_secs(1);
 
 /// Changed documents whose uuid is read with one call.
@@ -45,15 +46,15 @@ const FIELDS: [&str; 12] = [
 /// Where the change stream of a root goes on.
 #[derive(Clone, Debug)]
 pub(super) enum Resume {
-    /// After what was told last.
+    /// After the last change that was reported.
     After(ResumeToken),
     /// After the end of a collection that was dropped.
     AfterEnd(ResumeToken),
-    /// Nowhere: something was missed.
+    /// Nowhere, because something was missed.
     Lost,
 }
 
-/// Ends the listening task, which looks at it between two calls.
+/// Ends the listening task. The task checks it between two calls.
 struct Stop(Arc<AtomicBool>);
 
 impl Drop for Stop {
@@ -62,7 +63,7 @@ impl Drop for Stop {
     }
 }
 
-/// Follows the changes until the connection goes. False: the server does not tell of any.
+/// Follows the changes until the connection goes. Returns false if the server reports none.
 pub(super) async fn follow(
     shared: &Arc<Shared>,
     root: &RootPlace,
@@ -100,12 +101,12 @@ pub(super) async fn follow(
 pub(super) struct StreamSupport {
     epoch: u64,
     can: bool,
-    /// Where a stream begins that misses nothing since then.
+    /// The place where a stream begins that misses nothing since then.
     from: Option<ResumeToken>,
 }
 
-/// Whether the server has change streams and lets us read them; asked once in a connection. A root that
-/// has no place to go on from begins there.
+/// Whether the server has change streams and lets us read them. It is asked once per connection. A
+/// root without a place to go on from begins there.
 pub(super) async fn probe(shared: &Shared, root: &str, collection: &str) -> Result<bool, Failure> {
     let epoch = shared.live()?.epoch;
     let known = lock(&shared.follows).get(collection).cloned();
@@ -146,7 +147,8 @@ async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<StreamSupp
     }
 }
 
-/// Closes the cursor that a probe opened; one that is left, the server closes after a while.
+/// Closes the cursor that a probe opened. The server closes a cursor that is left open after a
+/// while.
 async fn close(shared: &Shared, collection: &str, reply: &Document) {
     let Some(id) = reply.get_document("cursor").ok().and_then(|cursor| cursor.get_i64("id").ok())
     else {
@@ -244,7 +246,7 @@ enum Touched {
     Nothing,
     /// The document with this `_id`.
     Document(Bson),
-    /// It is not told which.
+    /// A document that the event does not name.
     Everything,
 }
 
@@ -273,7 +275,8 @@ fn touches(event: &ChangeStreamEvent<Document>) -> Touched {
     }
 }
 
-/// Reads the uuids of changed documents. One that is gone since has an event of its own.
+/// Reads the uuids of changed documents. A document that is gone since then has an event of its
+/// own.
 async fn tell(
     collection: &Collection<Document>,
     ids: Vec<Bson>,

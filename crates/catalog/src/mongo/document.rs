@@ -1,4 +1,4 @@
-//! Recordings as documents, and back.
+//! Recordings as documents, and documents as recordings.
 
 use focus_core::json::Value;
 use focus_core::recording::Recording;
@@ -8,7 +8,8 @@ use mongodb::bson::{Bson, DateTime, Document, cstr};
 use super::bson_value;
 use crate::{Stored, Versioned};
 
-/// Fields that an upsert on `uuid` and `root` sets besides these; none where BSON cannot hold it.
+/// The fields that an upsert on `uuid` and `root` sets besides these two; none if BSON cannot hold
+/// them.
 pub(super) fn fields(document: &Versioned, indexed_at: DateTime) -> Option<RawDocumentBuf> {
     let mut out = RawDocumentBuf::new();
     append_fields(&mut out, document, indexed_at)?;
@@ -52,7 +53,7 @@ fn append_fields(
     Some(())
 }
 
-/// Of a document our fields alone: those of others may be of any size.
+/// The projection to our own fields. Fields of others may have any size.
 pub(super) fn ours() -> Document {
     let fields = [
         "uuid",
@@ -72,7 +73,7 @@ pub(super) fn ours() -> Document {
     std::iter::once(("_id".to_owned(), Bson::Int32(0))).chain(all).collect()
 }
 
-/// What a document says; none where it has no uuid that is a text.
+/// The content of a document; none if its uuid is no text.
 pub(super) fn stored(document: &RawDocument) -> Option<Stored> {
     let text = |key: &str| document.get_str(key).ok().map(str::to_owned);
     let uuid = text("uuid")?;

@@ -1,4 +1,4 @@
-//! The driver's errors in the core's four classes.
+//! The driver's errors, sorted into the core's four classes.
 
 use focus_core::answer::{Class, Failure, classify};
 use focus_core::secret::Secrets;

@@ -1,4 +1,4 @@
-//! Meeting a database: what is missing is made, and it says who it is.
+//! The first calls to a database: they make what is missing and read its identity.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::{OpenedCatalog, RootPlace};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Makes collection, indexes, row and identity where they are missing, and reads who it is.
+/// Makes missing collections, indexes, row and identity, and reads the identity.
 pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
     if shared.settings.layout == Layout::BasePaths {
         let place = base_path(shared, root).await?;
@@ -29,7 +29,7 @@ pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<OpenedCata
     Ok(OpenedCatalog { identity: format!("{identity}/{collection}"), watermark })
 }
 
-/// Who it is, without making anything.
+/// Reads the identity and makes nothing.
 pub(super) async fn identify(shared: &Shared, root: &RootPlace) -> Result<String, Failure> {
     if shared.settings.layout == Layout::BasePaths && shared.place(root).is_err() {
         let rows = base_path_rows(shared, root).await?;
@@ -62,8 +62,8 @@ async fn base_path_rows(shared: &Shared, root: &RootPlace) -> Result<Vec<Documen
         .await
 }
 
-/// The root's row in `base_paths`, made where it is missing. Of rows that two servers made at once,
-/// all take the smallest.
+/// The root's row in `base_paths`, made if it is missing. If two servers made rows at once, both
+/// use the smallest one.
 async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Collections, Failure> {
     let mut rows = base_path_rows(shared, root).await?;
     if rows.is_empty() {
@@ -169,7 +169,7 @@ async fn list_indexes(shared: &Shared, collection: &str) -> Result<Vec<Document>
     }
 }
 
-/// Whether `uuid` is unique. An index on it that does not make it so is in the way.
+/// Whether an index makes `uuid` unique. Another index on `uuid` is in the way of one that does.
 fn has_unique(existing: &[Document], collection: &str) -> Result<bool, Failure> {
     let mut blame: BTreeMap<&str, String> = BTreeMap::new();
     for index in existing {
@@ -255,7 +255,7 @@ async fn meta(shared: &Shared, id: &str) -> Result<Option<String>, Failure> {
     Ok(found.and_then(|document| document.get_str("value").ok().map(str::to_owned)))
 }
 
-/// The collection's own UUID, where the server gives one: a dropped collection has another.
+/// The collection's own UUID, if the server has one. A collection made anew has another UUID.
 async fn collection_uuid(shared: &Shared, collection: &str) -> Result<String, Failure> {
     let command = doc! { "listCollections": 1, "filter": { "name": collection } };
     let reply = shared

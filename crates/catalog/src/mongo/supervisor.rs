@@ -1,10 +1,11 @@
-//! Follows the database's coming and going.
+//! The supervisor: it follows the database while it comes and goes.
 //!
-//! While it is there, a probe client's topology events tell when it goes: a closed socket at once,
-//! silence within about twice the probe's timeout. While it is away, every 100 ms a bare TCP
-//! connection is tried to each known host; where one is taken, both clients are built anew and ask
-//! for a writable primary. New clients know nothing of an older topology, so a replica set that was
-//! restored or made again, whose election id went back, is met like any other.
+//! While the database is there, the topology events of a probe client say when it goes: a closed
+//! socket at once, silence within about twice the probe's timeout. While the database is away, the
+//! supervisor tries a bare TCP connection to each known host every 100 ms. When a host accepts one,
+//! the supervisor builds both clients anew and asks for a writable primary. New clients know
+//! nothing of an older topology. So a replica set that was restored or made again, with an election
+//! id that went back, is met like any other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,16 +24,16 @@ use tokio::time::{sleep, timeout};
 use super::{Live, Shared, failure, lock, options};
 use crate::Reach;
 
-/// Between two tries to connect while nothing listens.
+/// The time between two tries to connect while nothing listens.
 const KNOCK: Duration = Duration::from_millis(100);
 
-/// Between two tries while something listens that is no writable primary.
+/// The time between two tries while something listens that is no writable primary.
 const KNOCK_ANSWERED: Duration = Duration::from_millis(200);
 
-/// A database that refuses us is asked again this often at first, and at most.
+/// The time until a database that refuses us is asked again, at first and at most.
 const REFUSED: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
-/// A probe may take this long at most on a slow link.
+/// The longest time of a probe, on a slow link.
 const PROBE_LIMIT_MAX: Duration = Duration::from_secs(5);
 
 /// A write acknowledged within this time is a sign of life.
@@ -62,7 +63,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let why = follow(&shared, &connection).await;
         *lock(&shared.live) = None;
         shared.reach.send_replace(Reach::Down { why, refused: false });
-        // Ends both clients' monitors in the background: sockets that hang do not delay the next try.
+        // Ends both clients' monitors in the background: sockets that hang do not delay the next
+        // try.
         tokio::spawn(async move {
             connection.probe.shutdown().immediate(true).await;
             connection.live.writer.shutdown().immediate(true).await;
@@ -117,7 +119,7 @@ fn tell_down(shared: &Shared, why: String, refused: bool) {
 /// Why a try to connect failed.
 struct Refusal {
     failure: Failure,
-    /// Something took the connection.
+    /// A host accepted the connection.
     answered: bool,
 }
 
@@ -156,7 +158,7 @@ async fn attempt(shared: &Shared, epoch: u64, patience: Duration) -> Result<Conn
     }
 }
 
-/// A bare connection to any of the hosts; what went wrong where there is none.
+/// Tries a bare connection to any of the hosts; the error says why there is none.
 async fn knock(options: &ClientOptions, patience: Duration) -> Result<(), String> {
     let mut words = "no host in the connection string".to_owned();
     for host in &options.hosts {
@@ -203,7 +205,7 @@ fn client(
         .map_err(|error| Refusal { failure: failure::of(&shared.settings, &error), answered: true })
 }
 
-/// Asks the writer for a writable primary, its time and what it can do.
+/// Asks the writer for a writable primary, its time and its abilities.
 async fn meet(
     shared: &Shared,
     writer: &Client,
@@ -214,7 +216,8 @@ async fn meet(
     if !hello.get_bool("isWritablePrimary").unwrap_or(false) {
         return Err(Failure::transient("there is no writable primary yet"));
     }
-    // The first command that needs a login: a refused one is told now. Starts the probe's monitor too.
+    // The first command that needs a login: a refused one is told now. Starts the probe's monitor
+    // too.
     ask(
         shared,
         writer,
@@ -279,7 +282,7 @@ async fn ask(
     }
 }
 
-/// Follows a connection until the database goes; the reason.
+/// Follows a connection until the database goes, and returns the reason.
 async fn follow(shared: &Shared, connection: &Connection) -> String {
     let writer = &connection.live.writer;
     let patience = Duration::from_millis(shared.settings.probe_timeout_ms);

@@ -1,4 +1,4 @@
-//! The backends under test: each can be taken away, brought back, and given documents of others.
+//! The backends under test. A test can take each away, bring it back, and add documents of others.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One suite for every backend of the catalog: what callers rely on.
+//! The contract of the catalog, as one suite for every backend.
 
 mod backends;
 mod coming;

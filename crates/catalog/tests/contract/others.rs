@@ -1,5 +1,5 @@
-//! What is of others: documents to be adopted or left, indexes in the way, unrecognised recordings of
-//! other roots.
+//! Things of others in the catalog: documents to adopt or to leave, indexes in the way,
+//! unrecognised recordings of other roots.
 
 use std::collections::BTreeSet;
 
@@ -233,7 +233,8 @@ async fn indexes_of_others_are_used_where_they_do_and_never_replaced() {
     if embedded_only("indexes of others") {
         return;
     }
-    // The names that we would give are taken by other indexes; another one makes uuid unique already.
+    // The names that we would give are taken by other indexes; another one makes uuid unique
+    // already.
     let others = [
         doc! { "key": { "uuid": 1 }, "name": "theirs", "unique": true },
         doc! { "key": { "note": 1 }, "name": "uuid_1" },

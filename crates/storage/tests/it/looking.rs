@@ -1,4 +1,4 @@
-//! Looks at single recordings: whatever is at a place, the answer is a look.
+//! Looks at single recordings. Whatever is at a place, the result is a look.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

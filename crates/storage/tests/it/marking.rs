@@ -1,4 +1,4 @@
-//! Markers, and the ways in which a root is not there.
+//! Markers, and roots that are not there.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Watches: what changes is hinted at, whatever the way in which it changes.
+//! Watches: every change gives a hint, in whatever way it happens.
 
 use std::fs;
 use std::io::Write;

@@ -1,9 +1,10 @@
-//! A node without a kubelet: it binds pods to itself, runs a process for each, reports how the process
-//! ended, and confirms deletions.
+//! A node without a kubelet: it binds pods to itself, runs a process for each, reports how the
+//! process ended, and confirms deletions.
 //!
-//! A pod whose image is `DATABASE_IMAGE` runs a database server: it takes one of the given servers,
+//! A pod whose image is `DATABASE_IMAGE` runs a database server. It takes one of the given servers,
 //! as a pod takes its volume, and waits while none is free. Any other pod runs the command of its
-//! first container, as the given program, with its service account's token in a folder of its own.
+//! first container as the given program, with the token of its service account in a folder of its
+//! own.
 
 use std::collections::HashMap;
 use std::fs::File;
