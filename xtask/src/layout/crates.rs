@@ -146,7 +146,10 @@ pub(super) fn breaches(files: &[File]) -> Vec<String> {
         let path = file.path.as_str();
         if let Some(folder) = path.strip_suffix("/Cargo.toml").filter(|folder| *folder != "fuzz") {
             match RULES.iter().find(|rule| rule.folder == folder) {
-                Some(rule) => breaches.extend(manifest(rule, file)),
+                Some(rule) => {
+                    breaches.extend(manifest(rule, file));
+                    breaches.extend(undescribed(rule, files));
+                }
                 None => breaches.push(format!(
                     "{path} is of a crate without a rule: give it one in xtask/src/layout/crates.rs, and a line in DESIGN.md"
                 )),
@@ -157,6 +160,17 @@ pub(super) fn breaches(files: &[File]) -> Vec<String> {
         }
     }
     breaches
+}
+
+/// The document that leads through the crates.
+const DESIGN: &str = "DESIGN.md";
+
+/// A crate that the design's table does not list.
+fn undescribed(rule: &Rule, files: &[File]) -> Option<String> {
+    let design = files.iter().find(|file| file.path == DESIGN)?;
+    let row = format!("| `{}` |", rule.folder);
+    let missing = !design.text.lines().any(|line| line.starts_with(&row));
+    missing.then(|| format!("{DESIGN} does not list {}: say what it holds", rule.folder))
 }
 
 /// The dependencies of one manifest that its rule does not allow.
@@ -322,6 +336,15 @@ mod tests {
     fn a_crate_without_a_rule_is_found() {
         let found = found("crates/new/Cargo.toml", "");
         assert!(found[0].contains("a crate without a rule"), "{found:?}");
+    }
+
+    #[test]
+    fn a_crate_that_the_design_does_not_list_is_found() {
+        let manifest = ("crates/core/Cargo.toml", "");
+        let listed = ("DESIGN.md", "| crate | holds |\n|---|---|\n| `crates/core` | decisions |\n");
+        assert_eq!(breaches(&files(&[manifest, listed])), Vec::<String>::new());
+        let found = breaches(&files(&[manifest, ("DESIGN.md", "see `crates/core`\n")]));
+        assert_eq!(found, ["DESIGN.md does not list crates/core: say what it holds"]);
     }
 
     #[test]
