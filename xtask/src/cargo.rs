@@ -9,13 +9,18 @@ use anyhow::bail;
 /// run the scripts again, and build everything that depends on them.
 pub(crate) fn command() -> Command {
     let mut command = Command::new("cargo");
+    remove_own_variables(&mut command);
+    command
+}
+
+/// Takes out of a command's environment what `cargo run` set for this program.
+pub(crate) fn remove_own_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             command.env_remove(name.as_ref());
         }
     }
-    command
 }
 
 /// Runs cargo with these arguments.

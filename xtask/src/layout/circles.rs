@@ -1,9 +1,9 @@
-//! No circle of imports between the files of a crate.
+//! Circles of imports between the files of a crate: there must be none.
 //!
-//! A file points to each file whose items it uses. These are no uses: the declaration of a child
-//! (`mod x;`), and a re-export of a descendant's item (`pub use x::Y`) that the file does not use
-//! itself; who takes the item from there uses the file that defines it. A child that uses its
-//! parent's items therefore makes a circle only where the parent uses items of that child too. Code
+//! A file points to each file whose items it uses. Two things are no uses: the declaration of a
+//! child (`mod x;`), and a re-export of a descendant's item (`pub use x::Y`) that the file does not
+//! use itself. A file that takes the item from there uses the file that defines it. So a child that
+//! uses its parent's items makes a circle only where the parent uses items of that child too. Code
 //! for tests does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,6 +142,18 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("a.rs:1 uses B of crates/engine/src/b.rs"), "{found:?}");
         assert!(found[0].contains("b.rs:3 uses A of crates/engine/src/a.rs"), "{found:?}");
+    }
+
+    #[test]
+    fn a_circle_is_found_in_every_crate_that_must_not_have_one() {
+        for folder in super::CRATES {
+            let (a, b) = (format!("{folder}/src/a.rs"), format!("{folder}/src/b.rs"));
+            let planted = files(&[
+                (&a, "use crate::b::B; pub struct A;"),
+                (&b, "use crate::a::A; pub struct B;"),
+            ]);
+            assert_eq!(breaches(&planted).len(), 1, "{folder}");
+        }
     }
 
     #[test]

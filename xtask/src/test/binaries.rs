@@ -101,6 +101,7 @@ impl Binary {
     /// The binary as cargo would start it.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        cargo::remove_own_variables(&mut command);
         command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
         command
     }
