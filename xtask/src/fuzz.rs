@@ -69,7 +69,7 @@ pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The driver wants flags that a stable compiler takes only when it is told to.
+/// The driver with this verb. Its environment lets a stable compiler take the flags that it passes.
 fn command(cargo_fuzz: &Path, verb: &str, sanitizer: &str) -> Command {
     let mut command = Command::new("nice");
     command.arg(cargo_fuzz).args(["fuzz", verb, "--sanitizer", sanitizer, "--fuzz-dir", "fuzz"]);

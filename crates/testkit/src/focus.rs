@@ -40,7 +40,7 @@ impl Answer {
 /// A running server, killed when dropped.
 #[derive(Debug)]
 pub struct Focus {
-    /// What the binary is run by: empty, or a program and its arguments.
+    /// The command that runs the binary: empty, or a program and its arguments.
     pub by: Vec<String>,
     binary: PathBuf,
     args: Vec<String>,

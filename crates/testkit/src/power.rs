@@ -16,7 +16,7 @@ const SECTOR: usize = 512;
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// Where the wal-index tells how many frames a checkpoint may have copied.
+/// The place in the wal-index that says how many frames a checkpoint may have copied.
 const ATTEMPTED: usize = 128;
 
 /// A database and its log at one moment, as the system would read them.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Asks until the answer is `Ok`.
 ///
 /// # Panics
-/// It is not within `limit`; the last answer is told.
+/// The state is not reached within `limit`. The message has the last answer.
 pub async fn until<T, F: Future<Output = Result<T, String>>>(
     what: &str,
     limit: Duration,

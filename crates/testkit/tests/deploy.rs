@@ -9,7 +9,8 @@ use focus_testkit::kubernetes::{ControlPlane, left_out, program};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// What the chart makes for the Prometheus operator; the API server knows it only with that.
+/// The kind that the chart makes for the Prometheus operator. The API server knows it only with
+/// that operator.
 const OF_OTHERS: &str = "monitoring.coreos.com/v1";
 
 fn repository() -> PathBuf {
@@ -49,7 +50,7 @@ fn objects(stream: &str) -> Vec<Object> {
         .collect()
 }
 
-/// The path of an object's collection, as the server tells it.
+/// The path of an object's collection, as the server names it.
 async fn collection(api: &Api, object: &Object) -> String {
     let group = match object.version.contains('/') {
         true => format!("/apis/{}", object.version),
@@ -72,7 +73,8 @@ async fn collection(api: &Api, object: &Object) -> String {
     }
 }
 
-/// Sends each object to the server, which checks it as if it were to be kept; unknown fields are errors.
+/// Sends each object to the server, which checks it as if it were to be kept; unknown fields are
+/// errors.
 async fn dry_run(api: &Api, what: &str, stream: &str) {
     let mut taken = BTreeMap::<String, u32>::new();
     for object in objects(stream) {
@@ -139,7 +141,7 @@ fn renderings() -> Vec<(String, String)> {
     ]
 }
 
-/// Schemas of every kind that these objects have, made from what the API server tells of itself.
+/// Schemas of every kind of these objects, made from the API server's own description.
 async fn schemas(api: &Api, dir: &Path, objects: &[Object]) {
     for object in objects {
         let file = dir.join(schema_name(object));

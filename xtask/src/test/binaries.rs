@@ -49,7 +49,7 @@ pub(super) fn build() -> anyhow::Result<Vec<Binary>> {
     Ok(binaries)
 }
 
-/// The test binary that one of cargo's messages tells of.
+/// The test binary that one of cargo's messages names; none for other messages.
 fn binary(message: &str) -> anyhow::Result<Option<Binary>> {
     let message: Value = serde_json::from_str(message).context("what cargo printed is not JSON")?;
     let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str);

@@ -24,7 +24,7 @@ pub(super) fn append(document: &mut RawDocumentBuf, key: &str, value: &Value) ->
     true
 }
 
-/// An object as a document; none where a key cannot be one in BSON.
+/// An object as a document; none if BSON does not allow one of its keys.
 pub(super) fn object(fields: &[(String, Value)]) -> Option<RawDocumentBuf> {
     let mut document = RawDocumentBuf::new();
     fields.iter().all(|(key, value)| append(&mut document, key, value)).then_some(document)
@@ -46,11 +46,11 @@ fn array(values: &[Value]) -> Option<RawArrayBuf> {
     Some(array)
 }
 
-/// Levels of a document that is read back: what any server takes. A deeper one is no server's, and
-/// would end on the stack.
+/// Levels of a document that is read back. Every server takes as many. A deeper document comes from
+/// no server, and would overflow the stack.
 const DEPTH_MAX: usize = 100;
 
-/// The value that BSON is; none where no sidecar could have made it.
+/// The JSON value of a BSON value; none if no sidecar could have made it.
 pub(super) fn value(bson: RawBsonRef<'_>) -> Option<Value> {
     value_at(bson, 1)
 }

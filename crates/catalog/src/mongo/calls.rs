@@ -241,7 +241,7 @@ pub(super) fn write_concern_failure(reply: &Document) -> Option<Failure> {
     Some(Failure { class: Class::Transient, code, words })
 }
 
-/// The answer that a write error is.
+/// The answer for a document with this write error.
 fn answer(settings: &super::MongoSettings, error: &Document) -> Answer {
     let code = number(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
     let message = error.get_str("errmsg").unwrap_or("no words");
@@ -354,7 +354,7 @@ pub(super) async fn run_write(shared: &Shared, mut command: Document) -> Result<
     Ok(())
 }
 
-/// The failure that a write error is; none where it is a duplicate key.
+/// The failure of a write error; none if the error is a duplicate key.
 pub(super) fn failure_of(settings: &super::MongoSettings, error: &Document) -> Option<Failure> {
     match answer(settings, error) {
         Answer::Failed(failure) => Some(failure),

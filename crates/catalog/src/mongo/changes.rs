@@ -96,7 +96,7 @@ pub(super) async fn follow(
     }
 }
 
-/// What is known of a collection's change streams.
+/// Whether a collection has change streams, and where one begins.
 #[derive(Clone, Debug)]
 pub(super) struct StreamSupport {
     epoch: u64,

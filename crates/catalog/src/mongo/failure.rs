@@ -6,7 +6,7 @@ use mongodb::error::{Error, ErrorKind};
 
 use super::MongoSettings;
 
-/// The failure that an error of the driver is.
+/// The failure for an error of the driver.
 pub(super) fn of(settings: &MongoSettings, error: &Error) -> Failure {
     let (class, code, words) = match error.kind.as_ref() {
         ErrorKind::Command(command) => {

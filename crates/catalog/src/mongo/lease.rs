@@ -115,7 +115,8 @@ fn fields(lease: &LeaseDoc) -> Document {
     }
 }
 
-/// What a hand has spoilt is nobody's lease: without a holder, and challenged like any other.
+/// A lease that somebody spoilt by hand belongs to nobody. It has no holder, and is challenged like
+/// any other.
 fn lease(document: &Document) -> LeaseDoc {
     let read = || {
         Some(LeaseDoc {

@@ -97,7 +97,7 @@ struct Shared {
     acknowledged_ms: AtomicU64,
     places: Mutex<HashMap<String, Collections>>,
     remarks: Mutex<Vec<String>>,
-    /// What is known of each collection's change streams.
+    /// Whether each collection has change streams, as far as it was asked.
     follows: Mutex<HashMap<String, changes::StreamSupport>>,
     /// Where the change stream of a root goes on.
     resumes: Mutex<HashMap<String, changes::Resume>>,
@@ -121,20 +121,21 @@ struct Collections {
     is_archive: bool,
 }
 
-/// What a document's bytes say, as every document read back is understood; none where they are no
-/// BSON, or have no uuid that is a text.
+/// The content of a document's bytes, understood like every document read back. None if the bytes
+/// are no BSON, or the uuid is no text.
 pub fn read_back(bytes: &[u8]) -> Option<Stored> {
     document::stored(mongodb::bson::raw::RawDocument::from_bytes(bytes).ok()?)
 }
 
-/// The bytes of the document that a recording becomes; none where BSON cannot hold it.
+/// The document of a recording as bytes; none if BSON cannot hold it.
 pub fn to_bytes(document: &Versioned) -> Option<Vec<u8>> {
     let now = mongodb::bson::DateTime::from_millis(0);
     document::whole(document, now).map(mongodb::bson::raw::RawDocumentBuf::into_bytes)
 }
 
 impl MongoCatalog {
-    /// Starts following the database; whether it is there now does not matter. Needs a tokio runtime.
+    /// Starts following the database; whether it is there now does not matter. Needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// The connection string is not one. The words do not hold it.
@@ -391,7 +392,7 @@ impl Catalog for MongoCatalog {
     }
 }
 
-/// Options of both clients: what the connection string says, within our bounds.
+/// The options of both clients: those of the connection string, within our bounds.
 fn options(mut options: ClientOptions, connect: Duration) -> ClientOptions {
     let beat = Duration::from_millis(500);
     options.heartbeat_freq = Some(beat);

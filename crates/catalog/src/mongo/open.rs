@@ -227,7 +227,7 @@ async fn create(
         .await
 }
 
-/// The random value that tells this database from any other, made on first use.
+/// The random value that identifies this database. The first use makes it.
 async fn identity(shared: &Shared) -> Result<String, Failure> {
     if let Some(identity) = meta(shared, "identity").await? {
         return Ok(identity);

@@ -149,7 +149,7 @@ async fn unrecognised_recordings_come_in_order_by_pages_and_each_root_has_its_ow
     }
 }
 
-/// A collection with indexes and documents of others, and what opening it comes to.
+/// A collection with indexes and documents of others, and the result of opening it.
 async fn opened(indexes: &[Document], documents: &[Document]) -> (MongoServer, Result<(), String>) {
     let server = MongoServer::start().await;
     let database = server.client().await.database(server.database());
