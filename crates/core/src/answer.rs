@@ -5,15 +5,15 @@ use std::fmt;
 /// What an answer that is not a success means for what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Wait and try again, without end.
+    /// It passes by itself: the call is tried again after a wait, without end.
     Transient,
-    /// The document can never be stored as it is: that one recording is set aside.
+    /// The document cannot be stored as it is: that one recording is set aside.
     RefusedDocument,
-    /// The command was too large: halve it; with one document left it is refused.
+    /// The command was too large: it is halved. A single document that is too large is set aside.
     TooLarge,
-    /// The database refuses us: an operator has to act; tried again slowly.
+    /// The database refuses us: an operator has to act, and the call is tried again slowly.
     RefusedClient,
-    /// Not known here: handled as transient, and counted.
+    /// The code is not known here: handled as transient.
     Unknown,
 }
 
@@ -56,7 +56,7 @@ impl std::error::Error for Failure {}
 pub enum Answer {
     /// Acknowledged: the document is in the catalog as sent.
     Written,
-    /// A unique index refused it; which one, the document in the catalog tells.
+    /// A unique index refused it. Reading the document tells which one.
     Duplicate {
         /// The database's words.
         words: String,

@@ -1,7 +1,9 @@
 //! Exponential backoff with full jitter and no last attempt.
 
-/// The ceiling of the next wait. The shell draws the wait itself uniformly from `0..=ceiling`
-/// ("full jitter"), so that many servers do not come back in step.
+/// The ceilings of waits after failures, in milliseconds.
+///
+/// The caller draws the wait itself uniformly from `0..=ceiling` ("full jitter"), so that many servers
+/// do not come back at the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first_ms: u64,
@@ -15,7 +17,7 @@ impl Backoff {
         Backoff { first_ms, ceiling_max_ms, failures: 0 }
     }
 
-    /// Counts a failure and gives the ceiling of the wait that follows it.
+    /// Counts a failure, and gives the ceiling of the wait that follows it, in milliseconds.
     pub fn failed(&mut self) -> u64 {
         let doubled = self.first_ms.saturating_mul(1 << self.failures.min(32));
         self.failures = self.failures.saturating_add(1);

@@ -1,24 +1,26 @@
 //! One writer per root: the lease, without trust in any wall clock.
 //!
-//! The lease is a document with a counter. Its holder raises the counter; a challenger that has read
-//! the same counter over the lease's whole length takes it by compare-and-swap, under a new token.
-//! Times are of the caller's own boot-time clock and are compared with nobody else's.
+//! The lease is a document with a counter. Its holder raises the counter again and again. A challenger
+//! takes the lease by compare-and-swap, under a new token, once it has read the same counter over the
+//! lease's whole length. Every time is of the caller's own boot-time clock, and is compared with
+//! nobody else's.
 //!
-//! ```text
-//! nobody's, released ──────────────────────────────► taken at once
-//! ours, of this process ───────────────────────────► renewed
-//! ours, of an earlier process ─────────────────────► taken at once, under a new token
-//! older than a token we held, and nobody's is higher ► taken back at once (a restored database)
-//! anybody else's ──────────────────────────────────► challenged: the same counter over its length
-//! ```
+//! | a server reads | and |
+//! |---|---|
+//! | no lease, or a released one | takes it at once |
+//! | its own, of this process | renews it |
+//! | its own, of an earlier process | takes it at once, under a new token |
+//! | one older than a token it held, where no token is higher | takes it back at once: the database was restored |
+//! | anybody else's | challenges it |
 
 use crate::answer::Failure;
 use crate::broken::{self, Broken};
 
-/// Reads further apart than this prove nothing about the time between them.
+/// A challenge begins again where two reads are further apart than this: nothing is known of the time
+/// between them.
 const GAP_MAX_MS: u64 = 2_000;
 
-/// The longest length that is believed of a lease read back.
+/// The length of another server's lease counts as no longer than this, whatever its document says.
 const LENGTH_MAX_MS: u64 = 600_000;
 
 /// A failed call is tried again after this.
@@ -42,19 +44,20 @@ pub struct LeaseDoc {
 /// The right to write, for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The connection in which it was renewed; void in any other.
+    /// The connection in which it was renewed. In another connection the grant is void.
     pub epoch: u64,
     /// The fencing token.
     pub token: i64,
-    /// No write starts at this time or later, on the own boot-time clock.
+    /// No write starts at this time or later, on our own boot-time clock.
     pub until_ms: u64,
-    /// Nobody else can have held it since our last token: no comparison is owed for it.
+    /// Nobody else can have held the lease since our last token: the new token owes no comparison.
     pub continuous: bool,
-    /// Until this time, on the own boot-time clock, whom it was taken back from may still write.
+    /// The server from which the lease was taken back may still write until this time, on our own
+    /// boot-time clock.
     pub disputed_until_ms: u64,
 }
 
-/// Something to be done on the catalog.
+/// A call on the catalog, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaseJob {
     /// Read the lease from the primary.
@@ -64,11 +67,11 @@ pub enum LeaseJob {
         /// Every token that is stored, remembered or met.
         above: i64,
     },
-    /// Put `new` where the lease is exactly `expected`; none: where there is no lease.
+    /// Put `new` in the place of `expected`, and only there.
     Put {
-        /// As read.
+        /// The lease as it was read; none: there is no lease.
         expected: Option<LeaseDoc>,
-        /// What is to be there.
+        /// The lease as it is to be.
         new: LeaseDoc,
     },
 }
@@ -80,7 +83,7 @@ pub enum LeaseDone {
     Read(Result<Option<LeaseDoc>, Failure>),
     /// To `Draw`.
     Drawn(Result<i64, Failure>),
-    /// To `Put`: whether it was as expected.
+    /// To `Put`: whether the lease was as expected, and so was replaced.
     Put(Result<bool, Failure>),
 }
 
@@ -120,29 +123,39 @@ impl LeaseState {
     }
 }
 
+/// What the lease does at this moment.
+///
+/// Each step names the result that it waits for. Three things hold for all of them. A call that fails
+/// is made again after [`RETRY_MS`], and a challenge begins again. An answer of an earlier connection
+/// says nothing. A lease that is not as it was expected is read before the next write.
 #[derive(Clone, Debug)]
 enum Step {
-    /// What is there is to be read.
+    /// Waits for `Read`: whose the lease is.
     Look,
-    /// A token for taking it, where it still is as read.
+    /// Waits for `Drawn`: a token under which the lease is taken, if it still is `from` by then. A
+    /// token that is not above every known one is drawn again.
     Draw { from: Option<LeaseDoc>, continuous: bool },
-    /// Taking it under this token.
+    /// Waits for `Put`: the lease is taken, `new` in the place of `from`. Where somebody was faster, it
+    /// is read again.
     Take { from: Option<LeaseDoc>, new: LeaseDoc, continuous: bool },
-    /// Ours: renewed from here on, the first time at once.
+    /// Waits for `Put`: the lease, which is ours, is renewed.
     Renew { new: LeaseDoc },
-    /// Given up.
+    /// Waits for `Put`: the lease is given up. Whatever the answer is, it was the last call.
     Release { new: LeaseDoc },
-    /// Nothing until this time.
+    /// Waits for this time: the next renewal, the next read of a challenge, or the next try.
     Rest { until_ms: u64 },
-    /// Released, for good.
+    /// Waits for nothing: the lease was given up, for the rest of this process's life.
     Over,
 }
 
 /// How long a challenger has seen one counter.
 #[derive(Clone, Debug)]
 struct Watch {
+    /// The lease, as every read of the challenge gave it.
     seen: LeaseDoc,
+    /// When the first of these reads was answered.
     first_ms: u64,
+    /// When the last of them was sent.
     last_ms: u64,
 }
 
@@ -157,10 +170,12 @@ pub struct Lease {
     /// When the job under way was handed out, and in which connection.
     sent_ms: u64,
     sent_epoch: Option<u64>,
-    /// What we hold, as last acknowledged, with the time it was sent and its connection.
+    /// The lease as we hold it: the last acknowledged document, when it was sent, and in which
+    /// connection.
     ours: Option<(LeaseDoc, u64, u64)>,
+    /// Nobody else can have held the lease since our last token.
     continuous: bool,
-    /// Whom it was taken back from writes no more from here on.
+    /// From this time on the server from which the lease was taken back writes no more.
     disputed_until_ms: u64,
     /// The highest token that this state folder held.
     held: i64,
@@ -168,9 +183,10 @@ pub struct Lease {
     known: i64,
     /// The highest token met in a document of this root.
     met: i64,
-    /// The last token that this process drew; until then, what is ours was an earlier process's.
+    /// The last token that this process drew. Before it has drawn one, a lease in our name is an earlier
+    /// process's.
     drawn: Option<i64>,
-    /// A renewal did not find the lease as it was: no write before it has been read.
+    /// A renewal did not find the lease as it was: nothing is written before the lease has been read.
     suspended: bool,
     watch: Option<Watch>,
     state: LeaseState,
@@ -180,8 +196,9 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lease as seen by the state folder `me`, which last held it under `held` (0: never), and
-    /// has seen no token above `seen`.
+    /// The lease as the state folder `me` sees it. The folder held it last under the token `held` (0:
+    /// never), and has seen no token above `seen`. `length_ms` is the length that this server gives it,
+    /// in milliseconds.
     pub fn new(me: &str, held: i64, seen: i64, length_ms: u64) -> Lease {
         Lease {
             me: me.to_owned(),
@@ -229,7 +246,8 @@ impl Lease {
         }
     }
 
-    /// What to do where it is not certain what is there: ours is renewed, which tells.
+    /// What to do where it is not certain what is in the catalog. A lease of ours is renewed: whether that
+    /// works tells.
     fn after_doubt(&self) -> Step {
         match &self.ours {
             Some((doc, ..)) if !self.is_contested() => Step::Renew { new: raised(doc) },
@@ -237,13 +255,14 @@ impl Lease {
         }
     }
 
-    /// A document has a token that is not below ours.
+    /// A document of this root has a token that is not below ours.
     fn is_contested(&self) -> bool {
         !broken::is(Broken::MetTokenIgnored)
             && self.ours.as_ref().is_some_and(|(doc, ..)| doc.token <= self.met)
     }
 
-    /// A document under this token was met, above ours: the lease is read before the next write.
+    /// A document of this root has this token. Where it is not below ours, the lease is read before the
+    /// next write.
     pub fn met(&mut self, token: i64) {
         self.known = self.known.max(token);
         self.met = self.met.max(token);
@@ -252,12 +271,12 @@ impl Lease {
         }
     }
 
-    /// The highest token known of anybody; to be stored, so that a restart knows it.
+    /// The highest token known of any server. The caller stores it, so that a restart knows it.
     pub fn known(&self) -> i64 {
         self.known
     }
 
-    /// Gives it up, where it is ours: a standby need not wait.
+    /// Gives the lease up for the rest of this process's life, so that a standby need not wait for it.
     pub fn release(&mut self) {
         self.releasing = true;
         if !self.running {
@@ -266,6 +285,7 @@ impl Lease {
     }
 
     fn begin_release(&mut self) {
+        self.state = LeaseState::Unknown;
         self.step = match self.ours.take() {
             Some((doc, ..)) if self.epoch.is_some() => {
                 Step::Release { new: LeaseDoc { released: true, ..raised(&doc) } }
@@ -274,7 +294,7 @@ impl Lease {
         };
     }
 
-    /// It has been given up, or was not ours: nothing more will be done.
+    /// The lease has been given up, or was not ours: no further call follows.
     pub fn is_over(&self) -> bool {
         matches!(self.step, Step::Over) && !self.running
     }
@@ -289,13 +309,13 @@ impl Lease {
         self.holder.as_deref()
     }
 
-    /// How often it was found to be another's while ours.
+    /// How often the lease was found to be another's while it counted as ours.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// The right to write that the last acknowledged renewal gives: a fifth of the length is kept
-    /// for writes under way.
+    /// The right to write that the last acknowledged renewal gives. It ends a fifth of the length before
+    /// the lease does: that time is for writes under way.
     pub fn grant(&self) -> Option<Grant> {
         let (doc, sent_ms, epoch) = self.ours.as_ref()?;
         let good = !self.is_contested() && !self.suspended && !self.releasing;
@@ -339,12 +359,18 @@ impl Lease {
 
     /// Takes a result.
     pub fn done(&mut self, now_ms: u64, done: LeaseDone) {
-        debug_assert!(self.running, "a result without a job");
-        self.running = false;
+        if !std::mem::take(&mut self.running) {
+            // It answers no call of ours: what is there is read before the next write.
+            self.suspended = true;
+            if !matches!(self.step, Step::Over) {
+                self.step = Step::Look;
+            }
+            return;
+        }
         let step = std::mem::replace(&mut self.step, Step::Look);
         match (step, done) {
             (Step::Release { .. } | Step::Over, _) => self.step = Step::Over,
-            // Answered in another connection: what it says may be of another primary.
+            // Of an earlier connection: what it says may be another primary's.
             _ if self.sent_epoch != self.epoch => self.step = self.after_doubt(),
             (Step::Look, LeaseDone::Read(Ok(found))) => self.read(now_ms, found),
             (Step::Draw { from, continuous }, LeaseDone::Drawn(Ok(token))) => {
@@ -356,7 +382,7 @@ impl Lease {
                 self.renewed(now_ms, new);
             }
             (Step::Renew { new }, LeaseDone::Put(Ok(true))) => self.renewed(now_ms, new),
-            // Not as it was: somebody was faster, or our own call of before has arrived.
+            // The lease was not as expected: somebody was faster, or an earlier call of ours has arrived.
             (_, LeaseDone::Put(Ok(false))) => {
                 self.watch = None;
                 self.suspended = true;
@@ -398,7 +424,7 @@ impl Lease {
         let known = self.known;
         self.known = known.max(doc.token);
         let mine = doc.holder == self.me;
-        // Nobody can have held it since this state folder did.
+        // Nobody can have held the lease since this state folder did.
         let as_held = mine && doc.token == self.held && self.held == known;
         if doc.released {
             return self.take(Some(doc), as_held);
@@ -411,17 +437,17 @@ impl Lease {
             self.step = Step::Renew { new: raised(&doc) };
             return;
         }
-        // A restored database names an older holder, and nobody's token is above our own.
+        // The database was restored: it names an older holder, and no token is above our own.
         if self.held > doc.token && self.held == known {
-            // It may believe in its lease, and hear of ours when it next renews. What was read is its last
-            // renewal, or the lease is not taken: that renewal's length has begun by now.
+            // That holder may believe in its lease until it next renews. The lease is taken only if what was
+            // read is its last renewal, and the length of that renewal has begun by now.
             if !mine {
                 self.disputed_until_ms = now_ms.saturating_add(self.length_of(&doc));
             }
             return self.take(Some(doc), false);
         }
-        // An earlier process's, or one that this one took without hearing of it. A token that neither
-        // explains was drawn by another server with a copy of this state folder.
+        // An earlier process of this state folder holds it, or this process took it without hearing of it.
+        // Any other token in our name was drawn by another server with a copy of this state folder.
         let explained = self.drawn.is_none_or(|drawn| doc.token == drawn);
         if mine && doc.token >= known && explained {
             return self.take(Some(doc), as_held && self.drawn.is_none());
@@ -436,7 +462,7 @@ impl Lease {
         self.suspended = false;
         self.state = LeaseState::Standby;
         let length_ms = self.length_of(&doc);
-        // A read proves the time at which it was sent to have been before its answer.
+        // A read is older than its answer: the challenge counts from the first answer to the last sending.
         let watch = match self.watch.take() {
             Some(watch)
                 if watch.seen == doc
@@ -467,7 +493,7 @@ impl Lease {
 
     fn drawn(&mut self, from: Option<LeaseDoc>, token: i64, continuous: bool) {
         if token <= self.known {
-            // A counter that went back: draw again, above all that is known.
+            // The counter went back: a token above all known ones is drawn.
             self.step = Step::Draw { from, continuous };
             return;
         }
