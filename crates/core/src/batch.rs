@@ -1,7 +1,8 @@
 //! One batch of pending recordings on its way into the catalog.
 //!
-//! Every recording takes its own path through the stages below, and the batch groups those at the
-//! same stage into one call. What the database answers for one never decides about another.
+//! Every recording takes its own path through the stages below. The batch makes one call for all
+//! recordings at the same stage. What the database answers for one recording never decides about
+//! another.
 //!
 //! ```text
 //! Insert ──written──► acknowledged      Upsert ──written──► acknowledged
@@ -24,7 +25,7 @@ use crate::document::{self, Stored, Versioned};
 use crate::recording::Recording;
 use crate::state::{Fault, State};
 
-/// How often a recording is read back in one batch before it is left for the next.
+/// A recording is read back at most so often in one batch; then it is left for the next batch.
 const READS_MAX: u8 = 3;
 
 /// A pending recording, as the index gives it.
@@ -49,7 +50,8 @@ pub enum Outcome {
     Removed,
     /// It cannot be written: unrecognised, tried again slowly.
     SetAside(Fault),
-    /// The catalog has a later generation: ours becomes this one, and is tried again.
+    /// The catalog has a later generation of it. The recording gets this generation, which is higher, and
+    /// stays pending.
     Raise(i64),
     /// It stays pending as it is.
     Left,
@@ -70,7 +72,8 @@ pub enum Call {
     Adopt(Box<Versioned>),
     /// Take over a deleted document of another root, or one of ours whose version was spoilt.
     TakeOver(Box<Versioned>, Box<Stored>),
-    /// Does the index know a recording with this uuid at this path? Then that one has it.
+    /// Ask the index whether the path in the catalog still claims this uuid. If so, that path has the
+    /// recording.
     Prefer {
         /// The uuid that two paths claim.
         uuid: String,
@@ -79,36 +82,90 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// Its name, for people who read of it in a log or a status.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Call::Insert(_) => "insert",
+            Call::Upsert(_) => "upsert",
+            Call::Remove(_) => "remove",
+            Call::Read(_) => "read",
+            Call::Adopt(_) => "adopt",
+            Call::TakeOver(..) => "take over",
+            Call::Prefer { .. } => "prefer",
+        }
+    }
+
+    /// It may change documents of the catalog.
+    pub fn writes_catalog(&self) -> bool {
+        match self {
+            Call::Insert(_)
+            | Call::Upsert(_)
+            | Call::Remove(_)
+            | Call::Adopt(_)
+            | Call::TakeOver(..) => true,
+            Call::Read(_) | Call::Prefer { .. } => false,
+        }
+    }
+}
+
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// One answer per document, in order: to `Insert`, `Upsert`, `Adopt`, `TakeOver`.
     Answers(Vec<Answer>),
-    /// To `Remove`: what met the conditions is gone.
+    /// To `Remove`: every document that met the conditions is removed.
     Removed,
     /// Documents found, in any order: to `Read`.
     Documents(Vec<Stored>),
-    /// To `Prefer`: the path in the catalog has it now.
+    /// To `Prefer`: whether the path in the catalog has the recording.
     Preferred(bool),
 }
 
+impl Reply {
+    /// Its name, for people who read of it in a log or a status.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Reply::Answers(_) => "answers",
+            Reply::Removed => "removed",
+            Reply::Documents(_) => "documents",
+            Reply::Preferred(_) => "preferred",
+        }
+    }
+}
+
+/// How far a recording of the batch has come: the call that it needs next, or its outcome.
 #[derive(Clone, Debug, PartialEq)]
 enum Stage {
+    /// The catalog is not known to have it.
     Insert,
+    /// The catalog has it, in an earlier generation.
     Upsert,
+    /// A drill planted it, and its files are gone.
     Remove,
-    Read { words: String },
+    /// What the catalog has of it is to be read, because of this refusal.
+    Read {
+        /// The database's words; empty where nothing was refused.
+        words: String,
+    },
+    /// The catalog has a document of nobody's.
     Adopt,
+    /// The catalog has a deleted document of another root, or one whose version was spoilt.
     TakeOver(Box<Stored>),
+    /// The catalog has it at this other path.
     Prefer { path: String },
+    /// Nothing more is to be done for it.
     Done(Outcome),
 }
 
+/// A recording of the batch.
 #[derive(Clone, Debug)]
 struct Entry {
+    /// Its row in the index.
     id: i64,
     generation: i64,
     stage: Stage,
+    /// How often it was read back in this batch.
     reads: u8,
 }
 
@@ -120,10 +177,11 @@ pub struct Batch {
     entries: Vec<Entry>,
     /// Entries of the call under way.
     in_call: Vec<usize>,
-    /// Calls on documents hold at most so many: halved where one was too large.
+    /// Documents in one call at most; halved after a call that was too large.
     call_max: usize,
     /// The highest token met in the catalog that is above ours.
     token_met: Option<i64>,
+    /// Documents written so far.
     written: usize,
 }
 
@@ -141,7 +199,8 @@ impl Batch {
                 } else if item.acknowledged {
                     Stage::Upsert
                 } else if item.recording.deleted_at_ms.is_some() {
-                    // Gone before anything was acknowledged: only what is there is to be marked.
+                    // Its files went before anything was acknowledged: a mark is written only where the catalog
+                    // has a document of it.
                     Stage::Read { words: String::new() }
                 } else {
                     Stage::Insert
@@ -167,12 +226,13 @@ impl Batch {
         self.entries.len()
     }
 
-    /// It holds none.
+    /// It holds no recordings.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// How many documents it has written so far; the others were there already.
+    /// How many documents it has written so far. Its other recordings were in the catalog already, or could
+    /// not be written.
     pub fn written(&self) -> usize {
         self.written
     }
@@ -182,7 +242,7 @@ impl Batch {
         self.entries.iter().map(|entry| entry.id).collect()
     }
 
-    /// Leaves these rows out: they are gone since they were picked.
+    /// Leaves these rows out, because they are not pending any more.
     pub fn leave(&mut self, rows: &[i64]) {
         for entry in &mut self.entries {
             if rows.contains(&entry.id) {
@@ -196,13 +256,13 @@ impl Batch {
         self.entries.iter().map(|entry| entry.id).min()
     }
 
-    /// The highest token met above ours: one above it has to be taken before the recordings left can
-    /// be written, if the lease is still ours.
+    /// The highest token above ours that a document had. If the lease is still ours, a token above this one
+    /// has to be taken before the recordings left by this batch can be written.
     pub fn token_met(&self) -> Option<i64> {
         self.token_met
     }
 
-    /// The next call, or none when every recording has its outcome.
+    /// The next call; none where every recording has its outcome.
     pub fn next_call(&mut self) -> Option<Call> {
         let (first, stage) = self
             .entries
@@ -245,6 +305,23 @@ impl Batch {
         Arc::new(self.in_call.iter().map(|&at| self.documents[at].clone()).collect())
     }
 
+    /// Every recording has its outcome: there is no further call.
+    pub fn is_over(&self) -> bool {
+        self.entries.iter().all(|entry| matches!(entry.stage, Stage::Done(_)))
+    }
+
+    /// A reply of this kind answers the last call.
+    pub fn awaits(&self, reply: &Reply) -> bool {
+        let Some(&first) = self.in_call.first() else { return false };
+        matches!(
+            (&self.entries[first].stage, reply),
+            (Stage::Insert | Stage::Upsert | Stage::Adopt | Stage::TakeOver(_), Reply::Answers(_))
+                | (Stage::Remove, Reply::Removed)
+                | (Stage::Read { .. }, Reply::Documents(_))
+                | (Stage::Prefer { .. }, Reply::Preferred(_))
+        )
+    }
+
     /// Takes the reply to the last call.
     pub fn replied(&mut self, reply: Reply) {
         let called = std::mem::take(&mut self.in_call);
@@ -252,7 +329,7 @@ impl Batch {
             Reply::Answers(answers) => {
                 let mut answers = answers.into_iter();
                 for at in called {
-                    // An answer that is missing acknowledges nothing.
+                    // A missing answer acknowledges nothing.
                     let answer = answers.next().unwrap_or_else(|| {
                         Answer::Failed(Failure::transient("the database left this one out"))
                     });
@@ -286,13 +363,13 @@ impl Batch {
         }
     }
 
-    /// Takes the failure of the last call as a whole. True: go on with `next_call`; false: the
-    /// batch is to be given up, and what it holds stays pending.
+    /// Takes the failure of the last call as a whole. True: the batch goes on with `next_call`. False: the
+    /// batch is given up, and its recordings stay pending.
     pub fn failed(&mut self, failure: &Failure) -> bool {
         let called = std::mem::take(&mut self.in_call);
         let removal = called.first().is_some_and(|&at| self.entries[at].stage == Stage::Remove);
         if removal && failure.class == Class::RefusedClient {
-            // Who may not remove may still write: what a drill left holds up nobody.
+            // A server without the right to remove may still write: what a drill left holds up nobody.
             for at in called {
                 self.entries[at].stage = unremovable(failure);
             }
@@ -309,7 +386,7 @@ impl Batch {
         true
     }
 
-    /// What became of every recording: row, generation, outcome.
+    /// The outcome of every recording, with its row and its generation.
     pub fn outcomes(&self) -> Vec<(i64, i64, Outcome)> {
         self.entries
             .iter()
@@ -323,7 +400,7 @@ impl Batch {
     fn answered(&mut self, at: usize, answer: Answer) {
         let entry = &mut self.entries[at];
         entry.stage = match answer {
-            // It has the drill's mark again, by which it can be removed.
+            // The document has the drill's mark again, without which it cannot be removed.
             Answer::Written if self.documents[at].recording.is_leaving() => Stage::Remove,
             Answer::Written => {
                 self.written += 1;
@@ -361,7 +438,7 @@ impl Batch {
                 self.entries[at].stage = Stage::Done(Outcome::Acknowledged);
                 return;
             }
-            // Refused twice as a duplicate, and nobody has the uuid: another unique index.
+            // It was refused twice as a duplicate, and no document has its uuid: another unique index refuses it.
             let next = if entry.reads >= 2 { refused(words) } else { Stage::Insert };
             self.entries[at].stage = next;
             return;
@@ -369,7 +446,7 @@ impl Batch {
         let leaving = document.recording.is_leaving();
         let next = match stored.root.as_deref() {
             Some(root) if root == self.root && leaving => compare_leaving(document, stored),
-            // Others' documents are theirs.
+            // A document of another root, or of none, is not ours to remove.
             _ if leaving => Stage::Done(Outcome::Removed),
             None => Stage::Adopt,
             Some(root) if root == self.root => self.compare_ours(document, stored),
@@ -390,7 +467,7 @@ impl Batch {
         self.entries[at].stage = next;
     }
 
-    /// The document is of our root: is it this recording, an older form of it, or a newer one?
+    /// The document is of our root. It is this recording, an older form of it, or a newer one.
     fn compare_ours(&self, document: &Versioned, stored: &Stored) -> Stage {
         if stored.is_true_to(&document.recording) {
             return Stage::Done(Outcome::Acknowledged);
@@ -404,7 +481,7 @@ impl Batch {
     }
 }
 
-/// A document of ours is still there, and its recording is a drill's, and gone.
+/// A drill planted the recording, its files are gone, and its document is still there.
 fn compare_leaving(document: &Versioned, stored: &Stored) -> Stage {
     newer(document, stored).unwrap_or(match stored.is_drilled() {
         true => Stage::Remove,
@@ -416,10 +493,10 @@ fn compare_leaving(document: &Versioned, stored: &Stored) -> Stage {
 fn newer(document: &Versioned, stored: &Stored) -> Option<Stage> {
     let version = stored.version.filter(|version| *version > document.version)?;
     Some(if document::is_spoilt(version) {
-        // Nothing that we write is above it: it is taken as it was read.
+        // No version of ours is above it: the document is replaced only if it still is as it was read.
         Stage::TakeOver(Box::new(stored.clone()))
     } else if document::token(version) > document::token(document.version) {
-        // Left, and the caller takes a higher token.
+        // It stays pending, and the caller takes a higher token.
         Stage::Done(Outcome::Left)
     } else {
         Stage::Done(Outcome::Raise(document::generation(version).saturating_add(1)))

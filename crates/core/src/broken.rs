@@ -18,7 +18,7 @@ pub enum Broken {
     /// The watermark is not compared with the remembered one.
     WatermarkIgnored,
     /// That a comparison is owed is kept in memory alone.
-    DebtNotStored,
+    OwedComparisonNotStored,
     /// A new holder does not compare: what it compared as a standby has to do.
     NewHolderDoesNotCompare,
     /// The lease is checked once, and not before each write.
@@ -50,7 +50,7 @@ impl Broken {
         Broken::TokenNotInVersion,
         Broken::ComparedByUuid,
         Broken::WatermarkIgnored,
-        Broken::DebtNotStored,
+        Broken::OwedComparisonNotStored,
         Broken::NewHolderDoesNotCompare,
         Broken::LeaseCheckedOnce,
         Broken::GrantOutlivesConnection,

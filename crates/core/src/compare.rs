@@ -1,7 +1,7 @@
 //! Comparing the catalog with the index, page by page, in linear time and bounded memory.
 //!
-//! Both sides come ordered by uuid. What both have with the same values is acknowledged without a
-//! write; what differs becomes pending; what the catalog lacks is to be inserted again.
+//! Both sides come ordered by uuid. A recording that both have with the same values is acknowledged
+//! without a write. One that differs becomes pending. One that the catalog lacks is inserted again.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::recording::Recording;
 /// Bytes of a page at most, about; one of its items may alone be larger.
 pub const PAGE_BYTES_MAX: usize = 4 << 20;
 
-/// A part of what comes in order, bounded by count and by bytes.
+/// A part of an ordered sequence, bounded by count and by bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
     /// In their order.
@@ -24,7 +24,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// One that holds nothing, and may be the last.
+    /// An empty page, which may be the last one.
     pub fn new() -> Page<T> {
         Page { items: Vec::new(), more: false, bytes: 0 }
     }
@@ -38,10 +38,10 @@ impl<T> Page<T> {
         !self.more
     }
 
-    /// As many of these as there is room for, each with its bytes.
+    /// A page of as many of these items as there is room for, each with its bytes.
     ///
     /// # Errors
-    /// What comes in place of an item.
+    /// The first error that comes in the place of an item.
     pub fn fill<E>(
         limit: usize,
         from: impl IntoIterator<Item = Result<(T, usize), E>>,
@@ -56,7 +56,7 @@ impl<T> Page<T> {
         Ok(page)
     }
 
-    /// As many of these as there is room for, where they are small.
+    /// A page of as many of these items as there is room for, where their bytes need not be counted.
     pub fn of(limit: usize, from: impl IntoIterator<Item = T>) -> Page<T> {
         let mut page = Page::new();
         for item in from {
@@ -81,14 +81,14 @@ pub struct Row {
     pub id: i64,
     /// The generation of this content: the outcome counts only while it is the present one.
     pub generation: i64,
-    /// The catalog is believed to have it, in some generation.
+    /// The catalog acknowledged it once, in some generation.
     pub acknowledged: bool,
     /// Its files are gone, and it is not marked: its document is left as it is.
     pub vanished: bool,
     /// It is marked as deleted.
     pub marked: bool,
-    /// It was another before, and the catalog has not acknowledged what it is now: an older document
-    /// that is the same may have been read before what was written in between.
+    /// It had another content before, and the catalog has not acknowledged the present one. A document
+    /// with the present content but an older version may have been read before a write in between.
     pub changed: bool,
     /// The content.
     pub recording: Recording,
@@ -120,16 +120,19 @@ pub struct ComparedPage {
 /// Where a comparison stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// The documents of the page under way that have not been met yet.
+    /// The documents of the page under way that are not compared yet.
     documents: std::collections::VecDeque<Stored>,
-    /// The last uuid of the page; none after the last page: all the rest of the index belongs to it.
+    /// The last uuid of the page under way. None on the last page, to which all the rest of the index
+    /// belongs.
     through: Option<String>,
     last_page: bool,
+    /// Rows of the page under way are still to be compared.
     page_open: bool,
-    /// Everything up to here is compared, on the side of the index.
+    /// The rows of the index up to this uuid are compared.
     rows_after: Option<String>,
-    /// Rows and documents compared.
+    /// Rows compared.
     compared: u64,
+    /// Documents that the index does not know; without those of drills.
     missing: u64,
 }
 
@@ -153,7 +156,7 @@ pub enum Need {
 }
 
 impl Comparison {
-    /// What it needs next.
+    /// What the comparison needs next.
     pub fn need(&self) -> Need {
         if self.page_open {
             Need::Rows { after: self.rows_after.clone(), through: self.through.clone() }
@@ -222,13 +225,25 @@ impl Comparison {
     }
 }
 
-/// A tombstone is no loss; a drill leaves none.
+/// The index ought to know the document. It need not know a deleted one, unless a drill planted it: a
+/// drill leaves no document behind.
 fn is_missing(stored: &Stored) -> bool {
     !stored.deleted || stored.is_drilled()
 }
 
-/// Compares single recordings with what was read of their uuids, of any root. None where that does not
-/// tell enough, and the whole content has to be compared.
+/// What is read of single uuids: first the documents, then the recordings of the index. In this order a
+/// recording that changes between the two is the newer of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpotCheck {
+    /// The index's recordings of these uuids, of one root.
+    pub rows: Vec<Row>,
+    /// The catalog's documents of these uuids, of any root.
+    pub documents: Vec<Stored>,
+}
+
+/// Compares single recordings of a root with the documents of their uuids, of any root. None where these
+/// do not tell enough, and the whole content has to be compared: a uuid has two documents, or the index
+/// does not know a document of this root.
 pub fn spot(
     rows: &[Row],
     documents: &[Stored],
@@ -252,7 +267,7 @@ pub fn spot(
 
 fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Compared> {
     if row.recording.is_leaving() {
-        // Its document is about to be removed, whatever it says.
+        // Its document is about to be removed, whatever its values are.
         return found.is_none().then_some(Compared::NotThere);
     }
     let is_current =
@@ -264,7 +279,8 @@ fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Compared> {
         {
             Some(Compared::Same)
         }
-        // Somebody else's mark; an older document of ours was read before what we wrote since.
+        // Somebody else marked it. A document older than what we wrote last was read before that write, and
+        // does not count.
         Some(stored)
             if stored.deleted
                 && (row.vanished || row.marked)
@@ -274,7 +290,7 @@ fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Compared> {
             let since_ms = stored.recording.as_ref().and_then(|recording| recording.deleted_at_ms);
             Some(Compared::Deleted(since_ms))
         }
-        // A tombstone that the catalog does not have is not worth making.
+        // The catalog does not have it, and it is gone: no document is made only to be marked.
         None if row.marked => None,
         Some(_) => Some(Compared::Differs),
         None if row.acknowledged => Some(Compared::NotThere),

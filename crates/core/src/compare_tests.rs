@@ -113,7 +113,7 @@ fn every_difference_is_found_in_pages_of_any_size() {
 }
 
 #[test]
-fn what_became_of_the_document_of_a_vanished_recording_is_found() {
+fn another_document_of_a_vanished_recording_is_found() {
     let mut gone = row(1, "a", true);
     gone.vanished = true;
     assert_eq!(run(&[stored("a", 5)], std::slice::from_ref(&gone), 10).0, [(1, Compared::Differs)]);

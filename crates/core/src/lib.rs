@@ -21,7 +21,6 @@ pub mod secret;
 pub mod settle;
 pub mod sidecar;
 pub mod state;
-pub mod step;
 pub mod time;
 pub mod vanish;
 pub mod verify;

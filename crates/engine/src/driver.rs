@@ -1,52 +1,29 @@
 //! The driver of a reconciler: it carries out what the core decides, one job at a time.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use focus_catalog::{Catalog, Reach, RootPlace, Stored, UnrecognisedDoc};
-use focus_core::answer::{Class, Failure};
-use focus_core::batch::{Call, Item, Outcome, Reply};
-use focus_core::compare::Compared;
-use focus_core::reconcile::{Bounds, CatalogMemory, Done, Event, Job, Next, Phase, Reconciler};
-use focus_core::state::State;
+use focus_catalog::{Catalog, ChangedDocuments, Reach, RootPlace, Stored};
+use focus_common::clock;
+use focus_core::answer::Class;
+use focus_core::batch::{Call, Outcome, Reply};
+use focus_core::compare::{Compared, SpotCheck};
+use focus_core::reconcile::{Bounds, CatalogMemory, Done, Event, Job, Next, Reconciler};
 use focus_crash::{Point, Step, here};
 use focus_index::{Ack, AckOutcome, Index, IndexError, RootId, RootMemory};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::blocking::blocking;
 use super::lease::LeaseKeeper;
+use super::pending::PendingSource;
 use super::root::{IndexFault, ServedRoot};
-use focus_common::clock;
+use super::unrecognised::Unrecognised;
+use super::view::View;
 
-/// Unrecognised places brought in step with one call.
-const REPORTS: usize = 500;
-
-/// What the status shows of a reconciler.
-#[derive(Clone, Debug)]
-pub(crate) struct View {
-    pub(crate) phase: Phase,
-    pub(crate) failure: Option<Failure>,
-    pub(crate) acknowledged: u64,
-    pub(crate) comparing: Option<u64>,
-    pub(crate) owed: bool,
-    /// Comparisons finished.
-    pub(crate) comparisons: u64,
-    pub(crate) missing: Option<u64>,
-}
-
-impl Default for View {
-    fn default() -> View {
-        View {
-            phase: Phase::Unknown,
-            failure: None,
-            acknowledged: 0,
-            comparing: None,
-            owed: false,
-            comparisons: 0,
-            missing: None,
-        }
-    }
-}
+/// As good as never: whatever happens before wakes the driver, milliseconds.
+const FAR_MS: u64 = 3_600_000;
 
 /// The driver of one root.
 pub(crate) struct Driver {
@@ -63,42 +40,17 @@ pub(crate) struct Driver {
     phases: watch::Sender<u64>,
     lease: Arc<LeaseKeeper>,
     side: Arc<ServedRoot>,
-    /// The catalog names recordings that the index did not know, before the first scan had finished.
-    compare_after_scan: bool,
-    /// Rows were dropped between being compared and the result.
-    compare_once_more: bool,
+    pending: Box<dyn PendingSource>,
+    /// What others did to the catalog, as its database tells.
+    changes: mpsc::Receiver<ChangedDocuments>,
+    /// Finished scans that the reconciler has heard of.
+    scans: u64,
+    /// Comparisons that others' changes led to, and that the log has told of.
+    comparisons_for_changes: u64,
+    /// That the reconciler has stopped itself is told.
+    has_told_stop: bool,
     compare: Duration,
     retry_ms: u64,
-    /// For drills that must fail; none in every other server.
-    no_recovery: Option<NoRecovery>,
-}
-
-/// The hidden setting with which a server never writes what was pending when its database came back: a
-/// drill against it has to find out.
-#[derive(Clone, Copy, Debug, Default)]
-struct NoRecovery {
-    /// The database has been there before.
-    met: bool,
-    /// It has come back, and nothing was picked since.
-    returned: bool,
-    /// Rows up to this one are not written any more.
-    through: i64,
-}
-
-impl NoRecovery {
-    const VARIABLE: &str = "FOCUS_UNSAFE_NO_RECOVERY";
-
-    fn from_environment() -> Option<NoRecovery> {
-        let value = std::env::var(NoRecovery::VARIABLE).unwrap_or_default();
-        if value != "yes-lose-recordings" {
-            return None;
-        }
-        tracing::error!(
-            "{} is set: what lands while the database is away is NEVER catalogued. This is for drills that must fail; unset it everywhere else",
-            NoRecovery::VARIABLE
-        );
-        Some(NoRecovery::default())
-    }
 }
 
 /// What a driver is made of.
@@ -113,6 +65,8 @@ pub(crate) struct Parts {
     pub(crate) phases: watch::Sender<u64>,
     pub(crate) lease: Arc<LeaseKeeper>,
     pub(crate) side: Arc<ServedRoot>,
+    pub(crate) pending: Box<dyn PendingSource>,
+    pub(crate) changes: mpsc::Receiver<ChangedDocuments>,
     pub(crate) compare_interval_ms: u64,
     pub(crate) refused_retry_ms: u64,
 }
@@ -142,11 +96,13 @@ impl Driver {
             phases: parts.phases,
             lease: parts.lease,
             side: parts.side,
-            compare_after_scan: false,
-            compare_once_more: false,
+            pending: parts.pending,
+            changes: parts.changes,
+            scans: 0,
+            comparisons_for_changes: 0,
+            has_told_stop: false,
             compare: Duration::from_millis(parts.compare_interval_ms),
             retry_ms: parts.refused_retry_ms,
-            no_recovery: NoRecovery::from_environment(),
         }
     }
 
@@ -156,10 +112,14 @@ impl Driver {
         let mut news = self.lease.news();
         loop {
             self.follow_reach();
+            self.follow_scans();
             news.mark_unchanged();
             self.core.handle(Event::Lease(self.lease.right()));
+            while let Ok(changed) = self.changes.try_recv() {
+                self.core.handle(changed_by_others(changed));
+            }
             let next = self.core.next_action(clock::boot_ms());
-            self.publish();
+            self.tell();
             match next {
                 Next::Run(job) => {
                     let done = self.carry_out(job).await;
@@ -175,21 +135,16 @@ impl Driver {
                         _ = news.changed() => {}
                     }
                 }
-                Next::Idle => {
+                Next::Idle { until_ms } => {
                     let retry = self.next_retry().await;
                     tokio::select! {
                         _ = self.reach.changed() => self.reach.mark_changed(),
                         _ = news.changed() => {}
-                        () = self.wake.notified() => {
-                            self.core.handle(Event::Wake);
-                            if self.compare_after_scan && self.side.scans() > 0 {
-                                self.compare_after_scan = false;
-                                self.core.handle(Event::CompareDue);
-                            }
+                        () = self.wake.notified() => self.core.handle(Event::Wake),
+                        Some(changed) = self.changes.recv() => {
+                            self.core.handle(changed_by_others(changed));
                         }
-                        () = self.side.compare.notified() => {
-                            self.core.handle(Event::CompareDue);
-                        }
+                        () = sleep_until(instant(until_ms)) => {}
                         () = sleep_until(retry) => {
                             self.retry().await;
                         }
@@ -210,26 +165,35 @@ impl Driver {
         let reach = self.reach.borrow_and_update().clone();
         match reach {
             Reach::Connecting => {}
-            Reach::Up { epoch } => {
-                if let Some(off) = &mut self.no_recovery {
-                    off.returned |= std::mem::replace(&mut off.met, true);
-                }
-                self.core.handle(Event::Up { epoch });
-            }
+            Reach::Up { epoch } => self.core.handle(Event::Up { epoch }),
             Reach::Down { .. } => self.core.handle(Event::Down),
         }
     }
 
-    fn publish(&self) {
-        let view = View {
-            phase: self.core.phase(),
-            failure: self.core.failure().cloned(),
-            acknowledged: self.core.acknowledged(),
-            comparing: self.core.comparing(),
-            owed: self.core.owed(),
-            comparisons: self.core.comparisons(),
-            missing: self.core.missing(),
-        };
+    fn follow_scans(&mut self) {
+        let scans = self.side.scans();
+        if std::mem::replace(&mut self.scans, scans) < scans {
+            self.core.handle(Event::Scanned);
+        }
+    }
+
+    /// Tells the status and the log what has become of the reconciler.
+    fn tell(&mut self) {
+        let view = View::of(&self.core, &self.place.path);
+        if let Some(words) = &view.stopped
+            && !std::mem::replace(&mut self.has_told_stop, true)
+        {
+            tracing::error!("{words}");
+            // Whoever stands by need not wait for it.
+            self.lease.give_up();
+        }
+        let comparisons = self.core.comparisons_for_changes();
+        if std::mem::replace(&mut self.comparisons_for_changes, comparisons) < comparisons {
+            tracing::info!(
+                "{}: others have changed the catalog: it is compared with storage",
+                self.place.path
+            );
+        }
         let mut shared = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let news = shared.phase != view.phase;
         *shared = view;
@@ -245,7 +209,7 @@ impl Driver {
         let due = tokio::task::spawn_blocking(move || reader.next_retry(id)).await;
         let wait_ms = match due {
             Ok(Ok(Some(due_ms))) => due_ms.saturating_sub(clock::boot_ms()).max(10),
-            _ => 3_600_000,
+            _ => FAR_MS,
         };
         Instant::now() + Duration::from_millis(wait_ms)
     }
@@ -278,9 +242,11 @@ impl Driver {
                 return Done::Stored;
             }
             Job::Call(call) => self.call(call).await,
-            Job::Report => self.report().await,
-            Job::Sweep { after } => self.sweep(after).await,
-            Job::Pick { limit, bytes_max, before } => self.pick(limit, bytes_max, before).await,
+            Job::Report => self.unrecognised().report().await,
+            Job::Sweep { after } => self.unrecognised().sweep(after).await,
+            Job::Pick { limit, bytes_max, before } => {
+                self.pending.pick(limit, bytes_max, before).await.map(Done::Picked)
+            }
             Job::Note { rows } => {
                 let watermark = uuid::Uuid::new_v4().to_string();
                 let noted = self.index.note(self.id, watermark.clone(), rows).await;
@@ -294,11 +260,16 @@ impl Driver {
             }
             Job::Owe { identity } => self.index.owe(self.id, identity).await.map(|()| Done::Stored),
             Job::Token(token) => self.index.set_token(self.id, token).await.map(|()| Done::Stored),
+            Job::SpotCheck { uuids } => self.spot_check(uuids).await,
             Job::Found { findings, missing } => self.found(findings, missing).await,
-            Job::Finish { identity, watermark } => self.finish(identity, watermark).await,
+            Job::Finish { identity, watermark, again } => self
+                .index
+                .finish_comparison(self.id, identity, watermark, again)
+                .await
+                .map(|()| Done::Stored),
             Job::Acknowledge { watermark, outcomes } => self
                 .index
-                .acknowledge(self.id, watermark, self.acks(outcomes), clock::wall_ms())
+                .acknowledge(self.id, Some(watermark), self.acks(outcomes), clock::wall_ms())
                 .await
                 .map(|()| Done::Stored),
         };
@@ -308,31 +279,39 @@ impl Driver {
         })
     }
 
+    fn unrecognised(&self) -> Unrecognised<'_> {
+        Unrecognised {
+            catalog: &*self.catalog,
+            index: &self.index,
+            id: self.id,
+            place: &self.place,
+        }
+    }
+
+    /// Reads single documents, and then what the index has of them.
+    async fn spot_check(&self, uuids: BTreeSet<String>) -> Result<Done, IndexError> {
+        let names: Vec<String> = uuids.into_iter().collect();
+        let documents = match self.catalog.read(&self.place, &names).await {
+            Ok(documents) => documents,
+            Err(failure) => return Ok(Done::SpotChecked(Err(failure))),
+        };
+        let (reader, id) = (self.index.reader(), self.id);
+        let rows = blocking(move || reader.rows_of(id, names)).await?;
+        Ok(Done::SpotChecked(Ok(SpotCheck { rows, documents })))
+    }
+
     async fn found(
-        &mut self,
+        &self,
         findings: Vec<(i64, i64, Compared)>,
         missing: Vec<Stored>,
     ) -> Result<Done, IndexError> {
-        if !findings.is_empty() && self.index.found(findings, clock::wall_ms()).await? > 0 {
-            // The catalog has documents of theirs, and the index forgot them: found as missing ones.
-            self.compare_once_more = true;
-            self.core.handle(Event::CompareDue);
+        let now_ms = clock::wall_ms();
+        let dropped =
+            if findings.is_empty() { 0 } else { self.index.found(findings, now_ms).await? };
+        if !missing.is_empty() {
+            self.index.add_missing(self.id, missing, now_ms).await?;
         }
-        if missing.is_empty() {
-        } else if self.side.scans() == 0 {
-            // Before the first scan the index may know little of storage: compared again after it.
-            self.compare_after_scan = true;
-        } else {
-            self.index.add_missing(self.id, missing, clock::wall_ms()).await?;
-        }
-        Ok(Done::Stored)
-    }
-
-    async fn finish(&mut self, identity: String, watermark: String) -> Result<Done, IndexError> {
-        let again = self.compare_after_scan || self.compare_once_more;
-        self.index.finish_comparison(self.id, identity, watermark, again).await?;
-        self.compare_once_more = false;
-        Ok(Done::Stored)
+        Ok(Done::Found { dropped })
     }
 
     fn acks(&self, outcomes: Vec<(i64, i64, Outcome)>) -> Vec<Ack> {
@@ -352,34 +331,6 @@ impl Driver {
                 Some(Ack { id, generation, outcome })
             })
             .collect()
-    }
-
-    async fn pick(
-        &mut self,
-        limit: usize,
-        bytes_max: usize,
-        before: Option<i64>,
-    ) -> Result<Done, IndexError> {
-        let (reader, id) = (self.index.reader(), self.id);
-        let picked = blocking(move || reader.pick(id, limit, bytes_max, before)).await?;
-        if let Some(off) = &mut self.no_recovery
-            && std::mem::take(&mut off.returned)
-        {
-            // Newest first.
-            off.through = picked.first().map_or(off.through, |newest| newest.id);
-        }
-        let through = self.no_recovery.map_or(i64::MIN, |off| off.through);
-        let items = picked
-            .into_iter()
-            .filter(|pending| pending.id > through)
-            .map(|pending| Item {
-                id: pending.id,
-                generation: pending.generation,
-                acknowledged: pending.acknowledged,
-                recording: pending.recording,
-            })
-            .collect();
-        Ok(Done::Picked(items))
     }
 
     async fn call(&self, call: Call) -> Result<Done, IndexError> {
@@ -414,74 +365,6 @@ impl Driver {
         }
         Ok(Done::Replied(reply))
     }
-
-    /// Tells the unrecognised collection what has changed.
-    async fn report(&self) -> Result<Done, IndexError> {
-        let (reader, id) = (self.index.reader(), self.id);
-        let reports = blocking(move || reader.unreported(id, REPORTS)).await?;
-        let (mut put, mut remove, mut told) = (Vec::new(), Vec::new(), Vec::new());
-        for report in reports {
-            told.push((report.file, report.seq));
-            match report.doc {
-                None => remove.push(report.folder_name),
-                Some(doc) => put.push(UnrecognisedDoc {
-                    folder_name: report.folder_name,
-                    file_count: doc.file_count,
-                    update_time_ms: doc.since_ms,
-                    state: State::from_name(&doc.state).unwrap_or(State::Unreadable),
-                    reason: doc.reason,
-                }),
-            }
-        }
-        if told.is_empty() {
-            return Ok(Done::Reported(Ok(0)));
-        }
-        here(Point::At(Step::BeforeReport));
-        let sent = async {
-            if !put.is_empty() {
-                self.catalog.put_unrecognised(&self.place, &put).await?;
-            }
-            if !remove.is_empty() {
-                self.catalog.remove_unrecognised(&self.place, &remove).await?;
-            }
-            Ok(())
-        };
-        if let Err(failure) = sent.await {
-            return Ok(Done::Reported(Err(failure)));
-        }
-        here(Point::At(Step::AfterReport));
-        let count = told.len() as u64;
-        self.index.reported(told).await?;
-        Ok(Done::Reported(Ok(count)))
-    }
-
-    /// Removes a page's worth of what is not unrecognised any more.
-    async fn sweep(&self, after: Option<String>) -> Result<Done, IndexError> {
-        let page = self.catalog.page_unrecognised(&self.place, after.as_deref(), REPORTS).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(failure) => return Ok(Done::Swept(Err(failure))),
-        };
-        let last = page.last().map(|doc| doc.folder_name.clone());
-        let full = page.len() >= REPORTS;
-        let names: Vec<String> = page.into_iter().map(|doc| doc.folder_name).collect();
-        let (reader, id, asked) = (self.index.reader(), self.id, names.clone());
-        let still = blocking(move || reader.still_unrecognised(id, &asked)).await?;
-        let gone: Vec<String> = names
-            .into_iter()
-            .zip(still)
-            .filter(|(_, still)| !still)
-            .map(|(name, _)| name)
-            .collect();
-        if !gone.is_empty() {
-            here(Point::At(Step::BeforeSweep));
-            if let Err(failure) = self.catalog.remove_unrecognised(&self.place, &gone).await {
-                return Ok(Done::Swept(Err(failure)));
-            }
-            here(Point::At(Step::AfterSweep));
-        }
-        Ok(Done::Swept(Ok(last.filter(|_| full))))
-    }
 }
 
 /// The crash points before and after a call on the catalog.
@@ -498,8 +381,17 @@ fn around(call: &Call) -> Option<(Step, Step)> {
     })
 }
 
-async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
-) -> Result<T, IndexError> {
-    tokio::task::spawn_blocking(read).await.map_err(|_| IndexError::Closed)?
+fn changed_by_others(changed: ChangedDocuments) -> Event {
+    let ChangedDocuments { uuids, everything } = changed;
+    Event::ChangedByOthers { uuids, everything }
 }
+
+/// This time of the boot-time clock; far away where none is given.
+fn instant(boot_ms: Option<u64>) -> Instant {
+    let wait_ms = boot_ms.map_or(FAR_MS, |at_ms| at_ms.saturating_sub(clock::boot_ms()));
+    Instant::now() + Duration::from_millis(wait_ms)
+}
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

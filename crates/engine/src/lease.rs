@@ -140,11 +140,16 @@ impl LeaseKeeper {
         *trouble = Some(trouble_now);
     }
 
-    /// Gives it up, and waits for that for a while. The keeper has to run.
-    pub(crate) async fn release(&self) {
-        let mut news = self.news();
+    /// Gives the lease up, for as long as this process lives.
+    pub(crate) fn give_up(&self) {
         self.with(Lease::release);
         self.poke.notify_one();
+    }
+
+    /// Gives the lease up, and waits for that for a while. The keeper has to run.
+    pub(crate) async fn release(&self) {
+        let mut news = self.news();
+        self.give_up();
         let over = async {
             while !self.with(|lease| lease.is_over()) {
                 if news.changed().await.is_err() {

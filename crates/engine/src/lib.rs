@@ -1,16 +1,21 @@
 //! The shell: it joins storage, index and catalog, and carries out what the core decides.
 
 mod absence;
+mod blocking;
+mod changes;
 mod driver;
-mod hints;
 mod inbox;
 mod lease;
+mod no_recovery;
 mod observer;
 mod outage;
+mod pending;
 mod root;
 mod scan;
 mod status;
+mod unrecognised;
 mod verify;
+mod view;
 mod watching;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,13 +30,16 @@ use focus_index::{Index, Reader, RootId};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use driver::{Driver, Parts, View};
+use changes::ChangeListener;
+use driver::{Driver, Parts};
 use focus_common::config::{Layout, Settings};
 use focus_common::status::{RootStatus, Verifying};
 use inbox::{Inbox, ScanAsked};
 use lease::LeaseKeeper;
 use outage::Outages;
+use pending::IndexedPending;
 use root::{IndexFault, ServedRoot};
+use view::View;
 
 pub use status::{Completeness, PassReport};
 pub use verify::{Verification, VerifyError};
@@ -191,7 +199,6 @@ impl Engine {
         let side = Arc::new(ServedRoot {
             inbox: Arc::new(Inbox::default()),
             wake: Arc::new(Notify::new()),
-            compare: Notify::new(),
             status: Mutex::new(RootStatus {
                 path: path.clone(),
                 state: "unknown".to_owned(),
@@ -427,16 +434,15 @@ async fn drive(
     ));
     // Ends with the driver.
     let mut beside = JoinSet::new();
-    hints::Hinting {
+    let changes = ChangeListener {
         catalog: Arc::clone(&catalog),
-        index: index.clone(),
-        id: memory.id,
         place: place.clone(),
         lease: Arc::clone(&lease),
         view: Arc::clone(&view),
-        side: Arc::clone(&side),
     }
     .start(&mut beside);
+    let pending = Box::new(IndexedPending { reader: index.reader(), id: memory.id });
+    let pending = no_recovery::unless_switched_off(pending, catalog.reach());
     let parts = Parts {
         catalog,
         index,
@@ -448,6 +454,8 @@ async fn drive(
         phases,
         lease,
         side: Arc::clone(&side),
+        pending,
+        changes,
         compare_interval_ms: settings.compare_interval_ms,
         refused_retry_ms: settings.refused_retry_ms,
     };

@@ -8,7 +8,7 @@ use focus_core::reconcile::Phase;
 use focus_index::Reader;
 use tokio::sync::watch;
 
-use super::driver::View;
+use super::view::View;
 use focus_common::clock;
 use focus_common::status::{Outage, Recovery};
 

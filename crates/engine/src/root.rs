@@ -32,8 +32,6 @@ pub(crate) struct ServedRoot {
     pub(crate) inbox: Arc<Inbox>,
     /// Wakes the reconciler.
     pub(crate) wake: Arc<Notify>,
-    /// Asks the reconciler for a comparison.
-    pub(crate) compare: Notify,
     pub(crate) status: Mutex<RootStatus>,
     /// Known once the root was there, or by an earlier run.
     pub(crate) memory: tokio::sync::watch::Sender<Option<(String, RootMemory)>>,

@@ -10,6 +10,7 @@ use focus_core::reconcile::Phase;
 use super::Engine;
 use super::lease::LeaseKeeper;
 use super::root::ServedRoot;
+use super::view::View;
 use focus_common::clock;
 use focus_common::status::{Comparison, RootStatus, Status};
 
@@ -188,34 +189,10 @@ impl Engine {
         self.catalog.address()
     }
 
-    /// The worst phase of all roots, with its reason. Without a root it is the database's own.
+    /// The worst phase of all roots, with its reason.
     fn catalog_state(&self) -> (Phase, Option<String>) {
-        if let Reach::Down { why, .. } = &*self.catalog.reach().borrow() {
-            return (Phase::Down, Some(why.clone()));
-        }
-        let mut worst = (Phase::InStep, None);
-        let rank = |phase| match phase {
-            Phase::InStep => 0,
-            Phase::Standby => 1,
-            Phase::Recovering => 2,
-            Phase::Unknown => 3,
-            Phase::Connecting => 4,
-            Phase::Down => 5,
-        };
-        for view in self.views() {
-            if rank(view.phase) >= rank(worst.0) {
-                worst = (view.phase, view.failure.map(|failure| failure.to_string()).or(worst.1));
-            }
-        }
-        match self.lease_trouble() {
-            // In step for as long as nothing lands: it could not be written. Without a lease no call of
-            // the driver's fails any more, and the one that failed last says less.
-            Some(words) if rank(worst.0) <= rank(Phase::Recovering) => {
-                (Phase::Recovering, Some(words))
-            }
-            Some(words) => (worst.0, worst.1.or(Some(words))),
-            None => worst,
-        }
+        let views: Vec<View> = self.views().collect();
+        catalog_state(&self.catalog.reach().borrow(), &views, self.lease_trouble())
     }
 
     /// Why the lease of a root cannot be had or kept, though the catalog is there.
@@ -231,7 +208,69 @@ impl Engine {
         self.views().nth(at).map(|view| view.phase)
     }
 
-    fn views(&self) -> impl Iterator<Item = super::View> + '_ {
+    fn views(&self) -> impl Iterator<Item = View> + '_ {
         self.views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// The worst phase of all roots, with its reason. Without a root it is the database's own.
+fn catalog_state(
+    reach: &Reach,
+    views: &[View],
+    lease_trouble: Option<String>,
+) -> (Phase, Option<String>) {
+    let stopped = views.iter().find_map(|view| view.stopped.clone());
+    if let Reach::Down { why, .. } = reach {
+        let why = stopped.map_or_else(|| why.clone(), |words| format!("{why}. {words}"));
+        return (Phase::Down, Some(why));
+    }
+    if stopped.is_some() {
+        return (Phase::Down, stopped);
+    }
+    let mut worst = (Phase::InStep, None);
+    for view in views {
+        if rank(view.phase) >= rank(worst.0) {
+            worst = (view.phase, view.reason().or(worst.1));
+        }
+    }
+    match lease_trouble {
+        // In step for as long as nothing lands: it could not be written. Without a lease no call of
+        // the driver's fails any more, and the one that failed last says less.
+        Some(words) if rank(worst.0) <= rank(Phase::Recovering) => (Phase::Recovering, Some(words)),
+        Some(words) => (worst.0, worst.1.or(Some(words))),
+        None => worst,
+    }
+}
+
+/// How bad a phase is.
+fn rank(phase: Phase) -> u8 {
+    match phase {
+        Phase::InStep => 0,
+        Phase::Standby => 1,
+        Phase::Recovering => 2,
+        Phase::Unknown => 3,
+        Phase::Connecting => 4,
+        Phase::Down => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_that_has_stopped_itself_is_told_whatever_the_others_and_the_database_are() {
+        let stopped = View { stopped: Some("stopped".to_owned()), ..View::default() };
+        let failing = View {
+            phase: Phase::Down,
+            failure: Some(focus_core::answer::Failure::transient("lost")),
+            ..View::default()
+        };
+        let views = [stopped, failing];
+        let (phase, reason) = catalog_state(&Reach::Up { epoch: 1 }, &views, None);
+        assert_eq!((phase, reason.as_deref()), (Phase::Down, Some("stopped")));
+        let lost = Reach::Down { why: "no primary".to_owned(), refused: false };
+        let (phase, reason) = catalog_state(&lost, &views, Some("no lease".to_owned()));
+        assert_eq!((phase, reason.as_deref()), (Phase::Down, Some("no primary. stopped")));
     }
 }

@@ -82,9 +82,7 @@ impl Catalog {
                         .collect(),
                 )
             }
-            Call::Read(uuids) => Reply::Documents(
-                uuids.iter().filter_map(|uuid| self.data.documents.get(uuid).cloned()).collect(),
-            ),
+            Call::Read(uuids) => Reply::Documents(self.read(uuids.iter())),
             Call::Remove(batch) => {
                 for one in batch.iter().take(part) {
                     self.remove(one);
@@ -103,6 +101,11 @@ impl Catalog {
             }
             Call::Prefer { .. } => Reply::Preferred(false),
         }
+    }
+
+    /// The documents with these uuids, of any root.
+    pub(crate) fn read<'a>(&self, uuids: impl Iterator<Item = &'a String>) -> Vec<Stored> {
+        uuids.filter_map(|uuid| self.data.documents.get(uuid).cloned()).collect()
     }
 
     fn put(&mut self, one: &Versioned, upsert: bool) -> Answer {

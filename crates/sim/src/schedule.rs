@@ -9,7 +9,7 @@ use crate::invariants::{agrees, check};
 use crate::log::Log;
 use crate::server::Server;
 use crate::storage::{RootIs, Storage};
-use crate::world::{FAULTS, World};
+use crate::world::{FAULTS, UUIDS, World};
 
 /// Events of a schedule before it heals.
 const EVENTS: usize = 200;
@@ -160,6 +160,13 @@ fn step(server: &mut Server, world: &mut World) -> Result<Option<String>, String
                 server.index.retry();
                 server.core.handle(Event::Wake);
                 text("tries again")
+            }
+            5..=6 => {
+                let uuid = UUIDS[world.random.usize(..UUIDS.len())].to_owned();
+                let everything = world.random.u8(0..4) == 0;
+                let uuids = BTreeSet::from([uuid]);
+                server.core.handle(Event::ChangedByOthers { uuids, everything });
+                text("is told of changes by others")
             }
             _ => None,
         },

@@ -1,8 +1,8 @@
 //! One server: the real core, and a shell whose every step can fail.
 
 use focus_core::answer::Failure;
-use focus_core::batch::{Call, Outcome};
-use focus_core::compare::Compared;
+use focus_core::batch::Outcome;
+use focus_core::compare::{Compared, SpotCheck};
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
@@ -54,9 +54,6 @@ pub(crate) struct Server {
     /// Its own clock: an offset, and a thousandth more or less of speed.
     offset_ms: u64,
     drift: i64,
-    pub(crate) scanned: bool,
-    compare_after_scan: bool,
-    compare_once_more: bool,
     process: u64,
     /// The token held now, and the highest one held before it: in any process, in any database.
     pub(crate) tokens: (i64, i64),
@@ -83,9 +80,6 @@ impl Server {
             paused_until_ms: 0,
             offset_ms,
             drift,
-            scanned: false,
-            compare_after_scan: false,
-            compare_once_more: false,
             process: 0,
             tokens: (0, 0),
             copy: None,
@@ -110,9 +104,6 @@ impl Server {
         self.reads = None;
         self.hints.clear();
         self.connection = None;
-        self.scanned = false;
-        self.compare_after_scan = false;
-        self.compare_once_more = false;
         for entry in self.index.entries.values_mut() {
             if let Some(crate::index::Gone::Candidate(proof)) = &mut entry.gone {
                 *proof = None;
@@ -268,6 +259,7 @@ impl Server {
         }
         if let Some(flight) = self.flight.take() {
             self.finish(flight, world)?;
+            self.check_rules()?;
             return Ok(true);
         }
         let now_ms = self.now_ms(world.true_ms);
@@ -277,8 +269,10 @@ impl Server {
             (None, _) => Right::Unknown,
         };
         self.core.handle(Event::Lease(right));
-        match self.core.next_action(now_ms) {
-            Next::Idle => Ok(false),
+        let next = self.core.next_action(now_ms);
+        self.check_rules()?;
+        match next {
+            Next::Idle { .. } => Ok(false),
             Next::Wait { .. } => {
                 self.core.handle(Event::Timer);
                 Ok(true)
@@ -292,14 +286,14 @@ impl Server {
         }
     }
 
+    /// The core has not stopped itself: that would be a fault of its own.
+    fn check_rules(&self) -> Result<(), String> {
+        self.core.violation().map_or(Ok(()), |violation| Err(violation.to_string()))
+    }
+
     /// No write starts without the lease, whatever the core believes.
     fn check_write(&self, job: &Job, world: &World) -> Result<(), String> {
-        let writes = match job {
-            Job::Call(Call::Read(_) | Call::Prefer { .. }) => false,
-            Job::Call(_) | Job::Mark { .. } => true,
-            _ => false,
-        };
-        if !writes {
+        if !job.writes_catalog() {
             return Ok(());
         }
         let now_ms = self.now_ms(world.true_ms);
@@ -348,6 +342,12 @@ impl Server {
             } else {
                 Err(lost())
             }),
+            Job::SpotCheck { uuids } => Done::SpotChecked(if good {
+                let documents = world.catalog.read(uuids.iter());
+                Ok(SpotCheck { rows: Vec::new(), documents })
+            } else {
+                Err(lost())
+            }),
             Job::Report => Done::Reported(Ok(0)),
             Job::Sweep { .. } => Done::Swept(if good { Ok(None) } else { Err(lost()) }),
             _ => Done::Stored,
@@ -377,10 +377,8 @@ impl Server {
             }
             Job::Acknowledge { watermark, outcomes } => {
                 self.acknowledge(&outcomes, world)?;
-                if watermark.is_some() {
-                    self.index.memory.remembered = watermark;
-                    self.index.memory.noted = None;
-                }
+                self.index.memory.remembered = Some(watermark);
+                self.index.memory.noted = None;
                 Done::Stored
             }
             Job::Token(token) => {
@@ -395,18 +393,21 @@ impl Server {
                 Done::Rows(self.index.range(after.as_ref(), through.as_ref(), limit))
             }
             Job::Found { findings, missing } => {
-                self.found(&findings, world)?;
-                if self.scanned {
-                    self.index.add_missing(&missing);
-                } else if !missing.is_empty() {
-                    self.compare_after_scan = true;
-                }
-                Done::Stored
+                let dropped = self.found(&findings, world)?;
+                self.index.add_missing(&missing);
+                Done::Found { dropped }
             }
-            Job::Finish { identity, watermark } => {
+            Job::SpotCheck { uuids } => Done::SpotChecked(match done {
+                Done::SpotChecked(Ok(SpotCheck { documents, .. })) => {
+                    let rows = self.index.range(None, None, usize::MAX).items.into_iter();
+                    let rows = rows.filter(|row| uuids.contains(&row.recording.uuid)).collect();
+                    Ok(SpotCheck { rows, documents })
+                }
+                _ => Err(Failure::transient("lost")),
+            }),
+            Job::Finish { identity, watermark, again } => {
                 self.index.memory.identity = Some(identity);
-                let once_more = std::mem::take(&mut self.compare_once_more);
-                self.index.memory.owed = self.compare_after_scan || once_more;
+                self.index.memory.owed = again;
                 self.index.memory.remembered = Some(watermark);
                 self.index.memory.noted = None;
                 Done::Stored
@@ -433,11 +434,9 @@ impl Server {
         Ok(())
     }
 
-    fn found(&mut self, findings: &[(i64, i64, Compared)], world: &World) -> Result<(), String> {
-        if self.index.found(findings) > 0 {
-            self.compare_once_more = true;
-            self.core.handle(Event::CompareDue);
-        }
+    /// Stores what was compared; how many of the recordings that the catalog has are not in the index.
+    fn found(&mut self, findings: &[(i64, i64, Compared)], world: &World) -> Result<u64, String> {
+        let dropped = self.index.found(findings);
         for (id, generation, finding) in findings {
             let entry = self.index.entries.values().find(|entry| entry.id == *id);
             if let (Some(entry), Compared::Same) = (entry, finding)
@@ -448,7 +447,7 @@ impl Server {
                 return Err(format!("pending_cleared_only_after_ack: {uuid} differs, compared"));
             }
         }
-        Ok(())
+        Ok(dropped)
     }
 
     /// Looks at a place, and stores what it is.
@@ -510,10 +509,7 @@ impl Server {
         for place in crate::storage::all_places() {
             self.look(&place, Closed::default(), world)?;
         }
-        self.scanned = true;
-        if std::mem::take(&mut self.compare_after_scan) {
-            self.core.handle(Event::CompareDue);
-        }
+        self.core.handle(Event::Scanned);
         Ok(())
     }
 

@@ -15,12 +15,12 @@ use crate::server::Server;
 use crate::storage::{Files, RootIs, Sidecar, Storage, place};
 
 /// Recordings by name: few, so that they meet.
-const UUIDS: [&str; 7] = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
+pub(crate) const UUIDS: [&str; 7] = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
 
 /// The wall clock's time at the beginning: far enough from its zero to be set back.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 
-/// What becomes of a call.
+/// How a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Done and acknowledged.
@@ -132,7 +132,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// What becomes of the next call.
+    /// How the next call ends.
     pub(crate) fn fate(&mut self, connected: bool) -> Fate {
         if !connected {
             return Fate::Lost;
@@ -265,7 +265,6 @@ impl World {
             "hints_reordered" => self.random.shuffle(&mut servers[victim].hints),
             "overflow" => {
                 servers[victim].hints.clear();
-                servers[victim].scanned = false;
             }
             "outage" if self.catalog.up => {
                 self.catalog.up = false;
@@ -341,7 +340,6 @@ impl World {
             "root_swapped" => return self.storage.becomes(RootIs::Another),
             "mounted" if self.storage.root != RootIs::There => {
                 self.storage.root = RootIs::There;
-                servers.iter_mut().for_each(|server| server.scanned = false);
             }
             "crash" => self.crash(&mut servers[victim]),
             "clock_set" => {

@@ -1,8 +1,10 @@
-//! What a reconciler is told and what it asks for: the words between it and its driver.
+//! The words between a reconciler and its driver: events and results in, jobs out.
+
+use std::collections::BTreeSet;
 
 use crate::answer::Failure;
 use crate::batch::{Call, Item, Outcome, Reply};
-use crate::compare::{Compared, Page, Row};
+use crate::compare::{Compared, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
 use crate::lease::Grant;
 
@@ -30,9 +32,9 @@ impl Default for Bounds {
 pub struct CatalogMemory {
     /// Which database this was.
     pub identity: Option<String>,
-    /// The watermark whose write it acknowledged last.
+    /// The watermark of the last batch or comparison whose end is stored.
     pub remembered: Option<String>,
-    /// The watermark of a batch that was sent, and whose fate is not known.
+    /// The watermark of a batch that may have been sent, and whose end is not stored.
     pub noted: Option<String>,
     /// The whole content has to be compared.
     pub owed: bool,
@@ -47,13 +49,14 @@ pub enum Phase {
     Unknown,
     /// The database answers, and is asked who it is. A failure leads to a later try.
     Connecting,
-    /// It is back, and what was pending then is being written.
+    /// The database is back, and what was pending at its return is being written.
     Recovering,
     /// Everything pending at its return is acknowledged; what lands is written as it lands.
     InStep,
     /// Another server has the lease of this root: nothing is written.
     Standby,
-    /// It cannot be reached, takes no writes, or refuses us.
+    /// The database cannot be reached, takes no writes, or refuses us; or the reconciler has stopped
+    /// itself ([`super::Reconciler::violation`]).
     Down,
 }
 
@@ -81,7 +84,7 @@ pub enum Job {
         /// Who it is.
         identity: String,
     },
-    /// Pending recordings of the index, newest first: [`Done::Picked`].
+    /// Read pending recordings of the index, newest first: [`Done::Picked`].
     Pick {
         /// At most so many.
         limit: usize,
@@ -92,11 +95,11 @@ pub enum Job {
     },
     /// Draw a fresh watermark and store it in the index as noted: [`Done::Noted`].
     Note {
-        /// The rows that are about to be sent: these may be in the catalog from now on, acknowledged
+        /// The rows that are about to be sent: from now on they may be in the catalog, acknowledged
         /// or not.
         rows: Vec<i64>,
     },
-    /// A call for the batch, on the catalog or the index: [`Done::Replied`].
+    /// Carry out a call of the batch, on the catalog or the index: [`Done::Replied`].
     Call(Call),
     /// Write this watermark to the catalog: [`Done::Marked`].
     Mark {
@@ -105,8 +108,8 @@ pub enum Job {
     },
     /// Store these outcomes, and the watermark as remembered, in one transaction: [`Done::Stored`].
     Acknowledge {
-        /// Remembered from now on, where a batch ends; none where nothing was sent.
-        watermark: Option<String>,
+        /// Remembered from now on.
+        watermark: String,
         /// Row, generation, outcome.
         outcomes: Vec<(i64, i64, Outcome)>,
     },
@@ -116,14 +119,14 @@ pub enum Job {
     Met(i64),
     /// Bring a part of the unrecognised collection in step: [`Done::Reported`].
     Report,
-    /// A page of our documents, by uuid: [`Done::Page`].
+    /// Read a page of our documents, by uuid: [`Done::Page`].
     Page {
         /// Bytewise after this uuid.
         after: Option<String>,
         /// At most so many.
         limit: usize,
     },
-    /// Recordings of the index, by uuid: [`Done::Rows`].
+    /// Read recordings of the index, by uuid: [`Done::Rows`].
     Rows {
         /// Bytewise after this uuid.
         after: Option<String>,
@@ -132,11 +135,18 @@ pub enum Job {
         /// At most so many.
         limit: usize,
     },
-    /// Store what a comparison found: [`Done::Stored`].
+    /// Read the documents with these uuids, of any root, and after them the recordings of the index
+    /// with these uuids: [`Done::SpotChecked`].
+    SpotCheck {
+        /// At most [`super::NAMED_MAX`].
+        uuids: BTreeSet<String>,
+    },
+    /// Store what a comparison found: [`Done::Found`].
     Found {
-        /// Row, generation and finding.
+        /// Row, generation and what the comparison says of it.
         findings: Vec<(i64, i64, Compared)>,
-        /// Documents of our root whose recording the index does not know.
+        /// Documents of our root whose recording the index does not know, though storage has been
+        /// scanned.
         missing: Vec<Stored>,
     },
     /// Remove from the unrecognised collection what is not unrecognised any more: [`Done::Swept`].
@@ -144,13 +154,59 @@ pub enum Job {
         /// Bytewise after this place.
         after: Option<String>,
     },
-    /// The comparison is finished: owed no more, this watermark remembered: [`Done::Stored`].
+    /// Store that the comparison is finished, and this watermark as remembered: [`Done::Stored`].
     Finish {
         /// Who the database is.
         identity: String,
         /// Written after the comparison.
         watermark: String,
+        /// The comparison could not use everything that it found: the index keeps that one is owed.
+        again: bool,
     },
+}
+
+impl Job {
+    /// Its name, for people who read of it in a log or a status.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Job::Open => "open",
+            Job::Owe { .. } => "owe",
+            Job::Pick { .. } => "pick",
+            Job::Note { .. } => "note",
+            Job::Call(call) => call.name(),
+            Job::Mark { .. } => "mark",
+            Job::Acknowledge { .. } => "acknowledge",
+            Job::Token(_) => "token",
+            Job::Met(_) => "met",
+            Job::Report => "report",
+            Job::Page { .. } => "page",
+            Job::Rows { .. } => "rows",
+            Job::SpotCheck { .. } => "spot check",
+            Job::Found { .. } => "found",
+            Job::Sweep { .. } => "sweep",
+            Job::Finish { .. } => "finish",
+        }
+    }
+
+    /// It may change the documents, the watermark or the unrecognised collection of the catalog.
+    pub fn writes_catalog(&self) -> bool {
+        match self {
+            Job::Call(call) => call.writes_catalog(),
+            Job::Mark { .. } | Job::Report | Job::Sweep { .. } => true,
+            Job::Open
+            | Job::Owe { .. }
+            | Job::Pick { .. }
+            | Job::Note { .. }
+            | Job::Acknowledge { .. }
+            | Job::Token(_)
+            | Job::Met(_)
+            | Job::Page { .. }
+            | Job::Rows { .. }
+            | Job::SpotCheck { .. }
+            | Job::Found { .. }
+            | Job::Finish { .. } => false,
+        }
+    }
 }
 
 /// The result of a job.
@@ -177,12 +233,41 @@ pub enum Done {
     Page(Result<Page<Stored>, Failure>),
     /// To `Rows`.
     Rows(Page<Row>),
+    /// To `SpotCheck`.
+    SpotChecked(Result<SpotCheck, Failure>),
+    /// To `Found`.
+    Found {
+        /// So many of the recordings that the catalog has were dropped from the index after they had
+        /// been read.
+        dropped: u64,
+    },
     /// To `Sweep`: the last place looked at, or none at the end.
     Swept(Result<Option<String>, Failure>),
     /// The index has stored it.
     Stored,
     /// The index could not do it: disk full, damaged. Nothing was stored.
     IndexFailed(String),
+}
+
+impl Done {
+    /// Its name, for people who read of it in a log or a status.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Done::Opened(_) => "opened",
+            Done::Picked(_) => "picked",
+            Done::Noted { .. } => "noted",
+            Done::Replied(_) => "replied",
+            Done::Marked(_) => "marked",
+            Done::Reported(_) => "reported",
+            Done::Page(_) => "page",
+            Done::Rows(_) => "rows",
+            Done::SpotChecked(_) => "spot checked",
+            Done::Found { .. } => "found",
+            Done::Swept(_) => "swept",
+            Done::Stored => "stored",
+            Done::IndexFailed(_) => "index failed",
+        }
+    }
 }
 
 /// What the lease allows.
@@ -204,15 +289,24 @@ pub enum Event {
         /// Counts the returns.
         epoch: u64,
     },
-    /// It does not.
+    /// The database takes no writes.
     Down,
     /// What the lease allows from now on.
     Lease(Right),
     /// The index may have something pending or unreported.
     Wake,
+    /// A scan of the whole root has finished, and the index knows everything that it met.
+    Scanned,
     /// A comparison is due by its period, or asked for.
     CompareDue,
-    /// The wait is over.
+    /// Others have changed documents, as the database tells. This may be late, doubled or wrong.
+    ChangedByOthers {
+        /// The documents that are known to be changed.
+        uuids: BTreeSet<String>,
+        /// Something else was changed, and which documents is not known.
+        everything: bool,
+    },
+    /// The wait is over. Without a wait it means nothing.
     Timer,
     /// The job is done.
     Done(Done),
@@ -228,6 +322,9 @@ pub enum Next {
         /// The ceiling.
         within_ms: u64,
     },
-    /// Wait for an event.
-    Idle,
+    /// Wait for an event, or until this time, and ask again.
+    Idle {
+        /// On the boot-time clock of the lease; none: an event alone ends it.
+        until_ms: Option<u64>,
+    },
 }

@@ -1,0 +1,149 @@
+//! What waits to be written, how much of it goes into one batch, and who has the next turn.
+
+use super::protocol::Bounds;
+
+/// Of a long backlog every so manieth turn is the comparison's.
+const COMPARISON_TURN: u32 = 8;
+
+/// Where the backlog turns out to be in the catalog already, every so manieth turn is the backlog's.
+const BACKLOG_TURN: u32 = 4;
+
+/// The backlog of one root, as far as the reconciler knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Backlog {
+    /// The index may have something pending.
+    waits: bool,
+    /// The index may have something to tell the unrecognised collection.
+    unreported: bool,
+    /// Everything that was pending at the database's return is acknowledged.
+    caught_up: bool,
+    /// Recordings in the next batch at most.
+    limit: usize,
+    /// The next batch holds only rows below this one, because the one above failed all alone.
+    before: Option<i64>,
+    /// Most of the last batch was in the catalog already: comparing is faster than inserting.
+    mostly_there: bool,
+    /// Counts the choices between writing, reporting and comparing.
+    turn: u32,
+}
+
+/// What a reconciler that may write turns to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Write what is pending.
+    Backlog,
+    /// Bring the unrecognised collection in step.
+    Report,
+    /// Go on with the comparison.
+    Comparison,
+    /// Nothing waits.
+    Nobody,
+}
+
+impl Backlog {
+    /// Nothing is known yet: everything may wait.
+    pub(super) fn new(bounds: Bounds) -> Backlog {
+        Backlog {
+            waits: true,
+            unreported: true,
+            caught_up: false,
+            limit: bounds.batch_first,
+            before: None,
+            mostly_there: false,
+            turn: 0,
+        }
+    }
+
+    /// What holds for one connection alone begins anew.
+    pub(super) fn reconnected(&mut self, bounds: Bounds) {
+        self.caught_up = false;
+        self.before = None;
+        self.limit = bounds.batch_first;
+    }
+
+    /// The index may have something pending.
+    pub(super) fn look(&mut self) {
+        self.waits = true;
+    }
+
+    /// The index may have something pending, or something to report.
+    pub(super) fn look_at_all(&mut self) {
+        self.waits = true;
+        self.unreported = true;
+    }
+
+    /// A report was sent, and there may be more to report.
+    pub(super) fn more_to_report(&mut self) {
+        self.unreported = true;
+    }
+
+    /// Everything that was pending at the database's return is acknowledged.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// Nothing is pending any more, or that is not known any more.
+    pub(super) fn set_caught_up(&mut self, caught_up: bool) {
+        self.caught_up = caught_up;
+    }
+
+    /// Whose turn it is; the one who has it is taken to have nothing left.
+    ///
+    /// Every second turn may be a report's. Of a long backlog some turns are the comparison's, so that
+    /// neither starves.
+    pub(super) fn take_turn(&mut self, compares: bool) -> Turn {
+        self.turn = self.turn.wrapping_add(1);
+        let alone = !self.waits && !compares;
+        if self.unreported && (alone || self.turn.is_multiple_of(2)) {
+            self.unreported = false;
+            return Turn::Report;
+        }
+        let comparison_first = if self.mostly_there {
+            !self.turn.is_multiple_of(BACKLOG_TURN)
+        } else {
+            self.turn % COMPARISON_TURN == 1
+        };
+        if compares && (!self.waits || comparison_first) {
+            return Turn::Comparison;
+        }
+        if std::mem::take(&mut self.waits) { Turn::Backlog } else { Turn::Nobody }
+    }
+
+    /// Recordings in the next batch at most.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The row below which the next batch begins.
+    pub(super) fn before(&self) -> Option<i64> {
+        self.before
+    }
+
+    /// Nothing was picked. True: that ended a round past a recording that fails all alone, and the next
+    /// round begins with the newest.
+    pub(super) fn ended_round(&mut self) -> bool {
+        self.before.take().is_some()
+    }
+
+    /// A batch failed as a whole: the next one is smaller, and goes past a recording that fails all alone.
+    pub(super) fn batch_failed(&mut self, len: usize, lowest_id: Option<i64>) {
+        if len == 1 {
+            self.before = lowest_id;
+        }
+        self.limit = (len / 4).max(1);
+    }
+
+    /// A batch has ended: full ones let the next one grow.
+    pub(super) fn batch_ended(
+        &mut self,
+        len: usize,
+        written: usize,
+        acknowledged: usize,
+        max: usize,
+    ) {
+        self.mostly_there = acknowledged > 0 && written * 2 < acknowledged;
+        if len >= self.limit {
+            self.limit = (self.limit * 2).min(max);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What is most urgent when nothing is under way.
+
+use super::Reconciler;
+use super::backlog::Turn;
+use super::comparing::Compare;
+use super::protocol::Job;
+use super::step::Step;
+use crate::broken::{self, Broken};
+use crate::compare::Need;
+use crate::lease::Grant;
+
+impl Reconciler {
+    /// The job of the present step, or of the step that is chosen where none is under way.
+    pub(super) fn job(&mut self, now_ms: u64) -> Option<Job> {
+        if self.step.needs_right() && !self.may_write(now_ms) {
+            // The connection or the lease went in the middle: what was sent stays pending, and is in doubt.
+            self.step = Step::Rest;
+        }
+        if matches!(self.step, Step::Rest) {
+            self.step = self.choose(now_ms);
+        }
+        self.step.job(self.bounds)
+    }
+
+    fn choose(&mut self, now_ms: u64) -> Step {
+        if let Some(stopped) = &self.stopped {
+            return if stopped.is_stored { Step::Rest } else { self.stopping() };
+        }
+        if self.changes.take_comparison(now_ms, self.comparing.finished()) {
+            self.comparing.ask();
+        }
+        let Some(epoch) = self.connection.epoch() else { return Step::Rest };
+        if !self.connection.is_known() {
+            return Step::Opening { epoch };
+        }
+        let Some(grant) = self.connection.grant(now_ms) else { return self.without_grant(now_ms) };
+        if grant.token != self.memory.token {
+            return self.take(grant);
+        }
+        // What is asked for during a comparison may be about what that one has passed already. Who the
+        // database is, and whether its indexes are there, may have been changed by hand: asked anew.
+        if self.comparing.is_asked() && !self.memory.owed {
+            return Step::Opening { epoch };
+        }
+        // What was pending at the database's return goes before what others did.
+        if self.backlog.is_caught_up()
+            && let Some(uuids) = self.changes.take_named()
+        {
+            return Step::SpotChecking { uuids, epoch };
+        }
+        let compares = self.memory.owed && !self.comparing.awaits_end_of_dispute(grant, now_ms);
+        match self.backlog.take_turn(compares) {
+            Turn::Report => Step::Reporting,
+            Turn::Comparison => self.compare(true, now_ms),
+            Turn::Backlog => {
+                Step::Picking { limit: self.backlog.limit(), before: self.backlog.before() }
+            }
+            Turn::Nobody => Step::Rest,
+        }
+    }
+
+    fn stopping(&self) -> Step {
+        Step::Stopping { identity: self.memory.identity.clone().unwrap_or_default() }
+    }
+
+    /// Nothing may be written: a standby compares.
+    ///
+    /// What it finds to be there is acknowledged without a watermark that would tell of a database
+    /// rolled back to before it. So a comparison is owed from then on, also where the lease that follows
+    /// continues our own.
+    fn without_grant(&mut self, now_ms: u64) -> Step {
+        if !self.connection.is_standby() || !self.comparing.is_standby_due() {
+            return Step::Rest;
+        }
+        if self.memory.owed { self.compare(false, now_ms) } else { self.owe(None) }
+    }
+
+    /// A new token: what has to be stored before anything is written under it. That a comparison is owed
+    /// is stored first, so that a crash between the two cannot forget it.
+    fn take(&mut self, grant: Grant) -> Step {
+        let compares = !grant.continuous && !broken::is(Broken::NewHolderDoesNotCompare);
+        if compares && !self.comparing.is_owed_under(grant.token) {
+            return self.owe(Some(grant.token));
+        }
+        Step::StoringToken(grant.token)
+    }
+
+    fn owe(&mut self, token: Option<i64>) -> Step {
+        self.memory.owed = true;
+        Step::Owing { identity: self.memory.identity.clone().unwrap_or_default(), token }
+    }
+
+    /// The next step of a comparison; only its reading part where nothing may be written.
+    fn compare(&mut self, may_write: bool, now_ms: u64) -> Step {
+        match self.comparing.next(may_write, now_ms) {
+            Compare::Read(Need::Page { after }) => Step::ReadingPage { after },
+            Compare::Read(Need::Rows { after, through }) => Step::ReadingRows { after, through },
+            Compare::Sweep { after } => Step::Sweeping { after },
+            Compare::Read(Need::Nothing) => Step::Rest,
+            Compare::StandbyDone => {
+                if broken::is(Broken::NewHolderDoesNotCompare) {
+                    self.memory.owed = false;
+                }
+                Step::Rest
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What follows from each result.
+
+use super::comparing::Sweep;
+use super::invariant::{self, Invariant};
+use super::protocol::Done;
+use super::step::{Findings, Step};
+use super::{Reconciler, Violation};
+use crate::answer::{Class, Failure};
+use crate::batch::{Batch, Item, Outcome, Reply};
+use crate::broken::{self, Broken};
+use crate::compare::{self, Page, Row, SpotCheck};
+use crate::document::{OpenedCatalog, Stored};
+
+impl Reconciler {
+    pub(super) fn done(&mut self, done: Done) {
+        if !std::mem::take(&mut self.running) {
+            let words = format!("the result {:?} came without a job", done.name());
+            return self.stop(Violation::new(Invariant::ResultFitsStep, words));
+        }
+        let step = std::mem::replace(&mut self.step, Step::Rest);
+        if self.stopped.is_some() {
+            return self.stop_done(&done);
+        }
+        match (step, done) {
+            (step, Done::IndexFailed(words)) => self.index_failed(&step, &words),
+            (Step::Opening { epoch }, Done::Opened(answer)) => self.opened(epoch, answer),
+            (Step::Owing { token, .. }, Done::Stored) => self.comparing.owed(token),
+            (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
+            (Step::StoringToken(token), Done::Stored) => {
+                self.memory.token = token;
+                self.backlog.look();
+            }
+            (Step::TellingLease(_), Done::Stored) => self.backlog.look(),
+            (Step::Picking { limit, .. }, Done::Picked(items)) => self.picked(limit, items),
+            (Step::Noting(batch), Done::Noted { watermark, gone }) => {
+                self.noted(batch, watermark, &gone);
+            }
+            (Step::Calling { batch, watermark }, Done::Replied(reply)) => {
+                self.replied(batch, watermark, reply);
+            }
+            (Step::Marking { batch, watermark }, Done::Marked(Ok(()))) => {
+                self.acknowledge(&batch, watermark);
+            }
+            (Step::Acknowledging { watermark, token_met, moved, .. }, Done::Stored) => {
+                self.batch_stored(watermark, token_met, moved);
+            }
+            (Step::Reporting, Done::Reported(Ok(0))) => {}
+            (Step::Reporting, Done::Reported(Ok(_))) => self.backlog.more_to_report(),
+            (Step::ReadingPage { .. }, Done::Page(Ok(page))) => self.page_read(page),
+            (Step::ReadingRows { .. }, Done::Rows(rows)) => self.rows_read(rows),
+            (Step::StoringCompared(_), Done::Found { dropped }) => {
+                self.backlog.look();
+                if dropped > 0 {
+                    self.comparing.dropped();
+                }
+            }
+            (Step::SpotChecking { uuids, epoch }, Done::SpotChecked(answer)) => {
+                if self.connection.epoch() == Some(epoch) {
+                    self.spot_checked(answer);
+                } else {
+                    self.changes.add(uuids, false);
+                }
+            }
+            (Step::StoringSpotCheck(_), Done::Found { dropped }) => {
+                self.backlog.look();
+                if dropped > 0 {
+                    self.changes.doubt_everything();
+                }
+            }
+            (Step::Sweeping { .. }, Done::Swept(Ok(after))) => self.swept(after),
+            (Step::FinishNoting, Done::Noted { watermark, .. }) => {
+                self.memory.noted = Some(watermark.clone());
+                self.step = Step::FinishMarking { watermark };
+            }
+            (Step::FinishMarking { watermark }, Done::Marked(Ok(()))) => {
+                let identity = self.memory.identity.clone().unwrap_or_default();
+                let again = self.comparing.is_owed_again();
+                self.step = Step::Finishing { identity, watermark, again };
+            }
+            (Step::Finishing { watermark, .. }, Done::Stored) => {
+                // One that is owed again is asked for anew: at once, or after the scan.
+                self.memory.owed = false;
+                self.comparing.finish();
+                self.remember(watermark);
+            }
+            (Step::Marking { .. } | Step::FinishMarking { .. }, Done::Marked(Err(failure)))
+            | (Step::Reporting, Done::Reported(Err(failure)))
+            | (Step::ReadingPage { .. }, Done::Page(Err(failure)))
+            | (Step::Sweeping { .. }, Done::Swept(Err(failure))) => {
+                self.backlog.look_at_all();
+                self.fail(failure);
+            }
+            (step, done) => self.misfit(step.name(), done.name()),
+        }
+    }
+
+    /// A result of another kind than the step waits for.
+    fn misfit(&mut self, step: &str, done: &str) {
+        let words = format!("the result {done:?} came while {step}");
+        self.stop(Violation::new(Invariant::ResultFitsStep, words));
+    }
+
+    /// The reconciler has stopped itself, and this came of storing that a comparison is owed.
+    fn stop_done(&mut self, done: &Done) {
+        let Some(stopped) = &mut self.stopped else { return };
+        match done {
+            Done::Stored => stopped.is_stored = true,
+            Done::IndexFailed(words) => self.fail(Failure::transient(index_words(words))),
+            _ => self.step = Step::Waiting { within_ms: self.trouble.pause() },
+        }
+    }
+
+    fn index_failed(&mut self, step: &Step, words: &str) {
+        self.backlog.look_at_all();
+        // What a page came to is not stored: the comparison begins again.
+        self.comparing.restart();
+        if matches!(step, Step::SpotChecking { .. } | Step::StoringSpotCheck(_)) {
+            self.changes.doubt_everything();
+        }
+        self.fail(Failure::transient(index_words(words)));
+    }
+
+    /// The database has answered who it is, or has not.
+    fn opened(&mut self, epoch: u64, answer: Result<OpenedCatalog, Failure>) {
+        if self.connection.epoch() != Some(epoch) {
+            // The database of another connection said it: this one may be another.
+            return;
+        }
+        match answer {
+            Ok(opened) => self.meet(opened),
+            Err(failure) => {
+                if failure.class == Class::RefusedClient {
+                    // It was met before, and would not be now: nothing more is written.
+                    self.connection.forget_who();
+                    self.backlog.set_caught_up(false);
+                }
+                self.backlog.look_at_all();
+                self.fail(failure);
+            }
+        }
+    }
+
+    /// The database has shown who it is and which watermark it has.
+    ///
+    /// Where both are as the index remembers them, or as noted for the batch in doubt, only what is
+    /// pending has to be written. Everything else leads to a comparison, and that it is owed is
+    /// stored before anything is written.
+    fn meet(&mut self, opened: OpenedCatalog) {
+        let OpenedCatalog { identity, watermark } = opened;
+        self.connection.meet();
+        self.trouble.clear();
+        self.backlog.look_at_all();
+        let asked = self.comparing.take_asked();
+        let same = self.memory.identity.as_ref() == Some(&identity);
+        let as_remembered = broken::is(Broken::WatermarkIgnored)
+            || watermark.is_some()
+                && (watermark == self.memory.remembered || watermark == self.memory.noted);
+        if !same || !as_remembered {
+            self.memory.owed = true;
+            self.memory.identity = Some(identity.clone());
+            if broken::is(Broken::OwedComparisonNotStored) {
+                return;
+            }
+            self.step = Step::Owing { identity, token: None };
+        } else if asked {
+            self.memory.owed = true;
+            self.step = Step::Owing { identity, token: None };
+        } else if watermark != self.memory.remembered
+            && let Some(watermark) = watermark
+        {
+            self.step = Step::Recalling { watermark };
+        }
+    }
+
+    fn remember(&mut self, watermark: String) {
+        self.memory.remembered = Some(watermark);
+        self.memory.noted = None;
+    }
+
+    fn picked(&mut self, limit: usize, items: Vec<Item>) {
+        if let Err(violation) = invariant::check_count("a batch", items.len(), limit) {
+            return self.stop(violation);
+        }
+        if !items.is_empty() {
+            self.backlog.look();
+            self.step = Step::Noting(Box::new(Batch::new(&self.root, self.memory.token, items)));
+        } else if self.backlog.ended_round() {
+            self.backlog.look();
+            self.step = Step::Waiting { within_ms: self.trouble.pause() };
+        } else if self.connection.is_known() {
+            self.backlog.set_caught_up(true);
+        }
+    }
+
+    fn noted(&mut self, mut batch: Box<Batch>, watermark: String, gone: &[i64]) {
+        batch.leave(gone);
+        self.memory.noted = Some(watermark.clone());
+        self.step = call_or_mark(batch, watermark);
+    }
+
+    fn replied(&mut self, mut batch: Box<Batch>, watermark: String, reply: Result<Reply, Failure>) {
+        match reply {
+            Ok(reply) if !batch.awaits(&reply) => {
+                self.misfit("calling", &format!("replied: {}", reply.name()));
+            }
+            Ok(reply) => {
+                batch.replied(reply);
+                self.step = call_or_mark(batch, watermark);
+            }
+            Err(failure) if batch.failed(&failure) => {
+                self.step = call_or_mark(batch, watermark);
+            }
+            Err(failure) => {
+                self.backlog.look();
+                if self.connection.is_known() && failure.class != Class::RefusedClient {
+                    self.backlog.batch_failed(batch.len(), batch.lowest_id());
+                }
+                self.fail(failure);
+            }
+        }
+    }
+
+    /// The watermark is written, after every recording of the batch had its outcome.
+    fn acknowledge(&mut self, batch: &Batch, watermark: String) {
+        let outcomes = batch.outcomes();
+        let any = |is: fn(&Outcome) -> bool| outcomes.iter().any(|(_, _, outcome)| is(outcome));
+        let acknowledged = outcomes
+            .iter()
+            .filter(|(_, _, outcome)| matches!(outcome, Outcome::Acknowledged))
+            .count();
+        let moved = any(|outcome| !matches!(outcome, Outcome::Left));
+        if any(|outcome| matches!(outcome, Outcome::Removed)) {
+            // What it has read of the catalog may name documents that are gone by now.
+            self.comparing.restart();
+        }
+        self.acknowledged += acknowledged as u64;
+        if moved {
+            self.trouble.clear();
+        }
+        self.backlog.batch_ended(batch.len(), batch.written(), acknowledged, self.bounds.batch_max);
+        let token_met = batch.token_met();
+        self.step = Step::Acknowledging { watermark, outcomes, token_met, moved };
+    }
+
+    fn batch_stored(&mut self, watermark: String, token_met: Option<i64>, moved: bool) {
+        self.remember(watermark);
+        if let Some(token) = token_met {
+            self.step = Step::TellingLease(token);
+        } else if !moved {
+            self.fail(Failure::transient("the database answered for no recording"));
+        }
+    }
+
+    fn page_read(&mut self, page: Page<Stored>) {
+        if let Err(violation) = invariant::check_count("a page", page.items.len(), self.bounds.page)
+        {
+            return self.stop(violation);
+        }
+        // A comparison that was given up meanwhile takes nothing.
+        if let Some(comparison) = self.comparing.under_way() {
+            comparison.page(page);
+        }
+    }
+
+    /// The index's side of a page, and what the comparison says of both.
+    fn rows_read(&mut self, rows: Page<Row>) {
+        if let Err(violation) = invariant::check_count("a page", rows.items.len(), self.bounds.page)
+        {
+            return self.stop(violation);
+        }
+        let found = self.comparing.rows(rows, self.memory.token);
+        if !found.is_empty() {
+            self.step = Step::StoringCompared(found);
+        }
+    }
+
+    fn spot_checked(&mut self, answer: Result<SpotCheck, Failure>) {
+        let checked = match answer {
+            Ok(checked) => checked,
+            Err(failure) => {
+                self.changes.doubt_everything();
+                self.backlog.look_at_all();
+                return self.fail(failure);
+            }
+        };
+        let SpotCheck { rows, documents } = checked;
+        match compare::spot(&rows, &documents, &self.root, self.memory.token) {
+            Some(findings) => {
+                let found = Findings { findings, missing: Vec::new() };
+                if !found.is_empty() {
+                    self.step = Step::StoringSpotCheck(found);
+                }
+            }
+            None => self.changes.doubt_everything(),
+        }
+    }
+
+    fn swept(&mut self, after: Option<String>) {
+        // A connection lost meanwhile has ended the sweep.
+        if let Some(sweep) = self.comparing.sweep() {
+            match after {
+                Some(after) => *sweep = Sweep { after: Some(after) },
+                None => self.step = Step::FinishNoting,
+            }
+        }
+    }
+}
+
+/// The next call of the batch; its watermark, where every recording has its outcome.
+fn call_or_mark(batch: Box<Batch>, watermark: String) -> Step {
+    if batch.is_over() {
+        Step::Marking { batch, watermark }
+    } else {
+        Step::Calling { batch, watermark }
+    }
+}
+
+fn index_words(words: &str) -> String {
+    format!("the index: {words}")
+}

@@ -1,0 +1,11 @@
+//! Tests of the reconciler, with an index and a catalog in memory.
+
+mod changes;
+mod comparisons;
+mod invariants;
+mod leases;
+mod recovery;
+mod world;
+
+use super::*;
+use world::World;

@@ -1,0 +1,49 @@
+//! Where a driver takes pending recordings from.
+
+use async_trait::async_trait;
+use focus_core::batch::Item;
+use focus_index::{IndexError, Reader, RootId};
+
+use super::blocking::blocking;
+
+/// The pending recordings of one root.
+#[async_trait]
+pub(crate) trait PendingSource: Send + Sync {
+    /// The newest of them: at most `limit`, at most `bytes_max` bytes but always one, and only rows
+    /// below `before`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    async fn pick(
+        &mut self,
+        limit: usize,
+        bytes_max: usize,
+        before: Option<i64>,
+    ) -> Result<Vec<Item>, IndexError>;
+}
+
+/// What is pending in the index.
+pub(crate) struct IndexedPending {
+    pub(crate) reader: Reader,
+    pub(crate) id: RootId,
+}
+
+#[async_trait]
+impl PendingSource for IndexedPending {
+    async fn pick(
+        &mut self,
+        limit: usize,
+        bytes_max: usize,
+        before: Option<i64>,
+    ) -> Result<Vec<Item>, IndexError> {
+        let (reader, id) = (self.reader.clone(), self.id);
+        let picked = blocking(move || reader.pick(id, limit, bytes_max, before)).await?;
+        let items = picked.into_iter().map(|pending| Item {
+            id: pending.id,
+            generation: pending.generation,
+            acknowledged: pending.acknowledged,
+            recording: pending.recording,
+        });
+        Ok(items.collect())
+    }
+}
