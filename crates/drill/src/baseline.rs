@@ -1,8 +1,8 @@
-//! What was there before a drill, and what differs after it.
+//! The baseline: what the catalog held before a drill, and what differs after it.
 //!
-//! The documents of the collection go, by uuid, into a file of the drill's folder: memory does not grow
-//! with the catalog. On a live site recordings keep landing, so what is new is counted, and only what
-//! went or was altered behind the server's back is a side effect.
+//! A file of the drill's folder holds a line per document, ordered by uuid, so that memory does not grow with
+//! the catalog. On a live site recordings keep landing: what is new is counted, and only what went, or was
+//! altered behind the server's back, is a side effect.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,9 +14,9 @@ use anyhow::Context;
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use serde::{Deserialize, Serialize};
 
-use super::database::Database;
-use super::plan::Plan;
-use super::report::{Others, SideEffect};
+use crate::database::client::Database;
+use crate::plan::Plan;
+use crate::report::{Others, SideEffect, SideEffectKind};
 
 /// Side effects told of one kind at most; further ones are counted.
 const TOLD_MAX: usize = 20;
@@ -39,16 +39,16 @@ const OURS: [&str; 14] = [
     "version",
 ];
 
-/// Collections of the server's own, which may come to be at any time.
+/// Whether a collection is the server's own, which it may create at any time.
 fn is_servers_own(name: &str, collection: &str) -> bool {
     name == "focus_meta" || name == format!("{collection}-unrecognized_recordings")
 }
 
-/// A document, as short as it can be told apart.
+/// A document, as short as it can be told from another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     uuid: String,
-    /// It has a `root`: the server writes it.
+    /// Whether it has a `root`: the server writes it.
     ours: bool,
     version: i64,
     whole: u64,
@@ -56,7 +56,7 @@ struct Entry {
     others: u64,
 }
 
-/// What was there.
+/// What the catalog held.
 #[derive(Debug)]
 pub struct Baseline {
     file: PathBuf,
@@ -66,7 +66,7 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Reads everything.
+    /// Reads every document and every index, and writes the documents' fingerprints to `file`.
     ///
     /// # Errors
     /// The database does not answer, or the file cannot be written.
@@ -97,7 +97,8 @@ impl Baseline {
         Ok(Baseline { file, documents, shape })
     }
 
-    /// What differs now; `cleaned` says that nothing of the drill may be there any more.
+    /// What differs now: side effects, and a count of the changes that others made. `cleaned` says that nothing
+    /// of the drill may be there any more.
     ///
     /// # Errors
     /// The database does not answer, or the file cannot be read.
@@ -197,7 +198,10 @@ impl Merge<'_> {
         if self.planted.contains(now.uuid.as_str()) || named {
             // The verdict tells of these while they may be there.
             if self.cleaned {
-                self.effect("leftover", format!("the document of {:?} is still there", now.uuid));
+                self.effect(
+                    SideEffectKind::Leftover,
+                    format!("the document of {:?} is still there", now.uuid),
+                );
             }
             return Ok(());
         }
@@ -214,7 +218,10 @@ impl Merge<'_> {
                 self.same(&before, &now);
             }
         } else if self.last.as_ref() == Some(&now.uuid) {
-            self.effect("document", format!("the uuid {:?} has one document more", now.uuid));
+            self.effect(
+                SideEffectKind::Document,
+                format!("the uuid {:?} has one document more", now.uuid),
+            );
         } else {
             self.others.landed += 1;
         }
@@ -231,7 +238,10 @@ impl Merge<'_> {
 
     fn went(&mut self) -> anyhow::Result<()> {
         if let Some(before) = self.before.advance()? {
-            self.effect("document", format!("the document of {:?} is gone", before.uuid));
+            self.effect(
+                SideEffectKind::Document,
+                format!("the document of {:?} is gone", before.uuid),
+            );
         }
         Ok(())
     }
@@ -244,24 +254,27 @@ impl Merge<'_> {
         match (before.ours, now.ours) {
             (false, false) => self.others.foreign_changed += 1,
             (true, false) => {
-                self.effect("field", format!("the document of {name:?} has lost its root"));
+                self.effect(
+                    SideEffectKind::Field,
+                    format!("the document of {name:?} has lost its root"),
+                );
             }
             (_, true) if before.others != now.others => {
                 self.effect(
-                    "field",
+                    SideEffectKind::Field,
                     format!("fields of others in the document of {name:?} were changed"),
                 );
             }
             (false, true) => self.others.updated += 1,
             (true, true) if now.version > before.version => self.others.updated += 1,
             (true, true) => {
-                self.effect("document", format!("the document of {name:?} was changed behind the server's back: its version is the same"));
+                self.effect(SideEffectKind::Document, format!("the document of {name:?} was changed behind the server's back: its version is the same"));
             }
         }
     }
 
-    fn effect(&mut self, what: &str, detail: String) {
-        self.effects.push(SideEffect { what: what.to_owned(), detail });
+    fn effect(&mut self, what: SideEffectKind, detail: String) {
+        self.effects.push(SideEffect { what, detail });
     }
 }
 
@@ -272,18 +285,16 @@ fn shapes(
     collection: &str,
 ) -> Vec<SideEffect> {
     let mut effects = Vec::new();
-    let mut tell = |what: &str, detail: String| {
-        effects.push(SideEffect { what: what.to_owned(), detail });
-    };
+    let mut tell = |what, detail| effects.push(SideEffect { what, detail });
     for (name, indexes) in before {
         match now.iter().find(|(other, _)| other == name) {
-            None => tell("collection", format!("the collection {name} is gone")),
+            None => tell(SideEffectKind::Collection, format!("the collection {name} is gone")),
             Some((_, others)) => {
                 for index in indexes.iter().filter(|index| !others.contains(index)) {
-                    tell("index", format!("the index {index} of {name} is gone"));
+                    tell(SideEffectKind::Index, format!("the index {index} of {name} is gone"));
                 }
                 for index in others.iter().filter(|index| !indexes.contains(index)) {
-                    tell("index", format!("the index {index} of {name} is new"));
+                    tell(SideEffectKind::Index, format!("the index {index} of {name} is new"));
                 }
             }
         }
@@ -291,7 +302,7 @@ fn shapes(
     for (name, _) in now {
         let new = !before.iter().any(|(other, _)| other == name);
         if new && !is_servers_own(name, collection) {
-            tell("collection", format!("the collection {name} is new"));
+            tell(SideEffectKind::Collection, format!("the collection {name} is new"));
         }
     }
     effects
@@ -300,7 +311,7 @@ fn shapes(
 /// The first few of each kind, and how many more there are.
 fn shortened(effects: Vec<SideEffect>) -> Vec<SideEffect> {
     let mut short: Vec<SideEffect> = Vec::new();
-    let mut more: Vec<(String, usize)> = Vec::new();
+    let mut more: Vec<(SideEffectKind, usize)> = Vec::new();
     for effect in effects {
         if short.iter().filter(|told| told.what == effect.what).count() < TOLD_MAX {
             short.push(effect);
@@ -344,7 +355,7 @@ mod tests {
 
     #[test]
     fn of_many_side_effects_the_first_are_told_and_the_rest_counted() {
-        let effect = SideEffect { what: "document".into(), detail: "gone".into() };
+        let effect = SideEffect { what: SideEffectKind::Document, detail: "gone".into() };
         let short = shortened(vec![effect; TOLD_MAX + 7]);
         assert_eq!(short.len(), TOLD_MAX + 1);
         assert_eq!(short[TOLD_MAX].detail, "and 7 more of this kind");

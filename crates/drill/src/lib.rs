@@ -1,31 +1,40 @@
-//! The drill: the reference scenario as a product. It takes the database away, plants recordings,
-//! brings the database back, and says what became of each of them.
+//! The drill: the reference scenario as a product. It takes the database away, plants recordings, brings the
+//! database back, and tells how each recording ended.
 //!
-//! It reaches the running server as a user does, by HTTP, and the catalog with a client of its own.
+//! The drill reaches the running server by HTTP, as a user does, and the catalog with a client of its own.
+//!
+//! Where to look:
+//!
+//! | | |
+//! |---|---|
+//! | the order of the ten steps | [`run`], `run/sequence.rs` |
+//! | what proves the outage | `run/steps/proof_of_outage.rs`, [`watcher`] |
+//! | how the database is brought back, also after a crash | [`restore`], [`recover`], [`guard`] |
+//! | who removes a drill's files | [`cleanup`] |
+//! | what is on disk before anything is broken | [`plan`], [`state`] |
+//! | each kind of outage | [`outage`] |
 
+pub mod arrivals;
 pub mod baseline;
-pub mod clean;
-pub mod converge;
+pub mod breakpoint;
+pub mod cleanup;
 pub mod database;
-pub mod experiment;
-pub mod group;
+pub mod early_end;
+pub mod fate;
 pub mod guard;
-pub mod judge;
-pub mod kept;
-pub mod lock;
-pub mod mark;
-pub mod options;
 pub mod outage;
-pub mod pause;
 pub mod plan;
 pub mod planting;
+pub mod preflight;
+pub mod process;
+pub mod proxy;
 pub mod recover;
-pub mod relay;
+pub mod redaction;
 pub mod render;
 pub mod report;
 pub mod restore;
 pub mod run;
+pub mod scenario;
 pub mod server;
-pub mod site;
-pub mod verdict;
+pub mod state;
 pub mod watcher;

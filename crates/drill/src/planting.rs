@@ -1,14 +1,17 @@
-//! Planting recordings, as an acquisition system or the site's own command does, and removing them.
+//! Planting recordings, as an acquisition system or the site's own command does. [`crate::cleanup`] removes
+//! them.
 
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
 
-use super::group::{self, Waiting};
-use super::plan::{Journal, Plan, PlannedRecording};
+use crate::plan::{Plan, PlannedRecording};
+use crate::process::held_command::HeldCommand;
+use crate::process::output::tail;
+use crate::redaction::without_logins;
+use crate::state::journal::Journal;
 use focus_common::clock;
 
 /// One call of the site's own command ends within this.
@@ -17,7 +20,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// Lengths of planted recordings, and the time between two of them.
 const LENGTH_MS: i64 = 1_000;
 
-/// What will be planted by a drill: `count` recordings, one after another, that end now.
+/// What a drill will plant: the folder below the root, and `count` recordings, one after another, the last of
+/// which ends now.
 pub fn plan(
     drill: &str,
     count: u32,
@@ -43,10 +47,10 @@ pub fn plan(
     (folder, planted)
 }
 
-/// Makes the folder for them.
+/// Creates the folder that is planted into.
 ///
 /// # Errors
-/// It cannot be made.
+/// The folder cannot be created, or is there already.
 pub fn make_folder(plan: &Plan) -> anyhow::Result<()> {
     let folder = plan.root.join(&plan.folder);
     std::fs::create_dir(&folder)
@@ -56,7 +60,7 @@ pub fn make_folder(plan: &Plan) -> anyhow::Result<()> {
 /// Writes one recording: the data, then the sidecar.
 ///
 /// # Errors
-/// Storage does not take it.
+/// A file is there already, or cannot be written.
 pub fn write(plan: &Plan, recording: &PlannedRecording) -> anyhow::Result<()> {
     let sidecar = json!({
         "uuid": recording.uuid,
@@ -74,10 +78,10 @@ pub fn write(plan: &Plan, recording: &PlannedRecording) -> anyhow::Result<()> {
     create(&recording.sidecar, format!("{sidecar}\n").as_bytes())
 }
 
-/// Has one recording made by the site's own command.
+/// Has the site's own command make one recording.
 ///
 /// # Errors
-/// The command cannot be run, fails, or does not end.
+/// The command cannot be run, fails, or does not end within 30 s.
 pub async fn command(
     command: &str,
     plan: &Plan,
@@ -93,7 +97,7 @@ pub async fn command(
         ("FOCUS_START_TIME", clock::rfc3339(recording.start_ms)),
         ("FOCUS_END_TIME", clock::rfc3339(recording.end_ms)),
     ];
-    let waiting = Waiting::start(command, &log, &told)?;
+    let waiting = HeldCommand::start(command, &log, &told)?;
     let group = waiting.group.clone();
     journal.planter(group.clone())?;
     let mut child = waiting.go().await?;
@@ -103,8 +107,8 @@ pub async fn command(
             anyhow::ensure!(
                 ended.success(),
                 "--plant {:?} ended with {ended}: {}",
-                group::shown(command),
-                group::tail(&log)
+                without_logins(command),
+                tail(&log)
             );
             Ok(())
         }
@@ -112,78 +116,19 @@ pub async fn command(
             group.end();
             anyhow::bail!(
                 "--plant {:?} did not end within {} s",
-                group::shown(command),
+                without_logins(command),
                 CALL_LIMIT.as_secs()
             )
         }
     }
 }
 
-/// Both files are on storage.
+/// Whether both files are on storage.
 pub fn is_there(plan: &Plan, recording: &PlannedRecording) -> bool {
     plan.root.join(&recording.path).is_file() && plan.root.join(&recording.sidecar).is_file()
 }
 
-/// Bytes of the data file.
+/// Bytes of the data file; none where it is not there.
 pub fn size(plan: &Plan, recording: &PlannedRecording) -> Option<u64> {
     std::fs::metadata(plan.root.join(&recording.path)).ok().map(|meta| meta.len())
-}
-
-/// Removes every planted file, and the folder. What is gone already is no error.
-///
-/// # Errors
-/// The root is not the one that was planted on, or something stays.
-pub fn remove(plan: &Plan) -> anyhow::Result<()> {
-    let marker = focus_storage::marker::read(&plan.root)?;
-    anyhow::ensure!(
-        marker == plan.root_id,
-        "{} is not the root that was planted on: its marker is {marker}, not {}",
-        plan.root.display(),
-        plan.root_id
-    );
-    let folder = plan.root.join(&plan.folder);
-    // A folder that was swapped for a link would lead elsewhere.
-    match std::fs::symlink_metadata(&folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Ok(meta) if meta.is_dir() => {}
-        Ok(_) => anyhow::bail!("{} is no folder any more: remove it by hand", folder.display()),
-        Err(error) => return Err(error).with_context(|| folder.display().to_string()),
-    }
-    for recording in &plan.planted {
-        // The sidecar first: without it no half of a recording is ever catalogued.
-        for path in [&recording.sidecar, &recording.path] {
-            gone(std::fs::remove_file(plan.root.join(path)), &plan.root.join(path))?;
-        }
-    }
-    match std::fs::remove_dir(&folder) {
-        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
-            anyhow::bail!(
-                "{} holds files that the drill did not plan: {}. Remove them by hand",
-                folder.display(),
-                left(&folder).join(", ")
-            )
-        }
-        ended => gone(ended, &folder),
-    }
-}
-
-/// What lies in a folder, the first few.
-fn left(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.take(5).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-}
-
-fn gone(ended: std::io::Result<()>, path: &Path) -> anyhow::Result<()> {
-    match ended {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{} cannot be removed", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What of the drill is still on storage.
-pub fn leftovers(plan: &Plan) -> Vec<PathBuf> {
-    let folder = plan.root.join(&plan.folder);
-    if std::fs::symlink_metadata(&folder).is_ok() { vec![folder] } else { Vec::new() }
 }

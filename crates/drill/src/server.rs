@@ -1,8 +1,11 @@
-//! The server as its users see it: by HTTP.
+//! The server as its users see it: by HTTP. What it says is read here, so that the rest of the drill has types.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use focus_common::client::{Client, ClientError, escape};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// An answer that takes longer is none.
@@ -11,7 +14,115 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Unrecognised recordings looked through at most.
 const UNRECOGNISED_MAX: usize = 100_000;
 
-/// A server.
+/// The state of the server's catalog, as its status says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatalogState {
+    /// The server is connecting to the catalog.
+    Connecting,
+    /// The server is writing a backlog.
+    Recovering,
+    /// Nothing is pending, and no comparison is owed.
+    InStep,
+    /// Another server has the lease.
+    Standby,
+    /// The catalog is away.
+    Down,
+    /// The server does not know yet, or says something that this version does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl CatalogState {
+    /// As in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            CatalogState::Connecting => "connecting",
+            CatalogState::Recovering => "recovering",
+            CatalogState::InStep => "in_step",
+            CatalogState::Standby => "standby",
+            CatalogState::Down => "down",
+            CatalogState::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the server reaches its catalog.
+    pub fn is_reached(self) -> bool {
+        matches!(self, CatalogState::InStep | CatalogState::Recovering | CatalogState::Standby)
+    }
+}
+
+/// The part of the server's status that a drill looks at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// `mongodb` or `embedded`.
+    pub catalog: String,
+    /// The state of the catalog.
+    pub catalog_state: CatalogState,
+    /// Why it is so, and what to do.
+    pub catalog_reason: Option<String>,
+    /// Recognised recordings.
+    pub recordings: u64,
+    /// Recordings that the catalog has not acknowledged.
+    pub pending: Option<u64>,
+    /// The roots that the server serves.
+    pub roots: Vec<ServedRoot>,
+}
+
+/// A root that the server serves.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServedRoot {
+    /// The marker's id, where it is known.
+    pub id: Option<String>,
+    /// The holder of the root's lease, where it is known.
+    pub lease_holder: Option<String>,
+}
+
+/// What the server's index holds of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct IndexedRecording {
+    /// The catalog has not acknowledged it.
+    pub pending: bool,
+}
+
+/// A recording that the server lists as unrecognised.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct UnrecognisedRecording {
+    /// A path of the recording, below the root.
+    #[serde(default)]
+    pub path: String,
+    /// In what way it is unrecognised.
+    pub state: UnrecognisedState,
+    /// Why, in words.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// In what way a recording is unrecognised.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnrecognisedState {
+    /// The catalog's database does not accept its document.
+    CatalogRefused,
+    /// Any other state, as the server names it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl fmt::Display for UnrecognisedState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UnrecognisedState::CatalogRefused => "catalog_refused",
+            UnrecognisedState::Other(state) => state,
+        })
+    }
+}
+
+/// A client of a server.
 #[derive(Clone, Debug)]
 pub struct Server {
     client: Client,
@@ -24,10 +135,10 @@ impl Server {
         Server { client: Client::reading(address) }
     }
 
-    /// The server at this URL.
+    /// The server at this URL: `http://HOST[:PORT]`.
     ///
     /// # Errors
-    /// It is none that can be used: why.
+    /// The URL cannot be used: why, and what to give instead.
     pub fn parse(url: &str) -> Result<Server, String> {
         if url.starts_with("https://") {
             return Err(format!(
@@ -51,18 +162,27 @@ impl Server {
         self.client.get(path, LIMIT).await
     }
 
+    /// Part of an answer with the type that it has to have.
+    fn typed<T: DeserializeOwned>(&self, part: Value) -> Result<T, ClientError> {
+        serde_json::from_value(part).map_err(|error| ClientError::NoAnswer {
+            address: self.address().to_owned(),
+            cause: error.into(),
+        })
+    }
+
     /// What `/api/v1/status` says.
     ///
     /// # Errors
-    /// No answer.
-    pub async fn status(&self) -> Result<Value, ClientError> {
-        self.get("/api/v1/status").await
+    /// The server does not answer within 2 s.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.typed(self.get("/api/v1/status").await?)
     }
 
-    /// Asks for the recordings of a time range, as an application does; how long the answer took.
+    /// Asks for the recordings of a time range (milliseconds since 1970), as an application does. Returns how
+    /// long the answer took.
     ///
     /// # Errors
-    /// No answer.
+    /// The server does not answer within 2 s, or its answer is not a list.
     pub async fn query(&self, from_ms: i64, to_ms: i64) -> anyhow::Result<Duration> {
         let began = Instant::now();
         let body = json!({ "start_time": from_ms, "end_time": to_ms });
@@ -71,33 +191,36 @@ impl Server {
         Ok(began.elapsed())
     }
 
-    /// What the server knows of the recording with this uuid; null where it does not know it.
+    /// What the server's index holds of the recording with this uuid; none where it does not know it.
     ///
     /// # Errors
-    /// No answer.
-    pub async fn recording(&self, uuid: &str) -> Result<Value, ClientError> {
+    /// The server does not answer within 2 s.
+    pub async fn recording(&self, uuid: &str) -> Result<Option<IndexedRecording>, ClientError> {
         let path = format!("/api/v1/recordings?limit=1000&text={}", escape(uuid));
         let answer = self.get(&path).await?;
-        let rows = answer["recordings"].as_array().cloned().unwrap_or_default();
-        Ok(rows.into_iter().find(|row| row["uuid"] == uuid).unwrap_or(Value::Null))
+        let mut rows = answer["recordings"].as_array().into_iter().flatten();
+        let found = rows.find(|row| row["uuid"] == uuid);
+        found.map(|row| self.typed(row.clone())).transpose()
     }
 
-    /// Everything that the server lists as unrecognised.
+    /// Everything that the server lists as unrecognised, up to 100,000 recordings.
     ///
     /// # Errors
-    /// No answer.
-    pub async fn unrecognised(&self) -> Result<Vec<Value>, ClientError> {
-        let mut all: Vec<Value> = Vec::new();
-        let mut cursor = Value::Null;
+    /// The server does not answer within 2 s.
+    pub async fn unrecognised(&self) -> Result<Vec<UnrecognisedRecording>, ClientError> {
+        let mut all = Vec::new();
+        let mut cursor = None;
         loop {
             let mut path = "/api/v1/unrecognised?limit=1000".to_owned();
-            if let Some(after) = cursor.as_i64() {
+            if let Some(after) = cursor {
                 path.push_str(&format!("&cursor={after}"));
             }
-            let answer = self.get(&path).await?;
-            all.extend(answer["unrecognised"].as_array().cloned().unwrap_or_default());
-            cursor = answer["next_cursor"].clone();
-            if cursor.is_null() || all.len() >= UNRECOGNISED_MAX {
+            let mut answer = self.get(&path).await?;
+            let page: Option<Vec<UnrecognisedRecording>> =
+                self.typed(answer["unrecognised"].take())?;
+            all.extend(page.unwrap_or_default());
+            cursor = answer["next_cursor"].as_i64();
+            if cursor.is_none() || all.len() >= UNRECOGNISED_MAX {
                 return Ok(all);
             }
         }
@@ -121,5 +244,26 @@ mod tests {
         for url in ["", "https://x", "http://", "http://x/api", "http://u:p@x"] {
             assert!(Server::parse(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_state_that_this_version_does_not_know_is_unknown_and_names_are_as_in_json() {
+        let read = |text: &str| serde_json::from_value::<CatalogState>(json!(text)).expect("read");
+        for state in ["connecting", "recovering", "in_step", "standby", "down", "unknown"] {
+            assert_eq!(read(state).name(), state);
+            assert_eq!(serde_json::to_value(read(state)).expect("JSON"), state);
+        }
+        assert_eq!(read("of tomorrow"), CatalogState::Unknown);
+    }
+
+    #[test]
+    fn a_refused_document_is_told_apart_from_the_other_unrecognised() {
+        let read = |state: &str| {
+            let row = json!({ "path": "a.dat", "state": state, "reason": "why", "more": 1 });
+            serde_json::from_value::<UnrecognisedRecording>(row).expect("read").state
+        };
+        assert_eq!(read("catalog_refused"), UnrecognisedState::CatalogRefused);
+        assert_eq!(read("time_invalid"), UnrecognisedState::Other("time_invalid".to_owned()));
+        assert_eq!(read("time_invalid").to_string(), "time_invalid");
     }
 }

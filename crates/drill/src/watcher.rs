@@ -1,24 +1,25 @@
-//! What is seen of database and server while a drill goes on: two eyes that never rest, and what they
-//! saw, second by second.
+//! What is seen of database and server while a drill goes on. Two tasks look all the time: one at the database,
+//! one at the server's status. What they see becomes the timeline, second by second.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::database::Probe;
-use super::report::{Queries, Second};
-use super::server::Server;
+use crate::database::probe::Probe;
+use crate::report::{Queries, Second};
+use crate::server::{CatalogState, Server};
 
-/// Seconds kept at most; a longer drill's timeline ends there.
+/// Seconds of the timeline at most; it ends there where a drill takes longer.
 const SECONDS_MAX: usize = 7_200;
 
-/// Between two looks while nothing is waited for.
+/// Time between two looks while no change is timed.
 const CALM: Duration = Duration::from_millis(250);
 
-/// Between two looks while the next change is timed.
+/// Time between two looks while the next change is timed.
 const BRISK: Duration = Duration::from_millis(20);
 
 /// The drill's own view of the database.
@@ -26,7 +27,7 @@ const BRISK: Duration = Duration::from_millis(20);
 pub struct DrillView {
     /// Looks so far.
     pub looks: u64,
-    /// It takes writes.
+    /// Whether it takes writes.
     pub reachable: bool,
     /// How many looks in a row said the same.
     pub in_a_row: u64,
@@ -37,22 +38,32 @@ pub struct DrillView {
 }
 
 /// The server's own view of the database.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ServerView {
     /// Looks so far.
     pub looks: u64,
-    /// Its `catalog_state`; none where it did not answer.
-    pub state: Option<String>,
-    /// Its `pending`.
+    /// The state of its catalog; none where the server did not answer.
+    pub state: Option<CatalogState>,
+    /// Recordings that the catalog has not acknowledged.
     pub pending: Option<u64>,
     /// When the present state was first seen.
     pub since: Option<Instant>,
 }
 
 impl ServerView {
-    /// It says that its catalog is away.
+    /// Whether the server says that its catalog is away.
     pub fn is_down(&self) -> bool {
-        self.state.as_deref() == Some("down")
+        self.state == Some(CatalogState::Down)
+    }
+
+    /// Whether the server says that it reaches its catalog.
+    pub fn is_reached(&self) -> bool {
+        self.state.is_some_and(CatalogState::is_reached)
+    }
+
+    /// The state in a word, for messages.
+    pub fn state_name(&self) -> &'static str {
+        self.state.map_or("silent", CatalogState::name)
     }
 }
 
@@ -70,10 +81,10 @@ struct Shared {
     /// Looks that found the database there while the outage had to last.
     breaches: AtomicU64,
     brisk: AtomicBool,
-    window: Mutex<(i64, i64)>,
+    window_ms: (i64, i64),
 }
 
-/// The two eyes.
+/// The two tasks, and what they saw. They end when it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
     shared: Arc<Shared>,
@@ -81,8 +92,8 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Opens both eyes. Queries ask for recordings within `window`, milliseconds since 1970.
-    pub fn start(probe: Probe, server: Server, window: (i64, i64)) -> Watcher {
+    /// Begins to look. Queries ask for recordings within `window_ms`, milliseconds since 1970.
+    pub fn start(probe: Probe, server: Server, window_ms: (i64, i64)) -> Watcher {
         let shared = Arc::new(Shared {
             began: Instant::now(),
             drill: watch::Sender::default(),
@@ -94,7 +105,7 @@ impl Watcher {
             outage: AtomicBool::new(false),
             breaches: AtomicU64::new(0),
             brisk: AtomicBool::new(false),
-            window: Mutex::new(window),
+            window_ms,
         });
         let tasks = [
             tokio::spawn(watch_database(Arc::clone(&shared), probe)),
@@ -103,12 +114,12 @@ impl Watcher {
         Watcher { shared, tasks }
     }
 
-    /// Since the drill began.
+    /// Milliseconds since the drill began.
     pub fn elapsed_ms(&self) -> u64 {
         millis(self.shared.began.elapsed())
     }
 
-    /// This instant, since the drill began.
+    /// This instant, in milliseconds since the drill began.
     pub fn at_ms(&self, instant: Instant) -> u64 {
         millis(instant.saturating_duration_since(self.shared.began))
     }
@@ -120,15 +131,15 @@ impl Watcher {
 
     /// The server's own view.
     pub fn server(&self) -> ServerView {
-        self.shared.server.borrow().clone()
+        *self.shared.server.borrow()
     }
 
-    /// Looks more often from now on, or less.
+    /// Sets how often is looked from now on: every 20 ms, else every 250 ms.
     pub fn brisk(&self, brisk: bool) {
         self.shared.brisk.store(brisk, Ordering::Relaxed);
     }
 
-    /// The outage is proved and has to last from now on, or is being ended.
+    /// Says that the outage is proved and has to last from now on, or that it is being ended.
     pub fn outage(&self, on: bool) {
         self.shared.outage.store(on, Ordering::SeqCst);
     }
@@ -138,12 +149,12 @@ impl Watcher {
         self.shared.breaches.load(Ordering::SeqCst)
     }
 
-    /// How many planted recordings have landed.
+    /// Notes how many planted recordings have landed.
     pub fn landed(&self, count: u64) {
         self.shared.landed.store(count, Ordering::Relaxed);
     }
 
-    /// How many planted recordings were seen in the catalog.
+    /// Notes how many planted recordings were seen in the catalog.
     pub fn catalogued(&self, count: u64) {
         self.shared.catalogued.store(count, Ordering::Relaxed);
     }
@@ -176,12 +187,12 @@ impl Watcher {
 
     /// The timeline so far.
     pub fn timeline(&self) -> Vec<Second> {
-        lock(&self.shared.seconds).clone()
+        self.shared.seconds.lock().clone()
     }
 
     /// The queries of the outage.
     pub fn queries(&self) -> Queries {
-        lock(&self.shared.queries).clone()
+        self.shared.queries.lock().clone()
     }
 }
 
@@ -223,9 +234,8 @@ async fn watch_server(shared: Arc<Shared>, server: Server) {
     loop {
         let had_to_last = shared.outage.load(Ordering::SeqCst);
         let status = server.status().await.ok();
-        let text = |key: &str| status.as_ref().and_then(|status| status[key].as_str());
-        let state = text("catalog_state").map(str::to_owned);
-        let there = matches!(state.as_deref(), Some("in_step" | "recovering" | "standby"));
+        let state = status.as_ref().map(|status| status.catalog_state);
+        let there = state.is_some_and(CatalogState::is_reached);
         if there && had_to_last && shared.outage.load(Ordering::SeqCst) {
             shared.breaches.fetch_add(1, Ordering::SeqCst);
         }
@@ -234,23 +244,28 @@ async fn watch_server(shared: Arc<Shared>, server: Server) {
                 view.since = Some(Instant::now());
             }
             view.looks += 1;
-            view.pending = status.as_ref().and_then(|status| status["pending"].as_u64());
+            view.pending = status.as_ref().and_then(|status| status.pending);
             view.state = state;
         });
         sample(&shared);
         if shared.outage.load(Ordering::SeqCst) && asked_at.elapsed() >= CALM {
             asked_at = Instant::now();
-            let (from_ms, to_ms) = *lock(&shared.window);
-            let answer = server.query(from_ms, to_ms).await;
-            let mut queries = lock(&shared.queries);
-            queries.asked += 1;
-            if let Ok(took) = answer {
-                queries.answered += 1;
-                let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-                queries.slowest_us = queries.slowest_us.max(took_us);
-            }
+            ask(&shared, &server).await;
         }
         pause(&shared).await;
+    }
+}
+
+/// Asks one query, as an application does, and notes whether and when the answer came.
+async fn ask(shared: &Shared, server: &Server) {
+    let (from_ms, to_ms) = shared.window_ms;
+    let answer = server.query(from_ms, to_ms).await;
+    let mut queries = shared.queries.lock();
+    queries.asked += 1;
+    if let Ok(took) = answer {
+        queries.answered += 1;
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        queries.slowest_us = queries.slowest_us.max(took_us);
     }
 }
 
@@ -263,7 +278,7 @@ async fn pause(shared: &Shared) {
 /// Notes what is seen now under the present second.
 fn sample(shared: &Shared) {
     let at_ms = millis(shared.began.elapsed()) / 1_000 * 1_000;
-    let server = shared.server.borrow().clone();
+    let server = *shared.server.borrow();
     let second = Second {
         at_ms,
         reachable: shared.drill.borrow().reachable,
@@ -272,7 +287,7 @@ fn sample(shared: &Shared) {
         catalogued: shared.catalogued.load(Ordering::Relaxed),
         pending: server.pending,
     };
-    let mut seconds = lock(&shared.seconds);
+    let mut seconds = shared.seconds.lock();
     if let Some(last) = seconds.last_mut().filter(|last| last.at_ms == at_ms) {
         *last = second;
     } else if seconds.len() < SECONDS_MAX {
@@ -282,8 +297,4 @@ fn sample(shared: &Shared) {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,23 +1,21 @@
 //! An outage by a pair of the site's own commands.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Context;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::process::Command;
 
-use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp, needed};
-use crate::group::{self, Waiting, shown};
-use crate::options::{Options, OutageKind};
-use crate::plan::{Journal, UP_DONE};
+use super::contract::{Hindrance, Outage, Prepared, Surroundings, WayUp, needed};
+use super::run_up::run_up;
+use crate::process::held_command::HeldCommand;
+use crate::process::output::tail;
+use crate::redaction::without_logins;
+use crate::scenario::options::Options;
+use crate::scenario::outage_kind::OutageKind;
+use crate::state::journal::Journal;
 
 /// A way down has to end within this; one that runs on is left running, and its effect looked at.
 const DOWN_LIMIT: Duration = Duration::from_secs(120);
-
-/// A way up has to end, or the database to answer, within this.
-const UP_LIMIT: Duration = Duration::from_secs(120);
 
 /// `--outage command`.
 #[derive(Debug)]
@@ -42,18 +40,23 @@ impl CommandOutage {
 
 #[async_trait]
 impl Outage for CommandOutage {
+    type Up = CommandUp;
+
     fn describe(&self) -> String {
-        format!("the command {:?}", shown(&self.down))
+        format!("the command {:?}", without_logins(&self.down))
     }
 
-    async fn prepare(&mut self) -> Result<Prepared, Hindrance> {
+    async fn prepare(&mut self) -> Result<Prepared<CommandUp>, Hindrance> {
         Ok(Prepared {
             blast_radius: vec![
-                format!("runs {:?}; what that reaches, focus cannot tell", shown(&self.down)),
-                format!("ends with {:?}", shown(&self.up)),
+                format!(
+                    "runs {:?}; what that reaches, focus cannot tell",
+                    without_logins(&self.down)
+                ),
+                format!("ends with {:?}", without_logins(&self.up)),
             ],
             marked: false,
-            restore: Restore::Command(CommandUp { up: self.up.clone() }),
+            way_up: CommandUp { up: self.up.clone() },
         })
     }
 
@@ -64,9 +67,9 @@ impl Outage for CommandOutage {
 
     async fn down(&self, journal: &Journal) -> anyhow::Result<()> {
         let log = journal.folder().file("down.log");
-        let waiting = Waiting::start(&self.down, &log, &[])?;
-        journal.way_down(waiting.group.clone())?;
-        let mut child = waiting.go().await?;
+        let held = HeldCommand::start(&self.down, &log, &[])?;
+        journal.way_down(held.group.clone())?;
+        let mut child = held.go().await?;
         match tokio::time::timeout(DOWN_LIMIT, child.wait()).await {
             Err(_) => Ok(()),
             Ok(ended) => {
@@ -74,8 +77,8 @@ impl Outage for CommandOutage {
                 anyhow::ensure!(
                     ended.success(),
                     "--down {:?} ended with {ended}: {}",
-                    shown(&self.down),
-                    group::tail(&log)
+                    without_logins(&self.down),
+                    tail(&log)
                 );
                 Ok(())
             }
@@ -93,7 +96,7 @@ pub struct CommandUp {
 #[async_trait]
 impl WayUp for CommandUp {
     fn describe(&self) -> String {
-        format!("the command {:?}", shown(&self.up))
+        format!("the command {:?}", without_logins(&self.up))
     }
 
     fn repeatable(&self) -> bool {
@@ -102,54 +105,5 @@ impl WayUp for CommandUp {
 
     async fn up(&self, surroundings: &Surroundings<'_>) -> anyhow::Result<()> {
         run_up(&self.up, surroundings).await
-    }
-}
-
-/// Runs a way up until it ends, or until the database answers: it may be the database itself.
-pub(super) async fn run_up(up: &str, surroundings: &Surroundings<'_>) -> anyhow::Result<()> {
-    let log = surroundings.folder.file("up.log");
-    let (out, err) = group::output(&log)?;
-    let input = match surroundings.lock {
-        Some(lock) => Stdio::from(lock.try_clone()?),
-        None => Stdio::null(),
-    };
-    // The outer shell holds the lock as its input for as long as the command runs; the command itself,
-    // and a database that it leaves behind, do not have it. That it has ended well is on record before
-    // the lock is free, whatever has become of us.
-    let script = "sh -c \"$1\" </dev/null; code=$?; [ $code -ne 0 ] || : >\"$2\"; exit $code";
-    let mut child = Command::new("sh")
-        .args(["-c", script, "sh", up])
-        .arg(surroundings.folder.file(UP_DONE))
-        .stdin(input)
-        .stdout(out)
-        .stderr(err)
-        .process_group(0)
-        .spawn()
-        .context("sh cannot be run")?;
-    let ended = async {
-        loop {
-            tokio::select! {
-                ended = child.wait() => return ended.map(Some),
-                () = tokio::time::sleep(Duration::from_millis(100)) => {
-                    if surroundings.probe.takes_writes().await {
-                        return Ok(None);
-                    }
-                }
-            }
-        }
-    };
-    match tokio::time::timeout(UP_LIMIT, ended).await {
-        Ok(Ok(None)) => Ok(()),
-        Ok(Ok(Some(status))) if status.success() => Ok(()),
-        Ok(Ok(Some(status))) => {
-            anyhow::bail!("--up {:?} ended with {status}: {}", shown(up), group::tail(&log))
-        }
-        Ok(Err(error)) => Err(error).context("sh cannot be waited for"),
-        Err(_) => anyhow::bail!(
-            "--up {:?} has not ended after {} s, and the database does not answer: {}",
-            shown(up),
-            UP_LIMIT.as_secs(),
-            group::tail(&log)
-        ),
     }
 }

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp, needed};
-use crate::options::{Options, OutageKind};
-use crate::plan::Journal;
+use super::contract::{Hindrance, Outage, Prepared, Surroundings, WayUp, needed};
+use crate::scenario::options::Options;
+use crate::scenario::outage_kind::OutageKind;
+use crate::state::journal::Journal;
 
 /// A container that does not end by itself is killed after so long, seconds: less than a recovery keeps
 /// looking for, so that a stop under way is not overlooked.
@@ -179,11 +180,13 @@ fn hindrance(name: &str, found: &Value, own: &str) -> Option<String> {
 
 #[async_trait]
 impl Outage for DockerOutage {
+    type Up = Container;
+
     fn describe(&self) -> String {
         format!("the container {} is stopped", self.name)
     }
 
-    async fn prepare(&mut self) -> Result<Prepared, Hindrance> {
+    async fn prepare(&mut self) -> Result<Prepared<Container>, Hindrance> {
         let Some(socket) = self.socket.clone().or_else(usual_socket) else {
             return Err(Hindrance::CouldNotTell(
                 "no socket of Docker or Podman is there: name it with --socket FILE".to_owned(),
@@ -222,7 +225,7 @@ impl Outage for DockerOutage {
                 format!("started again by its id, {}", id.get(..12).unwrap_or(id)),
             ],
             marked: found.body["Config"]["Labels"][MARK] == "true",
-            restore: Restore::Docker(target),
+            way_up: target,
         })
     }
 

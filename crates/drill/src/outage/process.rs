@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use rustix::process::{Signal, kill_process, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::command::run_up;
-use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp, needed};
-use crate::group::{Identity, Process, shown};
-use crate::options::{Options, OutageKind};
-use crate::plan::Journal;
+use super::contract::{Hindrance, Outage, Prepared, Surroundings, WayUp, needed};
+use super::run_up::run_up;
+use crate::process::identity::{Identity, Process};
+use crate::redaction::without_logins;
+use crate::scenario::options::Options;
+use crate::scenario::outage_kind::OutageKind;
+use crate::state::journal::Journal;
 
 /// What is done to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,8 @@ fn target(pid_file: &Path) -> Result<(Identity, String), Hindrance> {
 
 #[async_trait]
 impl Outage for ProcessOutage {
+    type Up = ProcessUp;
+
     fn describe(&self) -> String {
         match self.method {
             Method::Stop => format!("{} is stopped in its tracks (SIGSTOP)", self.name()),
@@ -108,20 +112,17 @@ impl Outage for ProcessOutage {
         }
     }
 
-    async fn prepare(&mut self) -> Result<Prepared, Hindrance> {
+    async fn prepare(&mut self) -> Result<Prepared<ProcessUp>, Hindrance> {
         let (identity, name) = target(&self.pid_file)?;
         self.target = Some((identity.clone(), name));
-        let (way, restore) = match (self.method, &self.up) {
-            (Method::Kill, Some(up)) => {
-                (format!("started again with {:?}", shown(up)), ProcessUp::Start { up: up.clone() })
-            }
+        let (way, way_up) = match (self.method, &self.up) {
+            (Method::Kill, Some(up)) => (
+                format!("started again with {:?}", without_logins(up)),
+                ProcessUp::Start { up: up.clone() },
+            ),
             _ => ("let go on by SIGCONT".to_owned(), ProcessUp::Continue { process: identity }),
         };
-        Ok(Prepared {
-            blast_radius: vec![self.describe(), way],
-            marked: false,
-            restore: Restore::Process(restore),
-        })
+        Ok(Prepared { blast_radius: vec![self.describe(), way], marked: false, way_up })
     }
 
     async fn down(&self, _journal: &Journal) -> anyhow::Result<()> {
@@ -158,7 +159,7 @@ impl WayUp for ProcessUp {
     fn describe(&self) -> String {
         match self {
             ProcessUp::Continue { process } => format!("SIGCONT to process {}", process.pid),
-            ProcessUp::Start { up } => format!("the command {:?}", shown(up)),
+            ProcessUp::Start { up } => format!("the command {:?}", without_logins(up)),
         }
     }
 

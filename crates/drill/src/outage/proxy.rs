@@ -9,16 +9,13 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp};
-use crate::options::Options;
-use crate::plan::Journal;
-use crate::relay::{Answer, Mode, Order};
+use super::contract::{Hindrance, Outage, Prepared, Surroundings, WayUp};
+use crate::proxy::protocol::{Answer, LINE_BYTES_MAX, Mode, Order};
+use crate::scenario::options::Options;
+use crate::state::journal::Journal;
 
 /// The proxy answers within this, or is not there.
 const LIMIT: Duration = Duration::from_secs(3);
-
-/// An answer of the proxy has at most so many bytes.
-const ANSWER_MAX: u64 = 4_096;
 
 /// `--outage proxy`.
 #[derive(Debug)]
@@ -58,12 +55,14 @@ impl ProxyOutage {
 
 #[async_trait]
 impl Outage for ProxyOutage {
+    type Up = ProxyUp;
+
     fn describe(&self) -> String {
         let between = self.between.as_deref().unwrap_or("between server and database");
         format!("the proxy {between} {}", self.mode.words())
     }
 
-    async fn prepare(&mut self) -> Result<Prepared, Hindrance> {
+    async fn prepare(&mut self) -> Result<Prepared<ProxyUp>, Hindrance> {
         let answer = order(&self.control, &Order::Show).await.map_err(|error| {
             Hindrance::CouldNotTell(format!(
                 "the proxy does not answer at {}: {error:#}. Start `focus drill proxy`, or name its control socket with --control FILE",
@@ -77,7 +76,7 @@ impl Outage for ProxyOutage {
                 format!("{} connections go through it now", answer.connections),
             ],
             marked: false,
-            restore: Restore::Proxy(ProxyUp { control: self.control.clone() }),
+            way_up: ProxyUp { control: self.control.clone() },
         };
         if answer.mode != Mode::Pass {
             return Err(Hindrance::Refused(format!(
@@ -90,8 +89,8 @@ impl Outage for ProxyOutage {
     }
 
     async fn down(&self, _journal: &Journal) -> anyhow::Result<()> {
-        let order_ = Order::Set { mode: self.mode, fallback_ms: self.fallback_ms };
-        order(&self.control, &order_).await.map(|_| ())
+        let set = Order::Set { mode: self.mode, fallback_ms: self.fallback_ms };
+        order(&self.control, &set).await.map(|_| ())
     }
 }
 
@@ -132,7 +131,7 @@ async fn order(control: &Path, order: &Order) -> anyhow::Result<Answer> {
         line.push(b'\n');
         write.write_all(&line).await?;
         let mut answer = String::new();
-        BufReader::new(read.take(ANSWER_MAX)).read_line(&mut answer).await?;
+        BufReader::new(read.take(LINE_BYTES_MAX)).read_line(&mut answer).await?;
         serde_json::from_str::<Answer>(&answer).context("the answer is not one of a proxy's")
     };
     tokio::time::timeout(LIMIT, work).await.context("no answer within 3 s")?

@@ -10,10 +10,13 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use super::{Hindrance, Outage, Prepared, Restore, Surroundings, WayUp, needed};
-use crate::group::{self, Process, Waiting};
-use crate::options::{Options, OutageKind};
-use crate::plan::Journal;
+use super::contract::{Hindrance, Outage, Prepared, Surroundings, WayUp, needed};
+use crate::process::held_command::HeldCommand;
+use crate::process::identity::Process;
+use crate::process::output::tail;
+use crate::scenario::options::Options;
+use crate::scenario::outage_kind::OutageKind;
+use crate::state::journal::Journal;
 
 /// `systemctl` has to answer within this, where it does not wait for a unit.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -224,12 +227,14 @@ fn unreachable_manager(error: anyhow::Error) -> Hindrance {
 
 #[async_trait]
 impl Outage for SystemdOutage {
+    type Up = Units;
+
     fn describe(&self) -> String {
         let whose = if self.manager.user { "the user's unit" } else { "the unit" };
         format!("{whose} {} is stopped", self.unit)
     }
 
-    async fn prepare(&mut self) -> Result<Prepared, Hindrance> {
+    async fn prepare(&mut self) -> Result<Prepared<Units>, Hindrance> {
         let found = self.manager.show(&self.unit).await.map_err(unreachable_manager)?;
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let main = property(&found, "MainPID").parse().ok().and_then(Process::read);
@@ -248,7 +253,7 @@ impl Outage for SystemdOutage {
         }
         let target = Units { unit: self.unit.clone(), along, manager: self.manager.clone() };
         self.target = Some(target.clone());
-        Ok(Prepared { blast_radius, marked: false, restore: Restore::Systemd(target) })
+        Ok(Prepared { blast_radius, marked: false, way_up: target })
     }
 
     async fn down(&self, journal: &Journal) -> anyhow::Result<()> {
@@ -257,17 +262,12 @@ impl Outage for SystemdOutage {
         let manager = target.manager.words().join(" ");
         // The job is systemd's own once it is queued; a recovery's start takes its place.
         let command = format!("exec systemctl {manager} --no-block stop -- '{}'", target.unit);
-        let waiting = Waiting::start(&command, &log, &[])?;
-        journal.way_down(waiting.group.clone())?;
-        let mut child = waiting.go().await?;
+        let held = HeldCommand::start(&command, &log, &[])?;
+        journal.way_down(held.group.clone())?;
+        let mut child = held.go().await?;
         let ended = tokio::time::timeout(LIMIT, child.wait()).await;
         let ended = ended.context("systemctl does not answer")??;
-        anyhow::ensure!(
-            ended.success(),
-            "{} cannot be stopped: {}",
-            target.unit,
-            group::tail(&log)
-        );
+        anyhow::ensure!(ended.success(), "{} cannot be stopped: {}", target.unit, tail(&log));
         let begun = async {
             loop {
                 let found = target.manager.show(&target.unit).await?;

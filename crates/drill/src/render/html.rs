@@ -1,53 +1,61 @@
-//! A report as one HTML file: nothing outside of it is needed to read it, and no script runs in it.
+//! A report as one HTML file. Nothing outside of it is needed to read it, and no script runs in it.
 
-use super::markup::{element, escaped};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
 use super::timeline::{samples, svg};
-use super::{STEPS, fate_name, maybe_time, time, why, worst_first};
-use crate::report::{Fate, Report};
+use super::words::{maybe_time, ms_of_us, time, why, worst_first};
+use crate::report::{Fate, Report, Step};
 
 /// Recordings listed at most; those that are not as they should be come first.
 pub const RECORDINGS_MAX: usize = 500;
 
 const STYLE: &str = include_str!("style.css");
 
+/// Nothing is fetched, and nothing runs.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
 /// The whole report.
 pub fn render(report: &Report) -> String {
-    let title = format!("Drill {}: {}", report.id, report.verdict.name());
-    let mut out = String::from(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n",
-    );
-    out.push_str(&element("title", &[], &title));
-    out.push_str(&format!("\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"));
-    out.push_str(&head(report));
-    out.push_str(&figures(report));
-    out.push_str(&timeline(report));
-    out.push_str(&steps(report));
-    out.push_str(&recordings(report));
-    out.push_str(&circumstances(report));
-    out.push_str("</main>\n</body>\n</html>\n");
-    out
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Drill " (report.id) ": " (report.verdict.name()) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (head(report))
+                    (figures(report))
+                    (timeline(report))
+                    (steps(report))
+                    (recordings(report))
+                    (side_effects(report))
+                    (circumstances(report))
+                }
+            }
+        }
+    };
+    page.into_string() + "\n"
 }
 
-fn head(report: &Report) -> String {
-    let mut out = element("h1", &[], &report.title);
-    let when = format!("Drill {}, {} to {}", report.id, report.started_at, report.ended_at);
-    out.push_str(&element("p", &[("class", "sub")], &when));
+fn head(report: &Report) -> Markup {
     let verdict = report.verdict.name();
-    out.push_str(&element("p", &[("class", &format!("verdict {verdict}"))], verdict));
-    let reason = report
-        .reason
-        .as_deref()
-        .unwrap_or("Every recording that landed while the database was away is in the catalog, once and right.");
-    out.push_str(&element("p", &[], reason));
-    out
+    let reason = report.reason.as_deref().unwrap_or("Every recording that landed while the database was away is in the catalog, once and right.");
+    html! {
+        h1 { (report.title) }
+        p.sub { "Drill " (report.id) ", " (report.started_at) " to " (report.ended_at) }
+        p.verdict.(verdict) { (verdict) }
+        p { (reason) }
+    }
 }
 
-fn figures(report: &Report) -> String {
-    let mut out = String::from("<dl class=\"figures\">");
-    for (name, value) in [
+fn figures(report: &Report) -> Markup {
+    let figures = [
         ("planted", report.planted.to_string()),
         ("catalogued", report.catalogued.to_string()),
         ("lost", report.lost.to_string()),
@@ -56,68 +64,77 @@ fn figures(report: &Report) -> String {
         ("outage", maybe_time(report.outage_ms)),
         ("noticed after", maybe_time(report.time_to_detect_ms)),
         ("caught up after", maybe_time(report.time_to_converge_ms)),
-    ] {
-        let pair = format!("{}{}", element("dt", &[], name), element("dd", &[], &value));
-        out.push_str(&format!("<div>{pair}</div>"));
+    ];
+    html! {
+        dl.figures {
+            @for (name, value) in figures {
+                div { dt { (name) } dd { (value) } }
+            }
+        }
     }
-    out.push_str("</dl>\n");
-    out
 }
 
-fn timeline(report: &Report) -> String {
-    let mut out = element("h2", &[], "Timeline");
+fn timeline(report: &Report) -> Markup {
     let Some(picture) = svg(report) else {
-        out.push_str(&element("p", &[], "No timeline was taken."));
-        return out;
+        return html! { h2 { "Timeline" } p { "No timeline was taken." } };
     };
-    out.push_str("<figure><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Timeline, wider than a small screen\">");
-    out.push_str(&picture);
-    out.push_str("</div><figcaption>Recordings on storage (landed), in the catalog (catalogued), and not yet acknowledged by it (pending). Below, whether the database was there: as the drill saw it, and as the server's own status said.</figcaption></figure>\n");
-    out.push_str("<details><summary>The timeline as a table</summary>\n");
+    html! {
+        h2 { "Timeline" }
+        figure {
+            div.scroll tabindex="0" role="region" aria-label="Timeline, wider than a small screen" {
+                (picture)
+            }
+            figcaption {
+                "Recordings on storage (landed), in the catalog (catalogued), and not yet acknowledged by it (pending). Below, whether the database was there: as the drill saw it, and as the server's own status said."
+            }
+        }
+        details {
+            summary { "The timeline as a table" }
+            (timeline_table(report))
+        }
+    }
+}
+
+fn timeline_table(report: &Report) -> Markup {
     let rows = samples(report).into_iter().map(|second| {
+        let state = second.catalog_state.map_or("no answer", |state| state.name());
         let pending = second.pending.map_or_else(|| "no answer".to_owned(), |n| n.to_string());
         vec![
             Cell::number(format!("{}.{}", second.at_ms / 1_000, second.at_ms % 1_000 / 100)),
             Cell::word(if second.reachable { "reachable" } else { "unreachable" }),
-            Cell::word(second.catalog_state.as_deref().unwrap_or("no answer")),
+            Cell::word(state),
             Cell::number(second.landed.to_string()),
             Cell::number(second.catalogued.to_string()),
             Cell::number(pending),
         ]
     });
     let header = ["second", "database", "server's catalog", "landed", "catalogued", "pending"];
-    out.push_str(&table("Timeline", "", &header, &[0, 3, 4, 5], rows));
-    out.push_str("</details>\n");
-    out
+    table("Timeline", "", &header, &[0, 3, 4, 5], rows)
 }
 
-fn steps(report: &Report) -> String {
-    let rows = STEPS.iter().enumerate().map(|(at, name)| {
-        let step = report.steps.iter().find(|step| step.name == *name);
-        let (class, outcome) = match step {
-            Some(step) if step.ok => ("ok", "ok"),
-            Some(_) => ("not", "not ok"),
-            None => ("none", "not taken"),
+fn steps(report: &Report) -> Markup {
+    let rows = Step::ALL.into_iter().map(|step| {
+        let taken = report.steps.iter().find(|taken| taken.name == step);
+        let outcome = match taken {
+            Some(step) if step.ok => Cell::of("ok", "ok"),
+            Some(_) => Cell::of("not", "not ok"),
+            None => Cell::of("none", "not taken"),
         };
         vec![
-            Cell::number((at + 1).to_string()),
-            Cell::word(name),
-            Cell { class, text: outcome.to_owned() },
-            Cell::number(step.map_or_else(String::new, |step| time(step.elapsed_ms))),
-            Cell::text(step.map_or("", |step| step.detail.as_str())),
+            Cell::number(step.number().to_string()),
+            Cell::word(step.name()),
+            outcome,
+            Cell::number(taken.map_or_else(String::new, |step| time(step.elapsed_ms))),
+            Cell::text(taken.map_or("", |step| step.detail.as_str())),
         ]
     });
     let header = ["", "step", "outcome", "took", "seen"];
-    let mut out = element("h2", &[], "Steps");
-    out.push_str(&table("Steps", "", &header, &[0, 3], rows));
-    out
+    html! { h2 { "Steps" } (table("Steps", "", &header, &[0, 3], rows)) }
 }
 
-fn recordings(report: &Report) -> String {
-    let mut out = element("h2", &[], "Recordings");
+fn recordings(report: &Report) -> Markup {
     if report.recordings.is_empty() {
-        out.push_str(&element("p", &[], "None was planted."));
-        return out;
+        return html! { h2 { "Recordings" } p { "None was planted." } };
     }
     let (shown, left) = worst_first(report, RECORDINGS_MAX);
     let caption = match left {
@@ -129,36 +146,34 @@ fn recordings(report: &Report) -> String {
         let class = if one.fate == Fate::Catalogued { "ok" } else { "not" };
         vec![
             Cell::word(&one.recording_id),
-            Cell { class, text: fate_name(one.fate).to_owned() },
+            Cell::of(class, one.fate.name()),
             Cell::number(moment(one.landed_ms)),
             Cell::number(moment(one.catalogued_ms)),
             Cell::text(&why(one)),
         ]
     });
     let header = ["recording", "fate", "landed at", "in the catalog at", "why"];
-    out.push_str(&table("Recordings", &caption, &header, &[2, 3], rows));
-    out
+    html! { h2 { "Recordings" } (table("Recordings", &caption, &header, &[2, 3], rows)) }
 }
 
-fn circumstances(report: &Report) -> String {
-    let mut out = element("h2", &[], "Side effects");
+fn side_effects(report: &Report) -> Markup {
     if report.side_effects.is_empty() {
-        out.push_str(&element("p", &[], "None."));
-    } else {
-        let rows = report
-            .side_effects
-            .iter()
-            .map(|effect| vec![Cell::word(&effect.what), Cell::text(&effect.detail)]);
-        out.push_str(&table("Side effects", "", &["what", "detail"], &[], rows));
+        return html! { h2 { "Side effects" } p { "None." } };
     }
-    out.push_str(&element("h2", &[], "Circumstances"));
+    let rows = report
+        .side_effects
+        .iter()
+        .map(|effect| vec![Cell::word(effect.what.name()), Cell::text(&effect.detail)]);
+    html! { h2 { "Side effects" } (table("Side effects", "", &["what", "detail"], &[], rows)) }
+}
+
+fn circumstances(report: &Report) -> Markup {
     let seen = |seen: bool| if seen { "yes" } else { "no" };
     let queries = format!(
-        "{} of {} answered, the slowest in {}.{} ms",
+        "{} of {} answered, the slowest in {} ms",
         report.queries.answered,
         report.queries.asked,
-        report.queries.slowest_us / 1_000,
-        report.queries.slowest_us % 1_000 / 100
+        ms_of_us(report.queries.slowest_us)
     );
     let others = format!(
         "{} documents before, {} landed meanwhile, {} written anew, {} foreign ones changed",
@@ -167,13 +182,13 @@ fn circumstances(report: &Report) -> String {
         report.others.updated,
         report.others.foreign_changed
     );
-    let radius = report.outage.blast_radius.join("; ");
+    let kind = report.outage.kind.map_or("", |kind| kind.name());
     let rows = [
         ("server", report.server.clone()),
         ("root", report.root.clone()),
         ("database", report.database.clone()),
-        ("outage", format!("{}: {}", report.outage.kind, report.outage.what)),
-        ("what it takes away", radius),
+        ("outage", format!("{kind}: {}", report.outage.what)),
+        ("what it takes away", report.outage.blast_radius.join("; ")),
         ("asked to last", time(report.outage.for_ms)),
         ("unreachable for the drill", seen(report.outage.unreachable_for_drill).to_owned()),
         ("unreachable for the server", seen(report.outage.unreachable_for_server).to_owned()),
@@ -182,23 +197,26 @@ fn circumstances(report: &Report) -> String {
         ("focus", format!("{}, report format {}", report.version, report.format)),
     ]
     .map(|(name, value)| vec![Cell::word(name), Cell::text(&value)]);
-    out.push_str(&table("Circumstances", "", &[], &[], rows.into_iter()));
-    out
+    html! { h2 { "Circumstances" } (table("Circumstances", "", &[], &[], rows.into_iter())) }
 }
 
-/// A cell of a table.
+/// A cell of a table, and the class that it is shown in.
 struct Cell {
     class: &'static str,
     text: String,
 }
 
 impl Cell {
+    fn of(class: &'static str, text: &str) -> Cell {
+        Cell { class, text: text.to_owned() }
+    }
+
     fn text(text: &str) -> Cell {
-        Cell { class: "text", text: text.to_owned() }
+        Cell::of("text", text)
     }
 
     fn word(text: &str) -> Cell {
-        Cell { class: "word", text: text.to_owned() }
+        Cell::of("word", text)
     }
 
     fn number(text: String) -> Cell {
@@ -206,50 +224,54 @@ impl Cell {
     }
 }
 
-/// A table that can be scrolled by keyboard; `numbers` are the columns of figures. Without a header its
-/// first column is that of the rows.
+/// A table that can be scrolled by keyboard. `numbers` are the columns of figures. Where there is no header, the
+/// first column names the rows.
 fn table(
     name: &str,
     caption: &str,
     header: &[&str],
     numbers: &[usize],
     rows: impl Iterator<Item = Vec<Cell>>,
-) -> String {
-    let label = escaped(name);
-    let mut out = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}, as a table\"><table>"
-    );
-    if !caption.is_empty() {
-        out.push_str(&element("caption", &[], caption));
-    }
-    if !header.is_empty() {
-        out.push_str("<thead><tr>");
-        for (at, name) in header.iter().enumerate() {
-            let class = if numbers.contains(&at) { "number" } else { "word" };
-            out.push_str(&element("th", &[("scope", "col"), ("class", class)], name));
-        }
-        out.push_str("</tr></thead>");
-    }
-    out.push_str("<tbody>\n");
-    for row in rows {
-        out.push_str("<tr>");
-        for (at, cell) in row.iter().enumerate() {
-            if at == 0 && header.is_empty() {
-                out.push_str(&element("th", &[("scope", "row")], &cell.text));
-            } else {
-                out.push_str(&element("td", &[("class", cell.class)], &cell.text));
+) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label={ (name) ", as a table" } {
+            table {
+                @if !caption.is_empty() {
+                    caption { (caption) }
+                }
+                @if !header.is_empty() {
+                    thead {
+                        tr {
+                            @for (at, name) in header.iter().enumerate() {
+                                th scope="col" class=(if numbers.contains(&at) { "number" } else { "word" }) {
+                                    (name)
+                                }
+                            }
+                        }
+                    }
+                }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (at, cell) in row.iter().enumerate() {
+                                @if at == 0 && header.is_empty() {
+                                    th scope="row" { (cell.text) }
+                                } @else {
+                                    td class=(cell.class) { (cell.text) }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
-        out.push_str("</tr>\n");
     }
-    out.push_str("</tbody></table></div>\n");
-    out
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::report::sample::sample;
 
     #[test]
     fn nothing_in_a_report_becomes_markup_and_nothing_is_fetched() {

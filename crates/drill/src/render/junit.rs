@@ -1,86 +1,35 @@
 //! A report as JUnit XML: a test case for each step, for each recording up to a bound, and for the verdict.
 
-use super::markup::{element, escaped, tag};
-use super::{STEPS, fate_name, why, worst_first};
-use crate::report::{Fate, RecordingVerdict, Report, Verdict};
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, FixedOffset};
+use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
+
+use super::words::{why, worst_first};
+use crate::report::{Fate, RecordingVerdict, Report, Step, Verdict};
 
 /// Recordings with a test case of their own at most; those that are not as they should be come first.
 pub const RECORDINGS_MAX: usize = 1_000;
 
-/// One test case, and what it came to.
-struct Case {
-    name: String,
-    seconds: String,
-    outcome: Outcome,
-    /// What was seen.
-    words: String,
-}
-
-enum Outcome {
-    Passed,
-    Failed(&'static str),
-    /// It could not be told.
-    Error(&'static str),
-    Skipped,
-}
-
 /// The whole report.
-pub fn render(report: &Report) -> String {
-    let suites = [
-        ("focus drill: steps", steps(report)),
-        ("focus drill: recordings", recordings(report)),
-        ("focus drill: verdict", vec![verdict(report)]),
-    ];
-    let seconds = seconds(report.steps.iter().map(|step| step.elapsed_ms).sum());
-    let mut body = String::new();
-    let mut all = [0; 4];
-    for (name, cases) in &suites {
-        let counts = counts(cases);
-        all.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-        body.push_str(&suite(name, cases, counts, report));
+///
+/// # Errors
+/// The library cannot write it.
+pub fn render(report: &Report) -> anyhow::Result<String> {
+    let mut junit = quick_junit::Report::new(format!("focus drill {}", report.id));
+    junit.set_time(millis(report.steps.iter().map(|step| step.elapsed_ms).sum()));
+    junit.add_test_suite(suite("focus drill: steps", steps(report), report));
+    junit.add_test_suite(suite("focus drill: recordings", recordings(report), report));
+    junit.add_test_suite(suite("focus drill: verdict", vec![verdict(report)], report));
+    junit.to_string().context("the report cannot be written as JUnit XML")
+}
+
+fn suite(name: &str, cases: Vec<TestCase>, report: &Report) -> TestSuite {
+    let mut suite = TestSuite::new(name);
+    if let Ok(began) = report.started_at.parse::<DateTime<FixedOffset>>() {
+        suite.set_timestamp(began);
     }
-    let [tests, failures, errors, skipped] = all.map(|count| count.to_string());
-    let head = tag(
-        "testsuites",
-        &[
-            ("name", &format!("focus drill {}", report.id)),
-            ("tests", &tests),
-            ("failures", &failures),
-            ("errors", &errors),
-            ("skipped", &skipped),
-            ("time", &seconds),
-        ],
-    );
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{head}\n{body}</testsuites>\n")
-}
-
-/// Tests, failures, errors, skipped.
-fn counts(cases: &[Case]) -> [usize; 4] {
-    let count =
-        |wanted: fn(&Outcome) -> bool| cases.iter().filter(|case| wanted(&case.outcome)).count();
-    [
-        cases.len(),
-        count(|outcome| matches!(outcome, Outcome::Failed(_))),
-        count(|outcome| matches!(outcome, Outcome::Error(_))),
-        count(|outcome| matches!(outcome, Outcome::Skipped)),
-    ]
-}
-
-fn suite(name: &str, cases: &[Case], counts: [usize; 4], report: &Report) -> String {
-    let [tests, failures, errors, skipped] = counts.map(|count| count.to_string());
-    let timestamp = report.started_at.as_str();
-    let mut out = tag(
-        "testsuite",
-        &[
-            ("name", name),
-            ("tests", &tests),
-            ("failures", &failures),
-            ("errors", &errors),
-            ("skipped", &skipped),
-            ("timestamp", timestamp),
-        ],
-    );
-    out.push_str("\n<properties>\n");
     for (key, value) in [
         ("id", &report.id),
         ("title", &report.title),
@@ -90,116 +39,119 @@ fn suite(name: &str, cases: &[Case], counts: [usize; 4], report: &Report) -> Str
         ("database", &report.database),
         ("outage", &report.outage.what),
     ] {
-        let property = tag("property", &[("name", key), ("value", value)]);
-        out.push_str(&format!("{}/>\n", property.trim_end_matches('>')));
+        suite.add_property(Property::new(key, value));
     }
-    out.push_str("</properties>\n");
-    for case in cases {
-        out.push_str(&testcase(name, case));
-    }
-    out.push_str("</testsuite>\n");
-    out
+    suite.add_test_cases(cases.into_iter().map(|mut case| {
+        case.set_classname(name);
+        case
+    }));
+    suite
 }
 
-fn testcase(class: &str, case: &Case) -> String {
-    let head =
-        tag("testcase", &[("classname", class), ("name", &case.name), ("time", &case.seconds)]);
-    let within = match case.outcome {
-        Outcome::Passed if case.words.is_empty() => String::new(),
-        Outcome::Passed => element("system-out", &[], &case.words),
-        Outcome::Failed(kind) => {
-            element("failure", &[("type", kind), ("message", &case.words)], &case.words)
+fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn case(name: impl AsRef<str>, elapsed_ms: u64, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(name.as_ref(), status);
+    case.set_time(millis(elapsed_ms));
+    case
+}
+
+/// A case that did not come out as it has to: its kind in a word, and what was seen.
+fn non_success(kind: NonSuccessKind, word: &str, seen: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    // A line break does not survive in an attribute.
+    let first = seen.lines().next().unwrap_or_default();
+    status.set_type(word).set_message(first).set_description(seen);
+    status
+}
+
+fn skipped(why: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(why);
+    status
+}
+
+fn steps(report: &Report) -> Vec<TestCase> {
+    let one = |step: Step| {
+        let name = format!("{:02} {}", step.number(), step.name());
+        match report.steps.iter().find(|taken| taken.name == step) {
+            None => case(name, 0, skipped("not taken")),
+            Some(taken) if taken.ok => {
+                let mut case = case(name, taken.elapsed_ms, TestCaseStatus::success());
+                case.set_system_out(&taken.detail);
+                case
+            }
+            Some(taken) => {
+                let status = non_success(NonSuccessKind::Failure, "step", &taken.detail);
+                case(name, taken.elapsed_ms, status)
+            }
         }
-        Outcome::Error(kind) => {
-            element("error", &[("type", kind), ("message", &case.words)], &case.words)
-        }
-        Outcome::Skipped => format!("<skipped message=\"{}\"/>", escaped(&case.words)),
     };
-    format!("{head}{within}</testcase>\n")
+    Step::ALL.into_iter().map(one).collect()
 }
 
-fn seconds(ms: u64) -> String {
-    format!("{}.{:03}", ms / 1_000, ms % 1_000)
-}
-
-fn steps(report: &Report) -> Vec<Case> {
-    let case = |(at, name): (usize, &&str)| {
-        let taken = report.steps.iter().find(|step| step.name == **name);
-        let outcome = match taken {
-            None => Outcome::Skipped,
-            Some(step) if step.ok => Outcome::Passed,
-            Some(_) => Outcome::Failed("step"),
-        };
-        Case {
-            name: format!("{:02} {name}", at + 1),
-            seconds: seconds(taken.map_or(0, |step| step.elapsed_ms)),
-            outcome,
-            words: taken.map_or_else(|| "not taken".to_owned(), |step| step.detail.clone()),
-        }
-    };
-    STEPS.iter().enumerate().map(case).collect()
-}
-
-fn recordings(report: &Report) -> Vec<Case> {
+fn recordings(report: &Report) -> Vec<TestCase> {
     let (shown, left) = worst_first(report, RECORDINGS_MAX);
-    let mut cases: Vec<Case> = shown.into_iter().map(recording).collect();
+    let mut cases: Vec<TestCase> = shown.into_iter().map(recording).collect();
     if left > 0 {
-        cases.push(Case {
-            name: format!("and {left} more"),
-            seconds: seconds(0),
-            outcome: Outcome::Skipped,
-            words: format!("at most {RECORDINGS_MAX} have a test case of their own; what is not as it should be comes first"),
-        });
+        let why = format!(
+            "at most {RECORDINGS_MAX} have a test case of their own; what is not as it should be comes first"
+        );
+        cases.push(case(format!("and {left} more"), 0, skipped(&why)));
     }
     cases
 }
 
-fn recording(one: &RecordingVerdict) -> Case {
+fn recording(one: &RecordingVerdict) -> TestCase {
     let took = one.landed_ms.zip(one.catalogued_ms);
-    Case {
-        name: one.recording_id.clone(),
-        seconds: seconds(took.map_or(0, |(landed, seen)| seen.saturating_sub(landed))),
-        outcome: match one.fate {
-            Fate::Catalogued => Outcome::Passed,
-            other => Outcome::Failed(fate_name(other)),
-        },
-        words: match one.fate {
-            Fate::Catalogued => String::new(),
-            other => format!("{}: {} ({})", fate_name(other), why(one), one.path),
-        },
-    }
+    let took_ms = took.map_or(0, |(landed, seen)| seen.saturating_sub(landed));
+    let status = match one.fate {
+        Fate::Catalogued => TestCaseStatus::success(),
+        fate => {
+            let seen = format!("{}: {} ({})", fate.name(), why(one), one.path);
+            non_success(NonSuccessKind::Failure, fate.name(), &seen)
+        }
+    };
+    case(&one.recording_id, took_ms, status)
 }
 
-fn verdict(report: &Report) -> Case {
-    let mut words = report.reason.clone().unwrap_or_default();
+fn verdict(report: &Report) -> TestCase {
+    let mut seen = report.reason.clone().unwrap_or_default();
     for effect in &report.side_effects {
-        words.push_str(&format!("\nside effect ({}): {}", effect.what, effect.detail));
+        seen.push_str(&format!("\nside effect ({}): {}", effect.what.name(), effect.detail));
     }
-    Case {
-        name: "verdict".to_owned(),
-        seconds: seconds(report.time_to_converge_ms.unwrap_or(0)),
-        outcome: match report.verdict {
-            Verdict::Passed => Outcome::Passed,
-            Verdict::Failed => Outcome::Failed("failed"),
-            Verdict::Inconclusive => Outcome::Error("inconclusive"),
-            Verdict::Refused => Outcome::Error("refused"),
-        },
-        words,
+    let status = match report.verdict {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Failed => non_success(NonSuccessKind::Failure, report.verdict.name(), &seen),
+        // It could not be told.
+        Verdict::Inconclusive | Verdict::Refused => {
+            non_success(NonSuccessKind::Error, report.verdict.name(), &seen)
+        }
+    };
+    let mut case = case("verdict", report.time_to_converge_ms.unwrap_or(0), status);
+    if report.verdict == Verdict::Passed && !seen.is_empty() {
+        case.set_system_out(&seen);
     }
+    case
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::report::sample::sample;
 
     #[test]
     fn each_step_recording_and_the_verdict_has_a_case_and_the_counts_agree() {
-        let text = render(&sample());
+        let text = render(&sample()).expect("XML");
         assert_eq!(text.matches("<testcase ").count(), 10 + 4 + 1, "{text}");
         assert_eq!(text.matches("<failure ").count(), 1 + 2 + 1, "{text}");
         assert_eq!(text.matches("<skipped ").count(), 2, "{text}");
-        assert!(text.contains("tests=\"15\" failures=\"4\" errors=\"0\" skipped=\"2\""), "{text}");
+        let counts = text.lines().find(|line| line.starts_with("<testsuites ")).expect("counts");
+        for count in ["tests=\"15\"", "failures=\"4\"", "errors=\"0\""] {
+            assert!(counts.contains(count), "{count}: {counts}");
+        }
     }
 
     #[test]
@@ -207,7 +159,7 @@ mod tests {
         let mut report = sample();
         let good = report.recordings[0].clone();
         report.recordings.splice(0..0, std::iter::repeat_n(good, 5_000));
-        let text = render(&report);
+        let text = render(&report).expect("XML");
         assert_eq!(text.matches("<testcase ").count(), 10 + RECORDINGS_MAX + 1 + 1);
         assert!(text.contains("and 4004 more") && text.contains("drill-3"), "{}", text.len());
     }
@@ -216,6 +168,8 @@ mod tests {
     fn what_could_not_be_told_is_an_error() {
         let mut report = sample();
         report.verdict = Verdict::Inconclusive;
-        assert!(render(&report).contains("<error type=\"inconclusive\""));
+        let text = render(&report).expect("XML");
+        let error = text.lines().find(|line| line.contains("<error ")).expect("an error");
+        assert!(error.contains("type=\"inconclusive\""), "{error}");
     }
 }

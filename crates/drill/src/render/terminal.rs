@@ -2,8 +2,8 @@
 
 use comfy_table::{Table, presets};
 
-use super::{STEPS, fate_name, maybe_time, time, why};
-use crate::report::{Fate, Report};
+use super::words::{maybe_time, ms_of_us, time, why};
+use crate::report::{Fate, Report, Step};
 
 /// Recordings listed at most, of those that are not as they should be.
 const RECORDINGS_MAX: usize = 20;
@@ -25,7 +25,7 @@ pub fn render(report: &Report) -> String {
         out.push_str(&recordings(report));
     }
     for effect in &report.side_effects {
-        out.push_str(&format!("\n\nside effect ({}): {}", effect.what, effect.detail));
+        out.push_str(&format!("\n\nside effect ({}): {}", effect.what.name(), effect.detail));
     }
     out.push('\n');
     out
@@ -53,11 +53,10 @@ fn facts(report: &Report) -> String {
         report.planted, report.catalogued, report.lost, report.duplicated, report.stale
     );
     let queries = format!(
-        "{} of {} answered during the outage, the slowest in {}.{} ms",
+        "{} of {} answered during the outage, the slowest in {} ms",
         report.queries.answered,
         report.queries.asked,
-        report.queries.slowest_us / 1_000,
-        report.queries.slowest_us % 1_000 / 100,
+        ms_of_us(report.queries.slowest_us)
     );
     let others = format!(
         "{} documents before, {} landed meanwhile, {} written anew, {} foreign ones changed",
@@ -84,19 +83,15 @@ fn facts(report: &Report) -> String {
 
 fn steps(report: &Report) -> String {
     let mut table = table(&["", "STEP", "", "TOOK", "SEEN"]);
-    for (at, name) in STEPS.iter().enumerate() {
-        let number = (at + 1).to_string();
-        let name = (*name).to_owned();
-        match report.steps.iter().find(|step| step.name == name) {
-            Some(step) => {
-                let ok = if step.ok { "ok" } else { "NOT OK" };
-                let took = time(step.elapsed_ms);
-                table.add_row([number, name, ok.to_owned(), took, step.detail.clone()]);
+    for step in Step::ALL {
+        let (number, name) = (step.number().to_string(), step.name().to_owned());
+        table.add_row(match report.steps.iter().find(|taken| taken.name == step) {
+            Some(taken) => {
+                let ok = if taken.ok { "ok" } else { "NOT OK" };
+                [number, name, ok.to_owned(), time(taken.elapsed_ms), taken.detail.clone()]
             }
-            None => {
-                table.add_row([number, name, "not taken".to_owned(), String::new(), String::new()]);
-            }
-        }
+            None => [number, name, "not taken".to_owned(), String::new(), String::new()],
+        });
     }
     table.trim_fmt()
 }
@@ -106,7 +101,7 @@ fn recordings(report: &Report) -> String {
     let left = bad.clone().count().saturating_sub(RECORDINGS_MAX);
     let mut table = table(&["RECORDING", "FATE", "WHY"]);
     for one in bad.take(RECORDINGS_MAX) {
-        table.add_row([one.recording_id.clone(), fate_name(one.fate).to_owned(), why(one)]);
+        table.add_row([one.recording_id.clone(), one.fate.name().to_owned(), why(one)]);
     }
     let mut out = table.trim_fmt();
     if left > 0 {
@@ -117,8 +112,8 @@ fn recordings(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::report::sample::sample;
 
     #[test]
     fn the_verdict_comes_first_and_steps_that_were_not_taken_are_named() {

@@ -1,8 +1,10 @@
-//! The timeline as a picture: an SVG that stands in the HTML report, drawn in its colours.
+//! The timeline as a picture: an SVG in the HTML report, drawn in the report's colours.
 
-use super::markup::{element, tag};
-use super::time;
+use maud::{Markup, html};
+
+use super::words::time;
 use crate::report::{Report, Second};
+use crate::server::CatalogState;
 
 /// Samples drawn, and told in the table, at most; of more, the last of each stretch.
 pub const SAMPLES_MAX: usize = 600;
@@ -35,7 +37,7 @@ pub fn samples(report: &Report) -> Vec<&Second> {
 }
 
 /// The picture; none where no timeline was taken.
-pub fn svg(report: &Report) -> Option<String> {
+pub fn svg(report: &Report) -> Option<Markup> {
     let samples = samples(report);
     let last = samples.last()?;
     let scale = Scale {
@@ -47,29 +49,23 @@ pub fn svg(report: &Report) -> Option<String> {
             .unwrap_or(0)
             .max(1),
     };
-    let view = format!("0 0 {WIDTH} {HEIGHT}");
-    let mut out = tag(
-        "svg",
-        &[
-            ("xmlns", "http://www.w3.org/2000/svg"),
-            ("viewBox", &view),
-            ("role", "img"),
-            ("aria-labelledby", "timeline-title timeline-desc"),
-        ],
-    );
-    let title = [("id", "timeline-title")];
-    out.push_str(&element("title", &title, "Timeline of the drill, second by second"));
-    out.push_str(&element("desc", &[("id", "timeline-desc")], &told(report, &samples)));
-    out.push_str(&outages(&scale, &samples));
-    out.push_str(&grid(&scale));
-    out.push_str(&area(&scale, &samples));
-    for (name, read) in SERIES {
-        out.push_str(&line(&scale, &samples, name, read));
-    }
-    out.push_str(&labels(&scale, &samples));
-    out.push_str(&lanes(&scale, &samples));
-    out.push_str("</svg>");
-    Some(out)
+    Some(html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
+            aria-labelledby="timeline-title timeline-desc"
+        {
+            title id="timeline-title" { "Timeline of the drill, second by second" }
+            desc id="timeline-desc" { (told(report, &samples)) }
+            (outages(&scale, &samples))
+            (counts(&scale))
+            (times(&scale))
+            (area(&scale, &samples))
+            @for (name, read) in SERIES {
+                (line(&scale, &samples, name, read))
+            }
+            (labels(&scale, &samples))
+            (lanes(&scale, &samples))
+        }
+    })
 }
 
 /// What the picture shows, in words.
@@ -147,67 +143,56 @@ fn nice(range: u64, most: u64) -> u64 {
     }
 }
 
-fn grid(scale: &Scale) -> String {
-    let mut out = String::new();
-    let step = nice(scale.most, 4);
-    let mut count = 0;
-    while count <= scale.most {
-        let y = scale.y(count);
-        out.push_str(&format!(
-            "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" y2=\"{y:.1}\"/>"
-        ));
-        let x = LEFT - 8.0;
-        out.push_str(&format!(
-            "<text class=\"axis end\" x=\"{x}\" y=\"{:.1}\">{count}</text>",
-            y + 4.0
-        ));
-        count += step;
-    }
-    let step_s = nice(scale.end_ms / 1_000, 10);
-    let mut at_s = 0;
-    while at_s * 1_000 <= scale.end_ms {
-        let x = scale.x(at_s * 1_000);
-        out.push_str(&format!(
-            "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{AXIS}\"/>"
-        ));
-        let label = if scale.end_ms > 300_000 {
-            format!("{}:{:02}", at_s / 60, at_s % 60)
-        } else {
-            at_s.to_string()
-        };
-        out.push_str(&format!(
-            "<text class=\"axis middle\" x=\"{x:.1}\" y=\"{}\">{label}</text>",
-            AXIS + 14.0
-        ));
-        at_s += step_s;
-    }
-    let unit = if scale.end_ms > 300_000 { "minutes" } else { "seconds" };
-    out.push_str(&format!(
-        "<text class=\"axis middle\" x=\"{}\" y=\"{}\">{unit} since the drill began</text>",
-        (LEFT + RIGHT) / 2.0,
-        AXIS + 34.0
-    ));
-    out.push_str(&format!("<text class=\"axis\" x=\"0\" y=\"{}\">recordings</text>", TOP - 14.0));
-    out
+/// A coordinate as it stands in the picture: to a tenth of a pixel.
+fn px(value: f64) -> String {
+    format!("{value:.1}")
 }
 
-fn outages(scale: &Scale, samples: &[&Second]) -> String {
-    let mut out = String::new();
-    for (from, to) in spans(samples, |second| !second.reachable) {
-        let (x, end) = (scale.x(from), scale.x(to));
-        out.push_str(&format!(
-            "<rect class=\"outage\" x=\"{x:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>",
-            end - x,
-            BOTTOM - TOP
-        ));
-        out.push_str(&format!(
-            "<text class=\"outage-name middle\" x=\"{:.1}\" y=\"{}\">database away</text>",
-            // Not over the name of the axis.
-            ((x + end) / 2.0).max(LEFT + 80.0),
-            TOP - 8.0
-        ));
+/// The horizontal lines of the grid, with the counts that they stand for.
+fn counts(scale: &Scale) -> Markup {
+    let step = nice(scale.most, 4);
+    let counts = (0..).map(|n| n * step).take_while(|count| *count <= scale.most);
+    html! {
+        @for (count, y) in counts.map(|count| (count, scale.y(count))) {
+            line.grid x1=(LEFT) y1=(px(y)) x2=(RIGHT) y2=(px(y)) {}
+            text.axis.end x=(LEFT - 8.0) y=(px(y + 4.0)) { (count) }
+        }
+        text.axis x="0" y=(TOP - 14.0) { "recordings" }
     }
-    out
+}
+
+/// The vertical lines of the grid, with the times that they stand for.
+fn times(scale: &Scale) -> Markup {
+    let in_minutes = scale.end_ms > 300_000;
+    let step_s = nice(scale.end_ms / 1_000, 10);
+    let times = (0..).map(|n| n * step_s).take_while(|at_s| at_s * 1_000 <= scale.end_ms);
+    let label = |at_s: u64| match in_minutes {
+        true => format!("{}:{:02}", at_s / 60, at_s % 60),
+        false => at_s.to_string(),
+    };
+    html! {
+        @for (at_s, x) in times.map(|at_s| (at_s, px(scale.x(at_s * 1_000)))) {
+            line.grid x1=(x) y1=(TOP) x2=(x) y2=(AXIS) {}
+            text.axis.middle x=(x) y=(AXIS + 14.0) { (label(at_s)) }
+        }
+        text.axis.middle x=((LEFT + RIGHT) / 2.0) y=(AXIS + 34.0) {
+            (if in_minutes { "minutes" } else { "seconds" }) " since the drill began"
+        }
+    }
+}
+
+/// The stretches in which the database was away.
+fn outages(scale: &Scale, samples: &[&Second]) -> Markup {
+    let away = spans(samples, |second| !second.reachable);
+    html! {
+        @for (x, end) in away.into_iter().map(|(from, to)| (scale.x(from), scale.x(to))) {
+            rect.outage x=(px(x)) y=(TOP) width=(px(end - x)) height=(px(BOTTOM - TOP)) {}
+            // Not over the name of the axis.
+            text.outage-name.middle x=(px(((x + end) / 2.0).max(LEFT + 80.0))) y=(TOP - 8.0) {
+                "database away"
+            }
+        }
+    }
 }
 
 /// A line in steps: what was seen holds until the next sample. It ends where nothing was seen.
@@ -216,7 +201,7 @@ fn line(
     samples: &[&Second],
     class: &str,
     read: fn(&Second) -> Option<u64>,
-) -> String {
+) -> Markup {
     let mut path = String::new();
     let mut open = false;
     let ends = samples.iter().skip(1).map(|second| second.at_ms).chain([scale.end_ms]);
@@ -231,11 +216,11 @@ fn line(
         path.push_str(&format!("H{:.1}", scale.x(end)));
         open = true;
     }
-    format!("<path class=\"series {class}\" d=\"{path}\"/>")
+    html! { path.series.(class) d=(path) {} }
 }
 
 /// What is pending, as an area: its line lies on that of what has landed while the database is away.
-fn area(scale: &Scale, samples: &[&Second]) -> String {
+fn area(scale: &Scale, samples: &[&Second]) -> Markup {
     let mut path = String::new();
     let ends = samples.iter().skip(1).map(|second| second.at_ms).chain([scale.end_ms]);
     for (second, end) in samples.iter().zip(ends) {
@@ -247,78 +232,87 @@ fn area(scale: &Scale, samples: &[&Second]) -> String {
             scale.x(end)
         ));
     }
-    format!("<path class=\"area\" d=\"{path}\"/>")
+    html! { path.area d=(path) {} }
 }
 
 /// The names of the lines at their ends, so far apart that they can be read.
-fn labels(scale: &Scale, samples: &[&Second]) -> String {
+fn labels(scale: &Scale, samples: &[&Second]) -> Markup {
     let last = |read: fn(&Second) -> Option<u64>| {
         samples.iter().rev().find_map(|second| read(second)).unwrap_or(0)
     };
     let mut ends: Vec<(f64, &str, u64)> =
         SERIES.iter().map(|(name, read)| (scale.y(last(*read)), *name, last(*read))).collect();
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut out = String::new();
     let mut least = TOP;
     let room = real(ends.len() as u64) * 18.0;
-    for (at, (y, name, count)) in ends.into_iter().enumerate() {
+    for (at, (y, ..)) in ends.iter_mut().enumerate() {
         let most = BOTTOM - room + real(at as u64 + 1) * 18.0;
-        let y = y.max(least).min(most);
-        least = y + 18.0;
-        let x = RIGHT + 10.0;
-        out.push_str(&format!(
-            "<text class=\"name {name}\" x=\"{x}\" y=\"{:.1}\">{name} {count}</text>",
-            y + 4.0
-        ));
+        *y = y.max(least).min(most);
+        least = *y + 18.0;
     }
-    out
+    html! {
+        @for (y, name, count) in ends {
+            text.name.(name) x=(RIGHT + 10.0) y=(px(y + 4.0)) { (name) " " (count) }
+        }
+    }
 }
 
 /// What a lane shows of a sample: the state in words, and the class it is drawn in.
-type View = fn(&Second) -> (&str, &'static str);
+type View = fn(&Second) -> (&'static str, &'static str);
 
-fn as_the_drill_saw_it(second: &Second) -> (&str, &'static str) {
+fn as_the_drill_saw_it(second: &Second) -> (&'static str, &'static str) {
     if second.reachable { ("reachable", "up") } else { ("unreachable", "down") }
 }
 
-fn as_the_server_said(second: &Second) -> (&str, &'static str) {
-    match second.catalog_state.as_deref() {
-        None => ("no answer", "unknown"),
-        Some("down") => ("down", "down"),
-        Some("in_step") => ("in_step", "up"),
-        Some(other) => (other, "between"),
+fn as_the_server_said(second: &Second) -> (&'static str, &'static str) {
+    let Some(state) = second.catalog_state else { return ("no answer", "unknown") };
+    let class = match state {
+        CatalogState::Down => "down",
+        CatalogState::InStep => "up",
+        _ => "between",
+    };
+    (state.name(), class)
+}
+
+/// Two lanes below the lines: whether the database was there, as the drill saw it and as the server said.
+fn lanes(scale: &Scale, samples: &[&Second]) -> Markup {
+    let views: [(&str, View); 2] =
+        [("the drill's view", as_the_drill_saw_it), ("the server's view", as_the_server_said)];
+    html! {
+        @for ((caption, view), y) in views.into_iter().zip(LANES) {
+            @for (from_ms, to_ms, state, class) in runs(scale, samples, view) {
+                @let (x, end) = (scale.x(from_ms), scale.x(to_ms));
+                rect.lane.(class) x=(px(x)) y=(y) width=(px(end - x)) height=(LANE) {
+                    title { (caption) ": " (state) }
+                }
+            }
+            text.axis x=(RIGHT + 10.0) y=(y + LANE - 3.0) { (caption) }
+        }
     }
 }
 
-fn lanes(scale: &Scale, samples: &[&Second]) -> String {
-    let views: [(&str, View); 2] =
-        [("the drill's view", as_the_drill_saw_it), ("the server's view", as_the_server_said)];
-    let mut out = String::new();
-    for ((caption, view), y) in views.into_iter().zip(LANES) {
-        for run in samples.chunk_by(|a, b| view(a).0 == view(b).0) {
-            let (state, class) = view(run[0]);
-            let next = samples.iter().find(|second| second.at_ms > run[run.len() - 1].at_ms);
-            let (x, end) =
-                (scale.x(run[0].at_ms), scale.x(next.map_or(scale.end_ms, |second| second.at_ms)));
-            out.push_str(&format!(
-                "<rect class=\"lane {class}\" x=\"{x:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{LANE}\">{}</rect>",
-                end - x,
-                element("title", &[], &format!("{caption}: {state}")),
-            ));
+/// Stretches in which a view says the same: from, to (milliseconds), and what it says.
+fn runs(
+    scale: &Scale,
+    samples: &[&Second],
+    view: View,
+) -> Vec<(u64, u64, &'static str, &'static str)> {
+    let mut runs: Vec<(u64, u64, &str, &str)> = Vec::new();
+    let ends = samples.iter().skip(1).map(|second| second.at_ms).chain([scale.end_ms]);
+    for (second, end_ms) in samples.iter().zip(ends) {
+        let (state, class) = view(second);
+        match runs.last_mut() {
+            Some(run) if run.2 == state => run.1 = end_ms,
+            _ => runs.push((second.at_ms, end_ms, state, class)),
         }
-        out.push_str(&format!(
-            "<text class=\"axis\" x=\"{}\" y=\"{}\">{caption}</text>",
-            RIGHT + 10.0,
-            y + LANE - 3.0
-        ));
     }
-    out
+    runs
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::report::sample::sample;
 
     #[test]
     fn stretches_are_joined_and_end_where_they_end() {
@@ -337,14 +331,14 @@ mod tests {
         let samples = samples(&report);
         assert!(samples.len() <= SAMPLES_MAX, "{}", samples.len());
         assert_eq!(samples.last().map(|second| second.at_ms), Some(86_399_000));
-        let picture = svg(&report).expect("a picture");
+        let picture = svg(&report).expect("a picture").into_string();
         assert!(picture.len() < 200_000, "{}", picture.len());
     }
 
     #[test]
     fn a_line_is_broken_where_the_server_did_not_answer() {
         let report = sample();
-        let picture = svg(&report).expect("a picture");
+        let picture = svg(&report).expect("a picture").into_string();
         let pending = picture.split("series pending").nth(1).expect("a line");
         let path = pending.split('"').nth(2).expect("a path");
         assert_eq!(path.matches('M').count(), 2, "{path}");
@@ -353,6 +347,6 @@ mod tests {
     #[test]
     fn steps_of_an_axis_are_whole_and_few() {
         assert_eq!([nice(3, 4), nice(9, 4), nice(50, 4), nice(20_000, 4)], [1, 2, 20, 5_000]);
-        assert_eq!(svg(&Report::default()), None);
+        assert!(svg(&Report::default()).is_none());
     }
 }

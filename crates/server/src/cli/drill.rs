@@ -1,4 +1,4 @@
-//! `focus drill`.
+//! `focus drill`: the crate `focus-drill` does it; here are the words for people, the JSON and the exit codes.
 
 use std::path::PathBuf;
 
@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 use super::output::Output;
 use super::{Ending, Stop, drill_reports, runtime};
 use focus_common::config::Settings;
-use focus_drill::options::Flags;
-use focus_drill::plan::Folder;
 use focus_drill::recover::{self, Recovered};
-use focus_drill::report::{Report, Verdict};
+use focus_drill::render::files;
+use focus_drill::report::{Report, Verdict, archive};
 use focus_drill::run::{self, Outcome};
-use focus_drill::{guard, kept, relay, render};
+use focus_drill::scenario::flags::Flags;
+use focus_drill::state::folder::Folder;
+use focus_drill::{guard, proxy as tcp_proxy};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum DrillCommand {
-    /// Take the database away, plant recordings, bring it back, and say what became of them
+    /// Take the database away, plant recordings, bring it back, and tell how each of them ended
     Run(Box<Flags>),
     /// Put right what a drill that died has left
     Recover,
@@ -65,7 +66,7 @@ pub(super) fn drill(
 
 fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Ending> {
     // Told before anything is broken.
-    render::may_write([&flags.junit, &flags.html])
+    files::may_write([&flags.junit, &flags.html])
         .map_err(|error| Stop::error(Ending::Refused, format!("{error:#}")))?;
     let printer = *out;
     let say = move |words: &str| printer.line(words);
@@ -92,9 +93,9 @@ fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Endin
 fn put_down(settings: &Settings, flags: &Flags, report: &Report, out: &Output) {
     let kept = match report.verdict {
         Verdict::Refused => Ok(()),
-        _ => kept::keep(&Folder::of(&settings.state_dir), report),
+        _ => archive::keep(&Folder::of(&settings.state_dir), report),
     };
-    let written = render::write(report, flags.junit.as_deref(), flags.html.as_deref());
+    let written = files::write(report, flags.junit.as_deref(), flags.html.as_deref());
     for error in [kept, written].into_iter().filter_map(Result::err) {
         out.complain(&format!("{error:#}"));
     }
@@ -174,7 +175,8 @@ fn proxy(settings: &Settings, args: &ProxyArgs, out: &Output) -> anyhow::Result<
         out.value(&json!({ "listen": address, "upstream": args.upstream, "control": control }));
     };
     let runtime = runtime()?;
-    let ended = runtime.block_on(relay::run(&args.listen_on, &args.upstream, &control, ready));
+    let ended =
+        runtime.block_on(tcp_proxy::server::run(&args.listen_on, &args.upstream, &control, ready));
     runtime.shutdown_background();
     ended.map(|()| Ending::InOrder)
 }

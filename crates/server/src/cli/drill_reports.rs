@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::output::Output;
 use super::{Ending, Stop};
 use focus_common::config::Settings;
-use focus_drill::plan::Folder;
-use focus_drill::{kept, render};
+use focus_drill::render::{files, terminal};
+use focus_drill::report::archive::{self, ArchivedDrill};
+use focus_drill::scenario::outage_kind::OutageKind;
+use focus_drill::state::folder::Folder;
 
 /// `focus drill report`.
 #[derive(Debug, clap::Args)]
@@ -24,51 +26,48 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn list(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
-    let (kept, unread) = kept::list(&Folder::of(&settings.state_dir));
-    let drills: Vec<_> = kept
-        .iter()
-        .map(|one| {
-            json!({
-                "id": one.id,
-                "started_at": one.started_at,
-                "title": one.title,
-                "outage": one.outage.kind,
-                "verdict": one.verdict,
-                "planted": one.planted,
-                "catalogued": one.catalogued,
-                "outage_ms": one.outage_ms,
-                "time_to_converge_ms": one.time_to_converge_ms,
-            })
-        })
-        .collect();
-    out.value(&json!({ "drills": drills, "unreadable": unread }));
-    if kept.is_empty() {
+    let (drills, unreadable) = archive::list(&Folder::of(&settings.state_dir));
+    let values: Vec<_> = drills.iter().map(value).collect();
+    out.value(&json!({ "drills": values, "unreadable": unreadable }));
+    if drills.is_empty() {
         out.line("No drill is kept on this state folder.");
     } else {
-        let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
-        let rows = kept
-            .into_iter()
-            .map(|one| {
-                vec![
-                    one.id,
-                    one.started_at,
-                    one.outage.kind,
-                    one.verdict.name().to_owned(),
-                    format!("{} of {}", one.catalogued, one.planted),
-                    time(one.outage_ms),
-                    time(one.time_to_converge_ms),
-                    one.title,
-                ]
-            })
-            .collect();
         let header =
             ["ID", "STARTED", "OUTAGE", "VERDICT", "CATALOGUED", "AWAY", "CAUGHT UP", "TITLE"];
-        out.table(&header, rows);
+        out.table(&header, drills.into_iter().map(row).collect());
     }
-    for words in &unread {
+    for words in &unreadable {
         out.line(words);
     }
     Ok(Ending::InOrder)
+}
+
+fn value(drill: &ArchivedDrill) -> Value {
+    json!({
+        "id": drill.id,
+        "started_at": drill.started_at,
+        "title": drill.title,
+        "outage": drill.outage.kind.map_or("", OutageKind::name),
+        "verdict": drill.verdict,
+        "planted": drill.planted,
+        "catalogued": drill.catalogued,
+        "outage_ms": drill.outage_ms,
+        "time_to_converge_ms": drill.time_to_converge_ms,
+    })
+}
+
+fn row(drill: ArchivedDrill) -> Vec<String> {
+    let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+    vec![
+        drill.id,
+        drill.started_at,
+        drill.outage.kind.map_or("", OutageKind::name).to_owned(),
+        drill.verdict.name().to_owned(),
+        format!("{} of {}", drill.catalogued, drill.planted),
+        time(drill.outage_ms),
+        time(drill.time_to_converge_ms),
+        drill.title,
+    ]
 }
 
 pub(super) fn report(
@@ -76,9 +75,9 @@ pub(super) fn report(
     args: &ReportArgs,
     out: &Output,
 ) -> anyhow::Result<Ending> {
-    let report = kept::load(&Folder::of(&settings.state_dir), &args.id)
+    let report = archive::load(&Folder::of(&settings.state_dir), &args.id)
         .map_err(|error| Stop::error(Ending::Refused, format!("{error:#}")))?;
-    render::write(&report, args.junit.as_deref(), args.html.as_deref())
+    files::write(&report, args.junit.as_deref(), args.html.as_deref())
         .map_err(|error| Stop::error(Ending::Refused, format!("{error:#}")))?;
     out.value(&serde_json::to_value(&report)?);
     for (what, path) in [("JUnit XML", &args.junit), ("HTML", &args.html)] {
@@ -87,7 +86,7 @@ pub(super) fn report(
         }
     }
     if args.junit.is_none() && args.html.is_none() {
-        out.line(render::terminal::render(&report).trim_end());
+        out.line(terminal::render(&report).trim_end());
     }
     Ok(Ending::InOrder)
 }

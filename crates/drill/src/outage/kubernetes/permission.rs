@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::Method;
 use super::client::{CallError, Client};
+use super::method::Method;
 use super::workload::Target;
 
 /// One thing to be allowed.

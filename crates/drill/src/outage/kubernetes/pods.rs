@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::client::{CallError, Client};
 use super::workload::{self, Target, Workload};
-use crate::plan::Folder;
+use crate::state::folder::Folder;
+use crate::state::journal::Journal;
 
 /// How often the pods are looked for: a new one has to go before its database answers.
 const ROUND_EVERY: Duration = Duration::from_millis(100);
@@ -34,16 +35,16 @@ pub(super) async fn delete_until_released(
     client: Client,
     target: &Target,
     found: &Workload,
-    folder: &Folder,
+    journal: &Journal,
 ) -> anyhow::Result<()> {
-    let drill = drill_of(folder)?;
+    let folder = journal.folder();
     let rounds = Rounds {
         client,
         pods: target.pods_path(),
         list: format!("{}?labelSelector={}", target.pods_path(), workload::query(&found.selector)),
         lock: folder.file(LOCK),
         released: folder.file(RELEASED),
-        drill,
+        drill: journal.drill().to_owned(),
     };
     rounds.round().await.with_context(|| format!("deleting the pods of {target}"))?;
     tokio::spawn(async move {
@@ -60,8 +61,7 @@ pub(super) async fn delete_until_released(
 }
 
 /// Whoever deletes pods for this folder's drill stops, and has stopped when this returns.
-pub(super) async fn release(folder: &Folder) -> anyhow::Result<()> {
-    let drill = drill_of(folder)?;
+pub(super) async fn release(folder: &Folder, drill: &str) -> anyhow::Result<()> {
     folder.replace(RELEASED, drill.as_bytes())?;
     let lock = open(&folder.file(LOCK))?;
     let began = tokio::time::Instant::now();
@@ -73,10 +73,6 @@ pub(super) async fn release(folder: &Folder) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
-}
-
-fn drill_of(folder: &Folder) -> anyhow::Result<String> {
-    Ok(folder.plan()?.context("there is no plan of a drill")?.id)
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {
