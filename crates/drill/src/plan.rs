@@ -1,5 +1,5 @@
-//! The restore plan: written and synced before anything is broken, so that whoever comes after a crash knows
-//! what to bring back and what to remove. It is never changed; how far the drill came is in
+//! The restore plan: written and synced before anything is broken, so that a recovery after a crash knows what
+//! to bring back and what to remove. It is never changed; how far the drill came is in
 //! [`crate::state::progress`].
 
 use std::path::PathBuf;

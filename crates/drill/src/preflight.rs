@@ -93,13 +93,7 @@ pub async fn look(
     let database = Database::open(&address).await?;
     server_serves(&server, &root_id, &root, &database).await?;
     if settings.layout == Layout::BasePaths {
-        let guid = database.base_path(&report.root).await?;
-        address.collection = guid.ok_or_else(|| {
-            EarlyEnd::inconclusive(format!(
-                "the collection base_paths has no row for {}",
-                report.root
-            ))
-        })?;
+        address.collection = base_path(&database, &report.root).await?;
     }
     let database = Database::open(&address).await?;
     let prepared = outage.prepare().await?;
@@ -117,6 +111,14 @@ pub async fn look(
         probe,
         outage,
         prepared,
+    })
+}
+
+/// The collection of a root in the layout `base_paths`.
+async fn base_path(database: &Database, root: &str) -> Result<String, EarlyEnd> {
+    let guid = database.base_path(root).await?;
+    guid.ok_or_else(|| {
+        EarlyEnd::inconclusive(format!("the collection base_paths has no row for {root}"))
     })
 }
 

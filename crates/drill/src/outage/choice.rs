@@ -1,4 +1,4 @@
-//! The outage that the options ask for. Here the kinds lose their types: a drill goes the same way with each.
+//! The outage that the options ask for. From here on, a drill does not tell the kinds apart.
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use crate::scenario::options::Options;
 use crate::scenario::outage_kind::OutageKind;
 use crate::state::journal::Journal;
 
-/// A way down has to end within this; one that runs on is left running, and its effect looked at.
+/// A way down has to end within this. One that runs on is left running, and its effect is looked for.
 const DOWN_LIMIT: Duration = Duration::from_secs(120);
 
 /// `--outage command`.
@@ -25,7 +25,7 @@ pub struct CommandOutage {
 }
 
 impl CommandOutage {
-    /// As the options say.
+    /// The outage that these options describe. Nothing is looked at yet.
     ///
     /// # Errors
     /// `--down` or `--up` is missing.
@@ -86,10 +86,10 @@ impl Outage for CommandOutage {
     }
 }
 
-/// `--up`.
+/// The way up: `--up`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandUp {
-    /// Run by `sh -c`.
+    /// The command, run by `sh -c`.
     pub up: String,
 }
 

@@ -18,20 +18,20 @@ use crate::scenario::options::Options;
 use crate::scenario::outage_kind::OutageKind;
 use crate::state::journal::Journal;
 
-/// A container that does not end by itself is killed after so long, seconds: less than a recovery keeps
-/// looking for, so that a stop under way is not overlooked.
+/// A container that does not end by itself is killed after this many seconds. A recovery looks for longer, so
+/// that it does not overlook a stop under way.
 const GRACE_S: u64 = 5;
 
-/// The engine has to answer within this; a stop takes its grace, and a start what it takes.
+/// The engine has to answer within this. A stop takes its grace, and a start takes as long as the container.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// An answer holds at most so many bytes.
+/// Bytes of an answer at most.
 const ANSWER_MAX: usize = 4 * 1024 * 1024;
 
 /// The label that says that a container may be drilled.
 const MARK: &str = "focus-server.io/drillable";
 
-/// Labels of those who bring a container back, or put another in its place, by themselves.
+/// Labels of systems that would bring the container back, or put another in its place.
 const OWNERS: [(&str, &str); 2] = [
     ("io.kubernetes.pod.name", "Kubernetes: use --outage kubernetes"),
     ("com.docker.swarm.service.id", "Docker Swarm: scale its service with --outage command"),
@@ -46,7 +46,7 @@ pub struct DockerOutage {
 }
 
 impl DockerOutage {
-    /// As the options say.
+    /// The outage that these options describe. Nothing is looked at yet.
     ///
     /// # Errors
     /// A flag is missing or wrong.
@@ -88,7 +88,7 @@ fn usual_socket() -> Option<PathBuf> {
 /// A container, by the engine's own id: a name may be another's by the time it is started again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
-    /// The engine's API.
+    /// The socket of the engine's API.
     pub socket: PathBuf,
     /// Its id.
     pub id: String,
@@ -96,7 +96,7 @@ pub struct Container {
     pub name: String,
 }
 
-/// What an engine answered.
+/// An answer of an engine.
 struct Answer {
     status: StatusCode,
     body: Value,
@@ -150,7 +150,7 @@ impl Container {
     }
 }
 
-/// What keeps a container from being drilled; none where nothing does.
+/// Why a container cannot be drilled; none where it can. `own` is the drill's cgroup.
 fn hindrance(name: &str, found: &Value, own: &str) -> Option<String> {
     let state = &found["State"];
     let labels = &found["Config"]["Labels"];

@@ -32,7 +32,7 @@ pub struct ProcessOutage {
 }
 
 impl ProcessOutage {
-    /// As the options say.
+    /// The outage that these options describe. Nothing is looked at yet.
     ///
     /// # Errors
     /// A flag is missing or wrong.
@@ -64,7 +64,8 @@ impl ProcessOutage {
     }
 }
 
-/// The process that a file names; refused where a signal to it could not be meant.
+/// The process that a file names. It is refused where a signal to it cannot be meant: the drill's own, another
+/// `focus`, or one that does not run.
 fn target(pid_file: &Path) -> Result<(Identity, String), Hindrance> {
     let refused = |words: String| Err(Hindrance::Refused(words));
     let place = pid_file.display();
@@ -142,14 +143,14 @@ impl Outage for ProcessOutage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "way", rename_all = "snake_case")]
 pub enum ProcessUp {
-    /// SIGCONT.
+    /// SIGCONT is sent to it.
     Continue {
         /// The process.
         process: Identity,
     },
-    /// A command that starts it.
+    /// A command starts it.
     Start {
-        /// Run by `sh -c`.
+        /// The command, run by `sh -c`.
         up: String,
     },
 }

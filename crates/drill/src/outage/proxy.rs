@@ -27,7 +27,7 @@ pub struct ProxyOutage {
 }
 
 impl ProxyOutage {
-    /// As the options say.
+    /// The outage that these options describe. Nothing is looked at yet.
     ///
     /// # Errors
     /// The method is wrong.
@@ -94,7 +94,7 @@ impl Outage for ProxyOutage {
     }
 }
 
-/// The proxy lets everything through again.
+/// The way up: the proxy passes everything on again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyUp {
     /// Its control socket.

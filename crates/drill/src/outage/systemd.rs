@@ -21,14 +21,14 @@ use crate::state::journal::Journal;
 /// `systemctl` has to answer within this, where it does not wait for a unit.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A start waits for what is still stopping, and for the unit to say that it is there; after so long it
-/// goes on by itself.
+/// A start waits for what is still stopping, and for the unit to say that it is there. After this long it
+/// goes on without the drill.
 const START_LIMIT: Duration = Duration::from_secs(100);
 
-/// Units that go down along with one at most.
+/// Units that may go down along with the one that is drilled.
 const ALONG_MAX: usize = 64;
 
-/// What is asked of a unit.
+/// The properties that are read of a unit.
 const PROPERTIES: &str = "Id,LoadState,ActiveState,UnitFileState,CanStop,CanStart,RefuseManualStop,\
 RefuseManualStart,MainPID,ControlGroup,RequiredBy,BoundBy,ConsistsOf,TriggeredBy";
 
@@ -41,7 +41,7 @@ pub struct SystemdOutage {
 }
 
 impl SystemdOutage {
-    /// As the options say.
+    /// The outage that these options describe. Nothing is looked at yet.
     ///
     /// # Errors
     /// A flag is missing or wrong.
@@ -72,20 +72,20 @@ fn is_unit(name: &str) -> bool {
 /// Units that are started again: the one that is drilled, and what went down along with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Units {
-    /// The one that is drilled.
+    /// The unit that is drilled.
     pub unit: String,
-    /// Units that need it, and were running.
+    /// Units that need it and were running.
     pub along: Vec<String>,
-    /// Whose units they are.
+    /// The manager that has them.
     pub manager: Manager,
 }
 
 /// The manager that is asked: the system's, or a user's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manager {
-    /// The user's own.
+    /// Whether it is the user's own.
     pub user: bool,
-    /// Where the user's own is found: whoever recovers may not have been told.
+    /// The folder in which the user's own is found: a recovery may run without it in its environment.
     pub runtime_dir: Option<PathBuf>,
 }
 
@@ -105,7 +105,7 @@ impl Manager {
         [if self.user { "--user" } else { "--system" }, "--no-ask-password"]
     }
 
-    /// Runs `systemctl` to its end, or until `limit`: what it printed.
+    /// Runs `systemctl` to its end, and returns what it printed. It is killed after `limit`.
     async fn systemctl(&self, limit: Duration, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("systemctl");
         command.args(self.words()).args(words).stdin(Stdio::null()).kill_on_drop(true);
@@ -127,7 +127,7 @@ impl Manager {
     }
 }
 
-/// What systemd says of a unit.
+/// The properties of a unit, by name.
 type Properties = BTreeMap<String, String>;
 
 fn parse(text: &str) -> Properties {
@@ -141,8 +141,8 @@ fn property<'a>(properties: &'a Properties, key: &str) -> &'a str {
     properties.get(key).map_or("", String::as_str)
 }
 
-/// What keeps a unit from being drilled; none where nothing does. `own` is the drill's cgroup, `main` the
-/// name of the unit's main process.
+/// Why a unit cannot be drilled; none where it can. `own` is the drill's cgroup, `main` the name of the unit's
+/// main process.
 fn hindrance(unit: &str, found: &Properties, own: &str, main: Option<&str>) -> Option<String> {
     let of = |key: &str| property(found, key);
     let is = |key: &str, value: &str| of(key) == value;
@@ -194,7 +194,7 @@ fn needing(found: &Properties) -> impl Iterator<Item = &str> {
 }
 
 impl SystemdOutage {
-    /// Units that run, and go down along with this one.
+    /// The running units that go down along with this one.
     async fn along(&self, found: &Properties) -> Result<Vec<String>, Hindrance> {
         let mut open: Vec<String> = needing(found).map(str::to_owned).collect();
         let (mut seen, mut along) = (BTreeSet::from([self.unit.clone()]), Vec::new());

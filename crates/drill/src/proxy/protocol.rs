@@ -17,17 +17,17 @@ pub enum Mode {
     BlackHole,
     /// Connections are reset.
     Reset,
-    /// Each piece of data is delayed, and there are few of them per second.
+    /// Each piece of data is delayed, and the rate is bounded.
     Slow {
-        /// Delay of a piece.
+        /// Delay of a piece, milliseconds.
         latency_ms: u64,
-        /// Bytes per second and direction of a connection; 0: no bound.
+        /// Bytes per second in each direction of a connection; 0 for no bound.
         bytes_per_s: u64,
     },
 }
 
 impl Mode {
-    /// What the proxy does, as the end of a sentence.
+    /// What the proxy does, as a verb with its object: "the proxy ...".
     pub fn words(self) -> String {
         match self {
             Mode::Pass => "lets everything through".to_owned(),
@@ -46,13 +46,13 @@ impl Mode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 pub enum Order {
-    /// Tell what you do.
+    /// Asks what the proxy does.
     Show,
-    /// Do this.
+    /// Tells the proxy what to do.
     Set {
         /// What to do.
         mode: Mode,
-        /// After so long everything goes through again by itself; 0: never.
+        /// After this many milliseconds everything goes through again by itself; 0 for never.
         fallback_ms: u64,
     },
 }
@@ -60,9 +60,9 @@ pub enum Order {
 /// The proxy's answer: what it does now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Where it listens.
+    /// The address that it listens on.
     pub listen: String,
-    /// Where it leads.
+    /// The address of the database.
     pub upstream: String,
     /// What it does.
     pub mode: Mode,

@@ -25,7 +25,7 @@ struct Proxy {
     listen: std::net::SocketAddr,
     upstream: String,
     mode: watch::Sender<Mode>,
-    /// Raised by every order, so that an older one's fallback does nothing.
+    /// A count of the orders: the fallback of an order does nothing once there was another.
     orders: AtomicU64,
     connections: AtomicU64,
 }
@@ -62,7 +62,7 @@ pub async fn run(
     }
 }
 
-/// The control socket goes with the proxy.
+/// Removes the control socket when the proxy ends.
 struct Removed(PathBuf);
 
 impl Drop for Removed {

@@ -6,7 +6,8 @@ use super::words::time;
 use crate::report::{Report, Second};
 use crate::server::CatalogState;
 
-/// Samples drawn, and told in the table, at most; of more, the last of each stretch.
+/// Samples in the picture and in the table at most. A longer timeline is thinned out to the last of each
+/// stretch.
 pub const SAMPLES_MAX: usize = 600;
 
 const WIDTH: f64 = 920.0;
@@ -20,7 +21,7 @@ const LANES: [f64; 2] = [256.0, 280.0];
 const LANE: f64 = 14.0;
 const AXIS: f64 = 302.0;
 
-/// A series: its name, which is its style's too, and its value.
+/// A series: its name, which is the name of its style too, and its value.
 type Series = (&'static str, fn(&Second) -> Option<u64>);
 
 const SERIES: [Series; 3] = [
@@ -195,7 +196,7 @@ fn outages(scale: &Scale, samples: &[&Second]) -> Markup {
     }
 }
 
-/// A line in steps: what was seen holds until the next sample. It ends where nothing was seen.
+/// A line in steps: a value holds until the next sample. The line is broken where nothing was seen.
 fn line(
     scale: &Scale,
     samples: &[&Second],

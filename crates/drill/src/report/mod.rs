@@ -2,18 +2,23 @@
 //! names and the names of its states are an interface: `docs/drill-report.schema.json`.
 
 pub mod archive;
+mod kind_or_empty;
 #[cfg(test)]
 pub(crate) mod sample;
+mod side_effect;
+mod step;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::side_effect::{SideEffect, SideEffectKind};
+pub use self::step::{Step, StepReport};
 use crate::scenario::outage_kind::OutageKind;
 use crate::server::CatalogState;
 
 /// The version of the report's schema. It is raised when a field changes its meaning or goes.
 pub const FORMAT: u32 = 1;
 
-/// What a drill came to.
+/// The verdict of a drill.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -21,7 +26,8 @@ pub enum Verdict {
     Passed,
     /// The database was away, and something is not as it has to be.
     Failed,
-    /// It cannot be told: the database was not really away, or something was not there, or the drill was interrupted.
+    /// The answer is not known: the database was not really away, something was not there, or the drill was
+    /// interrupted.
     #[default]
     Inconclusive,
     /// Nothing was done: wrong use, not allowed, or not possible.
@@ -52,9 +58,9 @@ pub struct Report {
     pub title: String,
     /// The product's version.
     pub version: String,
-    /// RFC 3339.
+    /// When the drill began, RFC 3339.
     pub started_at: String,
-    /// RFC 3339.
+    /// When the drill ended, RFC 3339.
     pub ended_at: String,
     /// The server, as a URL.
     pub server: String,
@@ -64,25 +70,27 @@ pub struct Report {
     pub database: String,
     /// The outage.
     pub outage: OutageFacts,
-    /// What it came to.
+    /// The verdict.
     pub verdict: Verdict,
     /// Why, where it is not `passed`: what happened, and what to do.
     pub reason: Option<String>,
     /// How many recordings were planted.
     pub planted: u64,
-    /// Of these: in the catalog, once and right.
+    /// Planted recordings that are in the catalog, once and right.
     pub catalogued: u64,
-    /// Of these: not in the catalog.
+    /// Planted recordings that are not in the catalog.
     pub lost: u64,
-    /// Of these: in the catalog more than once.
+    /// Planted recordings that are in the catalog more than once.
     pub duplicated: u64,
-    /// Of these: in the catalog with other values than on storage.
+    /// Planted recordings that are in the catalog with other values than on storage.
     pub stale: u64,
-    /// From the drill's last sight of the database until the server's own status said that it is down.
+    /// Milliseconds from the drill's last sight of the database until the server's own status said that it is
+    /// down.
     pub time_to_detect_ms: Option<u64>,
-    /// From the database taking writes again until the last planted recording was seen in the catalog.
+    /// Milliseconds from the database taking writes again until the last planted recording was seen in the
+    /// catalog.
     pub time_to_converge_ms: Option<u64>,
-    /// From the drill's last sight of the database until it took writes again.
+    /// Milliseconds from the drill's last sight of the database until it took writes again.
     pub outage_ms: Option<u64>,
     /// The ten steps, as far as they were taken.
     pub steps: Vec<StepReport>,
@@ -92,7 +100,7 @@ pub struct Report {
     pub timeline: Vec<Second>,
     /// Queries that the drill asked during the outage.
     pub queries: Queries,
-    /// What is there that was not, or is not as it was; empty where all is as before.
+    /// What is new, gone or altered and should not be.
     pub side_effects: Vec<SideEffect>,
     /// Recordings that are not the drill's.
     pub others: Others,
@@ -109,116 +117,12 @@ pub struct OutageFacts {
     pub what: String,
     /// What it takes away, a line each.
     pub blast_radius: Vec<String>,
-    /// How long it was to last at least.
+    /// How long it was to last at least, milliseconds.
     pub for_ms: u64,
     /// The drill's own view: the database could not be reached.
     pub unreachable_for_drill: bool,
     /// The server's own view: its catalog is down.
     pub unreachable_for_server: bool,
-}
-
-/// How an outage's kind is written: an empty text stands for none.
-pub(crate) mod kind_or_empty {
-    use serde::de::{Error, IntoDeserializer};
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::OutageKind;
-
-    pub(crate) fn serialize<S: Serializer>(
-        kind: &Option<OutageKind>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(kind.map_or("", OutageKind::name))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<OutageKind>, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        if name.is_empty() {
-            return Ok(None);
-        }
-        let named: Result<OutageKind, serde::de::value::Error> =
-            OutageKind::deserialize(name.as_str().into_deserializer());
-        named.map(Some).map_err(D::Error::custom)
-    }
-}
-
-/// The ten steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// The steady state, and what the catalog holds before the drill.
-    Baseline,
-    /// The way down is taken.
-    Outage,
-    /// The proof that the database is really away.
-    Unreachable,
-    /// Recordings land while the database is away.
-    Plant,
-    /// The way up is taken.
-    Restore,
-    /// The proof that the database is back.
-    Reachable,
-    /// The catalog is waited for.
-    Converge,
-    /// The fate of each planted recording.
-    Verdict,
-    /// What is not as it was before, beside the planted recordings.
-    SideEffects,
-    /// Everything planted is removed, and the baseline compared again.
-    CleanUp,
-}
-
-impl Step {
-    /// All steps, in their order.
-    pub const ALL: [Step; 10] = [
-        Step::Baseline,
-        Step::Outage,
-        Step::Unreachable,
-        Step::Plant,
-        Step::Restore,
-        Step::Reachable,
-        Step::Converge,
-        Step::Verdict,
-        Step::SideEffects,
-        Step::CleanUp,
-    ];
-
-    /// As in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Step::Baseline => "baseline",
-            Step::Outage => "outage",
-            Step::Unreachable => "unreachable",
-            Step::Plant => "plant",
-            Step::Restore => "restore",
-            Step::Reachable => "reachable",
-            Step::Converge => "converge",
-            Step::Verdict => "verdict",
-            Step::SideEffects => "side_effects",
-            Step::CleanUp => "clean_up",
-        }
-    }
-
-    /// Its number, from 1 to 10.
-    pub fn number(self) -> usize {
-        self as usize + 1
-    }
-}
-
-/// How one of the ten steps came out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepReport {
-    /// Which step.
-    pub name: Step,
-    /// It came out as it has to.
-    pub ok: bool,
-    /// How long it took, milliseconds.
-    pub elapsed_ms: u64,
-    /// What was seen, in words.
-    #[serde(default)]
-    pub detail: String,
 }
 
 /// How one planted recording ended.
@@ -294,9 +198,9 @@ pub struct RecordingVerdict {
     pub reason: Option<LostReason>,
     /// Which values differ, or what the server says of it.
     pub detail: Option<String>,
-    /// When it landed, since the drill began.
+    /// When it landed, milliseconds since the drill began.
     pub landed_ms: Option<u64>,
-    /// When it was first seen in the catalog, since the drill began.
+    /// When it was first seen in the catalog, milliseconds since the drill began.
     pub catalogued_ms: Option<u64>,
 }
 
@@ -330,47 +234,6 @@ pub struct Queries {
     pub slowest_us: u64,
 }
 
-/// Something that the drill, or the server under it, changed and should not have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SideEffect {
-    /// What kind of thing was changed.
-    pub what: SideEffectKind,
-    /// What happened to it, in words.
-    pub detail: String,
-}
-
-/// The kind of thing that was changed and should not have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SideEffectKind {
-    /// A document of somebody else.
-    Document,
-    /// A field of somebody else.
-    Field,
-    /// An index of a collection.
-    Index,
-    /// A collection.
-    Collection,
-    /// The target of the outage: a workload, a unit, a container, the proxy.
-    Target,
-    /// Something of the drill that is still there.
-    Leftover,
-}
-
-impl SideEffectKind {
-    /// As in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            SideEffectKind::Document => "document",
-            SideEffectKind::Field => "field",
-            SideEffectKind::Index => "index",
-            SideEffectKind::Collection => "collection",
-            SideEffectKind::Target => "target",
-            SideEffectKind::Leftover => "leftover",
-        }
-    }
-}
-
 /// Recordings that are not the drill's: the site goes on while it is drilled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -381,7 +244,7 @@ pub struct Others {
     pub landed: u64,
     /// Documents that the server wrote anew during the drill: their version was raised.
     pub updated: u64,
-    /// Foreign documents that were changed by whoever owns them.
+    /// Foreign documents that their owners changed.
     pub foreign_changed: u64,
 }
 

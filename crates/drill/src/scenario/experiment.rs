@@ -7,10 +7,10 @@ use serde::Deserialize;
 use super::duration::Time;
 use super::outage_kind::OutageKind;
 
-/// A file has at most so many bytes.
+/// Bytes of a file at most.
 const BYTES_MAX: u64 = 1024 * 1024;
 
-/// An experiment. Whatever it does not say is as in the reference scenario; so is an empty file.
+/// An experiment. What it does not say is as in the reference scenario; an empty file is that scenario.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Experiment {
@@ -30,7 +30,7 @@ pub struct Experiment {
 pub struct SteadyState {
     /// How long it is waited for.
     pub within: Option<Time>,
-    /// At most so many recordings are pending.
+    /// Recordings that may be pending at most.
     pub pending_max: Option<u64>,
 }
 
@@ -89,7 +89,7 @@ pub struct Rollback {
 /// Reads an experiment.
 ///
 /// # Errors
-/// The file cannot be read, or is not one: what, and in which line.
+/// The file cannot be read, or is no experiment: what is wrong, and in which line.
 pub fn read(path: &Path) -> Result<Experiment, String> {
     let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
     if std::fs::metadata(path).map_err(unreadable)?.len() > BYTES_MAX {

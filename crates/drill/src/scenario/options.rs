@@ -16,35 +16,36 @@ pub struct Options {
     pub title: String,
     /// How the database is taken away.
     pub outage: OutageKind,
-    /// How many recordings are planted.
+    /// How many recordings are planted: 1 to [`COUNT_MAX`].
     pub count: u32,
-    /// Recordings per second at most.
+    /// Recordings planted per second at most: above 0, up to 100,000.
     pub rate: f64,
-    /// The outage lasts at least so long.
+    /// The outage lasts at least this long, milliseconds; 24 hours at most.
     pub outage_for_ms: u64,
-    /// Bound of the wait for the catalog.
+    /// The catalog is waited for this long, milliseconds; 24 hours at most.
     pub timeout_ms: u64,
-    /// The outage ends after so long at the latest; none: told from the rest.
+    /// The outage ends after this many milliseconds at the latest, 48 hours at most; none where it follows from
+    /// the rest.
     pub deadline: Option<u64>,
-    /// A command that plants.
+    /// The command that plants; none where the drill plants.
     pub plant: Option<String>,
-    /// Stands in for the mark.
+    /// Whether the flag stands in for the mark that allows a drill.
     pub allow: bool,
-    /// Nothing is done.
+    /// Whether the drill ends before anything is done.
     pub dry_run: bool,
-    /// Takes the database away.
+    /// The command that takes the database away.
     pub down: Option<String>,
-    /// Brings it back.
+    /// The command that brings the database back.
     pub up: Option<String>,
     /// The file with the database's process number.
     pub pid_file: Option<PathBuf>,
-    /// What the outage does to its target.
+    /// What the outage does to its target; each kind of outage reads its own methods.
     pub method: Option<String>,
     /// The proxy's control socket.
     pub control: Option<PathBuf>,
-    /// Delay of a slow proxy.
+    /// Delay of a slow proxy, milliseconds.
     pub latency_ms: u64,
-    /// Bytes per second of a slow proxy; 0: no bound.
+    /// Bytes per second of a slow proxy; 0 for no bound.
     pub bandwidth: u64,
     /// Kubernetes: the namespace.
     pub namespace: Option<String>,
@@ -60,9 +61,9 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// The state folder.
     pub state_dir: PathBuf,
-    /// How long the steady state is waited for before anything is broken.
+    /// The steady state is waited for this long before anything is broken, milliseconds.
     pub steady_within_ms: u64,
-    /// At most so many recordings may be pending before anything is broken; none: no bound.
+    /// Recordings that may be pending at most before anything is broken; none for no bound.
     pub steady_pending_max: Option<u64>,
 }
 
@@ -70,7 +71,7 @@ impl Options {
     /// Joins file and flags; flags win.
     ///
     /// # Errors
-    /// Something that is needed is in neither, or a value is out of its range: what, and what to do.
+    /// A value is in neither, or is out of its range: which, and what to do.
     pub fn join(file: Experiment, flags: &Flags, state_dir: PathBuf) -> Result<Options, String> {
         let (steady, method, rollback) = (file.steady_state, file.method, file.rollback);
         let text = |flag: &Option<String>, file: Option<String>| flag.clone().or(file);
@@ -135,15 +136,15 @@ impl Options {
         Ok(())
     }
 
-    /// How long the outage lasts where all goes well.
+    /// How long the outage lasts where all goes well, milliseconds.
     pub fn planting_ms(&self) -> u64 {
         let planting = std::time::Duration::try_from_secs_f64(f64::from(self.count) / self.rate)
             .unwrap_or(std::time::Duration::from_secs(48 * 3_600));
         u64::try_from(planting.as_millis()).unwrap_or(u64::MAX).max(self.outage_for_ms)
     }
 
-    /// The outage ends after so long at the latest: twice what it is to take, and two minutes for the
-    /// way down and the proofs.
+    /// The outage ends after this many milliseconds at the latest: where no deadline is given, twice what it is
+    /// to take, and two minutes for the way down and the proofs.
     pub fn deadline_ms(&self) -> u64 {
         self.deadline
             .unwrap_or_else(|| self.planting_ms().saturating_mul(2).saturating_add(120_000))

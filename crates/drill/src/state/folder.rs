@@ -1,5 +1,5 @@
-//! The files of a drill in its state folder. Each is replaced whole and synced, so that whoever comes after
-//! a crash reads either the old content or the new.
+//! The files of a drill in its state folder. Each is replaced whole and synced, so that a reader after a crash
+//! finds either the old content or the new.
 
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};

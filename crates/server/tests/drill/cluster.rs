@@ -1,10 +1,8 @@
 //! A deployment in a cluster: a real control plane, a workload whose pods are database servers, a
 //! server, and a drill from outside or as a job.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use focus_testkit::focus::Focus;
 use focus_testkit::kubernetes::node::{DATABASE_IMAGE, Node, PodProgram};
@@ -17,7 +15,8 @@ use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::scene::{BINARY, Ended, LIMIT, finished};
+use crate::drill_process::{BINARY, DrillFiles, Ended, Said, finished};
+use crate::scene::LIMIT;
 
 /// What the workload is called in the manifests' roles.
 pub(crate) const NAME: &str = "mongodb";
@@ -174,9 +173,14 @@ impl Cluster {
         .await;
     }
 
+    /// The drill's files.
+    pub(crate) fn files(&self) -> DrillFiles {
+        DrillFiles::of(self.dir.path())
+    }
+
     /// The drill's own state folder.
     pub(crate) fn state(&self) -> PathBuf {
-        self.dir.path().join("drills")
+        self.files().state
     }
 
     /// Flags of a drill of this site.
@@ -218,63 +222,19 @@ impl Cluster {
     }
 
     /// Runs a drill to its end: its exit code and its report.
-    pub(crate) async fn run(&self, method: &str, extra: &[&str]) -> (Option<i32>, Value) {
+    pub(crate) async fn run(&self, method: &str, extra: &[&str]) -> Said {
         finished(self.drill(method, extra)).await
     }
 
     /// Starts a drill that stops at this place, and waits until it is there.
     pub(crate) async fn paused(&self, method: &str, place: &str) -> Ended {
-        let log = File::create(self.dir.path().join("drill.log")).expect("a log");
-        let child = self
-            .drill(method, &[])
-            .env("FOCUS_DRILL_PAUSE_AT", place)
-            .stdout(log.try_clone().expect("a handle"))
-            .stderr(log)
-            .spawn()
-            .expect("the drill runs");
-        let mut child = Ended(child);
-        let paused = self.state().join("drill/paused");
-        until(&format!("the drill is at {place}"), LIMIT, || {
-            let there = std::fs::read_to_string(&paused).is_ok_and(|text| text == place);
-            let ended = child.0.try_wait().expect("its state");
-            assert!(there || ended.is_none(), "the drill ended: {ended:?} {}", self.said());
-            async move { if there { Ok(()) } else { Err("not yet".to_owned()) } }
-        })
-        .await;
-        child
-    }
-
-    /// What a drill that was started by `paused` has printed so far.
-    pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("drill.log")).unwrap_or_default()
-    }
-
-    /// Lets a paused drill go on, and waits for its end: its exit code and its report.
-    pub(crate) async fn ended(&self, mut drill: Ended) -> (Option<i32>, Value) {
-        let limit = Duration::from_secs(120);
-        let code = until("the drill's end", limit, || {
-            let ended = drill.0.try_wait().expect("its state");
-            async move { ended.ok_or_else(|| "it runs".to_owned()) }
-        })
-        .await;
-        let said = self.said();
-        let report = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
-        (code.code(), report)
-    }
-
-    /// Lets a paused drill go on.
-    pub(crate) fn release(&self) {
-        std::fs::remove_file(self.state().join("drill/paused")).expect("a paused drill");
+        self.files().paused(self.drill(method, &[]), place).await
     }
 
     /// `focus drill recover`, as the user.
     pub(crate) fn recover(&self) -> Command {
-        let mut command = Command::new(BINARY);
-        command
-            .args(["drill", "recover", "--json", "--state-dir"])
-            .arg(self.state())
-            .env("KUBECONFIG", self.plane.user_kubeconfig())
-            .stdin(Stdio::null());
+        let mut command = self.files().recover();
+        command.env("KUBECONFIG", self.plane.user_kubeconfig());
         command
     }
 

@@ -1,7 +1,7 @@
 //! The drill killed at every place, its guard too, and the recovery as well: the database is back, and
 //! nothing is left behind.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use focus_testkit::wait::until;
@@ -9,57 +9,26 @@ use mongodb::bson::doc;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::scene::{
-    BINARY, Ended, LIMIT, Scene, Way, guards, kill, kill_guards, left_out, long, signal_all,
-    signal_group,
+use crate::drill_process::{
+    DrillFiles, PLACES, finished, guards, kill, kill_guards, signal_all, signal_group, silent,
 };
+use crate::killed::{is_put_right, killed_at};
+use crate::outcome::{ended, passed};
+use crate::scene::{LIMIT, Scene, Way, left_out, long};
 
-/// Every place at which a test can stop a drill, in the order in which they come.
-pub(crate) const PLACES: [&str; 16] = [
-    "planned",
-    "armed",
-    "down_noted",
-    "down_begun",
-    "unreachable",
-    "planting",
-    "planted",
-    "up_begun",
-    "up",
-    "reachable",
-    "converged",
-    "verdict",
-    "side_effects",
-    "cleaning",
-    "cleaned",
-    "forgetting",
-];
-
-/// Killed at every place; at every other one its guard is killed too, so that the recovery alone is left.
-/// The four kinds of outage share the places out among them where no long tests are asked for.
+/// Killed at every place. The four kinds of outage share the places out among them where no long tests are asked
+/// for.
 async fn killed_everywhere(name: &str, way: Way, share: usize) {
     if left_out(name) {
         return;
     }
     let scene = Scene::begin(way, 5).await;
-    for (at, place) in PLACES.into_iter().enumerate() {
-        if !long() && at % 4 != share {
-            continue;
-        }
-        let mut drill = scene.paused(place, &["--count", "2"]).await;
-        if at / 4 % 2 == 0 {
-            kill_guards(&scene.state());
-        }
-        kill(&mut drill);
-        let (code, said) = scene.recover().await;
-        assert_eq!(code, Some(0), "{place}: {said}");
-        scene.nothing_is_left(5).await;
-        // Again: nothing is to be done.
-        let (code, said) = scene.recover().await;
-        assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null), "{place}");
-        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
-    }
-    let (code, report) = scene.run(&["--count", "2"]).await;
-    assert_eq!((report["verdict"].as_str(), code), (Some("passed"), Some(0)), "{report:#}");
+    let places: Vec<&str> = match long() {
+        true => PLACES.to_vec(),
+        false => PLACES.into_iter().skip(share).step_by(4).collect(),
+    };
+    killed_at(&scene, &places).await;
+    passed(&scene.run(&["--count", "2"]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,17 +51,6 @@ async fn a_drill_killed_at_any_place_leaves_nothing_when_it_runs_commands() {
     killed_everywhere("killed, command", Way::Command, 3).await;
 }
 
-fn recovery(scene: &Scene) -> Ended {
-    let child = Command::new(BINARY)
-        .args(["drill", "recover", "--json", "--state-dir"])
-        .arg(scene.state())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Ended(child.expect("the recovery runs"))
-}
-
 async fn recovery_killed(way: Way, places: &[&str]) {
     let scene = Scene::begin(way, 5).await;
     for place in places {
@@ -100,15 +58,12 @@ async fn recovery_killed(way: Way, places: &[&str]) {
         kill_guards(&scene.state());
         kill(&mut drill);
         for after_ms in [5, 50, 200, 400] {
-            let mut recovery = recovery(&scene);
+            let mut recovery = silent(scene.files().recover());
             // Cut off at some moment: that is the point.
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             kill(&mut recovery);
         }
-        let (code, said) = scene.recover().await;
-        assert_eq!(code, Some(0), "{way:?} {place}: {said}");
-        scene.nothing_is_left(5).await;
-        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+        is_put_right(&scene, place).await;
     }
 }
 
@@ -133,15 +88,10 @@ async fn a_drill_killed_at_any_moment_leaves_nothing() {
     let moments: &[u64] =
         if long() { &[10, 100, 400, 900, 1_400, 2_200, 3_100, 4_500] } else { &[300, 1_700] };
     for after_ms in moments {
-        let mut command = scene.drill(&["--count", "20", "--rate", "20"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut drill = Ended(command.spawn().expect("the drill runs"));
+        let mut drill = silent(scene.drill(&["--count", "20", "--rate", "20"]));
         tokio::time::sleep(Duration::from_millis(*after_ms)).await;
         kill(&mut drill);
-        let (code, said) = scene.recover().await;
-        assert_eq!(code, Some(0), "{after_ms}: {said}");
-        scene.nothing_is_left(5).await;
-        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+        is_put_right(&scene, &format!("{after_ms} ms")).await;
     }
 }
 
@@ -154,9 +104,8 @@ async fn the_next_drill_puts_right_what_the_last_one_left() {
     let mut drill = scene.paused("planted", &["--count", "2"]).await;
     kill_guards(&scene.state());
     kill(&mut drill);
-    let (code, report) = scene.run(&["--count", "2"]).await;
-    assert_eq!((report["verdict"].as_str(), code), (Some("passed"), Some(0)), "{report:#}");
-    scene.nothing_is_left(5).await;
+    passed(&scene.run(&["--count", "2"]).await);
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,9 +119,7 @@ async fn the_guard_brings_the_database_back_when_the_drill_is_killed() {
     kill(&mut drill);
     // Nobody but the guard does anything now.
     until("the database is back", LIMIT, || scene.node.takes_writes()).await;
-    let (code, said) = scene.recover().await;
-    assert_eq!(code, Some(0), "{said}");
-    scene.nothing_is_left(5).await;
+    scene.recovered().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,9 +135,7 @@ async fn the_guard_brings_the_database_back_when_the_drill_is_stopped_beyond_its
     until("the database is back", LIMIT, || scene.node.takes_writes()).await;
     assert!(!guards(&scene.state()).is_empty(), "the guard stays while the drill may wake up");
     kill(&mut drill);
-    let (code, said) = scene.recover().await;
-    assert_eq!(code, Some(0), "{said}");
-    scene.nothing_is_left(5).await;
+    scene.recovered().await;
     until("the guard has ended", Duration::from_secs(20), || {
         let there = guards(&scene.state());
         async move { if there.is_empty() { Ok(()) } else { Err(format!("{there:?}")) } }
@@ -220,9 +165,7 @@ async fn the_guard_of_an_earlier_drill_leaves_the_outage_of_the_next_one_alone()
     .await;
     assert!(scene.node.takes_writes().await.is_err(), "the next outage goes on");
     kill(&mut next);
-    let (code, said) = scene.recover().await;
-    assert_eq!(code, Some(0), "{said}");
-    scene.nothing_is_left(5).await;
+    scene.recovered().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,16 +175,13 @@ async fn a_drill_that_wakes_up_after_its_deadline_breaks_nothing() {
     }
     let scene = Scene::begin(Way::Kill, 5).await;
     let before = scene.node.pid();
-    let mut drill = scene.paused("armed", &["--deadline", "1s"]).await;
+    let drill = scene.paused("armed", &["--deadline", "1s"]).await;
     // Longer than the deadline: that is the point.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    scene.release();
-    let ended = drill.0.wait().expect("its end");
-    let report = scene.said();
-    assert_eq!((report["verdict"].as_str(), ended.code()), (Some("inconclusive"), Some(3)));
-    assert!(report["reason"].as_str().expect("a reason").contains("deadline"), "{report:#}");
+    scene.files().release();
+    ended(&scene.files().ended(drill).await, "inconclusive", "deadline");
     assert_eq!(scene.node.pid(), before);
-    scene.nothing_is_left(5).await;
+    scene.nothing_is_left().await;
 }
 
 async fn interrupted(place: &str, by: Signal, name: &str) {
@@ -249,14 +189,10 @@ async fn interrupted(place: &str, by: Signal, name: &str) {
         return;
     }
     let scene = Scene::begin(Way::Kill, 5).await;
-    let mut drill = scene.paused(place, &["--count", "2"]).await;
+    let drill = scene.paused(place, &["--count", "2"]).await;
     signal_group(&drill, by);
-    let ended = tokio::task::spawn_blocking(move || drill.0.wait()).await.expect("a thread");
-    assert_eq!(ended.expect("its end").code(), Some(3));
-    let report = scene.said();
-    assert_eq!(report["verdict"], "inconclusive", "{report:#}");
-    assert!(report["reason"].as_str().expect("a reason").contains(name), "{report:#}");
-    scene.nothing_is_left(5).await;
+    ended(&scene.files().ended(drill).await, "inconclusive", name);
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,23 +214,10 @@ async fn a_way_down_that_has_not_taken_effect_is_ended_first() {
     let before = scene.node.pid();
     let begun = scene.dir.path().join("begun");
     let down = format!("touch {}; sleep 8; {}", begun.display(), scene.node.down());
-    let child = scene
-        .drill(&["--down", &down])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the drill runs");
-    let mut drill = Ended(child);
-    until("the way down has begun", LIMIT, || {
-        let there = begun.exists();
-        async move { if there { Ok(()) } else { Err("not yet".to_owned()) } }
-    })
-    .await;
+    let mut drill = scene.started(&["--down", &down], &begun).await;
     kill_guards(&scene.state());
     kill(&mut drill);
-    let (code, said) = scene.recover().await;
-    assert_eq!(code, Some(0), "{said}");
-    scene.nothing_is_left(5).await;
+    scene.recovered().await;
     assert_eq!(scene.node.pid(), before);
     assert!(scene.node.takes_writes().await.is_ok());
 }
@@ -307,23 +230,10 @@ async fn a_way_up_under_way_is_waited_for_and_not_taken_twice() {
     let scene = Scene::begin(Way::Command, 5).await;
     let ups = scene.dir.path().join("ups");
     let up = format!("echo up >>{}; sleep 3; {}", ups.display(), scene.node.up());
-    let child = scene
-        .drill(&["--up", &up])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the drill runs");
-    let mut drill = Ended(child);
-    until("the way up has begun", LIMIT, || {
-        let there = ups.exists();
-        async move { if there { Ok(()) } else { Err("not yet".to_owned()) } }
-    })
-    .await;
+    let mut drill = scene.started(&["--up", &up], &ups).await;
     // The guard and the recovery both want the database back now.
     kill(&mut drill);
-    let (code, said) = scene.recover().await;
-    assert_eq!(code, Some(0), "{said}");
-    scene.nothing_is_left(5).await;
+    scene.recovered().await;
     assert_eq!(std::fs::read_to_string(&ups).expect("a file"), "up\n");
 }
 
@@ -340,7 +250,7 @@ async fn what_a_dead_server_left_is_removed_by_the_recovery() {
     assert_eq!(documents.count_documents(doc! {}).await.expect("a count"), 7);
     let (code, said) = scene.recover().await;
     assert_eq!((code, &said["documents_removed"]), (Some(0), &Value::from(2)), "{said}");
-    scene.nothing_is_left(5).await;
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -352,7 +262,7 @@ async fn the_plan_is_for_its_user_alone_and_names_everything_before_anything_is_
     let scene = Scene::begin(Way::Kill, 5).await;
     let mut drill = scene.paused("planned", &["--count", "3"]).await;
     assert!(scene.node.takes_writes().await.is_ok());
-    let file = scene.state().join("drill/plan.json");
+    let file = scene.files().file("plan.json");
     let mode = std::fs::metadata(&file).expect("a plan").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let plan: Value = serde_json::from_slice(&std::fs::read(&file).expect("a plan")).expect("JSON");
@@ -360,17 +270,13 @@ async fn the_plan_is_for_its_user_alone_and_names_everything_before_anything_is_
     assert_eq!(plan["root"], scene.root().to_str().expect("a path"));
     assert_eq!(plan["restore"]["up"], scene.node.up());
     kill(&mut drill);
-    let (code, _) = scene.recover().await;
-    assert_eq!(code, Some(0));
-    scene.nothing_is_left(5).await;
+    scene.recovered().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_with_nothing_to_do_says_so() {
     let dir = tempfile::TempDir::new().expect("a folder");
-    let mut command = Command::new(BINARY);
-    command.args(["drill", "recover", "--json", "--state-dir"]).arg(dir.path().join("none"));
-    let (code, said) = crate::scene::finished(command).await;
+    let (code, said) = finished(DrillFiles::of(dir.path()).recover()).await;
     assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null));
 }
 
@@ -382,24 +288,13 @@ async fn a_planting_command_under_way_is_ended_before_anything_is_removed() {
     let scene = Scene::begin(Way::Kill, 5).await;
     let begun = scene.dir.path().join("begun");
     let plant = format!("touch {}; sleep 5; touch \"$FOCUS_PATH\"", begun.display());
-    let child = scene
-        .drill(&["--plant", &plant])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the drill runs");
-    let mut drill = Ended(child);
-    until("planting has begun", LIMIT, || {
-        let there = begun.exists();
-        async move { if there { Ok(()) } else { Err("not yet".to_owned()) } }
-    })
-    .await;
+    let mut drill = scene.started(&["--plant", &plant], &begun).await;
     kill(&mut drill);
     let (code, said) = scene.recover().await;
     assert_eq!(code, Some(0), "{said}");
     // Longer than the command would have slept.
     tokio::time::sleep(Duration::from_secs(6)).await;
-    scene.nothing_is_left(5).await;
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -417,5 +312,5 @@ async fn nothing_that_outlives_a_drill_holds_its_output() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     // Its way up still runs, and holds nothing of it.
     assert!(began.elapsed() < Duration::from_secs(55));
-    scene.nothing_is_left(5).await;
+    scene.nothing_is_left().await;
 }

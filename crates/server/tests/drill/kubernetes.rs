@@ -8,28 +8,23 @@ use focus_testkit::wait::until;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, NAME, REPLICAS};
-use crate::crash::PLACES;
-use crate::scene::{BINARY, Ended, LIMIT, finished, kill, kill_guards, left_out};
+use crate::drill_process::{BINARY, PLACES, Said, finished, kill, kill_guards};
+use crate::killed::{self, ByMethod};
+use crate::outcome::{self, ended, refused};
+use crate::scene::{LIMIT, left_out};
 
 /// Left out where long tests, or tests with a database of their own, are.
 fn no_cluster(test: &str) -> bool {
     focus_testkit::kubernetes::left_out(test) || left_out(test)
 }
 
-fn passed((code, report): &(Option<i32>, Value)) {
-    assert_eq!(report["verdict"], "passed", "{report:#}");
-    assert_eq!(*code, Some(0));
+fn passed(said: &Said) {
+    outcome::passed(said);
+    let report = &said.1;
     assert_eq!((&report["planted"], &report["catalogued"]), (&json!(2), &json!(2)), "{report:#}");
     for step in report["steps"].as_array().expect("steps") {
         assert_eq!(step["ok"], true, "{step}");
     }
-}
-
-fn refused((code, report): &(Option<i32>, Value), words: &str) {
-    assert_eq!(report["verdict"], "refused", "{report:#}");
-    assert_eq!(*code, Some(2));
-    let reason = report["reason"].as_str().expect("a reason");
-    assert!(reason.contains(words), "{words:?} is not in {reason:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,9 +34,7 @@ async fn a_statefulset_scaled_to_0_comes_back_with_its_replicas_by_the_manifests
     }
     let cluster = Cluster::begin("statefulsets").await;
     cluster.grant("scale").await;
-    let ended = cluster.run("scale", &[]).await;
-    passed(&ended);
-    println!("scale of a StatefulSet: {}", ended.1["time_to_converge_ms"]);
+    passed(&cluster.run("scale", &[]).await);
     cluster.nothing_is_left().await;
 }
 
@@ -85,11 +78,8 @@ async fn a_network_policy_that_nothing_enforces_is_inconclusive_and_is_removed()
     }
     let cluster = Cluster::begin("statefulsets").await;
     cluster.grant("network-policy").await;
-    let (code, report) = cluster.run("network-policy", &[]).await;
-    assert_eq!(report["verdict"], "inconclusive", "{report:#}");
-    assert_eq!(code, Some(3));
-    let reason = report["reason"].as_str().expect("a reason");
-    assert!(reason.contains("did not take the database away"), "{reason}");
+    let said = cluster.run("network-policy", &[]).await;
+    ended(&said, "inconclusive", "did not take the database away");
     cluster.nothing_is_left().await;
 }
 
@@ -111,30 +101,11 @@ async fn a_policy_that_a_killed_drill_left_is_removed_by_recovery_and_another_dr
     cluster.nothing_is_left().await;
 }
 
-/// Kills a drill at each of these places, every other time its guard too, and lets it be recovered.
+/// Kills a drill by this method at each of these places.
 async fn killed_at(resource: &'static str, method: &str, places: &[&str]) {
     let cluster = Cluster::begin(resource).await;
     cluster.grant(method).await;
-    for (at, place) in places.iter().enumerate() {
-        let mut drill = cluster.paused(method, place).await;
-        if at % 2 == 0 {
-            kill_guards(&cluster.state());
-        }
-        kill(&mut drill);
-        if at % 3 == 0 {
-            // A recovery that is cut off at some moment is run again.
-            let mut recovery = Ended(cluster.recover().spawn().expect("a recovery"));
-            tokio::time::sleep(Duration::from_millis(150)).await;
-            kill(&mut recovery);
-        }
-        let (code, report) = finished(cluster.recover()).await;
-        assert_eq!(code, Some(0), "{method} at {place}: {report:#}");
-        cluster.nothing_is_left().await;
-        let (code, report) = finished(cluster.recover()).await;
-        assert_eq!((code, &report["recovered"]), (Some(0), &Value::Null), "{method} at {place}");
-        cluster.focus.until_status("catalog_state", "in_step", LIMIT).await;
-    }
-    println!("{method}: killed at {} places, and put right", places.len());
+    killed::killed_at(&ByMethod { cluster: &cluster, method }, places).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,16 +163,16 @@ async fn an_api_server_lost_in_the_middle_delays_the_way_up_and_loses_nothing() 
     cluster.grant("scale").await;
     let drill = cluster.paused("scale", "planted").await;
     cluster.plane.kill_server();
-    cluster.release();
+    cluster.files().release();
     // The way up has begun, and cannot be taken.
-    let progress = cluster.state().join("drill/progress.json");
+    let progress = cluster.files().file("progress.json");
     until("the way up begins", LIMIT, || {
         let text = std::fs::read_to_string(&progress).unwrap_or_default();
         async move { if text.contains("up_begun") { Ok(()) } else { Err(text) } }
     })
     .await;
     cluster.plane.restart_server().await;
-    passed(&cluster.ended(drill).await);
+    passed(&cluster.files().ended(drill).await);
     cluster.nothing_is_left().await;
 
     // And where the drill has died meanwhile, recovery waits for the API server too.
@@ -331,9 +302,9 @@ async fn each_permission_that_is_missing_is_named_before_anything_is_broken() {
                 api.replace(&path, &role).await.expect("a smaller role");
                 cluster.until_user_may(&right, false).await;
                 let before = cluster.workload().await["metadata"]["generation"].clone();
-                let ended = cluster.run(method, &[]).await;
-                refused(&ended, &format!("not allowed to {word} {resource}"));
-                println!("{method} without {word} {resource}: {}", ended.1["reason"]);
+                let said = cluster.run(method, &[]).await;
+                refused(&said, &format!("not allowed to {word} {resource}"));
+                println!("{method} without {word} {resource}: {}", said.1["reason"]);
                 assert_eq!(cluster.workload().await["metadata"]["generation"], before);
             }
         }

@@ -4,9 +4,13 @@
 mod cluster;
 mod crash;
 mod doubles;
+mod drill_process;
 mod experiments;
+mod killed;
 mod kubernetes;
 mod managed;
+mod node;
 mod outages;
+mod outcome;
 mod refusals;
 mod scene;

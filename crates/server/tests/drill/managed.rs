@@ -4,8 +4,11 @@
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::crash::PLACES;
-use crate::scene::{Keeper, LIMIT, Node, Scene, Way, kill, kill_guards, left_out};
+use crate::drill_process::{PLACES, finished};
+use crate::killed::killed_at;
+use crate::node::{Keeper, Node};
+use crate::outcome::{ended, passed};
+use crate::scene::{Scene, Way, left_out, long};
 
 /// A site whose database such a keeper runs; none where it does not run here, which is said.
 async fn begin(way: Way, test: &str) -> Option<Scene> {
@@ -18,42 +21,10 @@ async fn begin(way: Way, test: &str) -> Option<Scene> {
     Some(Scene::on(dir, node, way, 5, &[]).await)
 }
 
-fn passed((code, report): &(Option<i32>, Value)) {
-    assert_eq!((report["verdict"].as_str(), *code), (Some("passed"), Some(0)), "{report:#}");
-    println!(
-        "{}: noticed after {} ms, converged in {} ms, outage {} ms",
-        report["outage"]["kind"],
-        report["time_to_detect_ms"],
-        report["time_to_converge_ms"],
-        report["outage_ms"]
-    );
-}
-
-/// Nothing is done where these flags are given: exit code, verdict, and what is said.
-async fn is_not_begun(scene: &Scene, flags: &[&str], code: i32, verdict: &str, words: &str) {
-    let (ended, report) = scene.run(flags).await;
-    assert_eq!((ended, &report["verdict"]), (Some(code), &verdict.into()), "{flags:?}: {report:#}");
-    let reason = report["reason"].as_str().unwrap_or_default();
-    assert!(reason.contains(words), "{flags:?}: {reason}");
-}
-
-/// Killed at every place, with its guard at every other one; a recovery puts everything right.
+/// Killed at every place, or at some where no long tests are asked for.
 async fn killed_everywhere(scene: &Scene) {
-    let all = std::env::var("FOCUS_TEST_LONG").is_ok_and(|value| !value.is_empty());
     let some = ["armed", "down_begun", "planted", "up_begun"];
-    for (at, place) in PLACES.into_iter().filter(|place| all || some.contains(place)).enumerate() {
-        let mut drill = scene.paused(place, &["--count", "2"]).await;
-        if at % 2 == 0 {
-            kill_guards(&scene.state());
-        }
-        kill(&mut drill);
-        let (code, said) = scene.recover().await;
-        assert_eq!(code, Some(0), "{place}: {said}");
-        scene.nothing_is_left(5).await;
-        let (code, said) = scene.recover().await;
-        assert_eq!((code, &said["recovered"]), (Some(0), &Value::Null), "{place}");
-        scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
-    }
+    killed_at(scene, if long() { &PLACES } else { &some }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,14 +39,14 @@ async fn a_drill_stops_a_unit_of_systemd_and_starts_what_went_down_with_it() {
         manager.unit(&format!("{name}.service"), &text);
     }
     assert!(manager.systemctl(&["start", "needs-that"]).status.success());
-    let ended = scene.run(&["--count", "5"]).await;
-    passed(&ended);
-    let radius = ended.1["outage"]["blast_radius"].to_string();
+    let said = scene.run(&["--count", "5"]).await;
+    passed(&said);
+    let radius = said.1["outage"]["blast_radius"].to_string();
     assert!(radius.contains("needs-it.service") && radius.contains("needs-that"), "{radius}");
     for name in [&*database, "needs-it", "needs-that"] {
         assert!(manager.systemctl(&["is-active", name]).status.success(), "{name}");
     }
-    scene.nothing_is_left(5).await;
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,23 +74,21 @@ async fn a_unit_that_could_not_be_brought_back_is_refused() {
         ("a b", "no unit's name"),
         ("basic.target", "only a service"),
     ] {
-        is_not_begun(&scene, &["--unit", unit], 2, "refused", words).await;
+        ended(&scene.run(&["--unit", unit]).await, "refused", words);
     }
     // A manager that is not there.
     let nowhere = scene.dir.path().join("nowhere");
     let mut drill = scene.drill(&[]);
     drill.env("XDG_RUNTIME_DIR", &nowhere);
-    let (code, report) = crate::scene::finished(drill).await;
-    assert_eq!((code, &report["verdict"]), (Some(3), &"inconclusive".into()), "{report:#}");
-    assert!(report["reason"].as_str().is_some_and(|words| words.contains("does not answer")));
-    scene.nothing_is_left(5).await;
+    ended(&finished(drill).await, "inconclusive", "does not answer");
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_stops_and_starts_a_container() {
     let Some(scene) = begin(Way::Docker, "container").await else { return };
     passed(&scene.run(&["--count", "5"]).await);
-    scene.nothing_is_left(5).await;
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,11 +116,11 @@ async fn a_container_that_could_not_be_brought_back_is_refused() {
         ("fleeting", "--rm"),
         ("a/b", "no container's name"),
     ] {
-        is_not_begun(&scene, &["--container", name], 2, "refused", words).await;
+        ended(&scene.run(&["--container", name]).await, "refused", words);
     }
     let nowhere = scene.dir.path().join("nowhere.sock").display().to_string();
-    is_not_begun(&scene, &["--socket", &nowhere], 3, "inconclusive", "does not answer").await;
-    scene.nothing_is_left(5).await;
+    ended(&scene.run(&["--socket", &nowhere]).await, "inconclusive", "does not answer");
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,16 +128,16 @@ async fn a_container_that_is_marked_needs_no_other_mark() {
     let Some(scene) = begin(Way::Docker, "container, marked").await else { return };
     let meta = scene.meta().await;
     meta.delete_one(mongodb::bson::doc! { "_id": "drillable" }).await.expect("removed");
-    is_not_begun(&scene, &[], 2, "refused", "drillable").await;
+    ended(&scene.run(&[]).await, "refused", "drillable");
     let Keeper::Containers(engine) = scene.node.keeper() else { panic!("an engine") };
     let label = ["--label", "focus-server.io/drillable=true"];
     engine.create("marked", std::path::Path::new("/bin/sleep"), &["1000"], &label).expect("made");
     let started = engine.ask("POST", "/containers/marked/start").expect("an answer");
     assert_eq!(started.0, 204, "{started:?}");
     // It is marked, and not the database: the outage is begun, and has no effect.
-    is_not_begun(&scene, &["--container", "marked"], 3, "inconclusive", "").await;
+    ended(&scene.run(&["--container", "marked"]).await, "inconclusive", "");
     let found = engine.ask("GET", "/containers/marked/json").expect("an answer").1;
     let found: Value = serde_json::from_str(&found).expect("JSON");
     assert_eq!(found["State"]["Running"], true, "it is started again");
-    scene.nothing_is_left(5).await;
+    scene.nothing_is_left().await;
 }

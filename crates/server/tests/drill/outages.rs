@@ -1,11 +1,14 @@
 //! The reference scenario, by each outage that needs nothing but this machine.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use mongodb::bson::doc;
 use serde_json::Value;
 
-use crate::scene::{Scene, Way, left_out};
+use crate::drill_process::{BINARY, Said, finished};
+use crate::outcome::{self, ended};
+use crate::scene::{LIMIT, Scene, Way, left_out};
 
 const STEPS: [&str; 10] = [
     "baseline",
@@ -21,8 +24,9 @@ const STEPS: [&str; 10] = [
 ];
 
 /// A report of a drill that came out as it has to.
-fn passed(report: &Value, count: u64) {
-    assert_eq!(report["verdict"], "passed", "{report:#}");
+fn passed(said: &Said, count: u64) {
+    outcome::passed(said);
+    let report = &said.1;
     assert_eq!(report["planted"], count);
     assert_eq!(report["catalogued"], count);
     for none in ["lost", "duplicated", "stale"] {
@@ -50,10 +54,6 @@ fn passed(report: &Value, count: u64) {
     }
     let timeline = report["timeline"].as_array().expect("a timeline");
     assert!(timeline.iter().any(|second| second["reachable"] == false));
-    println!(
-        "noticed after {} ms, converged in {} ms, outage {} ms",
-        report["time_to_detect_ms"], report["time_to_converge_ms"], report["outage_ms"]
-    );
 }
 
 async fn scenario(name: &str, way: Way, count: u64) {
@@ -61,14 +61,13 @@ async fn scenario(name: &str, way: Way, count: u64) {
         return;
     }
     let scene = Scene::begin(way, 20).await;
-    let (code, report) = scene.run(&["--count", &count.to_string()]).await;
-    passed(&report, count);
-    assert_eq!(code, Some(0));
-    scene.nothing_is_left(20).await;
+    let said = scene.run(&["--count", &count.to_string()]).await;
+    passed(&said, count);
+    scene.nothing_is_left().await;
     let kept =
-        scene.state().join(format!("drill/reports/{}.json", report["id"].as_str().expect("an id")));
+        scene.state().join(format!("drill/reports/{}.json", said.1["id"].as_str().expect("an id")));
     let kept: Value = serde_json::from_slice(&std::fs::read(kept).expect("kept")).expect("JSON");
-    assert_eq!(kept, report);
+    assert_eq!(kept, said.1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,10 +106,9 @@ async fn a_thousand_recordings_pass_too() {
         return;
     }
     let scene = Scene::begin(Way::Kill, 20).await;
-    let (code, report) = scene.run(&["--count", "1000", "--rate", "1000"]).await;
-    passed(&report, 1_000);
-    assert_eq!(code, Some(0));
-    scene.nothing_is_left(20).await;
+    let said = scene.run(&["--count", "1000", "--rate", "1000"]).await;
+    passed(&said, 1_000);
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,14 +118,13 @@ async fn recordings_of_others_that_land_meanwhile_are_counted_apart() {
     }
     let mut scene = Scene::begin(Way::Kill, 20).await;
     let drill = scene.drill(&["--count", "5", "--outage-for", "3s"]);
-    let running = tokio::spawn(crate::scene::finished(drill));
-    scene.focus.until_status("catalog_state", "down", crate::scene::LIMIT).await;
+    let running = tokio::spawn(finished(drill));
+    scene.focus.until_status("catalog_state", "down", LIMIT).await;
     scene.tree.add(7, focus_testkit::tree::Writing::Moved);
-    let (code, report) = running.await.expect("its end");
-    passed(&report, 5);
-    assert_eq!(code, Some(0));
-    assert_eq!(report["others"]["before"], 20);
-    assert_eq!(report["others"]["landed"], 7);
+    let said = running.await.expect("its end");
+    passed(&said, 5);
+    assert_eq!(said.1["others"]["before"], 20);
+    assert_eq!(said.1["others"]["landed"], 7);
     let documents = scene.documents().await;
     assert_eq!(documents.count_documents(doc! {}).await.expect("a count"), 27);
 }
@@ -138,10 +135,9 @@ async fn a_slow_database_is_not_away_so_the_drill_is_inconclusive() {
         return;
     }
     let scene = Scene::begin(Way::Proxy("slow"), 5).await;
-    let (code, report) = scene.run(&["--latency-ms", "20"]).await;
-    assert_eq!(report["verdict"], "inconclusive", "{report:#}");
-    assert_eq!(code, Some(3));
-    scene.nothing_is_left(5).await;
+    let said = scene.run(&["--latency-ms", "20"]).await;
+    ended(&said, "inconclusive", "");
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +147,7 @@ async fn the_servers_own_state_folder_tells_where_it_is() {
     }
     let scene = Scene::begin(Way::Kill, 5).await;
     let state = scene.dir.path().join("state");
-    let mut command = std::process::Command::new(crate::scene::BINARY);
+    let mut command = Command::new(BINARY);
     command
         .args(["drill", "run", "--json", "--outage", "process", "--method", "kill"])
         .args(["--up", &scene.node.up(), "--mongodb-uri", &scene.uri, "--pid-file"])
@@ -160,8 +156,7 @@ async fn the_servers_own_state_folder_tells_where_it_is() {
         .arg(scene.root())
         .arg("--state-dir")
         .arg(&state);
-    let (code, report) = crate::scene::finished(command).await;
-    passed(&report, 1);
-    assert_eq!(code, Some(0));
-    scene.nothing_is_left(5).await;
+    let said = finished(command).await;
+    passed(&said, 1);
+    scene.nothing_is_left().await;
 }

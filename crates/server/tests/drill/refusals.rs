@@ -3,15 +3,9 @@
 use mongodb::bson::doc;
 use serde_json::Value;
 
-use crate::scene::{Scene, Way, finished, left_out};
-
-fn refused(code: Option<i32>, report: &Value, words: &str) {
-    assert_eq!(report["verdict"], "refused", "{report:#}");
-    assert_eq!(code, Some(2));
-    let reason = report["reason"].as_str().expect("a reason");
-    assert!(reason.contains(words), "{reason}");
-    assert_eq!(report["steps"], serde_json::json!([]));
-}
+use crate::drill_process::finished;
+use crate::outcome::{ended, passed, refused};
+use crate::scene::{Scene, Way, left_out};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_without_the_mark_is_not_drilled() {
@@ -21,13 +15,11 @@ async fn a_deployment_without_the_mark_is_not_drilled() {
     let scene = Scene::begin(Way::Kill, 3).await;
     scene.meta().await.delete_one(doc! { "_id": "drillable" }).await.expect("gone");
     let before = scene.node.pid();
-    let (code, report) = scene.run(&[]).await;
-    refused(code, &report, "--allow");
+    refused(&scene.run(&[]).await, "--allow");
     assert_eq!(scene.node.pid(), before);
-    scene.nothing_is_left(3).await;
+    scene.nothing_is_left().await;
     // What stands in for the mark.
-    let (code, report) = scene.run(&["--allow"]).await;
-    assert_eq!((report["verdict"].as_str(), code), (Some("passed"), Some(0)), "{report:#}");
+    passed(&scene.run(&["--allow"]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,8 +31,7 @@ async fn a_mark_that_does_not_say_true_is_none() {
     let marks = scene.meta().await;
     let no = doc! { "$set": { "value": false } };
     marks.update_one(doc! { "_id": "drillable" }, no).await.expect("changed");
-    let (code, report) = scene.run(&[]).await;
-    refused(code, &report, "drillable");
+    refused(&scene.run(&[]).await, "drillable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +47,7 @@ async fn a_dry_run_tells_what_would_be_taken_away_and_stops_there() {
     let pid = before.expect("a process").as_raw_nonzero().to_string();
     assert!(radius.iter().any(|line| line.as_str().is_some_and(|line| line.contains(&pid))));
     assert_eq!(scene.node.pid(), before);
-    scene.nothing_is_left(3).await;
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,14 +56,14 @@ async fn an_outage_without_effect_is_inconclusive_and_never_passed() {
         return;
     }
     let scene = Scene::begin(Way::Command, 3).await;
-    let (code, report) = scene.run(&["--down", "true", "--up", "true"]).await;
-    assert_eq!(report["verdict"], "inconclusive", "{report:#}");
-    assert_eq!(code, Some(3));
+    let said = scene.run(&["--down", "true", "--up", "true"]).await;
+    ended(&said, "inconclusive", "");
+    let report = &said.1;
     assert_eq!(report["planted"], 0);
     let steps = report["steps"].as_array().expect("steps");
     let step = steps.iter().find(|step| step["name"] == "unreachable").expect("step 3");
     assert_eq!(step["ok"], false);
-    scene.nothing_is_left(3).await;
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,9 +73,8 @@ async fn a_database_that_comes_back_too_early_makes_it_inconclusive() {
     }
     let scene = Scene::begin(Way::Command, 3).await;
     let down = format!("{} ; (sleep 4; {}) &", scene.node.down(), scene.node.up());
-    let (code, report) = scene.run(&["--down", &down, "--outage-for", "20s"]).await;
-    assert_eq!((report["verdict"].as_str(), code), (Some("inconclusive"), Some(3)), "{report:#}");
-    scene.nothing_is_left(3).await;
+    ended(&scene.run(&["--down", &down, "--outage-for", "20s"]).await, "inconclusive", "");
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,10 +84,8 @@ async fn a_way_down_that_fails_is_undone() {
     }
     let scene = Scene::begin(Way::Command, 3).await;
     let down = format!("{}; echo half done >&2; exit 7", scene.node.down());
-    let (code, report) = scene.run(&["--down", &down]).await;
-    assert_eq!((report["verdict"].as_str(), code), (Some("inconclusive"), Some(3)), "{report:#}");
-    assert!(report["reason"].as_str().expect("a reason").contains("half done"), "{report:#}");
-    scene.nothing_is_left(3).await;
+    ended(&scene.run(&["--down", &down]).await, "inconclusive", "half done");
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,8 +96,7 @@ async fn two_drills_on_one_database_are_one_too_many() {
     let scene = Scene::begin(Way::Kill, 3).await;
     let first = scene.paused("planted", &[]).await;
     // The same state folder.
-    let (code, report) = scene.run(&[]).await;
-    refused(code, &report, "another drill");
+    refused(&scene.run(&[]).await, "another drill");
     drop(first);
     let (code, _) = scene.recover().await;
     assert_eq!(code, Some(0));
@@ -117,12 +104,9 @@ async fn two_drills_on_one_database_are_one_too_many() {
     let first = scene.paused("armed", &[]).await;
     let other = scene.dir.path().join("other");
     let second = scene.drill(&["--state-dir", other.to_str().expect("a path")]);
-    let (code, report) = finished(second).await;
-    refused(code, &report, "another drill");
+    refused(&finished(second).await, "another drill");
     drop(first);
-    let (code, _) = scene.recover().await;
-    assert_eq!(code, Some(0));
-    scene.nothing_is_left(3).await;
+    scene.recovered().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,9 +117,8 @@ async fn a_dead_drills_mark_is_taken_over() {
     let scene = Scene::begin(Way::Kill, 3).await;
     let dead = doc! { "_id": "drill", "drill": "one that died", "beat": 7_i64 };
     scene.meta().await.insert_one(dead).await.expect("a mark");
-    let (code, report) = scene.run(&[]).await;
-    assert_eq!((report["verdict"].as_str(), code), (Some("passed"), Some(0)), "{report:#}");
-    scene.nothing_is_left(3).await;
+    passed(&scene.run(&[]).await);
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,19 +135,15 @@ async fn wrong_use_is_refused_before_anything_is_broken() {
         [("abc", "no process number"), ("4194304", "does not run"), (&own, "under which")]
     {
         std::fs::write(pid, text).expect("a file");
-        let (code, report) = scene.run(&["--pid-file", pid]).await;
-        refused(code, &report, words);
+        refused(&scene.run(&["--pid-file", pid]).await, words);
     }
     let server = scene.focus.pid().expect("a server").to_string();
     std::fs::write(pid, server).expect("a file");
-    let (code, report) = scene.run(&["--pid-file", pid]).await;
-    refused(code, &report, "focus");
-    let (code, report) = scene.run(&["--method", "wound"]).await;
-    refused(code, &report, "stop or kill");
-    let (code, report) = scene.run(&["--count", "0"]).await;
-    refused(code, &report, "--count");
+    refused(&scene.run(&["--pid-file", pid]).await, "focus");
+    refused(&scene.run(&["--method", "wound"]).await, "stop or kill");
+    refused(&scene.run(&["--count", "0"]).await, "--count");
     assert_eq!(scene.node.pid(), before);
-    scene.nothing_is_left(1).await;
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,9 +154,8 @@ async fn a_server_that_does_not_answer_makes_it_inconclusive() {
     let mut scene = Scene::begin(Way::Kill, 1).await;
     let drill = scene.drill(&[]);
     scene.focus.kill();
-    let (code, report) = finished(drill).await;
-    assert_eq!((report["verdict"].as_str(), code), (Some("inconclusive"), Some(3)), "{report:#}");
-    scene.nothing_is_left(1).await;
+    ended(&finished(drill).await, "inconclusive", "");
+    scene.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,6 +164,5 @@ async fn another_database_than_the_servers_is_refused() {
         return;
     }
     let scene = Scene::begin(Way::Kill, 1).await;
-    let (code, report) = scene.run(&["--database", "elsewhere"]).await;
-    refused(code, &report, "does not write to this database");
+    refused(&scene.run(&["--database", "elsewhere"]).await, "does not write to this database");
 }

@@ -1,5 +1,5 @@
-//! Where the API server is, and as whom it is called: from within a cluster by the pod's service
-//! account, from outside by a kubeconfig.
+//! Where the API server is, and who calls it: the pod's service account from within a cluster, a user of a
+//! kubeconfig from outside.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::client::Client;
 use super::kubeconfig::{self, Cluster, Credentials};
 
-/// Where a pod finds its service account, unless this names another folder.
+/// The folder of a pod's service account, unless [`ACCOUNT_VARIABLE`] names another.
 const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const ACCOUNT_VARIABLE: &str = "FOCUS_SERVICE_ACCOUNT_DIR";
 
@@ -50,7 +50,7 @@ pub enum Access {
 }
 
 impl Access {
-    /// As `kubectl` finds it: `KUBECONFIG`, else `~/.kube/config`, else the pod's service account.
+    /// Finds the cluster as `kubectl` does: `KUBECONFIG`, else `~/.kube/config`, else the pod's service account.
     ///
     /// # Errors
     /// None of them is there, or the one that is cannot be understood.
@@ -83,7 +83,7 @@ impl Access {
         Ok(Access::Pod { host, port, account })
     }
 
-    /// In one line, for people.
+    /// The access in one line, for people.
     pub fn describe(&self) -> String {
         match self {
             Access::Pod { host, port, .. } => {
@@ -93,7 +93,7 @@ impl Access {
         }
     }
 
-    /// The namespace that counts where none is given.
+    /// The namespace that counts where no flag gives one.
     ///
     /// # Errors
     /// The files cannot be read.

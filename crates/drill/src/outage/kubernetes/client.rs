@@ -1,7 +1,6 @@
 //! A small client of a Kubernetes API server: JSON over HTTPS, a connection per call.
 //!
-//! The drill asks a handful of calls a minute, and reads objects as JSON, so that a cluster of any
-//! version will do; no more of a client is needed.
+//! The drill makes a handful of calls a minute and reads objects as JSON, so a cluster of any version will do.
 
 use std::time::Duration;
 
@@ -13,13 +12,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-/// How long one call may take.
+/// A call has to end within this.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// An answer has at most so many bytes.
+/// Bytes of an answer at most.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
-/// Why a call did not do what it was to do.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// No answer: the server is not there, is not who it should be, or took too long.

@@ -1,7 +1,7 @@
 //! Kubeconfig files: the cluster and the user of a context.
 //!
-//! What would weaken or change a call without a word (an unchecked certificate, a proxy, acting as
-//! somebody else) is refused, not ignored.
+//! Settings that would silently weaken or change a call (an unchecked certificate, a proxy, acting as somebody
+//! else) are refused, not ignored.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// A kubeconfig has at most so many bytes.
+/// Bytes of a kubeconfig at most.
 const BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// A program that gives credentials has to end within this.
@@ -29,11 +29,11 @@ pub struct Cluster {
     pub base: String,
     /// The name that its certificate has to be for.
     pub name: String,
-    /// Certificates of its authority; none: those that the system trusts.
+    /// Certificates of its authority; none where those that the system trusts count.
     pub authority_pem: Option<Vec<u8>>,
 }
 
-/// As whom it is called.
+/// Who calls an API server.
 pub struct Credentials {
     /// A bearer token.
     pub token: Option<String>,
@@ -109,10 +109,10 @@ fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value[field].as_str().filter(|text| !text.is_empty())
 }
 
-/// The context that counts.
+/// The current context: the first that a file names.
 ///
 /// # Errors
-/// No file names one, or one cannot be read.
+/// No file names a context, or a file cannot be read.
 pub fn current_context(files: &[PathBuf]) -> anyhow::Result<String> {
     let files = load(files)?;
     let named = files.iter().find_map(|(value, _)| text(value, "current-context"));
@@ -121,10 +121,10 @@ pub fn current_context(files: &[PathBuf]) -> anyhow::Result<String> {
     )
 }
 
-/// The namespace of a context.
+/// The namespace of a context; none where it names none.
 ///
 /// # Errors
-/// It is not there.
+/// The context is not there, or a file cannot be read.
 pub fn namespace(files: &[PathBuf], context: &str) -> anyhow::Result<Option<String>> {
     let files = load(files)?;
     let (context, _) = entry(&files, "contexts", context, "context")?;
@@ -134,7 +134,7 @@ pub fn namespace(files: &[PathBuf], context: &str) -> anyhow::Result<Option<Stri
 /// The cluster and the user of a context.
 ///
 /// # Errors
-/// One is not there, or asks for what is not supported.
+/// The context, the cluster or the user is not there, or one asks for what is not supported.
 pub fn read(files: &[PathBuf], context: &str) -> anyhow::Result<(Cluster, User)> {
     let files = load(files)?;
     let (found, _) = entry(&files, "contexts", context, "context")?;
@@ -193,7 +193,7 @@ fn data_or_file(
 }
 
 impl User {
-    /// What shows who calls; asks the user's program where there is one.
+    /// The user's credentials. The user's program is asked where there is one.
     ///
     /// # Errors
     /// A file is missing, the program fails, or the kind of credentials is not supported.

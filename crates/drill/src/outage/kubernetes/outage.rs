@@ -17,10 +17,10 @@ use crate::scenario::options::Options;
 use crate::scenario::outage_kind::OutageKind;
 use crate::state::journal::Journal;
 
-/// Beyond the time that pods may take to end: for the controllers, and for the database's clients.
+/// Time that is added to what pods may take to end: for the controllers, and for the database's clients.
 const EFFECT_MARGIN: Duration = Duration::from_secs(30);
 
-/// Pods are waited for so long at most, seconds.
+/// Pods are waited for at most this many seconds.
 const GRACE_MAX_S: u64 = 600;
 
 /// `--outage kubernetes`.
@@ -33,7 +33,7 @@ pub struct KubernetesOutage {
 }
 
 impl KubernetesOutage {
-    /// As the options say.
+    /// The outage that these options describe. Nothing is looked at yet.
     ///
     /// # Errors
     /// A flag is missing or wrong, or no cluster is known.
@@ -64,7 +64,7 @@ impl KubernetesOutage {
         Hindrance::Refused(format!("{}: {words}", self.target))
     }
 
-    /// A call's failure before anything is broken.
+    /// The hindrance that follows from a failed call.
     fn hindered(&self, error: &CallError) -> Hindrance {
         match error.is_transient() {
             true => Hindrance::CouldNotTell(error.to_string()),
@@ -72,7 +72,7 @@ impl KubernetesOutage {
         }
     }
 
-    /// Refused where a permission is missing: all that are, at once.
+    /// Checks the permissions; all that are missing are told at once.
     async fn allowed(&self, client: &Client) -> Result<(), Hindrance> {
         let needed = permission::needed(&self.target, self.method);
         let asked = permission::missing(client, &self.target.namespace, &needed).await;

@@ -6,14 +6,14 @@ use super::client::{CallError, Client};
 use super::method::Method;
 use super::workload::Target;
 
-/// One thing to be allowed.
+/// One permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
     verb: &'static str,
     group: &'static str,
     resource: &'static str,
     subresource: &'static str,
-    /// Of which object; none: of any.
+    /// The object's name; none where it is for every object.
     name: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Permission {
         Permission { subresource, ..self }
     }
 
-    /// As one says it: `patch deployments/scale`.
+    /// The permission in words: `patch deployments/scale`.
     fn words(&self) -> String {
         let mut words = format!("{} {}", self.verb, self.resource);
         if !self.subresource.is_empty() {
@@ -43,7 +43,7 @@ impl Permission {
     }
 }
 
-/// Everything that a drill by this method needs: the way down, the way up, and the looks before and
+/// The permissions that a drill by this method needs: for the way down, the way up, and the looks before and
 /// after.
 pub fn needed(target: &Target, method: Method) -> Vec<Permission> {
     let kind = target.kind.resource();
@@ -73,7 +73,7 @@ pub fn needed(target: &Target, method: Method) -> Vec<Permission> {
     needed
 }
 
-/// Those that are missing, in words.
+/// The permissions that are missing, in words.
 ///
 /// # Errors
 /// The API server does not answer, or does not tell.

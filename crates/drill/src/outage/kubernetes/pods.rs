@@ -1,8 +1,7 @@
-//! Deleting a workload's pods, over and over: its controller makes them anew at once.
+//! Deletes a workload's pods, over and over: their controller makes new ones at once.
 //!
-//! The deletions are done by a task of the drill's process, so they end with it. Whoever takes the way
-//! up, in whatever process, *releases* the pods: a file in the drill's folder says so, and a lock tells
-//! when the last round is over.
+//! A task of the drill's process deletes them, so the deletions end with the drill. A way up, in any process,
+//! *releases* the pods: a file in the drill's folder says so, and a lock shows when the last round is over.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,20 +16,22 @@ use super::workload::{self, Target, Workload};
 use crate::state::folder::Folder;
 use crate::state::journal::Journal;
 
-/// How often the pods are looked for: a new one has to go before its database answers.
+/// Time between two rounds: a new pod has to go before its database answers.
 const ROUND_EVERY: Duration = Duration::from_millis(100);
 
-/// A round that is under way has to end within this: two calls' time.
+/// A round that is under way has to end within this: the time of two calls.
 const RELEASE_LIMIT: Duration = Duration::from_secs(25);
 
-/// Says which drill's pods are released.
+/// The file that says which drill's pods are released.
 const RELEASED: &str = "pods.released";
 
-/// Held while pods are being deleted.
+/// The lock that is held while pods are deleted.
 const LOCK: &str = "pods.lock";
 
-/// Deletes the pods, and goes on doing so until they are released or this process ends. Returns after
-/// the first round.
+/// Deletes the pods until they are released or this process ends. Returns after the first round.
+///
+/// # Errors
+/// The first round fails.
 pub(super) async fn delete_until_released(
     client: Client,
     target: &Target,
@@ -60,7 +61,10 @@ pub(super) async fn delete_until_released(
     Ok(())
 }
 
-/// Whoever deletes pods for this folder's drill stops, and has stopped when this returns.
+/// Releases the pods of this drill: no process deletes them any more when this returns.
+///
+/// # Errors
+/// The release cannot be written, or a round does not end within 25 s.
 pub(super) async fn release(folder: &Folder, drill: &str) -> anyhow::Result<()> {
     folder.replace(RELEASED, drill.as_bytes())?;
     let lock = open(&folder.file(LOCK))?;
@@ -94,7 +98,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// Deletes the pods that are there, unless they are released; whether they are not.
+    /// Deletes the pods that are there; false where they are released, and nothing was deleted.
     async fn round(&self) -> anyhow::Result<bool> {
         let lock = open(&self.lock)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {

@@ -41,7 +41,7 @@ impl KubernetesUp {
         }
     }
 
-    /// The drill's policy, where it is there. One of that name that is not a drill's is left alone.
+    /// The drill's policy, where it is there. A policy of that name that is not a drill's counts as none.
     async fn policy(&self, client: &Client) -> anyhow::Result<Option<Value>> {
         let path = format!("{}/{}", self.target.policies_path(), self.target.policy_name());
         match client.get(&path).await {

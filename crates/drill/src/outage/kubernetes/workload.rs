@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// The annotation with which somebody says that a workload may be drilled.
 pub const DRILLABLE: &str = "focus-server.io/drillable";
 
-/// The label of what a drill makes.
+/// The label of objects that a drill creates.
 pub const OF_A_DRILL: &str = "focus-server.io/drill";
 
 /// A kind of workload.
@@ -22,7 +22,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As in its objects.
+    /// The kind as objects name it.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Deployment => "Deployment",
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// As in the API's paths and in roles.
+    /// The kind as paths of the API and roles name it.
     pub fn resource(self) -> &'static str {
         match self {
             Kind::Deployment => "deployments",
@@ -57,10 +57,10 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// From `deployment/NAME` or `statefulset/NAME`.
+    /// Reads `deployment/NAME` or `statefulset/NAME`.
     ///
     /// # Errors
-    /// It is neither, or a name that no object can have.
+    /// The text is neither, or no object can have that name.
     pub fn parse(namespace: &str, workload: &str) -> Result<Target, String> {
         let (kind, name) = workload.split_once('/').unwrap_or(("", workload));
         let kind = match kind {
@@ -123,29 +123,29 @@ impl Target {
     }
 }
 
-/// What was found of a workload.
+/// A workload as it was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     /// The object's own id: another object of the same name has another.
     pub uid: String,
-    /// Replicas that it is to have.
+    /// Replicas that it asks for.
     pub replicas: u64,
     /// Replicas that are ready.
     pub ready: u64,
     /// The selector of its pods.
     pub selector: Value,
-    /// How long its pods may take to end, seconds.
+    /// Seconds that its pods may take to end.
     pub grace_s: u64,
-    /// Scaled down, its pods end one after another.
+    /// Whether its pods end one after another when it is scaled down.
     pub ordered: bool,
-    /// It says that it may be drilled.
+    /// Whether it says that it may be drilled.
     pub marked: bool,
 }
 
-/// Reads a workload; refuses one that another controls, or that cannot be taken away.
+/// Reads a workload.
 ///
 /// # Errors
-/// Why it may not be drilled, and what to do.
+/// Another system controls the workload, or it cannot be taken away: why, and what to do.
 pub fn examine(target: &Target, object: &Value) -> Result<Workload, String> {
     let (meta, spec) = (&object["metadata"], &object["spec"]);
     if let Some(owner) = meta["ownerReferences"].as_array().and_then(|owners| owners.first()) {
