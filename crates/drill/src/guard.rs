@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::database::probe::Probe;
 use crate::plan::Plan;
 use crate::restore::Restoration;
-use crate::state::folder::{Folder, GUARD};
+use crate::state::folder::{Folder, GUARD, PlanFile};
 use crate::state::lock;
 use crate::state::progress::{Progress, Stage};
 use focus_common::clock;
@@ -114,19 +114,19 @@ pub fn state(folder: &Folder) -> Option<State> {
 pub async fn run(folder: &Folder) -> anyhow::Result<()> {
     // A process that leads a group already was started by hand, and stays where it is.
     let _ = rustix::process::setsid();
-    let plan_inode = folder.plan_inode().context("there is no plan to guard")?;
+    let plan_file = folder.plan_file().context("there is no plan to guard")?;
     let plan = Plan::read(folder)?.context("there is no plan to guard")?;
     let probe = Probe::new(&plan.database).await?;
     let until_ms = clock::boot_ms().saturating_add(plan.deadline_ms);
     let mut state = State { drill: plan.id.clone(), ..State::default() };
     write(folder, &state)?;
-    let restoration = Restoration::while_planned(folder, &probe, &plan, plan_inode);
+    let restoration = Restoration::while_planned(folder, &probe, &plan, plan_file);
     loop {
-        if !folder.has_plan(plan_inode) {
+        if !folder.has_plan(plan_file) {
             return Ok(());
         }
         if lock::is_free(folder) {
-            return drill_died(folder, plan_inode, &restoration, state).await;
+            return drill_died(folder, plan_file, &restoration, state).await;
         }
         if clock::boot_ms() < until_ms {
             sleep(LOOK_EVERY).await;
@@ -153,7 +153,7 @@ fn is_broken(folder: &Folder) -> bool {
 /// Brings the database back after the drill has died. The rest is left to `focus drill recover`.
 async fn drill_died(
     folder: &Folder,
-    plan_inode: u64,
+    plan_file: PlanFile,
     restoration: &Restoration<'_>,
     mut state: State,
 ) -> anyhow::Result<()> {
@@ -165,7 +165,7 @@ async fn drill_died(
     write(folder, &state)?;
     state.error = restoration.after_crash(&progress).await.err().map(|error| format!("{error:#}"));
     // A recovery that has ended meanwhile has removed the plan: then the guard's file must go too.
-    if folder.has_plan(plan_inode) { write(folder, &state) } else { folder.remove(GUARD) }
+    if folder.has_plan(plan_file) { write(folder, &state) } else { folder.remove(GUARD) }
 }
 
 fn write(folder: &Folder, state: &State) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use crate::database::probe::Probe;
 use crate::outage::contract::Surroundings;
 use crate::outage::restore::Restore;
 use crate::plan::Plan;
-use crate::state::folder::{Folder, UP_DONE};
+use crate::state::folder::{Folder, PlanFile, UP_DONE};
 use crate::state::progress::{Progress, Stage};
 
 /// The way up is tried for this long.
@@ -48,14 +48,14 @@ pub struct Restoration<'a> {
     probe: &'a Probe,
     drill: &'a str,
     restore: &'a Restore,
-    /// The inode of the plan, for who does not hold the folder's lock.
-    plan_inode: Option<u64>,
+    /// The plan's file, for who does not hold the folder's lock.
+    plan_file: Option<PlanFile>,
 }
 
 impl<'a> Restoration<'a> {
     /// For who holds the lock of the folder: nobody else can end the drill meanwhile.
     pub fn under_lock(folder: &'a Folder, probe: &'a Probe, plan: &'a Plan) -> Restoration<'a> {
-        Restoration { folder, probe, drill: &plan.id, restore: &plan.restore, plan_inode: None }
+        Restoration { folder, probe, drill: &plan.id, restore: &plan.restore, plan_file: None }
     }
 
     /// For who does not hold the lock. Once this plan is no longer there, somebody else has brought the database
@@ -64,10 +64,10 @@ impl<'a> Restoration<'a> {
         folder: &'a Folder,
         probe: &'a Probe,
         plan: &'a Plan,
-        plan_inode: u64,
+        plan_file: PlanFile,
     ) -> Restoration<'a> {
-        let plan_inode = Some(plan_inode);
-        Restoration { folder, probe, drill: &plan.id, restore: &plan.restore, plan_inode }
+        let plan_file = Some(plan_file);
+        Restoration { folder, probe, drill: &plan.id, restore: &plan.restore, plan_file }
     }
 
     /// Takes the way up. One that must not be repeated is taken under a lock, and only while the database is
@@ -142,7 +142,7 @@ impl<'a> Restoration<'a> {
 
     /// Whether the drill is still there to be ended.
     fn is_planned(&self) -> bool {
-        self.plan_inode.is_none_or(|inode| self.folder.has_plan(inode))
+        self.plan_file.is_none_or(|file| self.folder.has_plan(file))
     }
 
     fn surroundings<'b>(&'b self, lock: Option<&'b File>) -> Surroundings<'b> {

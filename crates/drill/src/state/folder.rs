@@ -26,6 +26,15 @@ pub(crate) const UP_DONE: &str = "up.done";
 /// Bytes of a plan or of a progress at most.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Tells the file of one drill's plan from that of the next. A plan is never changed; its inode alone would not
+/// do, because a file system may give the inode of a removed file to the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanFile {
+    inode: u64,
+    /// Seconds since 1970, and nanoseconds.
+    written_at: (i64, i64),
+}
+
 /// The drill's part of a state folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
@@ -69,19 +78,19 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// The inode of the plan's file. A plan is never changed, so another inode is another drill's plan.
+    /// Which file the plan is.
     ///
     /// # Errors
     /// There is no plan.
-    pub fn plan_inode(&self) -> std::io::Result<u64> {
-        std::fs::symlink_metadata(self.file(PLAN)).map(|meta| meta.ino())
+    pub fn plan_file(&self) -> std::io::Result<PlanFile> {
+        let meta = std::fs::symlink_metadata(self.file(PLAN))?;
+        Ok(PlanFile { inode: meta.ino(), written_at: (meta.mtime(), meta.mtime_nsec()) })
     }
 
-    /// Whether the plan is still there, and still the same drill's. A plan that cannot be looked at counts
-    /// as there.
-    pub fn has_plan(&self, inode: u64) -> bool {
-        match self.plan_inode() {
-            Ok(now) => now == inode,
+    /// Whether this plan is still there. A plan that cannot be looked at counts as there.
+    pub fn has_plan(&self, plan: PlanFile) -> bool {
+        match self.plan_file() {
+            Ok(now) => now == plan,
             Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         }
     }
@@ -156,4 +165,28 @@ fn sync(folder: &Path) -> anyhow::Result<()> {
     std::fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
         .with_context(|| format!("{} cannot be synced", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn the_plan_of_the_next_drill_is_another_one_also_where_it_has_the_same_inode() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        folder.make().expect("made");
+        folder.replace(PLAN, b"{}").expect("written");
+        let first = folder.plan_file().expect("a plan");
+        assert!(folder.has_plan(first));
+        // The same file, as another drill would have written it later.
+        let file = std::fs::File::options().write(true).open(folder.file(PLAN)).expect("opened");
+        file.set_modified(SystemTime::now() + Duration::from_secs(9)).expect("set");
+        assert_eq!(folder.plan_file().expect("a plan").inode, first.inode);
+        assert!(!folder.has_plan(first));
+        folder.forget().expect("removed");
+        assert!(!folder.has_plan(first) && folder.plan_file().is_err());
+    }
 }
