@@ -22,7 +22,9 @@ pub fn render(report: &Report) -> anyhow::Result<String> {
     junit.add_test_suite(suite("focus drill: steps", steps(report), report));
     junit.add_test_suite(suite("focus drill: recordings", recordings(report), report));
     junit.add_test_suite(suite("focus drill: verdict", vec![verdict(report)], report));
-    junit.to_string().context("the report cannot be written as JUnit XML")
+    let text = junit.to_string().context("the report cannot be written as JUnit XML")?;
+    // The library leaves out control characters, and these two stay, which XML cannot hold either.
+    Ok(text.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}"))
 }
 
 fn suite(name: &str, cases: Vec<TestCase>, report: &Report) -> TestSuite {
@@ -171,5 +173,15 @@ mod tests {
         let text = render(&report).expect("XML");
         let error = text.lines().find(|line| line.contains("<error ")).expect("an error");
         assert!(error.contains("type=\"inconclusive\""), "{error}");
+    }
+
+    #[test]
+    fn whatever_a_text_holds_stays_text_and_what_xml_cannot_hold_is_left_out() {
+        let mut report = sample();
+        report.reason = Some("\u{0}\u{1b}[1m<a href='x'>]]>\u{FFFF} & so on".to_owned());
+        let text = render(&report).expect("XML");
+        assert!(text.contains("&lt;a href=") && text.contains("&amp; so on"), "{text}");
+        let unfit = |c: char| c != '\n' && (c.is_control() || c == '\u{FFFF}');
+        assert!(!text.contains(unfit) && !text.contains("]]>"), "{text:?}");
     }
 }

@@ -104,7 +104,7 @@ async fn a_drills_documents_go_with_its_files_however_many_and_in_either_layout(
     }
     let server = MongoServer::start().await;
     for layout in ["collection", "base_paths"] {
-        // More than max_vanished lets through, and far more than the site has of its own.
+        // More than max_vanished allows, and far more than the site has of its own.
         let drill = Drilled::begin(&server, 3, &["--layout", layout]).await;
         drill.plant(150);
         drill.until_planted(150).await;

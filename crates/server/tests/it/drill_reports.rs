@@ -27,7 +27,8 @@ fn ill_formed(text: &str) -> Option<String> {
         let entities = tag.split('&').chain(text.split('&').skip(1)).skip(1);
         for entity in entities {
             let name = entity.split(';').next().unwrap_or_default();
-            let known = ["amp", "lt", "gt", "quot", "apos"].contains(&name) || name.starts_with('#');
+            let known =
+                ["amp", "lt", "gt", "quot", "apos"].contains(&name) || name.starts_with('#');
             if !known {
                 return Some(format!("&{entity}"));
             }
