@@ -1,79 +1,83 @@
-//! From "its files are not there" to a deletion: absence is proved twice, and what has moved is waited
-//! for, before anything is marked or held.
+//! From "its files are not there" to a deletion. Absence is proved twice, and a recording that has moved
+//! is waited for, before anything is marked or held.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use focus_catalog::{Catalog, RootPlace};
+use focus_catalog::RootPlace;
+use focus_common::clock;
 use focus_core::settle::Closed;
 use focus_core::vanish::{MaxVanished, SECOND_LOOK_MS};
-use focus_index::{Candidate, Index, IndexError, RootId};
+use focus_index::Candidate;
 use focus_storage::absence::{Proof, prove};
-use focus_storage::{Pair, Root};
 
-use super::inbox::{Barrier, Inbox};
-use super::observer::ObserveError;
-use focus_common::clock;
+use crate::inbox::Barrier;
+use crate::observer::ObserveError;
+use crate::present_root::PresentRoot;
 
-/// Candidates asked from the index at once.
+/// Candidates read from the index at once, so that their names take little memory.
 const PAGE: usize = 4_096;
 
-/// Recordings concluded on at once.
+/// Recordings concluded on at once: more are left to the next round, so that one transaction does not
+/// hold the index for long.
 const READY_MAX: usize = 65_536;
 
-/// Between two rounds: while something is on its way, and while nothing is.
+/// Time between two rounds while something is on its way.
 const SOON: Duration = Duration::from_millis(250);
+
+/// Time between two rounds while nothing is on its way.
 const LATER: Duration = Duration::from_secs(1);
 
-/// Between two rounds where nothing could be proved.
+/// Time between two rounds where nothing could be proved.
 const SLOWLY: Duration = Duration::from_secs(5);
 
-/// The deletions of one root, while it is there.
+/// The deletions of one root while it is there.
 pub(crate) struct Absence<'a> {
-    pub(crate) root: &'a Root,
-    pub(crate) id: RootId,
-    pub(crate) place: RootPlace,
-    pub(crate) index: &'a Index,
-    pub(crate) pair: &'a Pair,
-    pub(crate) inbox: &'a Inbox,
-    pub(crate) catalog: Arc<dyn Catalog>,
-    pub(crate) max: MaxVanished,
+    present: PresentRoot<'a>,
+    place: RootPlace,
+    max: MaxVanished,
+    /// When the next round is due.
     next: Instant,
-    /// Proved twice; concluded on once everything of before the barrier has been read.
+    /// Rows proved twice, each with whether it was proved on another device. They are concluded on once
+    /// everything that came in before the barrier has been read.
     ready: Option<(Vec<(i64, bool)>, Barrier)>,
 }
 
-/// What looking for some candidates came to.
+/// What the proofs for some candidates came to.
 #[derive(Default)]
-struct Looked {
+struct Proofs {
+    /// Rows proved for the first time.
     first: Vec<i64>,
+    /// Rows proved for the second time, each with whether it was proved on another device.
     second: Vec<(i64, bool)>,
+    /// Rows whose files are there again, or whose folder cannot be read.
     doubted: Vec<i64>,
-    asked: bool,
+    /// The time of one candidate at least had come.
+    any_due: bool,
 }
 
 impl<'a> Absence<'a> {
-    /// Nothing proved yet.
-    pub(crate) fn new(
-        root: &'a Root,
-        (id, place): (RootId, RootPlace),
-        (index, pair, inbox): (&'a Index, &'a Pair, &'a Inbox),
-        catalog: Arc<dyn Catalog>,
-        max: MaxVanished,
-    ) -> Absence<'a> {
-        let next = Instant::now();
-        Absence { root, id, place, index, pair, inbox, catalog, max, next, ready: None }
+    /// With nothing proved yet.
+    pub(crate) fn new(present: PresentRoot<'a>) -> Absence<'a> {
+        let place = RootPlace { id: present.root.id().to_owned(), path: present.served.path() };
+        let max = MaxVanished {
+            percent: present.settings.max_vanished_percent,
+            at_least: present.settings.max_vanished_at_least,
+        };
+        Absence { present, place, max, next: Instant::now(), ready: None }
     }
 
-    /// What was on its way is looked for anew: a look at something else has failed meanwhile.
+    /// Forgets what is ready, so that it is proved anew: an observation has failed meanwhile.
     pub(crate) fn start_over(&mut self) {
         self.ready = None;
     }
 
     /// Does what is due. True: something is news to the reconciler.
+    ///
+    /// # Errors
+    /// The root went, or the index failed.
     pub(crate) fn round(&mut self) -> Result<bool, ObserveError> {
         if let Some((_, barrier)) = &mut self.ready {
-            if !self.inbox.is_past(barrier) {
+            if !self.present.inbox().is_past(barrier) {
                 return Ok(false);
             }
             return self.conclude();
@@ -82,119 +86,111 @@ impl<'a> Absence<'a> {
             return Ok(false);
         }
         self.next = Instant::now() + LATER;
-        if self.index.reader().has_vanish_candidates(self.id).map_err(ObserveError::Index)? {
-            self.look()?;
+        if self.present.index.reader().has_vanish_candidates(self.present.id)? {
+            self.prove_all()?;
         }
         Ok(false)
     }
 
-    fn look(&mut self) -> Result<(), ObserveError> {
-        let (mut after, mut second, mut moves) = (0, Vec::new(), false);
+    /// Proves the absence of all candidates whose time has come, a page at a time.
+    fn prove_all(&mut self) -> Result<(), ObserveError> {
+        let PresentRoot { index, id, .. } = self.present;
+        let (mut after, mut second, mut any_proved) = (0, Vec::new(), false);
         loop {
-            let reader = self.index.reader();
-            let page =
-                reader.vanish_candidates(self.id, after, PAGE).map_err(ObserveError::Index)?;
+            let page = index.reader().vanish_candidates(id, after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.id;
-            let looked = self.look_for(page)?;
-            moves |= looked.asked && looked.first.len() + looked.second.len() > 0;
-            let now_ms = clock::boot_ms();
-            self.store(|index| index.vanish_proved_blocking(looked.first, now_ms))?;
-            self.store(|index| index.vanish_doubted_blocking(looked.doubted))?;
-            second.extend(looked.second);
+            let proofs = self.prove_page(page)?;
+            any_proved |= proofs.any_due && proofs.first.len() + proofs.second.len() > 0;
+            index.vanish_proved_blocking(proofs.first, clock::boot_ms())?;
+            index.vanish_doubted_blocking(proofs.doubted)?;
+            second.extend(proofs.second);
             if second.len() >= READY_MAX {
                 break;
             }
         }
-        self.next = Instant::now() + if moves { SOON } else { SLOWLY };
+        self.next = Instant::now() + if any_proved { SOON } else { SLOWLY };
         if !second.is_empty() {
-            self.ready = Some((second, self.inbox.barrier()));
-        } else if !moves {
+            self.ready = Some((second, self.present.inbox().barrier()));
+        } else if !any_proved {
             // Waiting for the second look, or for a folder that can be read.
             self.next = Instant::now() + LATER;
         }
         Ok(())
     }
 
-    fn store<T>(
-        &self,
-        write: impl FnOnce(&Index) -> Result<T, IndexError>,
-    ) -> Result<T, ObserveError> {
-        write(self.index).map_err(ObserveError::Index)
-    }
-
-    /// Looks for those whose time has come, a folder at a time.
-    fn look_for(&self, mut page: Vec<Candidate>) -> Result<Looked, ObserveError> {
+    /// Proves the absence of those whose time has come, a folder at a time.
+    fn prove_page(&self, mut page: Vec<Candidate>) -> Result<Proofs, ObserveError> {
         let now_ms = clock::boot_ms();
         page.retain(|one| one.proof_ms.is_none_or(|proof| now_ms >= proof + SECOND_LOOK_MS));
         page.sort_by(|a, b| a.place.folder.cmp(&b.place.folder));
-        let mut looked = Looked::default();
+        let mut proofs = Proofs::default();
         for group in page.chunk_by(|a, b| a.place.folder == b.place.folder) {
-            looked.asked = true;
+            proofs.any_due = true;
             let stems: Vec<&[u8]> = group.iter().map(|one| one.place.stem.as_slice()).collect();
-            let proof = prove(self.root, self.pair, &group[0].place.folder, &stems)
-                .map_err(ObserveError::Root)?;
-            match proof {
+            let folder = &group[0].place.folder;
+            match prove(self.present.root, self.present.pair, folder, &stems)? {
                 Proof::Unproved { words } => {
                     tracing::debug!("not proved to be gone: {words}");
-                    looked.doubted.extend(group.iter().map(|one| one.id));
+                    proofs.doubted.extend(group.iter().map(|one| one.id));
                 }
                 Proof::Read { device, there } => {
                     for (one, there) in group.iter().zip(there) {
-                        self.sort(&mut looked, one, device, there);
+                        self.sort(&mut proofs, one, device, there);
                     }
                 }
             }
         }
-        Ok(looked)
+        Ok(proofs)
     }
 
-    fn sort(&self, looked: &mut Looked, one: &Candidate, device: u64, there: bool) {
+    /// Sorts a candidate whose folder was read: its files are there or not.
+    fn sort(&self, proofs: &mut Proofs, one: &Candidate, device: u64, there: bool) {
         if there && !one.replaced {
-            looked.doubted.push(one.id);
-            self.inbox.hint(one.place.clone(), Closed::default());
+            proofs.doubted.push(one.id);
+            self.present.inbox().hint(one.place.clone(), Closed::default());
         } else if one.proof_ms.is_none() {
-            looked.first.push(one.id);
+            proofs.first.push(one.id);
         } else {
             if there {
                 // Another recording's, as far as is known: looked at once more before it is concluded.
-                self.inbox.hint(one.place.clone(), Closed::default());
+                self.present.inbox().hint(one.place.clone(), Closed::default());
             }
             let elsewhere = one.device.is_some_and(|seen_on| seen_on != device);
-            looked.second.push((one.id, elsewhere));
+            proofs.second.push((one.id, elsewhere));
         }
     }
 
+    /// Has the core conclude on what is ready: marked as deleted, held, or removed.
     fn conclude(&mut self) -> Result<bool, ObserveError> {
         // Not known before the catalog has been met: nothing is marked until then.
-        let Some(archive) = self.catalog.is_archive(&self.place) else { return Ok(false) };
+        let Some(archive) = self.present.served.catalog.is_archive(&self.place) else {
+            return Ok(false);
+        };
         let Some((ready, _)) = self.ready.take() else { return Ok(false) };
         self.next = Instant::now() + SOON;
-        let (id, max, now_ms) = (self.id, self.max, clock::wall_ms());
+        let PresentRoot { index, id, .. } = self.present;
         let concluded =
-            self.store(|index| index.vanish_conclude_blocking(id, ready, max, archive, now_ms))?;
+            index.vanish_conclude_blocking(id, ready, self.max, archive, clock::wall_ms())?;
+        let path = &self.place.path;
         if concluded.held > 0 {
             tracing::warn!(
                 held = concluded.held,
-                "{}: deletions are held: {} more recordings are gone from storage, and nothing is marked. Bring them back, or let them through with `focus approve --root {}`",
-                self.place.path,
+                "{path}: deletions are held: {} more recordings are gone from storage, and nothing is marked. Bring them back, or let them through with `focus approve --root {path}`",
                 concluded.held,
-                self.place.path,
             );
         }
         if concluded.marked > 0 {
             tracing::info!(
                 marked = concluded.marked,
-                "{}: {} recordings are gone from storage, and marked as deleted",
-                self.place.path,
+                "{path}: {} recordings are gone from storage, and marked as deleted",
                 concluded.marked,
             );
         }
         if concluded.leaving > 0 {
             tracing::info!(
                 leaving = concluded.leaving,
-                "{}: {} recordings of drills are gone from storage, and are removed from the catalog",
-                self.place.path,
+                "{path}: {} recordings of drills are gone from storage, and are removed from the catalog",
                 concluded.leaving,
             );
         }

@@ -16,9 +16,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::blocking::blocking;
+use super::index_fault::IndexFault;
 use super::lease::LeaseKeeper;
 use super::pending::PendingSource;
-use super::root::{IndexFault, ServedRoot};
+use super::served_root::ServedRoot;
 use super::unrecognised::Unrecognised;
 use super::view::View;
 

@@ -1,4 +1,7 @@
-//! What waits for the observer of a root: hints of the watch, and what scans found.
+//! What waits for the threads of a root: hints of the watch, what scans found, and scans to do.
+//!
+//! Every queue is bounded. The watch never waits: where hints are too many to be kept, a scan of the
+//! whole root takes their place. A scan that is too far ahead of the observer waits.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,34 +10,43 @@ use std::time::Duration;
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
 
-/// Places that hints may name at once; more, and everything is scanned instead.
+/// Places that hints may name at once, some ten megabytes of names. Further hints ask for a scan of the
+/// whole root instead, which finds the same.
 const HINTS_MAX: usize = 32_768;
 
-/// Places that a scan may be ahead by.
-const FOUND_MAX: usize = 2_048;
+/// Places that a scan may be ahead of the observer by: four of its batches, so that neither waits for
+/// the other at every step.
+const SCAN_FINDS_MAX: usize = 2_048;
 
-/// Folders that wait to be walked at most; more, and everything is scanned instead.
+/// Folders that wait to be scanned at most. Each is compared with the others when it comes in; further
+/// folders ask for a scan of the whole root instead.
 const FOLDERS_MAX: usize = 256;
+
+/// A waiting thread looks at least this often whether the session is over.
+const OVER_LOOK: Duration = Duration::from_secs(1);
 
 /// The inbox of one root.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    content: Mutex<Content>,
+    waiting: Mutex<Waiting>,
     changed: Condvar,
 }
 
+/// Everything that waits, and how far it has come.
 #[derive(Debug, Default)]
-struct Content {
+struct Waiting {
     hints: HashMap<Place, WaitingLook>,
-    /// Counts what came in: a barrier waits for all below it.
+    /// Counts hints and folders as they come in: a barrier waits for all up to its number.
     seq: u64,
-    found: VecDeque<Place>,
-    /// Found by scans, and looked at since: equal when a scan's finds are all stored.
-    pushed: u64,
-    done: u64,
+    /// Places that scans found, and that were not taken yet.
+    scan_finds: VecDeque<Place>,
+    /// Places that scans have handed over in this session.
+    handed_over: u64,
+    /// How many of them are stored; never more than were handed over.
+    stored: u64,
     folders: Vec<(u64, Vec<u8>)>,
-    /// The first of the folders being walked.
-    walking: Option<u64>,
+    /// The lowest number of the folders being scanned.
+    scanning_folders: Option<u64>,
     scan: Option<ScanAsked>,
     /// A scan that somebody asked for is under way.
     scanning: bool,
@@ -42,58 +54,63 @@ struct Content {
     root_lost: bool,
 }
 
-/// A hint, and when it came.
+/// A hint that waits to be looked at, and its number.
 #[derive(Clone, Copy, Debug, Default)]
 struct WaitingLook {
     closed: Closed,
     seq: u64,
 }
 
-/// All that came in before a moment, and what follows from it.
+/// Everything that came in before a moment, and what scans of it find.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Barrier {
     seq: u64,
-    /// Finds that were there when the folders of before were walked.
-    pushed: Option<u64>,
+    /// Places handed over by the time that the folders of before were scanned; none until then.
+    handed_over: Option<u64>,
 }
 
 /// A scan that somebody asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ScanAsked {
-    /// Names are enough.
+    /// Of names alone.
     Names,
-    /// Size and time of everything too.
+    /// Of names, and of size and time of every file.
     Stat,
 }
 
-/// Places to look at now.
+/// Places that were taken from the inbox to be looked at.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct PlacesToLookAt {
+    /// Each with which of its files a writer has just closed.
     pub(crate) places: Vec<(Place, Closed)>,
     /// How many of them scans found.
-    pub(crate) found: u64,
+    pub(crate) from_scans: u64,
 }
 
 /// Work for the scanner.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ScanWork {
+    /// Scan these folders.
     Folders(Vec<Vec<u8>>),
+    /// Scan the whole root.
     Scan(ScanAsked),
+    /// Nobody asked for anything.
     Nothing,
+    /// The session is over.
     Closed,
 }
 
 impl Inbox {
-    /// A hint at one place. Never blocks.
+    /// Takes a hint at one place. Never blocks.
     pub(crate) fn hint(&self, place: Place, closed: Closed) {
-        let mut content = self.lock();
-        if content.hints.len() >= HINTS_MAX && !content.hints.contains_key(&place) {
-            // Too many to remember one by one: the scan finds them.
-            content.scan = content.scan.max(Some(ScanAsked::Stat));
+        let mut waiting = self.lock();
+        if waiting.hints.len() >= HINTS_MAX && !waiting.hints.contains_key(&place) {
+            // Too many to keep one by one: the scan finds them.
+            waiting.scan = waiting.scan.max(Some(ScanAsked::Stat));
         } else {
-            content.seq += 1;
-            let seq = content.seq;
-            let known = content
+            waiting.seq += 1;
+            let seq = waiting.seq;
+            let known = waiting
                 .hints
                 .entry(place)
                 .or_insert(WaitingLook { closed: Closed::default(), seq });
@@ -103,200 +120,293 @@ impl Inbox {
         self.changed.notify_all();
     }
 
-    /// A folder appeared or went. Never blocks.
+    /// Takes note that a folder appeared or went. Never blocks.
     pub(crate) fn hint_folder(&self, folder: Vec<u8>) {
-        let mut content = self.lock();
-        if content.folders.len() >= FOLDERS_MAX {
-            content.folders.clear();
-            content.scan = content.scan.max(Some(ScanAsked::Names));
-        } else if !content.folders.iter().any(|(_, known)| *known == folder) {
-            content.seq += 1;
-            let seq = content.seq;
-            content.folders.push((seq, folder));
+        let mut waiting = self.lock();
+        if waiting.folders.len() >= FOLDERS_MAX {
+            waiting.folders.clear();
+            waiting.scan = waiting.scan.max(Some(ScanAsked::Names));
+        } else if !waiting.folders.iter().any(|(_, known)| *known == folder) {
+            waiting.seq += 1;
+            let seq = waiting.seq;
+            waiting.folders.push((seq, folder));
         }
         self.changed.notify_all();
     }
 
     /// Asks for a scan. Never blocks.
     pub(crate) fn ask_scan(&self, scan: ScanAsked) {
-        let mut content = self.lock();
-        content.scan = content.scan.max(Some(scan));
+        let mut waiting = self.lock();
+        waiting.scan = waiting.scan.max(Some(scan));
         self.changed.notify_all();
     }
 
-    /// The root is lost: the session ends.
+    /// Ends the session: the root is lost.
     pub(crate) fn lose_root(&self) {
         self.lock().root_lost = true;
         self.changed.notify_all();
     }
 
-    /// A scan found that this place is to be looked at; waits where it is too far ahead. False: closed.
-    pub(crate) fn found(&self, place: Place) -> bool {
-        let mut content = self.lock();
-        while content.found.len() >= FOUND_MAX && !content.is_over() {
-            content = self.wait(content, Duration::from_secs(1));
+    /// Hands over a place that a scan found news at. Waits where the scan is too far ahead. False: the
+    /// session is over.
+    pub(crate) fn hand_over(&self, place: Place) -> bool {
+        let mut waiting = self.lock();
+        while waiting.scan_finds.len() >= SCAN_FINDS_MAX && !waiting.is_over() {
+            waiting = self.wait(waiting, OVER_LOOK);
         }
-        if content.is_over() {
+        if waiting.is_over() {
             return false;
         }
-        content.found.push_back(place);
-        content.pushed += 1;
+        waiting.scan_finds.push_back(place);
+        waiting.handed_over += 1;
         self.changed.notify_all();
         true
     }
 
-    /// A hint names this place already.
+    /// Whether a hint names this place.
     pub(crate) fn is_hinted(&self, place: &Place) -> bool {
         self.lock().hints.contains_key(place)
     }
 
-    /// Waits until all that scans found is stored. False: closed before.
-    pub(crate) fn drained(&self) -> bool {
-        let mut content = self.lock();
-        while content.done < content.pushed && !content.is_over() {
-            content = self.wait(content, Duration::from_secs(1));
+    /// Waits until everything that scans found is stored. False: the session was over before.
+    pub(crate) fn wait_until_scan_is_stored(&self) -> bool {
+        let mut waiting = self.lock();
+        while waiting.stored < waiting.handed_over && !waiting.is_over() {
+            waiting = self.wait(waiting, OVER_LOOK);
         }
-        !content.is_over()
+        !waiting.is_over()
     }
 
-    /// Finds that were looked at and stored.
-    pub(crate) fn looked_at(&self, found: u64) {
-        self.lock().done += found;
+    /// Takes note that places found by scans are stored, `count` of them.
+    ///
+    /// More than were handed over would let a barrier pass too early, and recordings could be concluded
+    /// on before their files were looked for. That is told, and the whole root is scanned.
+    pub(crate) fn scan_finds_stored(&self, count: u64) {
+        let mut waiting = self.lock();
+        waiting.stored += count;
+        if waiting.stored > waiting.handed_over {
+            tracing::error!(
+                stored = waiting.stored,
+                handed_over = waiting.handed_over,
+                "more places are stored than scans have found: please report this. Everything is scanned again"
+            );
+            waiting.stored = waiting.handed_over;
+            waiting.scan = waiting.scan.max(Some(ScanAsked::Stat));
+        }
         self.changed.notify_all();
     }
 
-    /// At most `limit` places, hints first; waits for `patience` where there is none.
-    pub(crate) fn take(&self, limit: usize, patience: Duration) -> Taken {
-        let mut content = self.lock();
-        if content.hints.is_empty() && content.found.is_empty() && !content.is_over() {
-            content = self.wait(content, patience);
+    /// Takes at most `limit` places, hints first. Waits for `patience` where there is none.
+    pub(crate) fn take(&self, limit: usize, patience: Duration) -> PlacesToLookAt {
+        let mut waiting = self.lock();
+        if waiting.hints.is_empty() && waiting.scan_finds.is_empty() && !waiting.is_over() {
+            waiting = self.wait(waiting, patience);
         }
-        let mut taken = Taken::default();
-        if !content.hints.is_empty() {
-            let names: Vec<Place> = content.hints.keys().take(limit).cloned().collect();
+        let mut taken = PlacesToLookAt::default();
+        if !waiting.hints.is_empty() {
+            let names: Vec<Place> = waiting.hints.keys().take(limit).cloned().collect();
             for place in names {
-                if let Some(hinted) = content.hints.remove(&place) {
+                if let Some(hinted) = waiting.hints.remove(&place) {
                     taken.places.push((place, hinted.closed));
                 }
             }
-            if content.hints.is_empty() {
+            if waiting.hints.is_empty() {
                 // A burst's room is given back.
-                content.hints = HashMap::new();
+                waiting.hints = HashMap::new();
             }
         }
         while taken.places.len() < limit {
-            let Some(place) = content.found.pop_front() else { break };
+            let Some(place) = waiting.scan_finds.pop_front() else { break };
             taken.places.push((place, Closed::default()));
-            taken.found += 1;
+            taken.from_scans += 1;
         }
         self.changed.notify_all();
         taken
     }
 
-    /// Puts back what could not be stored.
-    pub(crate) fn put_back(&self, taken: Taken) {
+    /// Puts back places that could not be stored, as hints.
+    pub(crate) fn put_back(&self, taken: PlacesToLookAt) {
         for (place, closed) in taken.places {
             self.hint(place, closed);
         }
-        self.looked_at(taken.found);
+        self.scan_finds_stored(taken.from_scans);
     }
 
-    /// What the scanner is to do; waits for at most `patience`.
+    /// Takes what the scanner is to do. Waits for `patience` where there is nothing.
     pub(crate) fn scan_work(&self, patience: Duration) -> ScanWork {
-        let mut content = self.lock();
-        if content.scan.is_none() && content.folders.is_empty() && !content.is_over() {
-            content = self.wait(content, patience);
+        let mut waiting = self.lock();
+        if waiting.scan.is_none() && waiting.folders.is_empty() && !waiting.is_over() {
+            waiting = self.wait(waiting, patience);
         }
-        if content.is_over() {
+        if waiting.is_over() {
             return ScanWork::Closed;
         }
-        if let Some(scan) = content.scan.take() {
-            content.folders.clear();
-            content.scanning = true;
+        if let Some(scan) = waiting.scan.take() {
+            waiting.folders.clear();
+            waiting.scanning = true;
             return ScanWork::Scan(scan);
         }
-        if !content.folders.is_empty() {
-            let folders = std::mem::take(&mut content.folders);
-            content.walking = folders.iter().map(|(seq, _)| *seq).min();
+        if !waiting.folders.is_empty() {
+            let folders = std::mem::take(&mut waiting.folders);
+            waiting.scanning_folders = folders.iter().map(|(seq, _)| *seq).min();
             return ScanWork::Folders(folders.into_iter().map(|(_, folder)| folder).collect());
         }
         ScanWork::Nothing
     }
 
-    /// The scanner has done what it was given.
-    pub(crate) fn scanned(&self) {
-        let mut content = self.lock();
-        content.walking = None;
-        content.scanning = false;
+    /// Takes note that the scanner has done its work.
+    pub(crate) fn scan_work_done(&self) {
+        let mut waiting = self.lock();
+        waiting.scanning_folders = None;
+        waiting.scanning = false;
     }
 
     /// A barrier behind everything that has come in.
     pub(crate) fn barrier(&self) -> Barrier {
-        Barrier { seq: self.lock().seq, pushed: None }
+        Barrier { seq: self.lock().seq, handed_over: None }
     }
 
-    /// Everything before the barrier has been looked at and stored. Scans that were asked for count;
-    /// periodic ones do not.
+    /// Whether everything before the barrier has been looked at and stored. Scans that somebody asked for
+    /// count; periodic ones do not.
     pub(crate) fn is_past(&self, barrier: &mut Barrier) -> bool {
-        let content = self.lock();
-        let folders = content.folders.iter().map(|(seq, _)| *seq).chain(content.walking);
-        let hints = content.hints.values().map(|hinted| hinted.seq);
-        if content.scan.is_some()
-            || content.scanning
+        let waiting = self.lock();
+        let folders = waiting.folders.iter().map(|(seq, _)| *seq).chain(waiting.scanning_folders);
+        let hints = waiting.hints.values().map(|hinted| hinted.seq);
+        if waiting.scan.is_some()
+            || waiting.scanning
             || folders.chain(hints).any(|seq| seq <= barrier.seq)
         {
             return false;
         }
-        content.done >= *barrier.pushed.get_or_insert(content.pushed)
+        waiting.stored >= *barrier.handed_over.get_or_insert(waiting.handed_over)
     }
 
-    /// Begins a session with the root there: nothing from before it counts.
+    /// Begins a session: what waited in an earlier one is forgotten.
     pub(crate) fn reopen(&self) {
-        let mut content = self.lock();
-        if !content.closed {
-            *content = Content::default();
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            *waiting = Waiting::default();
         }
     }
 
-    /// Ends it for good.
+    /// Closes the inbox for good.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// It is closed for good.
+    /// Whether the inbox is closed for good.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
-    /// The session is over: the root is lost, or all ends.
+    /// Whether the session is over: the root is lost, or the inbox is closed.
     pub(crate) fn is_over(&self) -> bool {
         self.lock().is_over()
     }
 
-    /// Waits, but ends early when it is closed.
+    /// Waits for `patience`, and ends early when the inbox is closed.
     pub(crate) fn pause(&self, patience: Duration) {
-        let content = self.lock();
-        if !content.closed {
-            drop(self.changed.wait_timeout_while(content, patience, |content| !content.closed));
+        let waiting = self.lock();
+        if !waiting.closed {
+            drop(self.changed.wait_timeout_while(waiting, patience, |waiting| !waiting.closed));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait<'a>(
         &self,
-        content: MutexGuard<'a, Content>,
+        waiting: MutexGuard<'a, Waiting>,
         patience: Duration,
-    ) -> MutexGuard<'a, Content> {
-        self.changed.wait_timeout(content, patience).unwrap_or_else(PoisonError::into_inner).0
+    ) -> MutexGuard<'a, Waiting> {
+        self.changed.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-impl Content {
+impl Waiting {
     fn is_over(&self) -> bool {
         self.closed || self.root_lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(stem: usize) -> Place {
+        Place { folder: Vec::new(), stem: stem.to_string().into_bytes() }
+    }
+
+    fn take_all(inbox: &Inbox) -> PlacesToLookAt {
+        inbox.take(usize::MAX, Duration::ZERO)
+    }
+
+    #[test]
+    fn hints_beyond_the_bound_ask_for_a_scan() {
+        let inbox = Inbox::default();
+        (0..HINTS_MAX).for_each(|n| inbox.hint(place(n), Closed::default()));
+        inbox.hint(place(0), Closed::default());
+        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Nothing);
+        inbox.hint(place(HINTS_MAX), Closed::default());
+        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Scan(ScanAsked::Stat));
+        assert_eq!(take_all(&inbox).places.len(), HINTS_MAX);
+    }
+
+    #[test]
+    fn folders_beyond_the_bound_ask_for_a_scan() {
+        let inbox = Inbox::default();
+        (0..=FOLDERS_MAX).for_each(|n| inbox.hint_folder(n.to_string().into_bytes()));
+        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Scan(ScanAsked::Names));
+    }
+
+    #[test]
+    fn a_barrier_waits_for_the_hints_before_it_alone() {
+        let inbox = Inbox::default();
+        inbox.hint(place(1), Closed::default());
+        let mut barrier = inbox.barrier();
+        assert!(!inbox.is_past(&mut barrier));
+        take_all(&inbox);
+        inbox.hint(place(2), Closed::default());
+        assert!(inbox.is_past(&mut barrier));
+    }
+
+    #[test]
+    fn a_barrier_waits_until_the_finds_of_a_folder_before_it_are_stored() {
+        let inbox = Inbox::default();
+        inbox.hint_folder(b"folder".to_vec());
+        let mut barrier = inbox.barrier();
+        let work = inbox.scan_work(Duration::ZERO);
+        assert_eq!(work, ScanWork::Folders(vec![b"folder".to_vec()]));
+        assert!(!inbox.is_past(&mut barrier), "the folder is being scanned");
+        inbox.hand_over(place(1));
+        inbox.scan_work_done();
+        assert!(!inbox.is_past(&mut barrier), "what it found is not stored");
+        let taken = take_all(&inbox);
+        inbox.scan_finds_stored(taken.from_scans);
+        assert!(inbox.is_past(&mut barrier));
+    }
+
+    #[test]
+    fn more_finds_stored_than_handed_over_have_everything_scanned() {
+        let inbox = Inbox::default();
+        inbox.scan_finds_stored(1);
+        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Scan(ScanAsked::Stat));
+        inbox.scan_work_done();
+        inbox.hand_over(place(1));
+        let mut barrier = inbox.barrier();
+        assert!(!inbox.is_past(&mut barrier));
+    }
+
+    #[test]
+    fn what_could_not_be_stored_comes_back_as_a_hint() {
+        let inbox = Inbox::default();
+        inbox.hand_over(place(1));
+        let mut barrier = inbox.barrier();
+        inbox.put_back(take_all(&inbox));
+        assert_eq!(take_all(&inbox).places, [(place(1), Closed::default())]);
+        assert!(inbox.is_past(&mut barrier));
     }
 }

@@ -2,155 +2,174 @@
 
 use std::time::Duration;
 
+use focus_common::clock;
 use focus_core::look::{FileStat, Look};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
-use focus_core::time::TimeUnit;
-use focus_index::{Index, IndexError, Observation, RootId};
+use focus_index::{IndexError, Observation};
+use focus_storage::RootProblem;
 use focus_storage::look::look_all;
-use focus_storage::{Pair, Root, RootProblem};
 
-use super::inbox::{Inbox, Taken};
-use focus_common::clock;
+use crate::inbox::PlacesToLookAt;
+use crate::present_root::PresentRoot;
 
-/// Places looked at and stored in one transaction.
-const BATCH: usize = 512;
+/// Places looked at and stored in one transaction. More would keep the index's writer from the
+/// reconciler for long; fewer would pay for a transaction each.
+const BATCH_MAX: usize = 512;
 
-/// Bytes of sidecars that are understood and not yet stored at most: what they say takes many times
-/// that in memory.
-const UNDERSTOOD_MAX: usize = 4 << 20;
+/// Bytes of sidecars that are understood and not yet stored at most: what a sidecar says takes many
+/// times its size in memory.
+const UNDERSTOOD_BYTES_MAX: usize = 4 << 20;
 
-/// The observer never sleeps longer than this: then it looks whether the root is still there.
+/// The observer never sleeps longer than this, so that its thread sees soon that the root went.
 const PATIENCE_MS: u64 = 500;
 
 /// Why a round came to nothing.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ObserveError {
-    /// The root went; absence of anything in it means nothing.
-    Root(RootProblem),
-    /// The index could not be read or written; what was taken is put back.
-    Index(IndexError),
+    /// The root went: absence of anything in it means nothing.
+    #[error(transparent)]
+    Root(#[from] RootProblem),
+    /// The index could not be read or written. What was taken from the inbox is put back.
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
-/// What one observer needs.
+/// The observer of one root while it is there.
 pub(crate) struct Observer<'a> {
-    pub(crate) root: &'a Root,
-    pub(crate) id: RootId,
-    pub(crate) index: &'a Index,
-    pub(crate) pair: &'a Pair,
-    pub(crate) inbox: &'a Inbox,
-    pub(crate) settle_ms: u64,
-    pub(crate) time_unit: Option<TimeUnit>,
+    present: PresentRoot<'a>,
 }
 
-impl Observer<'_> {
+impl<'a> Observer<'a> {
+    /// An observer that took nothing yet.
+    pub(crate) fn new(present: PresentRoot<'a>) -> Observer<'a> {
+        Observer { present }
+    }
+
     /// Takes what waits, or what is due, and stores what it is. True: something is news to the
     /// reconciler.
+    ///
+    /// # Errors
+    /// The root went, or the index failed; what was taken is put back into the inbox.
     pub(crate) fn round(&self) -> Result<bool, ObserveError> {
-        let reader = self.index.reader();
-        let due_ms = reader.next_due(self.id).map_err(ObserveError::Index)?;
+        let inbox = self.present.inbox();
+        let due_ms = self.present.index.reader().next_due(self.present.id)?;
         let wait_ms = due_ms.map_or(PATIENCE_MS, |due| due.saturating_sub(clock::boot_ms()));
         let patience = Duration::from_millis(wait_ms.min(PATIENCE_MS));
-        let mut taken = self.inbox.take(BATCH, patience);
-        if taken.places.len() < BATCH && due_ms.is_some_and(|due| due <= clock::boot_ms()) {
-            let room = BATCH - taken.places.len();
-            match reader.due(self.id, clock::boot_ms(), room) {
-                Ok(due) => {
-                    taken.places.extend(due.into_iter().map(|place| (place, Closed::default())))
-                }
-                Err(error) => {
-                    self.inbox.put_back(taken);
-                    return Err(ObserveError::Index(error));
-                }
-            }
-        }
-        if taken.places.is_empty() {
-            return Ok(false);
-        }
-        match self.store(&taken) {
+        let mut taken = inbox.take(BATCH_MAX, patience);
+        let stored = self.add_due(&mut taken, due_ms).and_then(|()| self.store(&taken));
+        match stored {
             Ok(news) => {
-                self.inbox.looked_at(taken.found);
+                inbox.scan_finds_stored(taken.from_scans);
                 Ok(news)
             }
             Err(error) => {
-                self.inbox.put_back(taken);
+                inbox.put_back(taken);
                 Err(error)
             }
         }
     }
 
-    fn store(&self, taken: &Taken) -> Result<bool, ObserveError> {
+    /// Adds the places whose time has come, as far as the batch has room.
+    fn add_due(&self, taken: &mut PlacesToLookAt, due_ms: Option<u64>) -> Result<(), ObserveError> {
+        let room = BATCH_MAX.saturating_sub(taken.places.len());
+        if room > 0 && due_ms.is_some_and(|due| due <= clock::boot_ms()) {
+            let due = self.present.index.reader().due(self.present.id, clock::boot_ms(), room)?;
+            taken.places.extend(due.into_iter().map(|place| (place, Closed::default())));
+        }
+        Ok(())
+    }
+
+    fn store(&self, taken: &PlacesToLookAt) -> Result<bool, ObserveError> {
+        if taken.places.is_empty() {
+            return Ok(false);
+        }
+        let PresentRoot { id, index, .. } = self.present;
         let places: Vec<Place> = taken.places.iter().map(|(place, _)| place.clone()).collect();
-        let reader = self.index.reader();
-        let sights = reader.sights(self.id, &places).map_err(ObserveError::Index)?;
+        let sights = index.reader().sights(id, &places)?;
         let mut news = false;
         let mut done = 0;
         // Once, unless the sidecars are very large.
         while done < taken.places.len() {
             let observations = self.observe(&taken.places[done..], &sights[done..])?;
             done += observations.len();
-            let observed = self
-                .index
-                .observe_blocking(self.id, observations, clock::wall_ms())
-                .map_err(ObserveError::Index)?;
+            let observed = index.observe_blocking(id, observations, clock::wall_ms())?;
             for place in observed.contested {
                 // The holder of a uuid that another claims: it may be gone, and the recording moved.
-                self.inbox.hint(place, Closed::default());
+                self.present.inbox().hint(place, Closed::default());
             }
             news |= observed.changed > 0 || observed.reported > 0;
         }
         Ok(news)
     }
 
-    /// Looks at places, in order, until enough is understood to be stored: one at least.
+    /// Looks at places, in order, until enough is understood to be stored: at one place at least.
     fn observe(
         &self,
         places: &[(Place, Closed)],
         sights: &[Sight],
     ) -> Result<Vec<Observation>, ObserveError> {
-        let known = |sight: &Sight| {
-            let stat: Option<FileStat> = sight.sidecar.map(|file| file.stat);
-            stat.filter(|_| sight.settled)
+        // A settled sidecar with the same stat is not read again.
+        let settled = |sight: &Sight| -> Option<FileStat> {
+            sight.sidecar.map(|file| file.stat).filter(|_| sight.settled)
         };
         let requests: Vec<(Place, Option<FileStat>)> = places
             .iter()
             .zip(sights)
-            .map(|((place, _), sight)| (place.clone(), known(sight)))
+            .map(|((place, _), sight)| (place.clone(), settled(sight)))
             .collect();
-        let looks = look_all(self.root, self.pair, &requests).map_err(ObserveError::Root)?;
-        let rules =
-            Rules { root: self.root.id(), time_unit: self.time_unit, settle_ms: self.settle_ms };
-        let bytes = |look: &Look| {
-            let sidecar = look.sidecar.as_ref().and_then(|sidecar| sidecar.bytes.as_ref());
-            sidecar.map_or(0, Vec::len)
-        };
-        let mut understood = 0;
+        let looks = look_all(self.present.root, self.present.pair, &requests)?;
+        let mut understood_bytes = 0;
         let mut observations = Vec::with_capacity(places.len());
         for (((place, closed), sight), look) in places.iter().zip(sights).zip(looks) {
-            if understood > UNDERSTOOD_MAX {
+            if understood_bytes > UNDERSTOOD_BYTES_MAX {
                 break;
             }
-            understood += bytes(&look);
-            let now_ms = clock::boot_ms();
-            let mut judgement = judge(place, sight, &look, *closed, rules, now_ms);
-            let unread = look.sidecar.as_ref().is_some_and(|sidecar| sidecar.bytes.is_none());
-            if unread && judgement.conclusion == Conclusion::Unsettled {
-                // The data changed under a sidecar that was not read again: read it now.
-                let again = look_all(self.root, self.pair, &[(place.clone(), None)])
-                    .map_err(ObserveError::Root)?;
-                if let Some(look) = again.first() {
-                    understood += bytes(look);
-                    judgement = judge(place, sight, look, *closed, rules, now_ms);
-                }
-            }
-            observations.push(Observation {
-                place: place.clone(),
-                conclusion: judgement.conclusion,
-                sight: judgement.sight,
-                due_ms: judgement.due_ms,
-                device: look.device,
-            });
+            let (observation, bytes) = self.judged(place, *closed, sight, &look)?;
+            understood_bytes += bytes;
+            observations.push(observation);
         }
         Ok(observations)
     }
+
+    /// What the core concludes from one look, and how many bytes of sidecar that took.
+    fn judged(
+        &self,
+        place: &Place,
+        closed: Closed,
+        sight: &Sight,
+        look: &Look,
+    ) -> Result<(Observation, usize), ObserveError> {
+        let rules = Rules {
+            root: self.present.root.id(),
+            time_unit: self.present.served.settings.time_unit,
+            settle_ms: self.present.settings.settle_ms,
+        };
+        let now_ms = clock::boot_ms();
+        let mut bytes = sidecar_bytes(look);
+        let mut judgement = judge(place, sight, look, closed, rules, now_ms);
+        let unread = look.sidecar.as_ref().is_some_and(|sidecar| sidecar.bytes.is_none());
+        if unread && judgement.conclusion == Conclusion::Unsettled {
+            // The data changed under a sidecar that was not read again: read it now.
+            let request = [(place.clone(), None)];
+            let again = look_all(self.present.root, self.present.pair, &request)?;
+            if let Some(look) = again.first() {
+                bytes += sidecar_bytes(look);
+                judgement = judge(place, sight, look, closed, rules, now_ms);
+            }
+        }
+        let observation = Observation {
+            place: place.clone(),
+            conclusion: judgement.conclusion,
+            sight: judgement.sight,
+            due_ms: judgement.due_ms,
+            device: look.device,
+        };
+        Ok((observation, bytes))
+    }
+}
+
+fn sidecar_bytes(look: &Look) -> usize {
+    let sidecar = look.sidecar.as_ref().and_then(|sidecar| sidecar.bytes.as_ref());
+    sidecar.map_or(0, Vec::len)
 }

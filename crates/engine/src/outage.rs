@@ -8,49 +8,59 @@ use focus_core::reconcile::Phase;
 use focus_index::Reader;
 use tokio::sync::watch;
 
-use super::view::View;
+use crate::view::View;
 use focus_common::clock;
 use focus_common::status::{Outage, Recovery};
 
 /// What is known of outages.
 #[derive(Debug, Default)]
 pub(crate) struct Outages {
-    inner: Mutex<Inner>,
+    known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    now: Option<Running>,
+struct Known {
+    /// The outage that goes on.
+    now: Option<CurrentOutage>,
+    /// The last one that ended.
     last: Option<Outage>,
-    recovery: Option<Catching>,
+    /// What the last one left is being written.
+    recovery: Option<CatchUp>,
 }
 
+/// An outage that goes on.
 #[derive(Debug)]
-struct Running {
+struct CurrentOutage {
+    /// When it began, milliseconds since 1970.
     began_ms: i64,
+    /// When it began, for measuring.
     began: Instant,
     reason: String,
 }
 
+/// The writing of what an outage has left.
 #[derive(Debug)]
-struct Catching {
+struct CatchUp {
+    /// When the catalog came back.
     since: Instant,
+    /// Recordings that were pending then.
     backlog: u64,
+    /// Recordings acknowledged since the start by then.
     acknowledged_before: u64,
 }
 
 impl Outages {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The outage that goes on now; `pending` is what it has left so far.
     pub(crate) fn now(&self, pending: u64) -> Option<Outage> {
-        self.lock().now.as_ref().map(|running| Outage {
-            began_at: clock::rfc3339(running.began_ms),
+        self.lock().now.as_ref().map(|current| Outage {
+            began_at: clock::rfc3339(current.began_ms),
             ended_at: None,
-            outage_ms: millis(running.began),
-            reason: running.reason.clone(),
+            outage_ms: millis(current.began),
+            reason: current.reason.clone(),
             pending,
             converge_ms: None,
         })
@@ -63,10 +73,10 @@ impl Outages {
 
     /// Progress on what the last one left; `acknowledged` counts since the start.
     pub(crate) fn recovery(&self, pending: u64, acknowledged: u64) -> Option<Recovery> {
-        let inner = self.lock();
-        let catching = inner.recovery.as_ref()?;
-        let written = acknowledged.saturating_sub(catching.acknowledged_before);
-        let seconds = catching.since.elapsed().as_secs_f64();
+        let known = self.lock();
+        let catch_up = known.recovery.as_ref()?;
+        let written = acknowledged.saturating_sub(catch_up.acknowledged_before);
+        let seconds = catch_up.since.elapsed().as_secs_f64();
         let rate_per_s = if seconds > 0.0 { written as f64 / seconds } else { 0.0 };
         let left_ms = (rate_per_s > 0.0).then(|| {
             #[expect(
@@ -77,7 +87,7 @@ impl Outages {
             let ms = (pending as f64 / rate_per_s * 1_000.0) as u64;
             ms
         });
-        Some(Recovery { backlog: catching.backlog, written, rate_per_s, left_ms })
+        Some(Recovery { backlog: catch_up.backlog, written, rate_per_s, left_ms })
     }
 }
 
@@ -115,10 +125,10 @@ pub(crate) async fn follow(
 }
 
 fn begin(outages: &Outages, why: String, refused: bool) {
-    let mut inner = outages.lock();
-    inner.recovery = None;
-    if let Some(running) = &mut inner.now {
-        running.reason = why;
+    let mut known = outages.lock();
+    known.recovery = None;
+    if let Some(current) = &mut known.now {
+        current.reason = why;
         return;
     }
     if refused {
@@ -128,7 +138,8 @@ fn begin(outages: &Outages, why: String, refused: bool) {
             "outage of the catalog begun: {why}. New recordings are kept, and queries answered from the index"
         );
     }
-    inner.now = Some(Running { began_ms: clock::wall_ms(), began: Instant::now(), reason: why });
+    known.now =
+        Some(CurrentOutage { began_ms: clock::wall_ms(), began: Instant::now(), reason: why });
 }
 
 async fn end(outages: &Outages, views: &[Arc<Mutex<View>>], reader: &Reader) {
@@ -137,19 +148,19 @@ async fn end(outages: &Outages, views: &[Arc<Mutex<View>>], reader: &Reader) {
     let totals = tokio::task::spawn_blocking(move || reader.totals()).await;
     let pending = totals.ok().and_then(Result::ok).map_or(0, |totals| totals.pending);
     let acknowledged_before = acknowledged(views);
-    let mut inner = outages.lock();
-    let Some(running) = inner.now.take() else { return };
-    inner.last = Some(Outage {
-        began_at: clock::rfc3339(running.began_ms),
+    let mut known = outages.lock();
+    let Some(current) = known.now.take() else { return };
+    known.last = Some(Outage {
+        began_at: clock::rfc3339(current.began_ms),
         ended_at: Some(clock::rfc3339(returned_ms)),
-        outage_ms: u64::try_from(since.duration_since(running.began).as_millis())
+        outage_ms: u64::try_from(since.duration_since(current.began).as_millis())
             .unwrap_or(u64::MAX),
-        reason: running.reason,
+        reason: current.reason,
         pending,
         converge_ms: None,
     });
-    inner.recovery = Some(Catching { since, backlog: pending, acknowledged_before });
-    drop(inner);
+    known.recovery = Some(CatchUp { since, backlog: pending, acknowledged_before });
+    drop(known);
     // It may all be caught up by now.
     converge(outages, views);
 }
@@ -162,10 +173,10 @@ fn converge(outages: &Outages, views: &[Arc<Mutex<View>>]) {
     if !in_step {
         return;
     }
-    let mut inner = outages.lock();
-    let Some(catching) = inner.recovery.take() else { return };
-    let converge_ms = millis(catching.since);
-    if let Some(last) = &mut inner.last {
+    let mut known = outages.lock();
+    let Some(catch_up) = known.recovery.take() else { return };
+    let converge_ms = millis(catch_up.since);
+    if let Some(last) = &mut known.last {
         last.converge_ms = Some(converge_ms);
         tracing::info!(
             outage_ms = last.outage_ms,

@@ -1,142 +1,52 @@
-//! One root: a thread that opens it, watches it, scans it and observes it, and begins anew with
-//! every return of its storage.
+//! The thread of one root: it opens the root, watches it, scans it and observes it, and begins anew
+//! with every return of its storage.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use focus_catalog::{Catalog, RootPlace};
-use focus_core::vanish::MaxVanished;
-use focus_index::{Index, IndexError, RootId, RootMemory};
-use focus_storage::walk::Detail;
-use focus_storage::{Pair, Root, RootProblem};
-use tokio::sync::Notify;
-
-use super::absence::Absence;
-use super::inbox::{Inbox, ScanAsked, ScanWork};
-use super::observer::{ObserveError, Observer};
-use super::scan::{self, ScanError};
-use super::watching::Watching;
 use focus_common::clock;
-use focus_common::config::{RootSettings, Settings};
-use focus_common::status::RootStatus;
+use focus_common::config::Settings;
+use focus_index::{Index, RootId};
+use focus_storage::{Pair, Root, RootProblem};
 
-/// A root that is not there is looked for this often.
+use crate::absence::Absence;
+use crate::inbox::ScanAsked;
+use crate::observer::{ObserveError, Observer};
+use crate::present_root::PresentRoot;
+use crate::scanner;
+use crate::served_root::ServedRoot;
+use crate::watching::Watching;
+
+/// Time between two looks for a root that is not there, and between two tries of an index that fails.
 const RETURN_LOOK: Duration = Duration::from_millis(500);
 
-/// The parts of one root that its threads and the status share.
-#[derive(Debug)]
-pub(crate) struct ServedRoot {
-    pub(crate) settings: RootSettings,
-    pub(crate) inbox: Arc<Inbox>,
-    /// Wakes the reconciler.
-    pub(crate) wake: Arc<Notify>,
-    pub(crate) status: Mutex<RootStatus>,
-    /// Known once the root was there, or by an earlier run.
-    pub(crate) memory: tokio::sync::watch::Sender<Option<(String, RootMemory)>>,
-    pub(crate) index_fault: Arc<IndexFault>,
-    /// Finished scans since the start.
-    pub(crate) scans: AtomicU64,
-    pub(crate) complete_through_ms: Mutex<Option<i64>>,
-    /// Asked only whether the root is an archive.
-    pub(crate) catalog: Arc<dyn Catalog>,
-    /// Once the root is known.
-    pub(crate) lease: Mutex<Option<Arc<super::lease::LeaseKeeper>>>,
-}
+/// Time between two looks whether the root that was opened is still there.
+const PRESENCE_LOOK: Duration = Duration::from_secs(1);
 
-/// The index's own trouble, as the status shows it.
-#[derive(Debug, Default)]
-pub(crate) struct IndexFault {
-    words: Mutex<Option<(String, String)>>,
-    /// Stays: a file that is damaged does not mend itself.
-    damage: Mutex<Option<String>>,
-    damaged: Notify,
-}
-
-impl IndexFault {
-    /// Tells of an error of the index.
-    pub(crate) fn tell(&self, error: &focus_index::IndexError) {
-        let state = if error.is_full() {
-            "disk_full"
-        } else if error.is_damage() {
-            let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-            damage.get_or_insert_with(|| error.to_string());
-            self.damaged.notify_one();
-            "damaged"
-        } else {
-            "failed"
-        };
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.as_ref().is_none_or(|(before, _)| before != state) {
-            tracing::error!("{error}");
-        }
-        *words = Some((state.to_owned(), error.to_string()));
-    }
-
-    /// Ends when the file is found to be damaged, and says how.
-    pub(crate) async fn damaged(&self) -> String {
-        self.damaged.notified().await;
-        self.damage().unwrap_or_default()
-    }
-
-    /// How the file was found to be damaged, if it was.
-    pub(crate) fn damage(&self) -> Option<String> {
-        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// It works.
-    pub(crate) fn clear(&self) {
-        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// State and reason.
-    pub(crate) fn get(&self) -> Option<(String, String)> {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ServedRoot {
-    /// Its configured path, as the catalog is told it.
-    pub(super) fn path(&self) -> String {
-        self.settings.path.display().to_string()
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut RootStatus)) {
-        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn lost(&self, problem: &RootProblem) {
-        self.tell(|status| {
-            if status.state != problem.state() {
-                tracing::warn!("{problem}");
-            }
-            problem.state().clone_into(&mut status.state);
-            status.reason = Some(problem.to_string());
-        });
-    }
-}
-
-/// Runs a root until its inbox is closed.
-pub(crate) fn run(side: &ServedRoot, index: &Index, settings: &Settings) {
+/// Serves a root until its inbox is closed.
+pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
     let pair = Pair::new(settings.data_extensions.clone());
     let mut expected: Option<String> = None;
-    while !side.inbox.is_closed() {
-        let opened = open(&side.settings.path, expected.as_deref());
-        match opened {
+    while !served.inbox.is_closed() {
+        match open(&served.settings.path, expected.as_deref()) {
             Ok(root) => {
                 expected = Some(root.id().to_owned());
-                side.inbox.reopen();
-                if let Err(problem) = session(side, index, settings, &pair, &root) {
-                    side.lost(&problem);
+                served.inbox.reopen();
+                if let Some(id) = remember(served, index, &root) {
+                    let (root, pair) = (&root, &pair);
+                    let present = PresentRoot { served, root, id, index, pair, settings };
+                    if let Err(problem) = session(present) {
+                        served.set_lost(&problem);
+                    }
                 }
             }
-            Err(problem) => side.lost(&problem),
+            Err(problem) => served.set_lost(&problem),
         }
-        side.inbox.pause(RETURN_LOOK);
+        served.inbox.pause(RETURN_LOOK);
     }
 }
 
+/// Opens the root. A root that was there before has to be the same one: its marker says so.
 fn open(path: &Path, expected: Option<&str>) -> Result<Root, RootProblem> {
     let root = Root::open(path)?;
     match expected {
@@ -151,60 +61,9 @@ fn open(path: &Path, expected: Option<&str>) -> Result<Root, RootProblem> {
     }
 }
 
-/// One stay of the root: from its being there to its going.
-fn session(
-    side: &ServedRoot,
-    index: &Index,
-    settings: &Settings,
-    pair: &Pair,
-    root: &Root,
-) -> Result<(), RootProblem> {
-    let Some(id) = remember(side, index, root) else { return Ok(()) };
-    // Watched before the first scan, so that nothing slips between.
-    let scan_interval = Duration::from_millis(settings.scan_interval_ms);
-    let watching = Watching::start(side, root, pair, scan_interval);
-    side.tell(|status| {
-        if status.state != "present" {
-            tracing::info!("the root {} is there", root.path().display());
-        }
-        "present".clone_into(&mut status.state);
-        status.reason = None;
-        status.id = Some(root.id().to_owned());
-    });
-    side.inbox.ask_scan(ScanAsked::Stat);
-    std::thread::scope(|scope| {
-        let scanner = std::thread::Builder::new()
-            .name("scan".to_owned())
-            .spawn_scoped(scope, || scan_loop(side, index, settings, pair, root, id));
-        let observer = Observer {
-            root,
-            id,
-            index,
-            pair,
-            inbox: &side.inbox,
-            settle_ms: settings.settle_ms,
-            time_unit: side.settings.time_unit,
-        };
-        let absence = Absence::new(
-            root,
-            (id, RootPlace { id: root.id().to_owned(), path: side.path() }),
-            (index, pair, &side.inbox),
-            Arc::clone(&side.catalog),
-            MaxVanished {
-                percent: settings.max_vanished_percent,
-                at_least: settings.max_vanished_at_least,
-            },
-        );
-        let ended = observe_loop(side, root, &observer, absence, watching);
-        side.inbox.lose_root();
-        drop(scanner);
-        ended
-    })
-}
-
-/// The root's row in the index; tried until it works or all ends.
-fn remember(side: &ServedRoot, index: &Index, root: &Root) -> Option<RootId> {
-    let known = side.memory.borrow().as_ref().map(|(_, memory)| memory.id);
+/// The root's row in the index. Tries until the index answers; none where the inbox is closed before.
+fn remember(served: &ServedRoot, index: &Index, root: &Root) -> Option<RootId> {
+    let known = served.memory.borrow().as_ref().map(|(_, memory)| memory.id);
     if known.is_some() {
         return known;
     }
@@ -213,184 +72,61 @@ fn remember(side: &ServedRoot, index: &Index, root: &Root) -> Option<RootId> {
         match index.root_blocking(root.id().to_owned(), path.clone(), clock::boot_ms()) {
             Ok(memory) => {
                 let id = memory.id;
-                *side.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner) =
-                    memory.complete_through_ms;
-                side.memory.send_replace(Some((root.id().to_owned(), memory)));
+                served.remember(root.id(), memory);
                 return Some(id);
             }
-            Err(error) => side.index_fault.tell(&error),
+            Err(error) => served.index_fault.tell(&error),
         }
-        if side.inbox.is_closed() {
+        if served.inbox.is_closed() {
             return None;
         }
-        side.inbox.pause(RETURN_LOOK);
+        served.inbox.pause(RETURN_LOOK);
     }
 }
 
-fn observe_loop(
-    side: &ServedRoot,
-    root: &Root,
-    observer: &Observer<'_>,
-    mut absence: Absence<'_>,
-    mut watching: Watching<'_>,
-) -> Result<(), RootProblem> {
+/// Serves a root from its being there to its being lost, or to the end of everything.
+fn session(present: PresentRoot<'_>) -> Result<(), RootProblem> {
+    // Watched before the first scan, so that nothing slips between.
+    let watching = Watching::start(present);
+    present.served.set_present(present.root);
+    present.inbox().ask_scan(ScanAsked::Stat);
+    std::thread::scope(|scope| {
+        let scanner = std::thread::Builder::new()
+            .name("scan".to_owned())
+            .spawn_scoped(scope, || scanner::run(present));
+        let ended = observe(present, watching);
+        present.inbox().lose_root();
+        drop(scanner);
+        ended
+    })
+}
+
+/// Observes what waits, and follows absences, until the session is over.
+fn observe(present: PresentRoot<'_>, mut watching: Watching<'_>) -> Result<(), RootProblem> {
+    let (served, inbox) = (present.served, present.inbox());
+    let observer = Observer::new(present);
+    let mut absence = Absence::new(present);
     let mut looked = Instant::now();
-    while !side.inbox.is_over() {
-        let round = observer.round().and_then(|news| Ok(absence.round()? | news));
-        match round {
+    while !inbox.is_over() {
+        match observer.round().and_then(|news| Ok(absence.round()? | news)) {
             Ok(news) => {
-                side.index_fault.clear();
+                served.index_fault.clear();
                 if news {
-                    side.wake.notify_one();
+                    served.wake.notify_one();
                 }
             }
             Err(ObserveError::Root(problem)) => return Err(problem),
             Err(ObserveError::Index(error)) => {
-                side.index_fault.tell(&error);
+                served.index_fault.tell(&error);
                 absence.start_over();
-                side.inbox.pause(RETURN_LOOK);
+                inbox.pause(RETURN_LOOK);
             }
         }
-        if looked.elapsed() >= Duration::from_secs(1) {
-            root.still_there()?;
+        if looked.elapsed() >= PRESENCE_LOOK {
+            present.root.still_there()?;
             watching.keep();
             looked = Instant::now();
         }
     }
-    root.still_there()
-}
-
-fn scan_loop(
-    side: &ServedRoot,
-    index: &Index,
-    settings: &Settings,
-    pair: &Pair,
-    root: &Root,
-    id: RootId,
-) {
-    let mut names_at = Instant::now();
-    let mut stat_at = Instant::now();
-    loop {
-        let next =
-            Duration::from_millis(settings.scan_interval_ms).saturating_sub(names_at.elapsed());
-        let work = match side.inbox.scan_work(next.max(Duration::from_millis(10))) {
-            ScanWork::Closed => return,
-            ScanWork::Nothing
-                if names_at.elapsed() >= Duration::from_millis(settings.scan_interval_ms) =>
-            {
-                ScanWork::Scan(ScanAsked::Names)
-            }
-            work => work,
-        };
-        match work {
-            ScanWork::Folders(folders) => {
-                for folder in folders {
-                    let scanned = scan::scan(
-                        root,
-                        id,
-                        &index.reader(),
-                        pair,
-                        &side.inbox,
-                        &folder,
-                        Detail::Names,
-                    );
-                    if !went_well(side, scanned.map(|_| ())) {
-                        break;
-                    }
-                }
-            }
-            ScanWork::Scan(asked) => {
-                let stat_due =
-                    stat_at.elapsed() >= Duration::from_millis(settings.stat_interval_ms);
-                let detail =
-                    if stat_due || asked == ScanAsked::Stat { Detail::Stat } else { Detail::Names };
-                names_at = Instant::now();
-                if detail == Detail::Stat {
-                    stat_at = names_at;
-                }
-                full_scan(side, index, pair, root, id, detail);
-            }
-            ScanWork::Nothing | ScanWork::Closed => {}
-        }
-        side.inbox.scanned();
-    }
-}
-
-fn full_scan(
-    side: &ServedRoot,
-    index: &Index,
-    pair: &Pair,
-    root: &Root,
-    id: RootId,
-    detail: Detail,
-) {
-    let (began_ms, began) = (clock::wall_ms(), Instant::now());
-    let reader = index.reader();
-    let scanned = scan::scan(root, id, &reader, pair, &side.inbox, b"", detail);
-    let scanned = match scanned {
-        Ok(scanned) => scanned,
-        Err(error) => {
-            went_well(side, Err(error));
-            return;
-        }
-    };
-    if !side.inbox.drained() {
-        return;
-    }
-    let stored = store_devices(side, index, id, &scanned)
-        .and_then(|()| index.scan_finished_blocking(id, began_ms));
-    if let Err(error) = stored {
-        side.index_fault.tell(&error);
-        return;
-    }
-    *side.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner) = Some(began_ms);
-    let first = side.scans.fetch_add(1, Ordering::Relaxed) == 0;
-    side.wake.notify_one();
-    side.tell(|status| {
-        status.last_scan_at = Some(clock::rfc3339(began_ms));
-        status.last_scan_ms = u64::try_from(began.elapsed().as_millis()).ok();
-        status.unreadable_folders = scanned.report.failed;
-        if !first && status.watch == "watching" {
-            status.watch_missed += scanned.unhinted;
-        }
-    });
-    for words in &scanned.report.failed_named {
-        tracing::warn!("a folder cannot be read, and nothing in it counts as gone: {words}");
-    }
-}
-
-/// What a full scan tells of devices.
-fn store_devices(
-    side: &ServedRoot,
-    index: &Index,
-    id: RootId,
-    scanned: &scan::Scanned,
-) -> Result<(), IndexError> {
-    for folders in scanned.devices.chunks(4_096) {
-        index.devices_blocking(folders.to_vec())?;
-    }
-    if scanned.report.failed == 0 && index.settle_devices_blocking(id)? {
-        tracing::info!(
-            "{}: what was seen on one device is on another one now, which takes its place",
-            side.path()
-        );
-    }
-    Ok(())
-}
-
-/// Tells of a scan without result; false where it has none.
-fn went_well(side: &ServedRoot, scanned: Result<(), ScanError>) -> bool {
-    match scanned {
-        Ok(()) => true,
-        Err(ScanError::Root(problem)) => {
-            side.lost(&problem);
-            side.inbox.lose_root();
-            false
-        }
-        Err(ScanError::Index(error)) => {
-            side.index_fault.tell(&error);
-            false
-        }
-        Err(ScanError::Ended) => false,
-    }
+    present.root.still_there()
 }

@@ -2,18 +2,18 @@
 //! looks for itself; a scan alone decides nothing.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use focus_core::recording::Place;
-use focus_index::{IndexError, Reader, RootId, ScanView};
+use focus_index::{IndexError, ScanView};
 use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
-use focus_storage::{Pair, PartKind, Root, RootProblem};
+use focus_storage::{PartKind, RootProblem};
 
-use super::inbox::Inbox;
+use crate::present_root::PresentRoot;
 
-/// Places of a folder asked from the index at once.
+/// Places of a folder, or folders, read from the index at once, so that a large folder takes little
+/// memory.
 const PAGE: usize = 1_024;
 
 /// What a scan came to.
@@ -28,52 +28,52 @@ pub(crate) struct Scanned {
 }
 
 /// Why a scan has no result.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ScanError {
     /// The root went.
-    Root(RootProblem),
+    #[error(transparent)]
+    Root(#[from] RootProblem),
     /// The index cannot be read.
-    Index(IndexError),
-    /// It was ended.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The session is over.
+    #[error("the scan was ended")]
     Ended,
 }
 
 /// Scans a root from `folder` down; the root itself is the empty folder.
+///
+/// # Errors
+/// The root went, the index cannot be read, or the session is over.
 pub(crate) fn scan(
-    root: &Root,
-    id: RootId,
-    reader: &Reader,
-    pair: &Pair,
-    inbox: &Inbox,
+    present: PresentRoot<'_>,
     folder: &[u8],
     detail: Detail,
 ) -> Result<Scanned, ScanError> {
-    let mut view = ScanView::new(reader, id).map_err(ScanError::Index)?;
-    let last_file = view.last_file().map_err(ScanError::Index)?;
+    let mut view = ScanView::new(&present.index.reader(), present.id)?;
+    let last_file = view.last_file()?;
     let scan = Scan {
-        pair,
-        inbox,
+        present,
         detail,
         stop: AtomicBool::new(false),
         unhinted: AtomicU64::new(0),
-        seen: Mutex::new(Seen {
+        met: Mutex::new(Met {
             view,
             last_file,
-            data: Bits::default(),
-            sidecars: Bits::default(),
-            folders: Bits::default(),
+            data: RowSet::default(),
+            sidecars: RowSet::default(),
+            folders: RowSet::default(),
             devices: Vec::new(),
             error: None,
         }),
     };
-    let report = walk(root, folder, detail, &scan.stop, &|chunk| scan.chunk(chunk))
-        .map_err(ScanError::Root)?;
-    let devices = std::mem::take(&mut scan.seen().devices);
-    if !report.stopped {
-        scan.gone_folders(folder);
+    let report = walk(present.root, folder, detail, &scan.stop, &|chunk| scan.chunk(chunk))?;
+    let devices = std::mem::take(&mut scan.met().devices);
+    if let Some(error) = scan.met().error.take() {
+        return Err(error.into());
     }
-    if let Some(error) = scan.seen().error.take() {
-        return Err(ScanError::Index(error));
+    if !report.stopped {
+        scan.gone_folders(folder)?;
     }
     if scan.stop.load(Ordering::Relaxed) {
         return Err(ScanError::Ended);
@@ -81,30 +81,35 @@ pub(crate) fn scan(
     Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), devices })
 }
 
+/// A scan under way. The walk calls it from several threads.
 struct Scan<'a> {
-    pair: &'a Pair,
-    inbox: &'a Inbox,
+    present: PresentRoot<'a>,
     detail: Detail,
     stop: AtomicBool,
     unhinted: AtomicU64,
-    seen: Mutex<Seen>,
+    met: Mutex<Met>,
 }
 
-/// What was met, a bit a row: nothing else grows with the number of recordings.
-struct Seen {
+/// What the walk has met, a bit a row: nothing else grows with the number of recordings.
+struct Met {
+    /// The index as it was when the scan began.
     view: ScanView,
+    /// The last row of a place when the scan began.
     last_file: i64,
-    data: Bits,
-    sidecars: Bits,
-    folders: Bits,
+    /// Rows of places whose data file was met.
+    data: RowSet,
+    /// Rows of places whose sidecar was met.
+    sidecars: RowSet,
+    /// Rows of folders that were met.
+    folders: RowSet,
     /// Folders found on another device than before.
     devices: Vec<(i64, u64)>,
     error: Option<IndexError>,
 }
 
 impl Scan<'_> {
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn met(&self) -> std::sync::MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn chunk(&self, chunk: Chunk) {
@@ -112,7 +117,7 @@ impl Scan<'_> {
         match compared {
             Ok(places) => self.hand_over(places),
             Err(error) => {
-                self.seen().error.get_or_insert(error);
+                self.met().error.get_or_insert(error);
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
@@ -120,8 +125,8 @@ impl Scan<'_> {
 
     fn hand_over(&self, places: Vec<Place>) {
         for place in places {
-            let hinted = self.inbox.is_hinted(&place);
-            if !self.inbox.found(place) {
+            let hinted = self.present.inbox().is_hinted(&place);
+            if !self.present.inbox().hand_over(place) {
                 self.stop.store(true, Ordering::Relaxed);
                 return;
             }
@@ -132,11 +137,11 @@ impl Scan<'_> {
     }
 
     fn compare(&self, chunk: &Chunk) -> Result<Vec<Place>, IndexError> {
-        let mut seen = self.seen();
+        let mut met = self.met();
         let mut stems: HashSet<&[u8]> = HashSet::new();
         for entry in &chunk.entries {
-            let Some(part) = self.pair.part(&entry.name) else { continue };
-            if self.is_news(&mut seen, &chunk.folder, part.stem, part.kind, entry)? {
+            let Some(part) = self.present.pair.part(&entry.name) else { continue };
+            if self.is_news(&mut met, &chunk.folder, part.stem, part.kind, entry)? {
                 stems.insert(part.stem);
             }
         }
@@ -144,12 +149,12 @@ impl Scan<'_> {
         let mut places: Vec<Place> = stems.into_iter().map(place).collect();
         if chunk.end == Some(FolderEnd::Complete) {
             if let Some(device) = chunk.device
-                && let Some((id, before)) = seen.view.folder_device(&chunk.folder)?
+                && let Some((id, before)) = met.view.folder_device(&chunk.folder)?
                 && before != Some(device)
             {
-                seen.devices.push((id, device));
+                met.devices.push((id, device));
             }
-            seen.gone_from(&chunk.folder, &mut |stem| places.push(place(stem)))?;
+            met.gone_from(&chunk.folder, &mut |stem| places.push(place(stem)))?;
         }
         Ok(places)
     }
@@ -157,29 +162,29 @@ impl Scan<'_> {
     /// Whether a name, or its stat, is not what the index has.
     fn is_news(
         &self,
-        seen: &mut Seen,
+        met: &mut Met,
         folder: &[u8],
         stem: &[u8],
         kind: PartKind,
         entry: &Entry,
     ) -> Result<bool, IndexError> {
-        let Some(known) = seen.view.known(folder, stem)? else { return Ok(true) };
-        let (before, bits) = match kind {
+        let Some(known) = met.view.known(folder, stem)? else { return Ok(true) };
+        let (before, rows) = match kind {
             PartKind::Data(at) => {
-                let extension = self.pair.extensions().get(at);
+                let extension = self.present.pair.extensions().get(at);
                 // Of several data files the first extension counts.
                 let same = known.extension.as_ref() == extension;
                 if !same && known.data.is_some() {
                     let rank = |name: Option<&String>| {
-                        self.pair.extensions().iter().position(|known| Some(known) == name)
+                        self.present.pair.extensions().iter().position(|known| Some(known) == name)
                     };
                     return Ok(rank(extension) < rank(known.extension.as_ref()));
                 }
-                (known.data, &mut seen.data)
+                (known.data, &mut met.data)
             }
-            PartKind::Sidecar => (known.sidecar, &mut seen.sidecars),
+            PartKind::Sidecar => (known.sidecar, &mut met.sidecars),
         };
-        bits.set(known.file);
+        rows.insert(known.file);
         Ok(match (before, entry.stat) {
             (None, _) => true,
             (Some(before), Some(now)) => self.detail == Detail::Stat && before != now,
@@ -187,46 +192,38 @@ impl Scan<'_> {
         })
     }
 
-    /// Folders of the index at or below `top` that the walk did not meet: all in them is looked at.
-    fn gone_folders(&self, top: &[u8]) {
+    /// Hands over all places of the folders at or below `top` that the walk did not meet.
+    fn gone_folders(&self, top: &[u8]) -> Result<(), IndexError> {
         let mut after = 0;
         loop {
-            let folders = match self.seen().view.folders(after, PAGE) {
-                Ok(folders) => folders,
-                Err(error) => {
-                    self.seen().error.get_or_insert(error);
-                    return;
-                }
-            };
-            let Some((last, _)) = folders.last() else { return };
+            let folders = self.met().view.folders(after, PAGE)?;
+            let Some((last, _)) = folders.last() else { return Ok(()) };
             after = *last;
             for (id, path) in folders {
-                let below = top.is_empty()
-                    || path
-                        .strip_prefix(top)
-                        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
-                if !below || self.seen().folders.get(id) {
+                if !is_at_or_below(&path, top) || self.met().folders.contains(id) {
                     continue;
                 }
                 let mut places = Vec::new();
-                let walked = self.seen().gone_from(&path, &mut |stem| {
+                self.met().gone_from(&path, &mut |stem| {
                     places.push(Place { folder: path.clone(), stem: stem.to_vec() });
-                });
-                if let Err(error) = walked {
-                    self.seen().error.get_or_insert(error);
-                    return;
-                }
+                })?;
                 self.hand_over(places);
             }
         }
     }
 }
 
-impl Seen {
+/// Whether a folder is `top` or in it; the root itself is the empty folder.
+fn is_at_or_below(folder: &[u8], top: &[u8]) -> bool {
+    top.is_empty()
+        || folder.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
+impl Met {
     /// Places of a folder that was read to its end, or is gone, of which a file was not met.
     fn gone_from(&mut self, folder: &[u8], gone: &mut dyn FnMut(&[u8])) -> Result<(), IndexError> {
         if let Some(id) = self.view.folder(folder)? {
-            self.folders.set(id);
+            self.folders.insert(id);
         }
         let mut after = Vec::new();
         loop {
@@ -234,8 +231,8 @@ impl Seen {
             let Some(last) = places.last() else { return Ok(()) };
             after.clone_from(&last.stem);
             for place in &places {
-                let missed = place.data && !self.data.get(place.file)
-                    || place.sidecar && !self.sidecars.get(place.file);
+                let missed = place.data && !self.data.contains(place.file)
+                    || place.sidecar && !self.sidecars.contains(place.file);
                 // Rows made since the scan began are the observer's own news.
                 if missed && place.file <= self.last_file {
                     gone(&place.stem);
@@ -245,12 +242,12 @@ impl Seen {
     }
 }
 
-/// A set of row numbers.
+/// A set of row numbers, a bit each.
 #[derive(Default)]
-struct Bits(Vec<u64>);
+struct RowSet(Vec<u64>);
 
-impl Bits {
-    fn set(&mut self, row: i64) {
+impl RowSet {
+    fn insert(&mut self, row: i64) {
         let Ok(row) = usize::try_from(row) else { return };
         if row / 64 >= self.0.len() {
             self.0.resize(row / 64 + 1, 0);
@@ -258,10 +255,31 @@ impl Bits {
         self.0[row / 64] |= 1 << (row % 64);
     }
 
-    fn get(&self, row: i64) -> bool {
+    fn contains(&self, row: i64) -> bool {
         usize::try_from(row)
             .ok()
             .and_then(|row| self.0.get(row / 64).map(|word| word >> (row % 64) & 1 == 1))
             .unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_rows_holds_what_was_put_in_and_nothing_else() {
+        let mut rows = RowSet::default();
+        [1, 64, 200].into_iter().for_each(|row| rows.insert(row));
+        let held: Vec<i64> = (-1..300).filter(|row| rows.contains(*row)).collect();
+        assert_eq!(held, [1, 64, 200]);
+    }
+
+    #[test]
+    fn a_folder_with_a_longer_name_is_not_below() {
+        assert!(is_at_or_below(b"a/b", b"a"));
+        assert!(is_at_or_below(b"a", b"a"));
+        assert!(is_at_or_below(b"any", b""));
+        assert!(!is_at_or_below(b"ab", b"a"));
     }
 }

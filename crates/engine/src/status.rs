@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use focus_catalog::{Kind, Reach};
+use focus_catalog::{Backend, Reach};
 use focus_core::reconcile::Phase;
 
-use super::Engine;
+use super::engine::Engine;
 use super::lease::LeaseKeeper;
-use super::root::ServedRoot;
+use super::served_root::ServedRoot;
 use super::view::View;
 use focus_common::clock;
 use focus_common::status::{Comparison, RootStatus, Status};
@@ -178,9 +178,9 @@ impl Engine {
     /// `embedded` or `mongodb`.
     pub fn catalog_name(&self) -> &'static str {
         match self.catalog.kind() {
-            Kind::Memory => "memory",
-            Kind::Embedded => "embedded",
-            Kind::Mongodb => "mongodb",
+            Backend::Memory => "memory",
+            Backend::Embedded => "embedded",
+            Backend::Mongodb => "mongodb",
         }
     }
 

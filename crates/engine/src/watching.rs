@@ -1,80 +1,65 @@
 //! The watch of a root while it is there: started with the session, and tried again where it could not
-//! be, or has ended.
+//! be started or has ended.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
+use focus_storage::PartKind;
 use focus_storage::watch::{Hint, Watch, WatchProblem};
-use focus_storage::{Pair, PartKind, Root};
 
-use super::inbox::ScanAsked;
-use super::root::ServedRoot;
+use crate::inbox::ScanAsked;
+use crate::present_root::PresentRoot;
 
 /// The watch of one session.
 pub(crate) struct Watching<'a> {
-    side: &'a ServedRoot,
-    root: &'a Root,
-    pair: &'a Pair,
+    present: PresentRoot<'a>,
     watch: Result<Watch, WatchProblem>,
+    /// When the watch was last tried to start.
     tried: Instant,
-    /// Between two tries.
-    every: Duration,
 }
 
 impl<'a> Watching<'a> {
-    /// Starts it; a watch that cannot be is a state.
-    pub(crate) fn start(
-        side: &'a ServedRoot,
-        root: &'a Root,
-        pair: &'a Pair,
-        every: Duration,
-    ) -> Watching<'a> {
-        let watch = start(side, root, pair);
-        let watching = Watching { side, root, pair, watch, tried: Instant::now(), every };
+    /// Starts the watch. A watch that cannot be started is a state, not an error: scans find
+    /// everything.
+    pub(crate) fn start(present: PresentRoot<'a>) -> Watching<'a> {
+        let watching = Watching { present, watch: start(present), tried: Instant::now() };
         watching.tell();
         watching
     }
 
-    /// Looks after it. A watch that came back has missed something: all is looked at.
+    /// Looks after the watch, and tries to start it again as often as the root is scanned. A watch that
+    /// was started again has missed something: the whole root is scanned.
     pub(crate) fn keep(&mut self) {
         if self.watch.as_ref().is_ok_and(Watch::has_ended) {
-            // It ends by itself where a new folder cannot be watched any more.
+            // A watch ends by itself where a new folder cannot be watched any more.
             self.watch = Err(WatchProblem::Limit);
             self.tell();
         }
-        let hopeless = matches!(self.watch, Ok(_) | Err(WatchProblem::Unsupported(_)));
-        if hopeless || self.tried.elapsed() < self.every {
+        let needs_no_try = matches!(self.watch, Ok(_) | Err(WatchProblem::Unsupported(_)));
+        let every = Duration::from_millis(self.present.settings.scan_interval_ms);
+        if needs_no_try || self.tried.elapsed() < every {
             return;
         }
         self.tried = Instant::now();
-        let again = start(self.side, self.root, self.pair);
+        let again = start(self.present);
         if again.is_ok() {
-            tracing::info!("{}: watched again", self.root.path().display());
-            self.side.inbox.ask_scan(ScanAsked::Stat);
+            tracing::info!("{}: watched again", self.present.root.path().display());
+            self.present.inbox().ask_scan(ScanAsked::Stat);
             self.watch = again;
             self.tell();
         }
     }
 
     fn tell(&self) {
-        let mut status = self.side.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let words = self.watch.as_ref().err().map(ToString::to_string);
-        if let Some(words) =
-            words.as_ref().filter(|words| status.watch_reason.as_ref() != Some(words))
-        {
-            tracing::warn!("{}: {words}", self.root.path().display());
-        }
-        let state = if words.is_none() { "watching" } else { "scanning" };
-        state.clone_into(&mut status.watch);
-        status.watch_reason = words;
+        self.present.served.set_watch(self.watch.as_ref().err().map(ToString::to_string));
     }
 }
 
-fn start(side: &ServedRoot, root: &Root, pair: &Pair) -> Result<Watch, WatchProblem> {
-    let inbox = Arc::clone(&side.inbox);
-    let pair = pair.clone();
+fn start(present: PresentRoot<'_>) -> Result<Watch, WatchProblem> {
+    let inbox = Arc::clone(&present.served.inbox);
+    let pair = present.pair.clone();
     let sink = move |hint| match hint {
         Hint::File { folder, name, closed } => {
             let Some(part) = pair.part(&name) else { return };
@@ -84,8 +69,8 @@ fn start(side: &ServedRoot, root: &Root, pair: &Pair) -> Result<Watch, WatchProb
         }
         Hint::Folder { folder } => inbox.hint_folder(folder),
         Hint::Rescan => inbox.ask_scan(ScanAsked::Stat),
-        // The observer's own look at the root tells what became of it.
+        // The session's own look at the root tells what became of it.
         Hint::RootGone => inbox.ask_scan(ScanAsked::Names),
     };
-    Watch::start(root, Box::new(sink))
+    Watch::start(present.root, Box::new(sink))
 }

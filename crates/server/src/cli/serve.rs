@@ -163,11 +163,8 @@ async fn start(settings: &Settings, mut damaged: Option<String>) -> anyhow::Resu
             Ok(engine) => return Ok(engine),
             Err(error) => error,
         };
-        let passes = error
-            .downcast_ref::<focus_index::IndexError>()
-            .is_some_and(|error| error.is_full() || error.is_hardship());
-        if !passes {
-            return Err(error);
+        if !error.is_passing() {
+            return Err(error.into());
         }
         if !std::mem::replace(&mut told, true) {
             tracing::error!("{error}");

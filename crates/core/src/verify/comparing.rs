@@ -1,95 +1,12 @@
-//! Verification: what storage has and what the catalog has, compared and named.
-//!
-//! Both sides come ordered by uuid, a window at a time. Nothing is decided about repairs here.
+//! Comparing the recordings and the documents of one window.
 
+use super::finding::{FieldDifference, Finding, FindingKind, IndexedRecording};
 use crate::compare::Row;
 use crate::document::Stored;
 use crate::recording::Recording;
 
-/// What kind of difference a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// On storage, and not in the catalog.
-    Dark,
-    /// In the catalog, and not on storage.
-    Missing,
-    /// In both, with other values.
-    Mismatch,
-    /// Several documents with one uuid.
-    Duplicate,
-    /// On storage, and cannot be catalogued.
-    Unrecognised,
-    /// On storage, and still changing.
-    Unsettled,
-}
-
-impl Kind {
-    /// All kinds, in the order of reports.
-    pub const ALL: [Kind; 6] = [
-        Kind::Dark,
-        Kind::Missing,
-        Kind::Mismatch,
-        Kind::Duplicate,
-        Kind::Unrecognised,
-        Kind::Unsettled,
-    ];
-
-    /// The fixed spelling.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Dark => "dark",
-            Kind::Missing => "missing",
-            Kind::Mismatch => "mismatch",
-            Kind::Duplicate => "duplicate",
-            Kind::Unrecognised => "unrecognised",
-            Kind::Unsettled => "unsettled",
-        }
-    }
-
-    /// The catalog is not true to storage; the others are states of storage alone.
-    pub fn is_drift(self) -> bool {
-        !matches!(self, Kind::Unrecognised | Kind::Unsettled)
-    }
-}
-
-/// One field that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// Its name in the document.
-    pub name: &'static str,
-    /// As storage has it.
-    pub storage: String,
-    /// As the catalog has it.
-    pub catalog: String,
-}
-
-/// One difference.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// Its kind.
-    pub kind: Kind,
-    /// The uuid.
-    pub uuid: String,
-    /// The path on storage, else that in the catalog.
-    pub path: String,
-    /// What differs, where it is a mismatch.
-    pub fields: Vec<Field>,
-    /// Row and generation in the index, where it has one.
-    pub row: Option<(i64, i64)>,
-    /// The document, where the index has no row for it.
-    pub document: Option<Box<Stored>>,
-}
-
-/// A recording of the index, as verification needs it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IndexedRecording {
-    /// The row.
-    pub row: Row,
-    /// It is to be written, and its files changed after the cutoff: too young to be called drift.
-    pub young: bool,
-}
-
-/// Compares one window: all rows and all documents of a range of uuids, both ordered.
+/// Names the differences in one window: all rows and all documents of a range of uuids, both ordered
+/// by uuid.
 pub fn compare(rows: &[IndexedRecording], documents: &[Stored]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut documents = documents.chunk_by(|a, b| a.uuid == b.uuid).peekable();
@@ -104,7 +21,7 @@ pub fn compare(rows: &[IndexedRecording], documents: &[Stored]) -> Vec<Finding> 
                 findings.extend(judge(known, &same[0]));
             }
             None if known.young || known.row.vanished || known.row.marked => {}
-            None => findings.push(of_row(Kind::Dark, &known.row)),
+            None => findings.push(of_row(FindingKind::Dark, &known.row)),
         }
     }
     for same in documents {
@@ -119,7 +36,7 @@ fn without_row(same: &[Stored], findings: &mut Vec<Finding>) {
         return;
     };
     findings.push(Finding {
-        kind: Kind::Missing,
+        kind: FindingKind::Missing,
         uuid: live.uuid.clone(),
         path: live.path.clone().unwrap_or_default(),
         fields: Vec::new(),
@@ -131,7 +48,7 @@ fn without_row(same: &[Stored], findings: &mut Vec<Finding>) {
 fn duplicates(same: &[Stored], findings: &mut Vec<Finding>) {
     for stored in same.iter().skip(1) {
         findings.push(Finding {
-            kind: Kind::Duplicate,
+            kind: FindingKind::Duplicate,
             uuid: stored.uuid.clone(),
             path: stored.path.clone().unwrap_or_default(),
             fields: Vec::new(),
@@ -141,7 +58,7 @@ fn duplicates(same: &[Stored], findings: &mut Vec<Finding>) {
     }
 }
 
-fn of_row(kind: Kind, row: &Row) -> Finding {
+fn of_row(kind: FindingKind, row: &Row) -> Finding {
     Finding {
         kind,
         uuid: row.recording.uuid.clone(),
@@ -155,19 +72,19 @@ fn of_row(kind: Kind, row: &Row) -> Finding {
 fn judge(known: &IndexedRecording, stored: &Stored) -> Option<Finding> {
     let row = &known.row;
     if row.vanished {
-        return (!stored.deleted).then(|| of_row(Kind::Missing, row));
+        return (!stored.deleted).then(|| of_row(FindingKind::Missing, row));
     }
     if known.young || row.marked && stored.deleted {
         return None;
     }
     let fields = differences(&row.recording, stored);
-    (!fields.is_empty()).then(|| Finding { fields, ..of_row(Kind::Mismatch, row) })
+    (!fields.is_empty()).then(|| Finding { fields, ..of_row(FindingKind::Mismatch, row) })
 }
 
-/// The fields in which a document is not as storage has it.
-pub fn differences(recording: &Recording, stored: &Stored) -> Vec<Field> {
+/// The fields in which a document differs from the recording on storage.
+pub fn differences(recording: &Recording, stored: &Stored) -> Vec<FieldDifference> {
     let Some(found) = &stored.recording else {
-        return vec![Field {
+        return vec![FieldDifference {
             name: "document",
             storage: "all fields, each of its type".to_owned(),
             catalog: "a field is missing, or of another type".to_owned(),
@@ -177,7 +94,7 @@ pub fn differences(recording: &Recording, stored: &Stored) -> Vec<Field> {
     let mut fields = Vec::new();
     let mut field = |name, storage: String, catalog: String| {
         if storage != catalog {
-            fields.push(Field { name, storage, catalog });
+            fields.push(FieldDifference { name, storage, catalog });
         }
     };
     field("start_time", time(Some(recording.start_ms)), time(Some(found.start_ms)));
@@ -239,7 +156,7 @@ mod tests {
         }
     }
 
-    fn told(rows: &[IndexedRecording], documents: &[Stored]) -> Vec<(Kind, String)> {
+    fn told(rows: &[IndexedRecording], documents: &[Stored]) -> Vec<(FindingKind, String)> {
         compare(rows, documents).into_iter().map(|finding| (finding.kind, finding.uuid)).collect()
     }
 
@@ -257,12 +174,12 @@ mod tests {
             stored("g", 1),
         ];
         let wanted = [
-            (Kind::Missing, "a"),
-            (Kind::Dark, "c"),
-            (Kind::Duplicate, "d"),
-            (Kind::Mismatch, "d"),
-            (Kind::Missing, "f"),
-            (Kind::Missing, "g"),
+            (FindingKind::Missing, "a"),
+            (FindingKind::Dark, "c"),
+            (FindingKind::Duplicate, "d"),
+            (FindingKind::Mismatch, "d"),
+            (FindingKind::Missing, "f"),
+            (FindingKind::Missing, "g"),
         ]
         .map(|(kind, uuid)| (kind, uuid.to_owned()));
         assert_eq!(told(&rows, &documents), wanted);

@@ -1,0 +1,265 @@
+//! The engine: what it is made of, how it starts, and how it stops.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use focus_catalog::Catalog;
+use focus_catalog::embedded::EmbeddedCatalog;
+use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
+use focus_common::config::{Layout, RootSettings, Settings};
+use focus_index::{Index, Opened, Reader};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::error::StartError;
+use crate::index_fault::IndexFault;
+use crate::outage::{self, Outages};
+use crate::root;
+use crate::served_root::ServedRoot;
+use crate::verify::state::Verifications;
+use crate::view::View;
+use crate::writing::RootWriter;
+
+/// The index's file in the state folder.
+pub const INDEX_FILE: &str = "index.db";
+
+/// The embedded catalog's file in the state folder.
+pub const CATALOG_FILE: &str = "catalog/catalog.db";
+
+/// Storage that does not answer is waited for so long at the end. A process manager kills after ten
+/// seconds, and the leases take some of them.
+const STOP_LIMIT: Duration = Duration::from_secs(7);
+
+/// A running Focus Server without its network side.
+pub struct Engine {
+    pub(crate) settings: Settings,
+    /// The name under which leases are held.
+    identity: String,
+    pub(crate) index: Index,
+    pub(crate) reader: Reader,
+    /// Why the index was made anew at the start; none where it was not.
+    pub(crate) rebuilt: Option<String>,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) roots: Vec<Arc<ServedRoot>>,
+    /// What the status shows of the reconciler of each root, in the order of `roots`.
+    pub(crate) views: Vec<Arc<Mutex<View>>>,
+    /// Counts the changes of any reconciler's phase.
+    phases: watch::Sender<u64>,
+    pub(crate) index_fault: Arc<IndexFault>,
+    pub(crate) outages: Arc<Outages>,
+    pub(crate) verifications: Verifications,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts everything. A root or a database that is not there is a state, not an error.
+    ///
+    /// # Errors
+    /// The index cannot be opened, or the connection string cannot be used.
+    pub async fn start(settings: Settings) -> Result<Engine, StartError> {
+        Engine::start_as(settings, true, None).await
+    }
+
+    /// Starts as [`Engine::start`] does, with a new index: the one that was found to be damaged is kept
+    /// aside. `damage` says how it was damaged.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_anew(settings: Settings, damage: String) -> Result<Engine, StartError> {
+        Engine::start_as(settings, true, Some(damage)).await
+    }
+
+    /// Starts as [`Engine::start`] does, but writes nothing to the catalog.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_reading(settings: Settings) -> Result<Engine, StartError> {
+        Engine::start_as(settings, false, None).await
+    }
+
+    async fn start_as(
+        settings: Settings,
+        writes: bool,
+        damage: Option<String>,
+    ) -> Result<Engine, StartError> {
+        let identity =
+            focus_common::state_dir::identity(&settings.state_dir).map_err(StartError::Identity)?;
+        let opened = open_index(&settings, damage).await?;
+        let reader = opened.index.reader();
+        let catalog = catalog(&settings, reader.knows_a_catalog()?)?;
+        let mut engine = Engine {
+            identity,
+            rebuilt: opened.rebuilt,
+            verifications: Verifications::of(&settings.state_dir),
+            outages: Arc::default(),
+            roots: Vec::new(),
+            views: Vec::new(),
+            threads: Mutex::default(),
+            tasks: Mutex::default(),
+            phases: watch::Sender::new(0),
+            index_fault: Arc::default(),
+            index: opened.index,
+            settings,
+            reader,
+            catalog,
+        };
+        engine.start_check()?;
+        for root in engine.settings.roots.clone() {
+            engine.start_root(root, writes)?;
+        }
+        engine.start_outages();
+        Ok(engine)
+    }
+
+    /// Checks, beside everything else, whether the index agrees with itself.
+    fn start_check(&self) -> Result<(), StartError> {
+        let (reader, fault) = (self.reader.clone(), Arc::clone(&self.index_fault));
+        self.spawn("check", "a check of the index", move || {
+            if let Err(error) = reader.check() {
+                fault.tell(&error);
+            }
+        })
+    }
+
+    fn start_root(&mut self, settings: RootSettings, writes: bool) -> Result<(), StartError> {
+        let (catalog, fault) = (Arc::clone(&self.catalog), Arc::clone(&self.index_fault));
+        let served = Arc::new(ServedRoot::new(settings, catalog, fault));
+        let view = Arc::new(Mutex::new(View::default()));
+        let (root, index, all) = (Arc::clone(&served), self.index.clone(), self.settings.clone());
+        self.spawn("root", "a root", move || root::run(&root, &index, &all))?;
+        if writes {
+            let writer = RootWriter {
+                served: Arc::clone(&served),
+                index: self.index.clone(),
+                catalog: Arc::clone(&self.catalog),
+                view: Arc::clone(&view),
+                phases: self.phases.clone(),
+                identity: self.identity.clone(),
+                settings: self.settings.clone(),
+            };
+            self.tasks().push(tokio::spawn(writer.run()));
+        }
+        self.roots.push(served);
+        self.views.push(view);
+        Ok(())
+    }
+
+    /// Starts following the catalog's coming and going.
+    fn start_outages(&self) {
+        let outages = outage::follow(
+            Arc::clone(&self.outages),
+            self.catalog.reach(),
+            self.phases.subscribe(),
+            self.views.clone(),
+            self.reader.clone(),
+        );
+        self.tasks().push(tokio::spawn(outages));
+    }
+
+    /// Starts a thread that [`Engine::stop`] waits for.
+    fn spawn(
+        &self,
+        name: &str,
+        purpose: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)
+            .map_err(|source| StartError::Thread { purpose, source })?;
+        self.threads().push(thread);
+        Ok(())
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<std::thread::JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reader of the index.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// How the index was found to be damaged; none where it was not.
+    pub fn damage(&self) -> Option<String> {
+        self.index_fault.damage()
+    }
+
+    /// Waits until the index is found to be damaged, and says how. [`Engine::start_anew`] then makes a
+    /// new one from storage.
+    pub async fn damaged(&self) -> String {
+        self.index_fault.damaged().await
+    }
+
+    /// Stops in order: the tasks end, the leases are given up, the threads end, and the index is closed.
+    /// What is under way is completed or is given up, and nothing is lost.
+    pub async fn stop(&self) {
+        for root in &self.roots {
+            root.inbox.close();
+        }
+        let tasks = std::mem::take(&mut *self.tasks());
+        for task in tasks {
+            task.abort();
+            // Aborted, or at its end: nothing more is sent.
+            let _ = task.await;
+        }
+        let leases: Vec<_> = self.roots.iter().filter_map(|root| root.lease()).collect();
+        futures_util::future::join_all(leases.iter().map(|lease| lease.release())).await;
+        let threads = std::mem::take(&mut *self.threads());
+        let index = self.index.clone();
+        let ended = tokio::task::spawn_blocking(move || {
+            index.reader().rest();
+            for thread in threads {
+                // A panic there has been told.
+                let _ = thread.join();
+            }
+            index.close();
+        });
+        if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
+            tracing::warn!(
+                "storage does not answer: stopped without waiting for it; nothing is lost"
+            );
+        }
+    }
+}
+
+/// Opens the index, or makes a new one in place of one that was found to be damaged.
+async fn open_index(settings: &Settings, damage: Option<String>) -> Result<Opened, StartError> {
+    let path = settings.state_dir.join(INDEX_FILE);
+    let open = move || match damage {
+        Some(words) => Index::open_anew(&path, &words),
+        None => Index::open(&path),
+    };
+    let opened = tokio::task::spawn_blocking(open).await??;
+    if let Some(words) = &opened.rebuilt {
+        tracing::warn!("{words}; a new index is made from storage, and nothing is lost");
+    }
+    Ok(opened)
+}
+
+/// The catalog that the settings name. `known`: one was met before, so that an embedded one that is
+/// missing is an outage, and is not made anew.
+fn catalog(settings: &Settings, known: bool) -> Result<Arc<dyn Catalog>, StartError> {
+    let Some(uri) = &settings.mongodb_uri else {
+        return Ok(EmbeddedCatalog::start(settings.state_dir.join(CATALOG_FILE), known));
+    };
+    let layout = match settings.layout {
+        Layout::Collection => mongo::Layout::Collection,
+        Layout::BasePaths => mongo::Layout::BasePaths,
+    };
+    let mut mongo =
+        MongoSettings::new(uri.expose(), &settings.database, &settings.collection, layout);
+    mongo.probe_timeout_ms = settings.probe_timeout_ms;
+    Ok(MongoCatalog::start(mongo)?)
+}

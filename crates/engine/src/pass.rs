@@ -1,0 +1,126 @@
+//! One pass over everything, as `focus scan` makes it: scan all roots once, and wait until the catalog
+//! has what they hold.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use focus_catalog::Reach;
+use focus_common::config::Settings;
+use focus_core::reconcile::Phase;
+use tokio::time::{Instant, sleep};
+
+use crate::engine::Engine;
+use crate::inbox::ScanAsked;
+use crate::status::PassReport;
+
+/// Time between two looks at what the pass waits for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A pass ends without its result where the index cannot be used for so long.
+const FAULT_LIMIT: Duration = Duration::from_secs(10);
+
+/// For what a pass waits, and until when.
+struct Patience {
+    /// A live recording's file may grow for ever: what is unsettled is waited for within this.
+    settle: Duration,
+    /// When the wait for what is unsettled ends; none until all roots are scanned.
+    settled_by: Option<Instant>,
+    /// Another server's lease is no outage, but nothing is written under it. It may lapse until then.
+    standby_by: Instant,
+    /// Since when the index cannot be used; none where it can.
+    faulty_since: Option<Instant>,
+}
+
+impl Patience {
+    fn new(settings: &Settings) -> Patience {
+        Patience {
+            settle: Duration::from_millis(settings.settle_ms * 3 + 10_000),
+            settled_by: None,
+            standby_by: Instant::now() + Duration::from_millis(settings.lease_ms + 3_000),
+            faulty_since: None,
+        }
+    }
+}
+
+impl Engine {
+    /// Waits until all roots were scanned once more and nothing is unsettled or pending, or until what
+    /// is missing is known not to be there.
+    pub async fn pass(&self) -> PassReport {
+        let before: Vec<u64> = self.roots.iter().map(|root| root.scans()).collect();
+        for root in &self.roots {
+            root.inbox.ask_scan(ScanAsked::Stat);
+        }
+        let mut patience = Patience::new(&self.settings);
+        loop {
+            if let Some(report) = self.pass_result(&before, &mut patience) {
+                return report;
+            }
+            if let Some(report) = self.pass_without_index(&mut patience) {
+                return report;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// The result of the pass; none while there is something to wait for.
+    fn pass_result(&self, before: &[u64], patience: &mut Patience) -> Option<PassReport> {
+        for (root, before) in self.roots.iter().zip(before) {
+            if root.scans() <= *before && root.is_present() {
+                return None;
+            }
+        }
+        let now = Instant::now();
+        let settled_by = *patience.settled_by.get_or_insert_with(|| now + patience.settle);
+        let totals = self.reader.totals().unwrap_or_default();
+        let settled = totals.unsettled == 0 && !self.is_deciding() || now >= settled_by;
+        let stood_by = self.has_phase(Phase::Standby) && now >= patience.standby_by;
+        let reached = self.is_reached() && !stood_by;
+        let written = totals.pending == 0 && self.is_in_step() || !reached;
+        (settled && written).then(|| self.pass_report(reached))
+    }
+
+    /// The result of a pass whose index has been unusable for long; none before.
+    fn pass_without_index(&self, patience: &mut Patience) -> Option<PassReport> {
+        let Some((_, words)) = self.index_fault.get() else {
+            patience.faulty_since = None;
+            return None;
+        };
+        let since = *patience.faulty_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < FAULT_LIMIT {
+            return None;
+        }
+        let mut report = self.pass_report(self.is_reached());
+        report.problems.push(words);
+        Some(report)
+    }
+
+    /// Whether something is gone from a root that is there, and it is not decided yet what becomes of it.
+    fn is_deciding(&self) -> bool {
+        self.roots.iter().any(|served| {
+            let id = served.memory.borrow().as_ref().map(|(_, memory)| memory.id);
+            served.is_present()
+                && id.is_some_and(|id| self.reader.has_vanish_candidates(id).unwrap_or(false))
+        })
+    }
+
+    /// Whether the catalog has everything of every root that is known.
+    fn is_in_step(&self) -> bool {
+        self.views.iter().all(|view| {
+            let view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            view.phase == Phase::InStep && !view.owed || view.phase == Phase::Unknown
+        })
+    }
+
+    /// Whether the reconciler of any root is in this phase.
+    fn has_phase(&self, phase: Phase) -> bool {
+        self.views
+            .iter()
+            .any(|view| view.lock().unwrap_or_else(PoisonError::into_inner).phase == phase)
+    }
+
+    /// False once the catalog is known not to be there, or to refuse us.
+    fn is_reached(&self) -> bool {
+        let down = matches!(*self.catalog.reach().borrow(), Reach::Down { .. });
+        !down && !self.has_phase(Phase::Down) && self.lease_trouble().is_none()
+    }
+}

@@ -1,0 +1,112 @@
+//! The scanner's thread: it scans the root when somebody asks, and when a scan is due.
+
+use std::time::{Duration, Instant};
+
+use focus_common::clock;
+use focus_index::IndexError;
+use focus_storage::walk::Detail;
+
+use crate::inbox::{ScanAsked, ScanWork};
+use crate::present_root::PresentRoot;
+use crate::scan::{self, ScanError, Scanned};
+use crate::served_root::FinishedScan;
+
+/// The scanner does not look for due work more often than this.
+const LOOK_MIN: Duration = Duration::from_millis(10);
+
+/// Devices of folders stored in one transaction, so that a scan that finds every folder on another
+/// device does not hold the index for long.
+const DEVICES_MAX: usize = 4_096;
+
+/// Scans until the session is over.
+pub(crate) fn run(present: PresentRoot<'_>) {
+    let scan_interval = Duration::from_millis(present.settings.scan_interval_ms);
+    let stat_interval = Duration::from_millis(present.settings.stat_interval_ms);
+    let (mut scanned_at, mut stat_at) = (Instant::now(), Instant::now());
+    loop {
+        let until_due = scan_interval.saturating_sub(scanned_at.elapsed());
+        let work = match present.inbox().scan_work(until_due.max(LOOK_MIN)) {
+            ScanWork::Nothing if scanned_at.elapsed() >= scan_interval => {
+                ScanWork::Scan(ScanAsked::Names)
+            }
+            work => work,
+        };
+        match work {
+            ScanWork::Closed => return,
+            ScanWork::Nothing => {}
+            ScanWork::Folders(folders) => scan_folders(present, &folders),
+            ScanWork::Scan(asked) => {
+                let stat = asked == ScanAsked::Stat || stat_at.elapsed() >= stat_interval;
+                scanned_at = Instant::now();
+                if stat {
+                    stat_at = scanned_at;
+                }
+                scan_everything(present, if stat { Detail::Stat } else { Detail::Names });
+            }
+        }
+        present.inbox().scan_work_done();
+    }
+}
+
+/// Scans folders that appeared or went.
+fn scan_folders(present: PresentRoot<'_>, folders: &[Vec<u8>]) {
+    for folder in folders {
+        if let Err(error) = scan::scan(present, folder, Detail::Names) {
+            tell(present, &error);
+            return;
+        }
+    }
+}
+
+/// Scans the whole root, and stores that it is complete through the start of the scan.
+fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
+    let (began_ms, began) = (clock::wall_ms(), Instant::now());
+    let scanned = match scan::scan(present, b"", detail) {
+        Ok(scanned) => scanned,
+        Err(error) => return tell(present, &error),
+    };
+    if !present.inbox().wait_until_scan_is_stored() {
+        return;
+    }
+    let stored = store_devices(present, &scanned)
+        .and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
+    if let Err(error) = stored {
+        present.served.index_fault.tell(&error);
+        return;
+    }
+    present.served.set_scanned(&FinishedScan {
+        began_ms,
+        took_ms: u64::try_from(began.elapsed().as_millis()).ok(),
+        unreadable_folders: scanned.report.failed,
+        unhinted: scanned.unhinted,
+    });
+    for words in &scanned.report.failed_named {
+        tracing::warn!("a folder cannot be read, and nothing in it counts as gone: {words}");
+    }
+}
+
+/// Stores the devices that a scan of the whole root found folders on.
+fn store_devices(present: PresentRoot<'_>, scanned: &Scanned) -> Result<(), IndexError> {
+    for folders in scanned.devices.chunks(DEVICES_MAX) {
+        present.index.devices_blocking(folders.to_vec())?;
+    }
+    if scanned.report.failed == 0 && present.index.settle_devices_blocking(present.id)? {
+        tracing::info!(
+            "{}: what was seen on one device is on another one now, which takes its place",
+            present.served.path()
+        );
+    }
+    Ok(())
+}
+
+/// Tells why a scan has no result. A root that went ends the session.
+fn tell(present: PresentRoot<'_>, error: &ScanError) {
+    match error {
+        ScanError::Root(problem) => {
+            present.served.set_lost(problem);
+            present.inbox().lose_root();
+        }
+        ScanError::Index(error) => present.served.index_fault.tell(error),
+        ScanError::Ended => {}
+    }
+}

@@ -1,0 +1,150 @@
+//! The state of one configured root that its thread, its tasks and the status share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use focus_catalog::Catalog;
+use focus_common::clock;
+use focus_common::config::RootSettings;
+use focus_common::status::RootStatus;
+use focus_index::RootMemory;
+use focus_storage::{Root, RootProblem};
+use tokio::sync::{Notify, watch};
+
+use crate::inbox::Inbox;
+use crate::index_fault::IndexFault;
+use crate::lease::LeaseKeeper;
+
+/// One configured root, whether its storage is there or not.
+#[derive(Debug)]
+pub(crate) struct ServedRoot {
+    pub(crate) settings: RootSettings,
+    /// What waits for the observer.
+    pub(crate) inbox: Arc<Inbox>,
+    /// Wakes the reconciler: something is to be written.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) status: Mutex<RootStatus>,
+    /// The id in the root's marker with the root's row in the index; none until the root was there.
+    pub(crate) memory: watch::Sender<Option<(String, RootMemory)>>,
+    pub(crate) index_fault: Arc<IndexFault>,
+    /// Scans that were finished since the start.
+    pub(crate) scans: AtomicU64,
+    /// Start of the last finished scan, of this run or an earlier one, milliseconds since 1970.
+    pub(crate) complete_through_ms: Mutex<Option<i64>>,
+    /// Asked only whether the root is an archive.
+    pub(crate) catalog: Arc<dyn Catalog>,
+    /// The root's lease; none until the root is known.
+    pub(crate) lease: Mutex<Option<Arc<LeaseKeeper>>>,
+}
+
+/// A finished scan of the whole root.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FinishedScan {
+    /// When it began, milliseconds since 1970.
+    pub(crate) began_ms: i64,
+    /// How long it took.
+    pub(crate) took_ms: Option<u64>,
+    /// Folders that could not be read.
+    pub(crate) unreadable_folders: u64,
+    /// Places that it found news at and that the watch had not told of.
+    pub(crate) unhinted: u64,
+}
+
+impl ServedRoot {
+    /// A root that was not looked for yet.
+    pub(crate) fn new(
+        settings: RootSettings,
+        catalog: Arc<dyn Catalog>,
+        index_fault: Arc<IndexFault>,
+    ) -> ServedRoot {
+        ServedRoot {
+            inbox: Arc::new(Inbox::default()),
+            wake: Arc::new(Notify::new()),
+            status: Mutex::new(RootStatus {
+                path: settings.path.display().to_string(),
+                state: "unknown".to_owned(),
+                watch: "scanning".to_owned(),
+                ..RootStatus::default()
+            }),
+            memory: watch::Sender::new(None),
+            lease: Mutex::new(None),
+            catalog,
+            index_fault,
+            scans: 0.into(),
+            complete_through_ms: Mutex::new(None),
+            settings,
+        }
+    }
+
+    /// Its configured path, as the catalog is told it.
+    pub(crate) fn path(&self) -> String {
+        self.settings.path.display().to_string()
+    }
+
+    fn change_status(&self, change: impl FnOnce(&mut RootStatus)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes note of the root's row in the index.
+    pub(crate) fn remember(&self, marker: &str, memory: RootMemory) {
+        self.completed_through(memory.complete_through_ms);
+        self.memory.send_replace(Some((marker.to_owned(), memory)));
+    }
+
+    /// Takes note that the storage is there.
+    pub(crate) fn set_present(&self, root: &Root) {
+        self.change_status(|status| {
+            if status.state != "present" {
+                tracing::info!("the root {} is there", root.path().display());
+            }
+            "present".clone_into(&mut status.state);
+            status.reason = None;
+            status.id = Some(root.id().to_owned());
+        });
+    }
+
+    /// Takes note that the storage is not there, or is not the one that it was.
+    pub(crate) fn set_lost(&self, problem: &RootProblem) {
+        self.change_status(|status| {
+            if status.state != problem.state() {
+                tracing::warn!("{problem}");
+            }
+            problem.state().clone_into(&mut status.state);
+            status.reason = Some(problem.to_string());
+        });
+    }
+
+    /// Takes note that the root is watched, or of the reason why it is not.
+    pub(crate) fn set_watch(&self, reason: Option<String>) {
+        self.change_status(|status| {
+            if let Some(reason) =
+                reason.as_ref().filter(|words| status.watch_reason.as_ref() != Some(words))
+            {
+                tracing::warn!("{}: {reason}", self.path());
+            }
+            let state = if reason.is_none() { "watching" } else { "scanning" };
+            state.clone_into(&mut status.watch);
+            status.watch_reason = reason;
+        });
+    }
+
+    /// Takes note of a finished scan whose finds the index has.
+    pub(crate) fn set_scanned(&self, scan: &FinishedScan) {
+        self.completed_through(Some(scan.began_ms));
+        let first = self.scans.fetch_add(1, Ordering::Relaxed) == 0;
+        self.wake.notify_one();
+        self.change_status(|status| {
+            status.last_scan_at = Some(clock::rfc3339(scan.began_ms));
+            status.last_scan_ms = scan.took_ms;
+            status.unreadable_folders = scan.unreadable_folders;
+            // What the first scan finds, no watch could have told.
+            if !first && status.watch == "watching" {
+                status.watch_missed += scan.unhinted;
+            }
+        });
+    }
+
+    fn completed_through(&self, through_ms: Option<i64>) {
+        *self.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner) = through_ms;
+    }
+}

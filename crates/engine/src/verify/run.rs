@@ -1,0 +1,64 @@
+//! One verification of all roots.
+
+use focus_common::clock;
+use focus_common::status::Verifying;
+use focus_index::IndexError;
+use tokio::time::Instant;
+
+use crate::engine::Engine;
+use crate::verify::result::{Verification, VerifyError};
+use crate::verify::verified_root::VerifiedRoot;
+
+impl Engine {
+    /// Verifies all roots, and with `repair` mends what can be mended.
+    ///
+    /// # Errors
+    /// A root or the catalog is not there, or a repair is another server's to make.
+    pub async fn verify(&self, repair: bool) -> Result<Verification, VerifyError> {
+        let _running = self.verifications.begin().await;
+        let (began, began_ms) = (Instant::now(), clock::wall_ms());
+        let mut out = Verification::begun(clock::rfc3339(began_ms));
+        self.check_index().await?;
+        for served in &self.roots {
+            let root = VerifiedRoot::reach(self, served).await?;
+            root.verify(repair, &mut out).await?;
+        }
+        out.finish(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        if !out.in_order {
+            tracing::warn!(
+                "the catalog is not true to storage: {:?}. `focus verify --repair` mends what can be mended",
+                out.counts
+            );
+        }
+        self.verifications.keep(&out);
+        Ok(out)
+    }
+
+    /// Checks the index: one that contradicts itself is damaged, and would compare wrongly.
+    async fn check_index(&self) -> Result<(), VerifyError> {
+        let reader = self.reader.clone();
+        let check = move || reader.check().and_then(|()| reader.broken_invariants());
+        let error = match tokio::task::spawn_blocking(check).await? {
+            Ok(broken) if broken.is_empty() => return Ok(()),
+            Ok(broken) => IndexError::Damaged {
+                path: self.index.path().display().to_string(),
+                words: format!("it contradicts itself ({})", broken.join("; ")),
+            },
+            Err(error) => error,
+        };
+        self.index_fault.tell(&error);
+        Err(VerifyError::could_not_tell(format!(
+            "{error}. It is made anew from storage: run the verification again"
+        )))
+    }
+
+    /// The last verification, of this run or an earlier one.
+    pub fn last_verification(&self) -> Option<Verification> {
+        self.verifications.last()
+    }
+
+    /// How far the verification that goes on has come; none where none goes on.
+    pub fn verifying(&self) -> Option<Verifying> {
+        self.verifications.running()
+    }
+}
