@@ -1,32 +1,33 @@
-//! Hints about what others did to the documents of a root, as far as the database reports it. A
-//! hint wakes its reader and decides nothing: it may be late, doubled, wrong or lost.
+//! Hints of what others did to the documents of a root, as far as the database tells. A hint has the
+//! engine look, and decides nothing: it may be late, doubled, wrong or lost.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Documents that hints name at most. Beyond that, everything is in doubt.
+/// Documents that hints may name at once. Beyond it a comparison of everything is cheaper than looking at
+/// each, and is asked for instead.
 const UUIDS_MAX: usize = 1_000;
 
-/// The hints that wait to be followed up.
+/// Hints that wait to be looked into.
 #[derive(Debug, Default)]
 pub struct ChangeHints {
     waiting: Mutex<ChangedDocuments>,
     news: Notify,
 }
 
-/// The hints of a while, taken together.
+/// The hints that came in since the last look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedDocuments {
     /// Documents with these uuids were changed.
     pub uuids: BTreeSet<String>,
-    /// Something was changed, in documents that are not known.
+    /// Something was changed, and it is not known which documents.
     pub everything: bool,
 }
 
 impl ChangeHints {
-    /// Adds that somebody changed the document with this uuid.
+    /// Takes the hint that somebody changed the document with this uuid.
     pub fn document(&self, uuid: String) {
         let mut waiting = self.waiting();
         if waiting.uuids.len() < UUIDS_MAX || waiting.uuids.contains(&uuid) {
@@ -37,7 +38,8 @@ impl ChangeHints {
         self.news.notify_one();
     }
 
-    /// Adds that somebody changed something that the database does not name, or named too late.
+    /// Takes the hint that somebody changed documents that it does not name: they were removed or
+    /// dropped, or changes were missed.
     pub fn everything(&self) {
         self.waiting().everything = true;
         self.news.notify_one();

@@ -10,17 +10,19 @@ use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
 use tokio::sync::watch;
 
-use crate::{Catalog, Kind, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned};
+use crate::{
+    Backend, Catalog, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned,
+};
 
 /// The catalog in memory.
 #[derive(Debug)]
 pub struct MemoryCatalog {
     reach: watch::Sender<Reach>,
-    data: Mutex<Data>,
+    data: Mutex<Contents>,
 }
 
 #[derive(Debug, Default)]
-struct Data {
+struct Contents {
     epoch: u64,
     identity: String,
     documents: BTreeMap<String, Stored>,
@@ -34,7 +36,11 @@ struct Data {
 impl MemoryCatalog {
     /// An empty catalog that takes writes.
     pub fn start() -> Arc<MemoryCatalog> {
-        let data = Data { epoch: 1, identity: uuid::Uuid::new_v4().to_string(), ..Data::default() };
+        let data = Contents {
+            epoch: 1,
+            identity: uuid::Uuid::new_v4().to_string(),
+            ..Contents::default()
+        };
         let reach = watch::Sender::new(Reach::Up { epoch: 1 });
         Arc::new(MemoryCatalog { reach, data: Mutex::new(data) })
     }
@@ -54,10 +60,10 @@ impl MemoryCatalog {
     /// Empties the catalog, as if another database were in its place.
     pub fn empty(&self) {
         let mut data = self.data();
-        *data = Data {
+        *data = Contents {
             epoch: data.epoch,
             identity: uuid::Uuid::new_v4().to_string(),
-            ..Data::default()
+            ..Contents::default()
         };
     }
 
@@ -71,11 +77,11 @@ impl MemoryCatalog {
         self.data().failures.push_back((failure, done));
     }
 
-    fn data(&self) -> std::sync::MutexGuard<'_, Data> {
+    fn data(&self) -> std::sync::MutexGuard<'_, Contents> {
         self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn call<T>(&self, work: impl FnOnce(&mut Data) -> T) -> Result<T, Failure> {
+    fn call<T>(&self, work: impl FnOnce(&mut Contents) -> T) -> Result<T, Failure> {
         if !matches!(*self.reach.borrow(), Reach::Up { .. }) {
             return Err(Failure::transient("the database cannot be reached"));
         }
@@ -108,8 +114,8 @@ fn duplicate() -> Answer {
     Answer::Duplicate { words: "the uuid is there already".to_owned() }
 }
 
-/// Stores the document if `may` accepts what is there.
-fn replace(data: &mut Data, document: &Versioned, may: impl Fn(&Stored) -> bool) -> Answer {
+/// Puts the document where what is there passes `may`.
+fn replace(data: &mut Contents, document: &Versioned, may: impl Fn(&Stored) -> bool) -> Answer {
     match data.documents.get(&document.recording.uuid) {
         Some(stored) if may(stored) => {
             data.documents.insert(document.recording.uuid.clone(), store(document));
@@ -119,7 +125,7 @@ fn replace(data: &mut Data, document: &Versioned, may: impl Fn(&Stored) -> bool)
     }
 }
 
-fn insert(data: &mut Data, document: &Versioned) -> Answer {
+fn insert(data: &mut Contents, document: &Versioned) -> Answer {
     if data.documents.contains_key(&document.recording.uuid) {
         return duplicate();
     }
@@ -129,8 +135,8 @@ fn insert(data: &mut Data, document: &Versioned) -> Answer {
 
 #[async_trait]
 impl Catalog for MemoryCatalog {
-    fn kind(&self) -> Kind {
-        Kind::Memory
+    fn kind(&self) -> Backend {
+        Backend::Memory
     }
 
     fn address(&self) -> String {

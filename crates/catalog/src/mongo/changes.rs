@@ -13,10 +13,11 @@ use focus_core::answer::{Class, Failure};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
+use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use mongodb::error::Error;
 
-use super::{Live, Shared, failure, lock};
+use super::failure;
+use super::state::{LiveConnection, MongoState, ResumePoint, StreamSupport, lock};
 use crate::{ChangeHints, Reach, RootPlace};
 
 /// How long the server waits for a change before it says that there is none.
@@ -25,9 +26,10 @@ const AWAIT: Duration = Duration::from_secs(1);
 /// Changed documents whose uuid is read with one call.
 const READ_MAX: usize = 100;
 
+/// A call that asks for change streams ends within this.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Our fields of a document; `indexed_at` is left out.
+/// Our fields of a document, without `indexed_at`.
 const FIELDS: [&str; 12] = [
     "uuid",
     "root",
@@ -43,18 +45,7 @@ const FIELDS: [&str; 12] = [
     "version",
 ];
 
-/// Where the change stream of a root goes on.
-#[derive(Clone, Debug)]
-pub(super) enum Resume {
-    /// After the last change that was reported.
-    After(ResumeToken),
-    /// After the end of a collection that was dropped.
-    AfterEnd(ResumeToken),
-    /// Nowhere, because something was missed.
-    Lost,
-}
-
-/// Ends the listening task. The task checks it between two calls.
+/// Ends the listening task, which looks at it between two calls.
 struct Stop(Arc<AtomicBool>);
 
 impl Drop for Stop {
@@ -65,20 +56,20 @@ impl Drop for Stop {
 
 /// Follows the changes until the connection goes. Returns false if the server reports none.
 pub(super) async fn follow(
-    shared: &Arc<Shared>,
+    state: &Arc<MongoState>,
     root: &RootPlace,
     hints: &Arc<ChangeHints>,
 ) -> Result<bool, Failure> {
-    let live = shared.live()?;
+    let live = state.live()?;
     let epoch = live.epoch;
-    let collection = shared.place(root)?.recordings;
-    if !probe(shared, &root.id, &collection).await? {
+    let collection = state.collections_of(root)?.recordings;
+    if !probe(state, &root.id, &collection).await? {
         return Ok(false);
     }
     let stop = Stop(Arc::default());
-    let mut reach = shared.reach.subscribe();
+    let mut reach = state.reach.subscribe();
     let task = tokio::spawn(listen(
-        Arc::clone(shared),
+        Arc::clone(state),
         live,
         (root.id.clone(), collection),
         Arc::clone(hints),
@@ -88,7 +79,7 @@ pub(super) async fn follow(
     tokio::select! {
         done = task => match done {
             Ok(Ok(())) => Ok(true),
-            Ok(Err(error)) => Err(failure::of(&shared.settings, &error)),
+            Ok(Err(error)) => Err(failure::of(&state.settings, &error)),
             Err(error) => Err(Failure::transient(error.to_string())),
         },
         // A call that hangs there ends with its connection, or never: nothing waits for it.
@@ -96,42 +87,37 @@ pub(super) async fn follow(
     }
 }
 
-/// Whether a collection has change streams, and where one begins.
-#[derive(Clone, Debug)]
-pub(super) struct StreamSupport {
-    epoch: u64,
-    can: bool,
-    /// The place where a stream begins that misses nothing since then.
-    from: Option<ResumeToken>,
-}
-
-/// Whether the server has change streams and lets us read them. It is asked once per connection. A
-/// root without a place to go on from begins there.
-pub(super) async fn probe(shared: &Shared, root: &str, collection: &str) -> Result<bool, Failure> {
-    let epoch = shared.live()?.epoch;
-    let known = lock(&shared.follows).get(collection).cloned();
+/// Whether the server has change streams and lets us read them; asked once in a connection. A root that
+/// has no place to go on from begins there.
+pub(super) async fn probe(
+    state: &MongoState,
+    root: &str,
+    collection: &str,
+) -> Result<bool, Failure> {
+    let epoch = state.live()?.epoch;
+    let known = lock(&state.stream_support).get(collection).cloned();
     let known = match known {
         Some(known) if known.epoch == epoch => known,
         _ => {
-            let known = ask(shared, epoch, collection).await?;
-            lock(&shared.follows).insert(collection.to_owned(), known.clone());
+            let known = ask(state, epoch, collection).await?;
+            lock(&state.stream_support).insert(collection.to_owned(), known.clone());
             known
         }
     };
     if let Some(token) = known.from {
-        lock(&shared.resumes).entry(root.to_owned()).or_insert(Resume::After(token));
+        lock(&state.resume_points).entry(root.to_owned()).or_insert(ResumePoint::After(token));
     }
     Ok(known.can)
 }
 
-async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<StreamSupport, Failure> {
+async fn ask(state: &MongoState, epoch: u64, collection: &str) -> Result<StreamSupport, Failure> {
     let stage = doc! { "$changeStream": {} };
     let command = doc! { "aggregate": collection, "pipeline": [stage], "cursor": {} };
     let asked =
-        shared.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
+        state.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
     match asked {
         Ok(reply) => {
-            close(shared, collection, &reply).await;
+            close(state, collection, &reply).await;
             let cursor = reply.get_document("cursor").ok();
             let token = cursor.and_then(|cursor| cursor.get("postBatchResumeToken")).cloned();
             let from = token.and_then(|token| mongodb::bson::deserialize_from_bson(token).ok());
@@ -139,7 +125,7 @@ async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<StreamSupp
         }
         Err(failure) if failure.class == Class::Transient => Err(failure),
         Err(failure) => {
-            shared.remark(&format!(
+            state.remark(&format!(
                 "the server has no change streams for us ({failure}): what others change in the catalog is found by the periodic comparison alone"
             ));
             Ok(StreamSupport { epoch, can: false, from: None })
@@ -147,81 +133,80 @@ async fn ask(shared: &Shared, epoch: u64, collection: &str) -> Result<StreamSupp
     }
 }
 
-/// Closes the cursor that a probe opened. The server closes a cursor that is left open after a
-/// while.
-async fn close(shared: &Shared, collection: &str, reply: &Document) {
+/// Closes the cursor that a probe opened; one that is left, the server closes after a while.
+async fn close(state: &MongoState, collection: &str, reply: &Document) {
     let Some(id) = reply.get_document("cursor").ok().and_then(|cursor| cursor.get_i64("id").ok())
     else {
         return;
     };
     let command = doc! { "killCursors": collection, "cursors": [id] };
     let _ =
-        shared.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
+        state.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
 }
 
 async fn listen(
-    shared: Arc<Shared>,
-    live: Live,
+    state: Arc<MongoState>,
+    live: LiveConnection,
     (root, name): (String, String),
     hints: Arc<ChangeHints>,
     stop: Arc<AtomicBool>,
 ) -> Result<(), Error> {
-    let database = live.writer.database(&shared.settings.database);
-    let heard = hear(&shared, &database.collection(&name), &root, &hints, &stop).await;
+    let database = live.writer.database(&state.settings.database);
+    let heard = hear(&state, &database.collection(&name), &root, &hints, &stop).await;
     if let Err(error) = &heard
-        && failure::of(&shared.settings, error).class != Class::Transient
-        && let Some(resume) = lock(&shared.resumes).get_mut(&root)
+        && failure::of(&state.settings, error).class != Class::Transient
+        && let Some(resume) = lock(&state.resume_points).get_mut(&root)
     {
         // It cannot go on from there.
-        *resume = Resume::Lost;
+        *resume = ResumePoint::Lost;
     }
     heard
 }
 
 async fn hear(
-    shared: &Shared,
+    state: &MongoState,
     collection: &Collection<Document>,
     root: &str,
     hints: &ChangeHints,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
-    let resume = lock(&shared.resumes).get(root).cloned();
+    let resume = lock(&state.resume_points).get(root).cloned();
     let watch = collection.watch().pipeline(pipeline()).max_await_time(AWAIT);
     let mut stream = match &resume {
-        Some(Resume::After(token)) => watch.resume_after(token.clone()).await?,
-        Some(Resume::AfterEnd(token)) => watch.start_after(token.clone()).await?,
-        Some(Resume::Lost) | None => watch.await?,
+        Some(ResumePoint::After(token)) => watch.resume_after(token.clone()).await?,
+        Some(ResumePoint::AfterDrop(token)) => watch.start_after(token.clone()).await?,
+        Some(ResumePoint::Lost) | None => watch.await?,
     };
-    if let Some(Resume::Lost) = resume {
+    if let Some(ResumePoint::Lost) = resume {
         // From here on all is told; what has happened before is not known.
         hints.everything();
     }
-    let go_on = |resume| lock(&shared.resumes).insert(root.to_owned(), resume);
-    let mut touched = Vec::new();
+    let go_on = |resume| lock(&state.resume_points).insert(root.to_owned(), resume);
+    let mut changed = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let event = stream.next_if_any().await?;
         let quiet = event.is_none();
-        match event.as_ref().map(touches) {
-            None | Some(Touched::Nothing) => {}
-            Some(Touched::Document(id)) => touched.push(id),
-            Some(Touched::Everything) => hints.everything(),
+        match event.as_ref().map(scope_of) {
+            None | Some(ChangeScope::OthersFields) => {}
+            Some(ChangeScope::Document(id)) => changed.push(id),
+            Some(ChangeScope::Everything) => hints.everything(),
         }
         if let Some(event) = event
             && event.operation_type == OperationType::Invalidate
         {
             // The collection is gone, and this stream with it.
-            go_on(Resume::AfterEnd(event.id));
+            go_on(ResumePoint::AfterDrop(event.id));
             return Ok(());
         }
         // One that has ended may hold events that are not read yet.
         if quiet && !stream.is_alive() {
-            go_on(Resume::Lost);
+            go_on(ResumePoint::Lost);
             return Ok(());
         }
-        if quiet || touched.len() >= READ_MAX {
-            tell(collection, std::mem::take(&mut touched), hints).await?;
+        if quiet || changed.len() >= READ_MAX {
+            tell(collection, std::mem::take(&mut changed), hints).await?;
             if let Some(token) = stream.resume_token() {
-                go_on(Resume::After(token));
+                go_on(ResumePoint::After(token));
             }
         }
     }
@@ -239,23 +224,23 @@ fn pipeline() -> [Document; 2] {
     [doc! { "$match": wanted }, doc! { "$project": { "fullDocument": 0 } }]
 }
 
-/// What an event is about.
+/// Which of our documents an event is about.
 #[derive(Debug, PartialEq)]
-enum Touched {
-    /// Fields of others.
-    Nothing,
+enum ChangeScope {
+    /// Fields of others alone: no news.
+    OthersFields,
     /// The document with this `_id`.
     Document(Bson),
-    /// A document that the event does not name.
+    /// Documents that the event does not name.
     Everything,
 }
 
-fn touches(event: &ChangeStreamEvent<Document>) -> Touched {
+fn scope_of(event: &ChangeStreamEvent<Document>) -> ChangeScope {
     let id = event.document_key.as_ref().and_then(|key| key.get("_id")).cloned();
     match (&event.operation_type, id) {
-        (OperationType::Replace, Some(id)) => Touched::Document(id),
+        (OperationType::Replace, Some(id)) => ChangeScope::Document(id),
         (OperationType::Update, Some(id)) => {
-            let Some(update) = &event.update_description else { return Touched::Document(id) };
+            let Some(update) = &event.update_description else { return ChangeScope::Document(id) };
             let cut = update.truncated_arrays.iter().flatten().map(|array| &array.field);
             let names = update.updated_fields.keys().chain(&update.removed_fields).chain(cut);
             let mut ours = names
@@ -263,15 +248,15 @@ fn touches(event: &ChangeStreamEvent<Document>) -> Touched {
                 .filter(|name| FIELDS.contains(name))
                 .peekable();
             if ours.peek().is_none() {
-                Touched::Nothing
+                ChangeScope::OthersFields
             } else if ours.any(|name| name == "uuid") {
                 // The one that it had is not told.
-                Touched::Everything
+                ChangeScope::Everything
             } else {
-                Touched::Document(id)
+                ChangeScope::Document(id)
             }
         }
-        _ => Touched::Everything,
+        _ => ChangeScope::Everything,
     }
 }
 
@@ -318,16 +303,19 @@ mod tests {
     fn fields_of_others_are_no_news_and_ours_are() {
         let altered = |set: Document, removed: &[&str]| {
             let update = doc! { "updatedFields": set, "removedFields": removed.to_vec() };
-            touches(&event("update", Some(update)))
+            scope_of(&event("update", Some(update)))
         };
-        let one = || Touched::Document(Bson::Int32(7));
-        assert_eq!(altered(doc! { "note": "x", "sizes": 1 }, &["mine.size"]), Touched::Nothing);
+        let one = || ChangeScope::Document(Bson::Int32(7));
+        assert_eq!(
+            altered(doc! { "note": "x", "sizes": 1 }, &["mine.size"]),
+            ChangeScope::OthersFields
+        );
         assert_eq!(altered(doc! { "metadata.gain": 2 }, &[]), one());
         assert_eq!(altered(doc! {}, &["deleted_at"]), one());
-        assert_eq!(altered(doc! { "uuid": "other", "size": 1 }, &[]), Touched::Everything);
-        assert_eq!(touches(&event("replace", None)), one());
+        assert_eq!(altered(doc! { "uuid": "other", "size": 1 }, &[]), ChangeScope::Everything);
+        assert_eq!(scope_of(&event("replace", None)), one());
         for gone in ["delete", "drop", "invalidate", "shardCollection"] {
-            assert_eq!(touches(&event(gone, None)), Touched::Everything, "{gone}");
+            assert_eq!(scope_of(&event(gone, None)), ChangeScope::Everything, "{gone}");
         }
     }
 }

@@ -4,7 +4,7 @@ use focus_core::answer::{Class, Failure, classify};
 use focus_core::secret::Secrets;
 use mongodb::error::{Error, ErrorKind};
 
-use super::MongoSettings;
+use super::settings::MongoSettings;
 
 /// The failure for an error of the driver.
 pub(super) fn of(settings: &MongoSettings, error: &Error) -> Failure {

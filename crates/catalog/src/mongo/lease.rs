@@ -6,7 +6,8 @@ use focus_core::answer::{Class, Failure};
 use focus_core::lease::LeaseDoc;
 use mongodb::bson::{Document, doc};
 
-use super::{Shared, calls};
+use super::state::MongoState;
+use super::write_command::{failure_of, number, run_write, write_concern_failure};
 use crate::RootPlace;
 
 /// Lease calls end within this: one that takes longer has lost its use.
@@ -16,9 +17,12 @@ fn id(root: &RootPlace) -> String {
     format!("lease:{}", root.id)
 }
 
-pub(super) async fn read(shared: &Shared, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {
+pub(super) async fn read(
+    state: &MongoState,
+    root: &RootPlace,
+) -> Result<Option<LeaseDoc>, Failure> {
     let filter = doc! { "_id": id(root) };
-    let found = shared
+    let found = state
         .call(LIMIT, |_, database| async move {
             database.collection::<Document>("focus_meta").find_one(filter).await
         })
@@ -26,11 +30,11 @@ pub(super) async fn read(shared: &Shared, root: &RootPlace) -> Result<Option<Lea
     Ok(found.as_ref().map(lease))
 }
 
-pub(super) async fn draw_token(shared: &Shared, above: i64) -> Result<i64, Failure> {
+pub(super) async fn draw_token(state: &MongoState, above: i64) -> Result<i64, Failure> {
     let update =
         doc! { "q": { "_id": "token" }, "u": { "$max": { "value": above } }, "upsert": true };
-    calls::run_write(shared, doc! { "update": "focus_meta", "updates": [update] }).await?;
-    let reply = shared
+    run_write(state, doc! { "update": "focus_meta", "updates": [update] }).await?;
+    let reply = state
         .call(LIMIT, |live, database| async move {
             let command = doc! {
                 "findAndModify": "focus_meta",
@@ -43,10 +47,10 @@ pub(super) async fn draw_token(shared: &Shared, above: i64) -> Result<i64, Failu
             database.run_command(command).await
         })
         .await?;
-    if let Some(failure) = calls::write_concern_failure(&reply) {
+    if let Some(failure) = write_concern_failure(&reply) {
         return Err(failure);
     }
-    reply.get_document("value").ok().and_then(|document| calls::number(document, "value")).ok_or_else(
+    reply.get_document("value").ok().and_then(|document| number(document, "value")).ok_or_else(
         || Failure {
             class: Class::Unknown,
             code: None,
@@ -56,7 +60,7 @@ pub(super) async fn draw_token(shared: &Shared, above: i64) -> Result<i64, Failu
 }
 
 pub(super) async fn put(
-    shared: &Shared,
+    state: &MongoState,
     root: &RootPlace,
     expected: Option<&LeaseDoc>,
     new: &LeaseDoc,
@@ -80,27 +84,27 @@ pub(super) async fn put(
         document.insert("_id", id(root));
         doc! { "insert": "focus_meta", "documents": [document] }
     };
-    let reply = shared
+    let reply = state
         .call(LIMIT, |live, database| async move {
             let mut command = command;
             command.insert("writeConcern", live.write_concern.clone());
             database.run_command(command).await
         })
         .await?;
-    if let Some(failure) = calls::write_concern_failure(&reply) {
+    if let Some(failure) = write_concern_failure(&reply) {
         return Err(failure);
     }
     for error in reply.get_array("writeErrors").into_iter().flatten() {
         let Some(error) = error.as_document() else { continue };
-        return match calls::failure_of(&shared.settings, error) {
+        return match failure_of(&state.settings, error) {
             // Two that made the lease met.
             None => Ok(false),
             Some(failure) => Err(failure),
         };
     }
-    let done = calls::number(&reply, "n") == Some(1);
+    let done = number(&reply, "n") == Some(1);
     if done {
-        shared.acknowledged();
+        state.acknowledged();
     }
     Ok(done)
 }

@@ -1,55 +1,63 @@
 //! The first calls to a database: they make what is missing and read its identity.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use focus_core::answer::{Class, Failure};
+use focus_core::answer::Failure;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{Collections, Layout, Shared, calls, changes, lock, names};
+use super::changes;
+use super::meta::{identity, meta};
+use super::settings::Layout;
+use super::state::{Collections, MongoState, lock};
+use super::write_command::run_write;
 use crate::{OpenedCatalog, RootPlace};
 
+/// A call of the opening ends within this.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Makes missing collections, indexes, row and identity, and reads the identity.
-pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
-    if shared.settings.layout == Layout::BasePaths {
-        let place = base_path(shared, root).await?;
-        lock(&shared.places).insert(root.id.clone(), place);
+/// An index on a large collection is made within this.
+const INDEX_LIMIT: Duration = Duration::from_secs(600);
+
+/// Makes collection, indexes, row and identity where they are missing, and reads who it is.
+pub(super) async fn open(state: &MongoState, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
+    if state.settings.layout == Layout::BasePaths {
+        let collections = base_path(state, root).await?;
+        lock(&state.collections).insert(root.id.clone(), collections);
     }
-    let place = shared.place(root)?;
+    let collections = state.collections_of(root)?;
     // Uniqueness first: without it nothing is written.
-    indexes(shared, &place.recordings).await?;
-    let identity = identity(shared).await?;
-    let collection = collection_uuid(shared, &place.recordings).await?;
-    let watermark = meta(shared, &format!("watermark:{}", root.id)).await?;
+    indexes(state, &collections.recordings).await?;
+    let identity = identity(state).await?;
+    let collection = collection_uuid(state, &collections.recordings).await?;
+    let watermark = meta(state, &format!("watermark:{}", root.id)).await?;
     // Only to know, and to say, what is missing: nothing depends on it.
-    let _ = changes::probe(shared, &root.id, &place.recordings).await;
+    let _ = changes::probe(state, &root.id, &collections.recordings).await;
     Ok(OpenedCatalog { identity: format!("{identity}/{collection}"), watermark })
 }
 
-/// Reads the identity and makes nothing.
-pub(super) async fn identify(shared: &Shared, root: &RootPlace) -> Result<String, Failure> {
-    if shared.settings.layout == Layout::BasePaths && shared.place(root).is_err() {
-        let rows = base_path_rows(shared, root).await?;
+/// Who it is, without making anything.
+pub(super) async fn identify(state: &MongoState, root: &RootPlace) -> Result<String, Failure> {
+    if state.settings.layout == Layout::BasePaths && state.collections_of(root).is_err() {
+        let rows = base_path_rows(state, root).await?;
         let Some(row) = rows.into_iter().next() else {
             return Err(Failure::transient(format!(
                 "the collection base_paths has no row for {}: nothing has been catalogued there yet",
                 root.path
             )));
         };
-        lock(&shared.places).insert(root.id.clone(), place_of(root, &row)?);
+        lock(&state.collections).insert(root.id.clone(), collections_named_by(root, &row)?);
     }
-    let place = shared.place(root)?;
-    let identity = meta(shared, "identity").await?.unwrap_or_default();
-    let collection = collection_uuid(shared, &place.recordings).await?;
+    let collections = state.collections_of(root)?;
+    let identity = meta(state, "identity").await?.unwrap_or_default();
+    let collection = collection_uuid(state, &collections.recordings).await?;
     Ok(format!("{identity}/{collection}"))
 }
 
-async fn base_path_rows(shared: &Shared, root: &RootPlace) -> Result<Vec<Document>, Failure> {
+async fn base_path_rows(state: &MongoState, root: &RootPlace) -> Result<Vec<Document>, Failure> {
     let filter = doc! { "base_path": &root.path };
-    shared
+    state
         .call(LIMIT, |_, database| async move {
             let cursor = database
                 .collection::<Document>("base_paths")
@@ -62,23 +70,23 @@ async fn base_path_rows(shared: &Shared, root: &RootPlace) -> Result<Vec<Documen
         .await
 }
 
-/// The root's row in `base_paths`, made if it is missing. If two servers made rows at once, both
-/// use the smallest one.
-async fn base_path(shared: &Shared, root: &RootPlace) -> Result<Collections, Failure> {
-    let mut rows = base_path_rows(shared, root).await?;
+/// The root's row in `base_paths`, made where it is missing. Of rows that two servers made at once,
+/// all take the smallest.
+async fn base_path(state: &MongoState, root: &RootPlace) -> Result<Collections, Failure> {
+    let mut rows = base_path_rows(state, root).await?;
     if rows.is_empty() {
         let row = doc! {
             "base_path": &root.path,
             "guid": uuid::Uuid::new_v4().to_string(),
             "is_archive": false,
         };
-        calls::run_write(shared, doc! { "insert": "base_paths", "documents": [row] }).await?;
-        rows = base_path_rows(shared, root).await?;
+        run_write(state, doc! { "insert": "base_paths", "documents": [row] }).await?;
+        rows = base_path_rows(state, root).await?;
     }
-    place_of(root, &rows.into_iter().next().unwrap_or_default())
+    collections_named_by(root, &rows.into_iter().next().unwrap_or_default())
 }
 
-fn place_of(root: &RootPlace, row: &Document) -> Result<Collections, Failure> {
+fn collections_named_by(root: &RootPlace, row: &Document) -> Result<Collections, Failure> {
     let guid = match row.get("guid") {
         Some(Bson::String(guid)) if !guid.is_empty() => guid.clone(),
         Some(Bson::Binary(binary)) => match uuid::Uuid::from_slice(&binary.bytes) {
@@ -101,12 +109,12 @@ fn bad_row(root: &RootPlace) -> Failure {
     ))
 }
 
-async fn indexes(shared: &Shared, collection: &str) -> Result<(), Failure> {
-    let existing = list_indexes(shared, collection).await?;
+async fn indexes(state: &MongoState, collection: &str) -> Result<(), Failure> {
+    let existing = list_indexes(state, collection).await?;
     let missing_unique = !has_unique(&existing, collection)?;
     let taken = names(&existing);
     if missing_unique {
-        create(shared, collection, "uuid", true, &taken).await.map_err(|failure| {
+        create(state, collection, "uuid", true, &taken).await.map_err(|failure| {
             match (failure.class, failure.code) {
                 (_, Some(11000)) => Failure::refused_client(format!(
                     "the collection {collection} has several documents with one uuid, or without one, so no unique index can be made: {}. Remove or mend them",
@@ -128,15 +136,15 @@ async fn indexes(shared: &Shared, collection: &str) -> Result<(), Failure> {
             })
         });
         if !there {
-            create(shared, collection, field, false, &taken).await?;
+            create(state, collection, field, false, &taken).await?;
         }
     }
     Ok(())
 }
 
-async fn list_indexes(shared: &Shared, collection: &str) -> Result<Vec<Document>, Failure> {
+async fn list_indexes(state: &MongoState, collection: &str) -> Result<Vec<Document>, Failure> {
     let name = collection.to_owned();
-    let listed = shared
+    let listed = state
         .call(LIMIT, |_, database| async move {
             let cursor = database.collection::<Document>(&name).list_indexes().await?;
             cursor.try_collect::<Vec<_>>().await
@@ -205,11 +213,11 @@ fn has_unique(existing: &[Document], collection: &str) -> Result<bool, Failure> 
 }
 
 async fn create(
-    shared: &Shared,
+    state: &MongoState,
     collection: &str,
     field: &str,
     unique: bool,
-    taken: &std::collections::HashSet<String>,
+    taken: &HashSet<String>,
 ) -> Result<(), Failure> {
     let mut name = format!("{field}_1");
     if taken.contains(&name) {
@@ -220,47 +228,19 @@ async fn create(
         index.insert("unique", true);
     }
     let command = doc! { "createIndexes": collection, "indexes": [index] };
-    shared
-        .call(Duration::from_secs(600), |_, database| async move {
-            database.run_command(command).await.map(|_| ())
-        })
+    state
+        .call(
+            INDEX_LIMIT,
+            |_, database| async move { database.run_command(command).await.map(|_| ()) },
+        )
         .await
 }
 
-/// The random value that identifies this database. The first use makes it.
-async fn identity(shared: &Shared) -> Result<String, Failure> {
-    if let Some(identity) = meta(shared, "identity").await? {
-        return Ok(identity);
-    }
-    let fresh = uuid::Uuid::new_v4().to_string();
-    let update = doc! {
-        "q": { "_id": "identity" }, "u": { "$setOnInsert": { "value": fresh } }, "upsert": true,
-    };
-    calls::run_write(shared, doc! { "update": "focus_meta", "updates": [update] }).await?;
-    meta(shared, "identity").await?.ok_or_else(|| Failure {
-        class: Class::Unknown,
-        code: None,
-        words: "the identity in focus_meta cannot be read back".to_owned(),
-    })
-}
-
-/// The text under `value` in a document of `focus_meta`.
-async fn meta(shared: &Shared, id: &str) -> Result<Option<String>, Failure> {
-    let filter = doc! { "_id": id };
-    let found = shared
-        .call(LIMIT, |_, database| async move {
-            database.collection::<Document>("focus_meta").find_one(filter).await
-        })
-        .await?;
-    Ok(found.and_then(|document| document.get_str("value").ok().map(str::to_owned)))
-}
-
-/// The collection's own UUID, if the server has one. A collection made anew has another UUID.
-async fn collection_uuid(shared: &Shared, collection: &str) -> Result<String, Failure> {
+/// The collection's own UUID, where the server gives one: a dropped collection has another.
+async fn collection_uuid(state: &MongoState, collection: &str) -> Result<String, Failure> {
     let command = doc! { "listCollections": 1, "filter": { "name": collection } };
-    let reply = shared
-        .call(LIMIT, |_, database| async move { database.run_command(command).await })
-        .await?;
+    let reply =
+        state.call(LIMIT, |_, database| async move { database.run_command(command).await }).await?;
     let uuid = reply
         .get_document("cursor")
         .ok()
@@ -274,8 +254,16 @@ async fn collection_uuid(shared: &Shared, collection: &str) -> Result<String, Fa
             Ok(uuid.bytes.iter().map(|byte| format!("{byte:02x}")).collect())
         }
         _ => {
-            shared.remark("the server does not tell a collection's UUID: one that is dropped and made again is noticed by its watermark alone");
+            state.remark("the server does not tell a collection's UUID: one that is dropped and made again is noticed by its watermark alone");
             Ok(String::new())
         }
     }
+}
+
+/// Names in a set, for choosing what is missing.
+fn names(documents: &[Document]) -> HashSet<String> {
+    documents
+        .iter()
+        .filter_map(|document| document.get_str("name").ok().map(str::to_owned))
+        .collect()
 }

@@ -21,13 +21,14 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::{Live, Shared, failure, lock, options};
+use super::failure;
+use super::state::{LiveConnection, MongoState, lock};
 use crate::Reach;
 
-/// The time between two tries to connect while nothing listens.
+/// Time between two tries to connect while nothing listens.
 const KNOCK: Duration = Duration::from_millis(100);
 
-/// The time between two tries while something listens that is no writable primary.
+/// Time between two tries while something listens that is no writable primary.
 const KNOCK_ANSWERED: Duration = Duration::from_millis(200);
 
 /// The time until a database that refuses us is asked again, at first and at most.
@@ -39,32 +40,35 @@ const PROBE_LIMIT_MAX: Duration = Duration::from_secs(5);
 /// A write acknowledged within this time is a sign of life.
 const ALIVE: Duration = Duration::from_secs(1);
 
-/// The probe's view, set by the driver's events.
+/// What the probe sees, set by events of the MongoDB driver.
 #[derive(Debug, Default)]
 struct Watched {
+    /// No server takes writes.
     lost: AtomicBool,
     changed: Notify,
 }
 
+/// A connection with the probe that watches it.
 struct Connection {
     probe: Client,
-    live: Live,
+    live: LiveConnection,
     watched: Arc<Watched>,
+    /// What the connection string says.
     base: ClientOptions,
 }
 
-pub(super) async fn run(shared: Arc<Shared>) {
+/// Follows the database until it is aborted.
+pub(super) async fn run(state: Arc<MongoState>) {
     let mut epoch = 0;
     loop {
-        let connection = connect(&shared, epoch + 1).await;
+        let connection = connect(&state, epoch + 1).await;
         epoch += 1;
-        *lock(&shared.live) = Some(connection.live.clone());
-        shared.reach.send_replace(Reach::Up { epoch });
-        let why = follow(&shared, &connection).await;
-        *lock(&shared.live) = None;
-        shared.reach.send_replace(Reach::Down { why, refused: false });
-        // Ends both clients' monitors in the background: sockets that hang do not delay the next
-        // try.
+        *lock(&state.live) = Some(connection.live.clone());
+        state.reach.send_replace(Reach::Up { epoch });
+        let why = follow(&state, &connection).await;
+        *lock(&state.live) = None;
+        state.reach.send_replace(Reach::Down { why, refused: false });
+        // Ends both clients' monitors in the background: sockets that hang do not delay the next try.
         tokio::spawn(async move {
             connection.probe.shutdown().immediate(true).await;
             connection.live.writer.shutdown().immediate(true).await;
@@ -73,15 +77,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// Tries until a writable primary answers.
-async fn connect(shared: &Shared, epoch: u64) -> Connection {
-    let mut patience = Duration::from_millis(shared.settings.probe_timeout_ms);
+async fn connect(state: &MongoState, epoch: u64) -> Connection {
+    let mut patience = Duration::from_millis(state.settings.probe_timeout_ms);
     let mut refused_wait = REFUSED.0;
     loop {
-        let wait = match attempt(shared, epoch, patience).await {
+        let wait = match attempt(state, epoch, patience).await {
             Ok(connection) => return connection,
             Err(Refusal { failure, answered }) => {
                 let refused = failure.class == Class::RefusedClient;
-                tell_down(shared, failure.words, refused);
+                tell_down(state, failure.words, refused);
                 if refused {
                     refused_wait = (refused_wait * 2).min(REFUSED.1);
                     refused_wait
@@ -90,7 +94,7 @@ async fn connect(shared: &Shared, epoch: u64) -> Connection {
                     patience = (patience * 3 / 2).min(PROBE_LIMIT_MAX);
                     KNOCK_ANSWERED
                 } else {
-                    patience = Duration::from_millis(shared.settings.probe_timeout_ms);
+                    patience = Duration::from_millis(state.settings.probe_timeout_ms);
                     KNOCK
                 }
             }
@@ -98,13 +102,13 @@ async fn connect(shared: &Shared, epoch: u64) -> Connection {
         let jitter = Duration::from_millis(fastrand::u64(0..=20));
         tokio::select! {
             () = sleep(wait + jitter) => {}
-            () = shared.doubt.notified() => sleep(Duration::from_millis(20)).await,
+            () = state.doubt.notified() => sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
-fn tell_down(shared: &Shared, why: String, refused: bool) {
-    shared.reach.send_if_modified(|reach| {
+fn tell_down(state: &MongoState, why: String, refused: bool) {
+    state.reach.send_if_modified(|reach| {
         let changed = match reach {
             Reach::Down { refused: before, .. } => *before != refused,
             _ => true,
@@ -123,29 +127,30 @@ struct Refusal {
     answered: bool,
 }
 
-async fn attempt(shared: &Shared, epoch: u64, patience: Duration) -> Result<Connection, Refusal> {
+async fn attempt(
+    state: &MongoState,
+    epoch: u64,
+    patience: Duration,
+) -> Result<Connection, Refusal> {
     let transient = |words: String| Refusal { failure: Failure::transient(words), answered: false };
-    let parse = tokio::spawn(ClientOptions::parse(shared.settings.uri.clone()).into_future());
+    let parse = tokio::spawn(ClientOptions::parse(state.settings.uri.clone()).into_future());
     let base = match timeout(Duration::from_secs(5), parse).await {
         Ok(Ok(Ok(base))) => base,
         Ok(Ok(Err(error))) => {
-            return Err(Refusal {
-                failure: failure::of(&shared.settings, &error),
-                answered: false,
-            });
+            return Err(Refusal { failure: failure::of(&state.settings, &error), answered: false });
         }
         Ok(Err(error)) => return Err(transient(error.to_string())),
         Err(_) => return Err(transient("the name service does not answer".to_owned())),
     };
     knock(&base, patience).await.map_err(transient)?;
     let watched = Arc::new(Watched::default());
-    let probe = client(shared, &base, patience, Some(&watched))?;
-    let writer = client(shared, &base, Duration::from_secs(2), None)?;
+    let probe = client(state, &base, patience, Some(&watched))?;
+    let writer = client(state, &base, Duration::from_secs(2), None)?;
     let limit = patience.max(Duration::from_millis(500)) * 2;
-    let met = meet(shared, &writer, &probe, limit).await;
+    let met = meet(state, &writer, &probe, limit).await;
     match met {
         Ok((clock, write_concern)) => {
-            let live = Live { epoch, writer, clock, write_concern };
+            let live = LiveConnection { epoch, writer, clock, write_concern };
             Ok(Connection { probe, live, watched, base })
         }
         Err(failure) => {
@@ -158,7 +163,10 @@ async fn attempt(shared: &Shared, epoch: u64, patience: Duration) -> Result<Conn
     }
 }
 
-/// Tries a bare connection to any of the hosts; the error says why there is none.
+/// Tries a bare connection to any of the hosts.
+///
+/// # Errors
+/// No host takes one: what went wrong with the last.
 async fn knock(options: &ClientOptions, patience: Duration) -> Result<(), String> {
     let mut words = "no host in the connection string".to_owned();
     for host in &options.hosts {
@@ -174,7 +182,7 @@ async fn knock(options: &ClientOptions, patience: Duration) -> Result<(), String
 }
 
 fn client(
-    shared: &Shared,
+    state: &MongoState,
     base: &ClientOptions,
     connect: Duration,
     watched: Option<&Arc<Watched>>,
@@ -202,68 +210,76 @@ fn client(
         options.max_pool_size = Some(8);
     }
     Client::with_options(options)
-        .map_err(|error| Refusal { failure: failure::of(&shared.settings, &error), answered: true })
+        .map_err(|error| Refusal { failure: failure::of(&state.settings, &error), answered: true })
 }
 
 /// Asks the writer for a writable primary, its time and its abilities.
 async fn meet(
-    shared: &Shared,
+    state: &MongoState,
     writer: &Client,
     probe: &Client,
     limit: Duration,
 ) -> Result<((DateTime, Instant), Document), Failure> {
-    let hello = ask(shared, writer, &shared.settings.database, doc! { "hello": 1 }, limit).await?;
+    let hello = ask(state, writer, &state.settings.database, doc! { "hello": 1 }, limit).await?;
     if !hello.get_bool("isWritablePrimary").unwrap_or(false) {
         return Err(Failure::transient("there is no writable primary yet"));
     }
     // The first command that needs a login: a refused one is told now. Starts the probe's monitor
     // too.
     ask(
-        shared,
+        state,
         writer,
-        &shared.settings.database,
+        &state.settings.database,
         doc! { "listCollections": 1, "nameOnly": true, "filter": { "name": "focus_meta" } },
         limit,
     )
     .await?;
-    ask(shared, probe, "admin", doc! { "ping": 1 }, limit).await?;
+    ask(state, probe, "admin", doc! { "ping": 1 }, limit).await?;
     let clock = match hello.get_datetime("localTime") {
         Ok(time) => (*time, Instant::now()),
         Err(_) => {
-            shared.remark("the server does not tell its time: indexed_at is this machine's");
+            state.remark("the server does not tell its time: indexed_at is this machine's");
             (DateTime::now(), Instant::now())
         }
     };
     if !matches!(hello.get("logicalSessionTimeoutMinutes"), Some(Bson::Int32(_) | Bson::Int64(_))) {
-        shared.remark("the server has no sessions: writes are repeated by Focus Server alone, which it does anyway");
+        state.remark("the server has no sessions: writes are repeated by Focus Server alone, which it does anyway");
     }
-    let mut write_concern = doc! { "w": "majority", "j": true };
-    let set =
+    let is_set =
         hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
-    if !set {
-        shared
+    if !is_set {
+        state
             .remark("the server shows no replica set: a write is safe once its own journal has it");
     }
-    // A server may refuse to journal; it is asked with a write that changes nothing.
+    Ok((clock, write_concern(state, writer, limit).await?))
+}
+
+/// Majority and journaled, where the server takes that: a server may refuse to journal, and is asked
+/// with a write that changes nothing.
+async fn write_concern(
+    state: &MongoState,
+    writer: &Client,
+    limit: Duration,
+) -> Result<Document, Failure> {
+    let mut write_concern = doc! { "w": "majority", "j": true };
     let nothing = doc! {
         "delete": "focus_meta",
         "deletes": [{ "q": { "_id": "focus:nothing" }, "limit": 1 }],
         "writeConcern": write_concern.clone(),
     };
-    if let Err(failure) = ask(shared, writer, &shared.settings.database, nothing, limit).await {
-        match (failure.class, failure.code) {
-            (Class::RefusedClient | Class::Transient, _) => return Err(failure),
-            _ => {
-                shared.remark("the server refuses journaled writes: what it acknowledged may be lost when its machine fails, and is written again by the next comparison");
-                write_concern.remove("j");
-            }
+    if let Err(failure) = ask(state, writer, &state.settings.database, nothing, limit).await {
+        if matches!(failure.class, Class::RefusedClient | Class::Transient) {
+            return Err(failure);
         }
+        state.remark("the server refuses journaled writes: what it acknowledged may be lost when its machine fails, and is written again by the next comparison");
+        write_concern.remove("j");
     }
-    Ok((clock, write_concern))
+    Ok(write_concern)
 }
 
+/// Runs a command outside the bound calls: there is no connection of an epoch yet.
 async fn ask(
-    shared: &Shared,
+    state: &MongoState,
     client: &Client,
     database: &str,
     command: Document,
@@ -273,7 +289,7 @@ async fn ask(
     let task = tokio::spawn(async move { database.run_command(command).await });
     match timeout(limit, task).await {
         Ok(Ok(Ok(reply))) => Ok(reply),
-        Ok(Ok(Err(error))) => Err(failure::of(&shared.settings, &error)),
+        Ok(Ok(Err(error))) => Err(failure::of(&state.settings, &error)),
         Ok(Err(error)) => Err(Failure::transient(error.to_string())),
         Err(_) => Err(Failure::transient(format!(
             "it takes connections but does not answer within {} ms",
@@ -282,19 +298,19 @@ async fn ask(
     }
 }
 
-/// Follows a connection until the database goes, and returns the reason.
-async fn follow(shared: &Shared, connection: &Connection) -> String {
+/// Follows a connection until the database goes, and tells why it went.
+async fn follow(state: &MongoState, connection: &Connection) -> String {
     let writer = &connection.live.writer;
-    let patience = Duration::from_millis(shared.settings.probe_timeout_ms);
+    let patience = Duration::from_millis(state.settings.probe_timeout_ms);
     loop {
         tokio::select! {
             () = connection.watched.changed.notified() => {}
-            () = shared.doubt.notified() => {
+            () = state.doubt.notified() => {
                 let limit = patience * 2;
-                match ask(shared, writer, "admin", doc! { "hello": 1 }, limit).await {
+                match ask(state, writer, "admin", doc! { "hello": 1 }, limit).await {
                     Ok(hello) if hello.get_bool("isWritablePrimary").unwrap_or(false) => {}
                     Ok(_) => return "the primary has stepped down".to_owned(),
-                    Err(_) if shared.since_acknowledged() < ALIVE => {}
+                    Err(_) if state.since_acknowledged() < ALIVE => {}
                     Err(failure) => return failure.words,
                 }
                 // One look at a time, however many calls doubt.
@@ -304,16 +320,16 @@ async fn follow(shared: &Shared, connection: &Connection) -> String {
         }
         while connection.watched.lost.load(Ordering::Relaxed) {
             // Acknowledged writes count as up: under a heavy batch a heartbeat may come late.
-            if shared.since_acknowledged() >= ALIVE {
+            if state.since_acknowledged() >= ALIVE {
                 return "the connection was lost".to_owned();
             }
             // A closed port is no slow heartbeat.
             if let Err(words) = knock(&connection.base, patience).await {
                 return words;
             }
-            match ask(shared, writer, "admin", doc! { "hello": 1 }, patience).await {
+            match ask(state, writer, "admin", doc! { "hello": 1 }, patience).await {
                 Ok(hello) if hello.get_bool("isWritablePrimary").unwrap_or(false) => {
-                    shared.acknowledged();
+                    state.acknowledged();
                     sleep(Duration::from_millis(100)).await;
                 }
                 Ok(_) => return "the primary has stepped down".to_owned(),
@@ -321,4 +337,17 @@ async fn follow(shared: &Shared, connection: &Connection) -> String {
             }
         }
     }
+}
+
+/// Options of both clients: what the connection string says, within our bounds.
+fn options(mut options: ClientOptions, connect: Duration) -> ClientOptions {
+    let beat = Duration::from_millis(500);
+    options.heartbeat_freq = Some(beat);
+    options.connect_timeout = Some(connect);
+    options.server_selection_timeout = Some(Duration::from_millis(1_500));
+    // The reconciler repeats what is in doubt; a retry inside the driver would only hide it.
+    options.retry_writes = Some(false);
+    options.retry_reads = Some(false);
+    options.app_name.get_or_insert_with(|| "focus".to_owned());
+    options
 }

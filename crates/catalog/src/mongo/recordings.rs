@@ -1,0 +1,209 @@
+//! The calls on recordings.
+
+use std::future::ready;
+
+use focus_core::answer::{Answer, Failure};
+use focus_core::compare::Page;
+use focus_core::recording::DRILL_FIELD;
+use futures_util::TryStreamExt;
+use mongodb::bson::raw::RawDocumentBuf;
+use mongodb::bson::{Document, cstr, doc};
+
+use super::document;
+use super::state::{MongoState, READ_LIMIT};
+use super::write_command::{WriteKind, run_write, send};
+use crate::{RootPlace, Stored, Versioned};
+
+pub(super) async fn insert(
+    state: &MongoState,
+    root: &RootPlace,
+    batch: &[Versioned],
+) -> Result<Vec<Answer>, Failure> {
+    let collection = state.collections_of(root)?.recordings;
+    let now = state.live()?.now();
+    let whole = |document: &Versioned| document::whole(document, now);
+    send(state, &collection, WriteKind::Insert, batch, &whole).await
+}
+
+pub(super) async fn upsert(
+    state: &MongoState,
+    root: &RootPlace,
+    batch: &[Versioned],
+) -> Result<Vec<Answer>, Failure> {
+    let now = state.live()?.now();
+    let update = |document: &Versioned| {
+        let query = doc! {
+            "uuid": &document.recording.uuid,
+            "root": &root.id,
+            "version": { "$not": { "$gt": document.version } },
+        };
+        update_statement(&query, &document::fields(document, now)?, true)
+    };
+    update_all(state, root, batch, &update).await
+}
+
+pub(super) async fn adopt(
+    state: &MongoState,
+    root: &RootPlace,
+    document: &Versioned,
+) -> Result<Answer, Failure> {
+    let query = doc! { "uuid": &document.recording.uuid, "root": null };
+    claim(state, root, document, query).await
+}
+
+pub(super) async fn take_over(
+    state: &MongoState,
+    root: &RootPlace,
+    document: &Versioned,
+    from: &Stored,
+) -> Result<Answer, Failure> {
+    let mut query = doc! {
+        "uuid": &document.recording.uuid,
+        "root": from.root.clone(),
+        "version": from.version,
+    };
+    if from.deleted {
+        query.insert("deleted", true);
+    }
+    claim(state, root, document, query).await
+}
+
+pub(super) async fn remove_drilled(
+    state: &MongoState,
+    root: &RootPlace,
+    batch: &[Versioned],
+) -> Result<(), Failure> {
+    let collection = state.collections_of(root)?.recordings;
+    let mark = format!("metadata.{DRILL_FIELD}");
+    let deletes: Vec<Document> = batch
+        .iter()
+        .map(|document| {
+            let query = doc! {
+                "uuid": &document.recording.uuid,
+                "root": &root.id,
+                &mark: { "$exists": true },
+                "version": { "$not": { "$gt": document.version } },
+            };
+            doc! { "q": query, "limit": 1 }
+        })
+        .collect();
+    run_write(state, doc! { "delete": collection, "deletes": deletes }).await
+}
+
+/// Makes a document of somebody else's ours, where it still is as `query` says.
+async fn claim(
+    state: &MongoState,
+    root: &RootPlace,
+    document: &Versioned,
+    query: Document,
+) -> Result<Answer, Failure> {
+    let now = state.live()?.now();
+    let update = |document: &Versioned| {
+        let mut set = document::fields(document, now)?;
+        set.append(cstr!("root"), root.id.as_str());
+        update_statement(&query, &set, false)
+    };
+    let batch = std::slice::from_ref(document);
+    let answers = update_all(state, root, batch, &update).await?;
+    Ok(answers.into_iter().next().unwrap_or_else(|| {
+        Answer::Failed(Failure::transient("the database did not answer for this document"))
+    }))
+}
+
+/// One update: plain `$set`, so that no value is ever evaluated.
+fn update_statement(
+    query: &Document,
+    set: &RawDocumentBuf,
+    upsert: bool,
+) -> Option<RawDocumentBuf> {
+    let mut change = RawDocumentBuf::new();
+    change.append(cstr!("$set"), set);
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), RawDocumentBuf::try_from(query).ok()?);
+    statement.append(cstr!("u"), change);
+    statement.append(cstr!("upsert"), upsert);
+    statement.append(cstr!("multi"), false);
+    Some(statement)
+}
+
+async fn update_all(
+    state: &MongoState,
+    root: &RootPlace,
+    batch: &[Versioned],
+    statement: &(dyn Fn(&Versioned) -> Option<RawDocumentBuf> + Sync),
+) -> Result<Vec<Answer>, Failure> {
+    let collection = state.collections_of(root)?.recordings;
+    send(state, &collection, WriteKind::Update, batch, statement).await
+}
+
+pub(super) async fn read(
+    state: &MongoState,
+    root: &RootPlace,
+    uuids: &[String],
+) -> Result<Vec<Stored>, Failure> {
+    let filter = doc! { "uuid": { "$in": uuids } };
+    let collection = state.collections_of(root)?.recordings;
+    state
+        .call(READ_LIMIT, |_, database| async move {
+            let cursor = database
+                .collection::<RawDocumentBuf>(&collection)
+                .find(filter)
+                .projection(document::ours())
+                .await?;
+            let found = cursor.try_filter_map(|found| ready(Ok(document::stored(&found))));
+            found.try_collect().await
+        })
+        .await
+}
+
+pub(super) async fn page(
+    state: &MongoState,
+    root: &RootPlace,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Stored>, Failure> {
+    let filter = doc! { "uuid": { "$gt": after.unwrap_or("") }, "root": &root.id };
+    let collection = state.collections_of(root)?.recordings;
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    state
+        .call(READ_LIMIT, |_, database| async move {
+            let mut cursor = database
+                .collection::<RawDocumentBuf>(&collection)
+                .find(filter)
+                .projection(document::ours())
+                .sort(doc! { "uuid": 1 })
+                .limit(most)
+                .await?;
+            let mut page = Page::new();
+            while let Some(found) = cursor.try_next().await? {
+                // With a uuid above a text, it has one that is a text.
+                let Some(stored) = document::stored(&found) else { continue };
+                if !page.add(stored, found.as_bytes().len(), limit) {
+                    break;
+                }
+            }
+            Ok(page)
+        })
+        .await
+}
+
+pub(super) async fn count(state: &MongoState, root: &RootPlace) -> Result<u64, Failure> {
+    count_where(state, root, doc! { "root": &root.id, "deleted": false }).await
+}
+
+pub(super) async fn foreign(state: &MongoState, root: &RootPlace) -> Result<u64, Failure> {
+    count_where(state, root, doc! { "root": { "$ne": &root.id } }).await
+}
+
+async fn count_where(
+    state: &MongoState,
+    root: &RootPlace,
+    filter: Document,
+) -> Result<u64, Failure> {
+    let collections = state.collections_of(root)?;
+    state
+        .call(READ_LIMIT, |_, database| async move {
+            database.collection::<Document>(&collections.recordings).count_documents(filter).await
+        })
+        .await
+}

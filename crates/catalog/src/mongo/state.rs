@@ -1,0 +1,207 @@
+//! What the calls and the supervisor share: the connection, and what is known of the server.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use focus_core::answer::{Class, Failure};
+use mongodb::bson::{DateTime, Document};
+use mongodb::change_stream::event::ResumeToken;
+use mongodb::{Client, Database};
+use tokio::sync::{Notify, watch};
+
+use super::failure;
+use super::settings::{Layout, MongoSettings};
+use crate::{Reach, RootPlace};
+
+/// Readings end within this. A page of documents may be large, and the link slow.
+pub(super) const READ_LIMIT: Duration = Duration::from_secs(20);
+
+/// What the calls, the supervisor and the interface share.
+#[derive(Debug)]
+pub(super) struct MongoState {
+    pub(super) settings: MongoSettings,
+    /// Where the database is, without credentials.
+    pub(super) address: String,
+    pub(super) reach: watch::Sender<Reach>,
+    /// The connection; none while the database is away.
+    pub(super) live: Mutex<Option<LiveConnection>>,
+    /// Wakes the supervisor: a call failed in a way that passes.
+    pub(super) doubt: Notify,
+    started: Instant,
+    /// Milliseconds since `started` of the last acknowledged write.
+    acknowledged_ms: AtomicU64,
+    /// Where the recordings of each root are, by the root's id; in the layout `base_paths` alone.
+    pub(super) collections: Mutex<HashMap<String, Collections>>,
+    pub(super) remarks: Mutex<Vec<String>>,
+    /// What is known of the change streams of each collection, by its name.
+    pub(super) stream_support: Mutex<HashMap<String, StreamSupport>>,
+    /// Where the change stream of each root goes on, by the root's id.
+    pub(super) resume_points: Mutex<HashMap<String, ResumePoint>>,
+}
+
+/// The connection of one epoch.
+#[derive(Clone, Debug)]
+pub(super) struct LiveConnection {
+    pub(super) epoch: u64,
+    /// The client of all calls; the supervisor's probe has one of its own.
+    pub(super) writer: Client,
+    /// The database's time when it was connected, and ours.
+    pub(super) clock: (DateTime, Instant),
+    /// Majority and journaled, where the server takes that.
+    pub(super) write_concern: Document,
+}
+
+/// The collections of one root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Collections {
+    pub(super) recordings: String,
+    pub(super) unrecognised: String,
+    pub(super) is_archive: bool,
+}
+
+/// Where the change stream of a root goes on.
+#[derive(Clone, Debug)]
+pub(super) enum ResumePoint {
+    /// After what was told last.
+    After(ResumeToken),
+    /// After the end of a collection that was dropped.
+    AfterDrop(ResumeToken),
+    /// Nowhere: something was missed.
+    Lost,
+}
+
+/// What is known of a collection's change streams.
+#[derive(Clone, Debug)]
+pub(super) struct StreamSupport {
+    /// The epoch of the connection in which it was asked.
+    pub(super) epoch: u64,
+    /// The server has change streams and lets us read them.
+    pub(super) can: bool,
+    /// Where a stream begins that misses nothing since it was asked.
+    pub(super) from: Option<ResumeToken>,
+}
+
+impl LiveConnection {
+    /// The database's time now: what it said when connected, carried on by our own clock.
+    pub(super) fn now(&self) -> DateTime {
+        let passed = i64::try_from(self.clock.1.elapsed().as_millis()).unwrap_or(0);
+        DateTime::from_millis(self.clock.0.timestamp_millis().saturating_add(passed))
+    }
+}
+
+impl MongoState {
+    /// Not connected yet.
+    pub(super) fn new(settings: MongoSettings, address: String) -> MongoState {
+        MongoState {
+            settings,
+            address,
+            reach: watch::Sender::new(Reach::Connecting),
+            live: Mutex::default(),
+            doubt: Notify::new(),
+            started: Instant::now(),
+            acknowledged_ms: AtomicU64::new(0),
+            collections: Mutex::default(),
+            remarks: Mutex::default(),
+            stream_support: Mutex::default(),
+            resume_points: Mutex::default(),
+        }
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub(super) fn live(&self) -> Result<LiveConnection, Failure> {
+        lock(&self.live).clone().ok_or_else(|| Failure::transient("the database cannot be reached"))
+    }
+
+    /// Runs a call within a bound. The driver's future is spawned and never dropped half way; a
+    /// call that is given up may still do its work there, later.
+    pub(super) async fn call<T, F>(
+        &self,
+        limit: Duration,
+        call: impl FnOnce(LiveConnection, Database) -> F,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, mongodb::error::Error>> + Send + 'static,
+    {
+        let live = self.live()?;
+        let epoch = live.epoch;
+        let mut reach = self.reach.subscribe();
+        let database = live.writer.database(&self.settings.database);
+        let mut task = tokio::spawn(call(live, database));
+        let gone = async {
+            // The sender lives as long as we do.
+            let _ = reach.wait_for(|reach| *reach != Reach::Up { epoch }).await;
+        };
+        tokio::select! {
+            biased;
+            done = &mut task => match done {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(error)) => {
+                    let failure = failure::of(&self.settings, &error);
+                    if failure.class == Class::Transient {
+                        self.doubt.notify_one();
+                    }
+                    Err(failure)
+                }
+                Err(error) => Err(Failure::transient(format!("the call ended: {error}"))),
+            },
+            () = gone => Err(Failure::transient("the connection was lost; whether the call was done is not known")),
+            () = tokio::time::sleep(limit) => {
+                self.doubt.notify_one();
+                Err(Failure::transient(format!("no answer within {} ms", limit.as_millis())))
+            }
+        }
+    }
+
+    /// A write that has not been answered by then is in doubt.
+    pub(super) fn write_limit(&self) -> Duration {
+        Duration::from_millis(self.settings.write_timeout_ms)
+    }
+
+    /// Takes note that a write was acknowledged: the database is there.
+    pub(super) fn acknowledged(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.acknowledged_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// Time since the last acknowledged write.
+    pub(super) fn since_acknowledged(&self) -> Duration {
+        let at = Duration::from_millis(self.acknowledged_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(at)
+    }
+
+    /// Where the recordings of a root are.
+    ///
+    /// # Errors
+    /// The root has not been opened in the catalog yet.
+    pub(super) fn collections_of(&self, root: &RootPlace) -> Result<Collections, Failure> {
+        if self.settings.layout == Layout::Collection {
+            let recordings = self.settings.collection.clone();
+            let unrecognised = format!("{recordings}-unrecognized_recordings");
+            return Ok(Collections { recordings, unrecognised, is_archive: false });
+        }
+        lock(&self.collections)
+            .get(&root.id)
+            .cloned()
+            .ok_or_else(|| Failure::transient("the root has not been opened in the catalog yet"))
+    }
+
+    /// Remembers what the server lacks, once.
+    pub(super) fn remark(&self, words: &str) {
+        let mut remarks = lock(&self.remarks);
+        if !remarks.iter().any(|known| known == words) {
+            remarks.push(words.to_owned());
+        }
+    }
+}
+
+/// Locks; what a panic has left behind is as good as any other state here.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
