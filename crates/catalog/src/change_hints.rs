@@ -1,33 +1,33 @@
-//! Hints of what others did to the documents of a root, as far as the database tells. A hint has the
-//! engine look, and decides nothing: it may be late, doubled, wrong or lost.
+//! Hints about what others did to the documents of a root, as far as the database reports it. A
+//! hint wakes its reader and decides nothing: it may be late, doubled, wrong or lost.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Documents that hints may name at once. Beyond it a comparison of everything is cheaper than looking at
-/// each, and is asked for instead.
+/// Documents that hints name at most. Beyond that, everything is in doubt: one comparison costs less
+/// than so many looks.
 const UUIDS_MAX: usize = 1_000;
 
-/// Hints that wait to be looked into.
+/// The hints that wait to be followed up.
 #[derive(Debug, Default)]
 pub struct ChangeHints {
     waiting: Mutex<ChangedDocuments>,
     news: Notify,
 }
 
-/// The hints that came in since the last look.
+/// The hints of a while, taken together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedDocuments {
     /// Documents with these uuids were changed.
     pub uuids: BTreeSet<String>,
-    /// Something was changed, and it is not known which documents.
+    /// Something was changed, in documents that are not known.
     pub everything: bool,
 }
 
 impl ChangeHints {
-    /// Takes the hint that somebody changed the document with this uuid.
+    /// Adds that somebody changed the document with this uuid.
     pub fn document(&self, uuid: String) {
         let mut waiting = self.waiting();
         if waiting.uuids.len() < UUIDS_MAX || waiting.uuids.contains(&uuid) {
@@ -38,8 +38,7 @@ impl ChangeHints {
         self.news.notify_one();
     }
 
-    /// Takes the hint that somebody changed documents that it does not name: they were removed or
-    /// dropped, or changes were missed.
+    /// Adds that somebody changed something that the database does not name, or named too late.
     pub fn everything(&self) {
         self.waiting().everything = true;
         self.news.notify_one();

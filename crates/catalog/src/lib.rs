@@ -1,7 +1,7 @@
 //! The catalog: one interface with three backends, which pass one contract suite.
 //!
-//! The reconciler decides what is to be written. A backend carries a call out, tells what the database
-//! answered for each document, and tells when the database comes and goes.
+//! The reconciler decides what to write. A backend carries out a call, returns the database's
+//! answer for each document, and reports when the database comes and goes.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub use change_hints::{ChangeHints, ChangedDocuments};
 
 pub use focus_core::document::{OpenedCatalog, Stored, Versioned};
 
-/// What holds the catalog.
+/// Which backend a catalog is, as `focus status` spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// In memory, for tests.
@@ -35,9 +35,10 @@ pub enum Backend {
 /// Whether the database takes writes, as last seen by the backend's own probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Not known yet: the first attempt is under way.
+    /// Not yet known: the first attempt is under way.
     Connecting,
-    /// A primary takes writes. `epoch` grows with every return: a database that was away may be another one.
+    /// A primary takes writes. `epoch` grows with every return, because another database may have
+    /// returned.
     Up {
         /// 1 for the first time, one more for every return.
         epoch: u64,
@@ -55,9 +56,9 @@ pub enum Reach {
 /// A root as the catalog needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RootPlace {
-    /// The id in the root's marker, which is the `root` field of its documents.
+    /// The id in the root's marker: the `root` field of its documents.
     pub id: String,
-    /// The root's configured path, which is `base_path` in the layout `base_paths`.
+    /// The root's configured path: `base_path` in the layout `base_paths`.
     pub path: String,
 }
 
@@ -78,29 +79,29 @@ pub struct UnrecognisedDoc {
 
 /// A database that holds the catalog.
 ///
-/// Every call ends within a bound that the backend sets. A call that fails may have done its work all
-/// the same, now or later: callers repeat it, and every call may be repeated.
+/// Every call ends within a bound of the backend's own. A call that fails may still do its work,
+/// now or later. Callers repeat it, and every call may be repeated.
 #[async_trait]
 pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Which backend this is.
     fn kind(&self) -> Backend;
 
-    /// The catalog's address for people, without credentials: `mongodb://host:port/database` or the path
-    /// of a file.
+    /// The address of the database for people, without credentials: `mongodb://host:port/database`,
+    /// or a file's path.
     fn address(&self) -> String;
 
     /// Whether the database takes writes, with every change of it.
     fn reach(&self) -> watch::Receiver<Reach>;
 
-    /// Tells that a call failed in a way that passes: the backend looks at once whether the database is
-    /// there.
+    /// Reports that a call failed for a reason that may pass, so that the probe looks at once.
     fn doubt(&self);
 
-    /// Makes what is missing for this root (collections, indexes, the row in `base_paths`, the identity),
-    /// and tells which database it is. Refused where `uuid` cannot be made unique.
+    /// Makes what is missing for this root (collections, indexes, the `base_paths` row, the
+    /// identity) and returns who the database is. The failure is a refusal where `uuid` cannot be
+    /// made unique.
     async fn open(&self, root: &RootPlace) -> Result<OpenedCatalog, Failure>;
 
-    /// The identity of the database, without making anything; empty where the database has none yet.
+    /// The identity of the database now; empty where it has none yet. Makes nothing.
     async fn identify(&self, root: &RootPlace) -> Result<String, Failure>;
 
     /// Inserts documents, unordered, majority and journaled. One answer per document, in order.
@@ -110,12 +111,13 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// others in a document stay. One answer per document, in order.
     async fn upsert(&self, root: &RootPlace, batch: &[Versioned]) -> Result<Vec<Answer>, Failure>;
 
-    /// Sets our fields in a document of others, on `{uuid, root: null}`. `Duplicate` says that no such
-    /// document is there any more.
+    /// Sets our fields in a document of others, on `{uuid, root: null}`. `Duplicate`: the document
+    /// has changed since.
     async fn adopt(&self, root: &RootPlace, document: &Versioned) -> Result<Answer, Failure>;
 
-    /// Takes over a document on `{uuid, root, version}` as `from` was read; where it was deleted, only
-    /// while it still is. `Duplicate` says that the document is not as it was read any more.
+    /// Takes over a document on `{uuid, root: from, version}` as it was read. A document that was
+    /// read as deleted is taken over only while it is deleted. `Duplicate`: the document has
+    /// changed since.
     async fn take_over(
         &self,
         root: &RootPlace,
@@ -124,15 +126,16 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     ) -> Result<Answer, Failure>;
 
     /// Removes the documents of drills' recordings that are gone, each on `{uuid, root: ours,
-    /// "metadata.focus_drill": exists, version: {$not: {$gt: v}}}`, unordered, majority and journaled.
-    /// A document that does not meet the conditions stays. A reading tells which ones are gone.
+    /// "metadata.focus_drill": exists, version: {$not: {$gt: v}}}`, unordered, majority and
+    /// journaled. A document that does not meet the conditions stays. The call does not say which
+    /// ones went: the caller reads them afterwards.
     async fn remove_drilled(&self, root: &RootPlace, batch: &[Versioned]) -> Result<(), Failure>;
 
-    /// Reads the documents with these uuids, of any root, in any order.
+    /// Reads the documents with these uuids, those of others too, in any order.
     async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure>;
 
-    /// Reads the next page of documents of this root after the uuid `after`, ordered bytewise by uuid: at
-    /// most `limit` documents, and no more bytes than a page holds.
+    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`: at
+    /// most `limit`, and no more bytes than a page holds.
     async fn page(
         &self,
         root: &RootPlace,
@@ -146,11 +149,11 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Reads this root's lease from the primary.
     async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure>;
 
-    /// Draws a token above `above` from the catalog's only counter. No token is drawn twice.
+    /// Draws a token above `above` from the catalog's one counter. No token is drawn twice.
     async fn draw_token(&self, above: i64) -> Result<i64, Failure>;
 
-    /// Puts `new` in place of the lease where it is exactly `expected`, or where there is none,
-    /// majority and journaled. False says that the lease is another one.
+    /// Replaces the lease by `new` if it is exactly `expected` (none: if there is no lease),
+    /// majority and journaled. Returns false if the lease is another one.
     async fn put_lease(
         &self,
         root: &RootPlace,
@@ -180,26 +183,28 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<UnrecognisedDoc>, Failure>;
 
-    /// Whether the root is an archive, in which nothing is marked as deleted. None says that this is not
-    /// known yet.
+    /// Whether the root is an archive, in which nothing is marked as deleted; none while that is
+    /// not known.
     fn is_archive(&self, root: &RootPlace) -> Option<bool> {
         let _ = root;
         Some(false)
     }
 
-    /// Counts the documents of this root that are not deleted.
+    /// How many documents of this root are in the catalog and not deleted.
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure>;
 
-    /// Counts the documents beside those of this root. They are never changed.
+    /// How many documents do not belong to this root. Nothing touches them.
     async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure>;
 
-    /// Follows what others do to documents of this root, and tells `hints`, until the connection goes.
-    /// False says that the database does not tell of changes. The future may be dropped at any time.
+    /// Follows what others do to documents of this root, and adds it to `hints`, until the
+    /// connection goes. Returns false if the database does not report changes. May be dropped at
+    /// any time.
     async fn follow(&self, root: &RootPlace, hints: &Arc<ChangeHints>) -> Result<bool, Failure> {
         let _ = (root, hints);
         Ok(false)
     }
 
-    /// What the server lacks and what that means, one sentence each; empty where it lacks nothing.
+    /// What the database server lacks and how the backend works around it, one sentence each; empty
+    /// if it lacks nothing.
     fn remarks(&self) -> Vec<String>;
 }

@@ -114,7 +114,7 @@ fn duplicate() -> Answer {
     Answer::Duplicate { words: "the uuid is there already".to_owned() }
 }
 
-/// Puts the document where what is there passes `may`.
+/// Stores the document if `may` accepts what is there.
 fn replace(data: &mut Contents, document: &Versioned, may: impl Fn(&Stored) -> bool) -> Answer {
     match data.documents.get(&document.recording.uuid) {
         Some(stored) if may(stored) => {

@@ -94,7 +94,7 @@ impl Engine {
         Some(report)
     }
 
-    /// Whether something is gone from a root that is there, and it is not decided yet what becomes of it.
+    /// Whether something is gone from a root that is there, and no decision on it is made yet.
     fn is_deciding(&self) -> bool {
         self.roots.iter().any(|served| {
             let id = served.memory.borrow().as_ref().map(|(_, memory)| memory.id);

@@ -69,7 +69,7 @@ fn start(present: PresentRoot<'_>) -> Result<Watch, WatchProblem> {
         }
         Hint::Folder { folder } => inbox.hint_folder(folder),
         Hint::Rescan => inbox.ask_scan(ScanAsked::Stat),
-        // The session's own look at the root tells what became of it.
+        // The session looks at the root itself, and tells whether it is there.
         Hint::RootGone => inbox.ask_scan(ScanAsked::Names),
     };
     Watch::start(present.root, Box::new(sink))

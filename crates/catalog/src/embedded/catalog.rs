@@ -23,7 +23,7 @@ pub struct EmbeddedCatalog {
 }
 
 impl EmbeddedCatalog {
-    /// Starts following the file. Where it is missing it is made only if `known` is false: if no
+    /// Starts following the file. A missing file is made only if `known` is false, that is, if no
     /// catalog was ever met there. Needs a tokio runtime.
     pub fn start(path: PathBuf, known: bool) -> Arc<EmbeddedCatalog> {
         let file = Arc::new(CatalogFile::new(path));

@@ -13,7 +13,7 @@ use super::failure::{DAMAGED, failure};
 use super::schema;
 use crate::Reach;
 
-/// Bytes of a file that is read whole when it is opened.
+/// Bytes of a file that is read completely when it is opened.
 const CHECKED_MAX: u64 = 32 << 20;
 
 /// The file of the embedded catalog, whether it is there or not.
@@ -129,7 +129,7 @@ fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-/// A file that is not large is read whole before anything is written to it.
+/// Reads a file that is not large completely, before anything is written to it.
 fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
     if std::fs::metadata(path).is_ok_and(|meta| meta.len() > CHECKED_MAX) {
         return Ok(());

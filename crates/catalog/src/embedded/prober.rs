@@ -8,7 +8,7 @@ use focus_core::answer::Class;
 use super::file::CatalogFile;
 use crate::Reach;
 
-/// How often the file is looked at.
+/// The time between two looks at the file.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Follows the file until it is aborted. `make`: a missing file is made, until one has been met.

@@ -25,7 +25,8 @@ pub struct MongoCatalog {
 }
 
 impl MongoCatalog {
-    /// Starts following the database; whether it is there now does not matter. Needs a tokio runtime.
+    /// Starts following the database; whether it is there now does not matter. Needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// The connection string is not one. The words do not hold it.

@@ -45,7 +45,7 @@ const FIELDS: [&str; 12] = [
     "version",
 ];
 
-/// Ends the listening task, which looks at it between two calls.
+/// Ends the listening task. The task checks it between two calls.
 struct Stop(Arc<AtomicBool>);
 
 impl Drop for Stop {
@@ -87,8 +87,8 @@ pub(super) async fn follow(
     }
 }
 
-/// Whether the server has change streams and lets us read them; asked once in a connection. A root that
-/// has no place to go on from begins there.
+/// Whether the server has change streams and lets us read them. It is asked once per connection. A
+/// root without a place to go on from begins there.
 pub(super) async fn probe(
     state: &MongoState,
     root: &str,
@@ -133,7 +133,8 @@ async fn ask(state: &MongoState, epoch: u64, collection: &str) -> Result<StreamS
     }
 }
 
-/// Closes the cursor that a probe opened; one that is left, the server closes after a while.
+/// Closes the cursor that a probe opened. The server closes a cursor that is left open after a
+/// while.
 async fn close(state: &MongoState, collection: &str, reply: &Document) {
     let Some(id) = reply.get_document("cursor").ok().and_then(|cursor| cursor.get_i64("id").ok())
     else {

@@ -12,7 +12,7 @@ use crate::RootPlace;
 /// A reading of `focus_meta` ends within this.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The random value that tells this database from any other, made on first use.
+/// The random value that identifies this database. The first use makes it.
 pub(super) async fn identity(state: &MongoState) -> Result<String, Failure> {
     if let Some(identity) = meta(state, "identity").await? {
         return Ok(identity);

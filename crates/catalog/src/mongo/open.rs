@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// An index on a large collection is made within this.
 const INDEX_LIMIT: Duration = Duration::from_secs(600);
 
-/// Makes collection, indexes, row and identity where they are missing, and reads who it is.
+/// Makes missing collections, indexes, row and identity, and reads the identity.
 pub(super) async fn open(state: &MongoState, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
     if state.settings.layout == Layout::BasePaths {
         let collections = base_path(state, root).await?;
@@ -37,7 +37,7 @@ pub(super) async fn open(state: &MongoState, root: &RootPlace) -> Result<OpenedC
     Ok(OpenedCatalog { identity: format!("{identity}/{collection}"), watermark })
 }
 
-/// Who it is, without making anything.
+/// Reads the identity and makes nothing.
 pub(super) async fn identify(state: &MongoState, root: &RootPlace) -> Result<String, Failure> {
     if state.settings.layout == Layout::BasePaths && state.collections_of(root).is_err() {
         let rows = base_path_rows(state, root).await?;
@@ -70,8 +70,8 @@ async fn base_path_rows(state: &MongoState, root: &RootPlace) -> Result<Vec<Docu
         .await
 }
 
-/// The root's row in `base_paths`, made where it is missing. Of rows that two servers made at once,
-/// all take the smallest.
+/// The root's row in `base_paths`, made if it is missing. If two servers made rows at once, both
+/// use the smallest one.
 async fn base_path(state: &MongoState, root: &RootPlace) -> Result<Collections, Failure> {
     let mut rows = base_path_rows(state, root).await?;
     if rows.is_empty() {
@@ -236,7 +236,7 @@ async fn create(
         .await
 }
 
-/// The collection's own UUID, where the server gives one: a dropped collection has another.
+/// The collection's own UUID, if the server has one. A collection made anew has another UUID.
 async fn collection_uuid(state: &MongoState, collection: &str) -> Result<String, Failure> {
     let command = doc! { "listCollections": 1, "filter": { "name": collection } };
     let reply =

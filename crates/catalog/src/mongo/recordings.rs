@@ -90,7 +90,7 @@ pub(super) async fn remove_drilled(
     run_write(state, doc! { "delete": collection, "deletes": deletes }).await
 }
 
-/// Makes a document of somebody else's ours, where it still is as `query` says.
+/// Makes a document of others ours, if it still is as `query` says.
 async fn claim(
     state: &MongoState,
     root: &RootPlace,

@@ -65,15 +65,15 @@ pub(super) struct Collections {
 /// Where the change stream of a root goes on.
 #[derive(Clone, Debug)]
 pub(super) enum ResumePoint {
-    /// After what was told last.
+    /// After the last change that was reported.
     After(ResumeToken),
     /// After the end of a collection that was dropped.
     AfterDrop(ResumeToken),
-    /// Nowhere: something was missed.
+    /// Nowhere, because something was missed.
     Lost,
 }
 
-/// What is known of a collection's change streams.
+/// Whether a collection has change streams, and where one begins.
 #[derive(Clone, Debug)]
 pub(super) struct StreamSupport {
     /// The epoch of the connection in which it was asked.
@@ -85,7 +85,8 @@ pub(super) struct StreamSupport {
 }
 
 impl LiveConnection {
-    /// The database's time now: what it said when connected, carried on by our own clock.
+    /// The database's time now: its time at the start of the connection, carried on by our own
+    /// clock.
     pub(super) fn now(&self) -> DateTime {
         let passed = i64::try_from(self.clock.1.elapsed().as_millis()).unwrap_or(0);
         DateTime::from_millis(self.clock.0.timestamp_millis().saturating_add(passed))

@@ -68,7 +68,8 @@ pub(super) async fn run(state: Arc<MongoState>) {
         let why = follow(&state, &connection).await;
         *lock(&state.live) = None;
         state.reach.send_replace(Reach::Down { why, refused: false });
-        // Ends both clients' monitors in the background: sockets that hang do not delay the next try.
+        // Ends both clients' monitors in the background: sockets that hang do not delay the next
+        // try.
         tokio::spawn(async move {
             connection.probe.shutdown().immediate(true).await;
             connection.live.writer.shutdown().immediate(true).await;
@@ -339,7 +340,7 @@ async fn follow(state: &MongoState, connection: &Connection) -> String {
     }
 }
 
-/// Options of both clients: what the connection string says, within our bounds.
+/// The options of both clients: those of the connection string, within our bounds.
 fn options(mut options: ClientOptions, connect: Duration) -> ClientOptions {
     let beat = Duration::from_millis(500);
     options.heartbeat_freq = Some(beat);

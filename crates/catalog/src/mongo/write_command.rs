@@ -9,7 +9,7 @@ use super::settings::MongoSettings;
 use super::state::MongoState;
 use crate::Versioned;
 
-/// A unique index refuses a document.
+/// The code of an error by which a unique index refuses a document.
 const DUPLICATE_KEY: i32 = 11000;
 
 /// What a write command does with each of its documents.
@@ -135,7 +135,7 @@ pub(super) fn write_concern_failure(reply: &Document) -> Option<Failure> {
     Some(Failure { class: Class::Transient, code, words })
 }
 
-/// The answer that a write error is.
+/// The answer for a document with this write error.
 fn answer(settings: &MongoSettings, error: &Document) -> Answer {
     let code = number(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
     let message = error.get_str("errmsg").unwrap_or("no words");
@@ -186,7 +186,7 @@ pub(super) async fn run_write(state: &MongoState, mut command: Document) -> Resu
     Ok(())
 }
 
-/// The failure that a write error is; none where it is a duplicate key.
+/// The failure of a write error; none if the error is a duplicate key.
 pub(super) fn failure_of(settings: &MongoSettings, error: &Document) -> Option<Failure> {
     match answer(settings, error) {
         Answer::Failed(failure) => Some(failure),

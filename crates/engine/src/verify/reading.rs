@@ -4,7 +4,7 @@ use focus_common::clock;
 use focus_core::verify::{Drift, Window, compare};
 
 use crate::verify::result::VerifyError;
-use crate::verify::state::Stage;
+use crate::verify::state::VerificationStage;
 use crate::verify::verified_root::VerifiedRoot;
 
 /// Documents and rows read at once at most, so that neither side takes much memory.
@@ -21,7 +21,7 @@ pub(super) fn young_after_ms() -> i64 {
 
 impl VerifiedRoot<'_> {
     /// Reads both sides from the first uuid to the last, and names what differs.
-    pub(super) async fn read(&self, stage: Stage) -> Result<Drift, VerifyError> {
+    pub(super) async fn read(&self, stage: VerificationStage) -> Result<Drift, VerifyError> {
         let cutoff_ms = young_after_ms();
         let (mut drift, mut after) = (Drift::default(), None::<String>);
         loop {

@@ -3,7 +3,7 @@
 use focus_core::verify::{Drift, FINDINGS_MAX, FindingKind};
 
 use crate::verify::result::{ReportedFinding, Verification, VerifyError};
-use crate::verify::state::Stage;
+use crate::verify::state::VerificationStage;
 use crate::verify::verified_root::VerifiedRoot;
 
 /// Rounds of repair at most. A round may uncover more than was kept of the one before.
@@ -21,7 +21,7 @@ impl VerifiedRoot<'_> {
         if repair && before > 0 {
             for _ in 0..REPAIR_ROUNDS_MAX {
                 let left = drift.total();
-                self.tell(Stage::Repair, drift.compared);
+                self.tell(VerificationStage::Repair, drift.compared);
                 self.repair(&drift).await?;
                 drift = self.drift().await?;
                 if drift.total() == 0 || drift.total() >= left {
@@ -41,12 +41,12 @@ impl VerifiedRoot<'_> {
         }
         let catalog = &self.engine.catalog;
         let before = catalog.identify(&self.place).await?;
-        let first = self.read(Stage::Catalog).await?;
-        self.tell(Stage::Storage, 0);
+        let first = self.read(VerificationStage::Catalog).await?;
+        self.tell(VerificationStage::Storage, 0);
         self.scan_storage().await?;
-        let mut second = self.read(Stage::CatalogAgain).await?;
+        let mut second = self.read(VerificationStage::CatalogAgain).await?;
         if second.total() > 0 {
-            self.tell(Stage::Findings, second.compared);
+            self.tell(VerificationStage::Findings, second.compared);
             let counts_follow = first.is_whole() || second.is_whole();
             let suspects = second.take_met_before(&first);
             second.confirm(self.confirmed(suspects).await?, counts_follow);

@@ -23,7 +23,7 @@ pub(crate) struct Verifications {
 
 /// A part of a verification, as the status names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum VerificationStage {
     /// The first reading of the catalog.
     Catalog,
     /// The scan of storage.
@@ -36,14 +36,14 @@ pub(super) enum Stage {
     Repair,
 }
 
-impl Stage {
+impl VerificationStage {
     fn name(self) -> &'static str {
         match self {
-            Stage::Catalog => "catalog",
-            Stage::Storage => "storage",
-            Stage::CatalogAgain => "catalog_again",
-            Stage::Findings => "findings",
-            Stage::Repair => "repair",
+            VerificationStage::Catalog => "catalog",
+            VerificationStage::Storage => "storage",
+            VerificationStage::CatalogAgain => "catalog_again",
+            VerificationStage::Findings => "findings",
+            VerificationStage::Repair => "repair",
         }
     }
 }
@@ -79,7 +79,7 @@ impl Verifications {
     }
 
     /// Tells how far the verification has come: `compared` of `of` recordings.
-    pub(super) fn tell(&self, stage: Stage, compared: u64, of: u64) {
+    pub(super) fn tell(&self, stage: VerificationStage, compared: u64, of: u64) {
         *self.progress() = Some(Verifying { stage: stage.name().to_owned(), compared, of });
     }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::engine::Engine;
 use crate::served_root::ServedRoot;
 use crate::verify::result::VerifyError;
-use crate::verify::state::Stage;
+use crate::verify::state::VerificationStage;
 
 /// The catalog, and the opening of the root, are waited for so long.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl<'a> VerifiedRoot<'a> {
     }
 
     /// Tells how far it is.
-    pub(super) fn tell(&self, stage: Stage, compared: u64) {
+    pub(super) fn tell(&self, stage: VerificationStage, compared: u64) {
         let of = self.engine.reader.root_totals(self.id).map_or(0, |totals| totals.recordings);
         self.engine.verifications.tell(stage, compared, of);
     }
