@@ -50,7 +50,7 @@ impl Engine {
             served.wake.notify_one();
         }
         if approved > 0 {
-            tracing::info!(approved, "{approved} held deletions were let through");
+            tracing::info!(approved, "{approved} held deletions were approved");
         }
         Ok(approved)
     }
