@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::lease::LeaseKeeper;
-use super::view::View;
+use super::view::ReconcilerView;
 
 /// One change seldom comes alone.
 const GATHER: Duration = Duration::from_millis(200);
@@ -30,7 +30,7 @@ pub(super) struct ChangeListener {
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) place: RootPlace,
     pub(super) lease: Arc<LeaseKeeper>,
-    pub(super) view: Arc<Mutex<View>>,
+    pub(super) view: Arc<Mutex<ReconcilerView>>,
 }
 
 impl ChangeListener {

@@ -21,7 +21,7 @@ use super::lease::LeaseKeeper;
 use super::pending::PendingSource;
 use super::served_root::ServedRoot;
 use super::unrecognised::Unrecognised;
-use super::view::View;
+use super::view::ReconcilerView;
 
 /// As good as never: whatever happens before wakes the driver, milliseconds.
 const FAR_MS: u64 = 3_600_000;
@@ -36,11 +36,11 @@ pub(crate) struct Driver {
     reach: watch::Receiver<Reach>,
     wake: Arc<Notify>,
     fault: Arc<IndexFault>,
-    view: Arc<Mutex<View>>,
+    view: Arc<Mutex<ReconcilerView>>,
     /// Tells of every change of phase.
     phases: watch::Sender<u64>,
     lease: Arc<LeaseKeeper>,
-    side: Arc<ServedRoot>,
+    served: Arc<ServedRoot>,
     pending: Box<dyn PendingSource>,
     /// What others did to the catalog, as its database tells.
     changes: mpsc::Receiver<ChangedDocuments>,
@@ -55,17 +55,17 @@ pub(crate) struct Driver {
 }
 
 /// What a driver is made of.
-pub(crate) struct Parts {
+pub(crate) struct DriverParts {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) index: Index,
     pub(crate) place: RootPlace,
     pub(crate) memory: RootMemory,
     pub(crate) wake: Arc<Notify>,
     pub(crate) fault: Arc<IndexFault>,
-    pub(crate) view: Arc<Mutex<View>>,
+    pub(crate) view: Arc<Mutex<ReconcilerView>>,
     pub(crate) phases: watch::Sender<u64>,
     pub(crate) lease: Arc<LeaseKeeper>,
-    pub(crate) side: Arc<ServedRoot>,
+    pub(crate) served: Arc<ServedRoot>,
     pub(crate) pending: Box<dyn PendingSource>,
     pub(crate) changes: mpsc::Receiver<ChangedDocuments>,
     pub(crate) compare_interval_ms: u64,
@@ -74,7 +74,7 @@ pub(crate) struct Parts {
 
 impl Driver {
     /// A driver with what the index remembers.
-    pub(crate) fn new(parts: Parts) -> Driver {
+    pub(crate) fn new(parts: DriverParts) -> Driver {
         let memory = CatalogMemory {
             identity: parts.memory.identity,
             remembered: parts.memory.remembered,
@@ -96,7 +96,7 @@ impl Driver {
             view: parts.view,
             phases: parts.phases,
             lease: parts.lease,
-            side: parts.side,
+            served: parts.served,
             pending: parts.pending,
             changes: parts.changes,
             scans: 0,
@@ -172,7 +172,7 @@ impl Driver {
     }
 
     fn follow_scans(&mut self) {
-        let scans = self.side.scans();
+        let scans = self.served.scans();
         if std::mem::replace(&mut self.scans, scans) < scans {
             self.core.handle(Event::Scanned);
         }
@@ -180,7 +180,7 @@ impl Driver {
 
     /// Tells the status and the log what has become of the reconciler.
     fn tell(&mut self) {
-        let view = View::of(&self.core, &self.place.path);
+        let view = ReconcilerView::of(&self.core, &self.place.path);
         if let Some(words) = &view.stopped
             && !std::mem::replace(&mut self.has_told_stop, true)
         {

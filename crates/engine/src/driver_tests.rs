@@ -82,25 +82,25 @@ async fn a_root_that_breaks_a_rule_stops_writing_says_so_and_owes_a_comparison()
     };
     let memory = remembered().await;
     let catalog: Arc<dyn Catalog> = MemoryCatalog::start();
-    let (place, side) =
+    let (place, served) =
         (RootPlace { id: "marker".to_owned(), path: "/recordings".to_owned() }, served(&catalog));
     let lease = LeaseKeeper::new("me", &memory, 10_000);
     let (keeper, keeps) = (Arc::clone(&lease), Arc::clone(&catalog));
     tokio::spawn(lease::keep(keeper, keeps, index.clone(), memory.id, place.clone()));
     let too_many = Arc::new(AtomicBool::new(false));
-    let view = Arc::new(Mutex::new(View::default()));
+    let view = Arc::new(Mutex::new(ReconcilerView::default()));
     let (_told, changes) = mpsc::channel(1);
-    let driver = Driver::new(Parts {
+    let driver = Driver::new(DriverParts {
         catalog,
         index: index.clone(),
         place,
         memory,
-        wake: Arc::clone(&side.wake),
-        fault: Arc::clone(&side.index_fault),
+        wake: Arc::clone(&served.wake),
+        fault: Arc::clone(&served.index_fault),
         view: Arc::clone(&view),
         phases: watch::Sender::new(0),
         lease: Arc::clone(&lease),
-        side: Arc::clone(&side),
+        served: Arc::clone(&served),
         pending: Box::new(TooMany(Arc::clone(&too_many))),
         changes,
         compare_interval_ms: 3_600_000,
@@ -111,7 +111,7 @@ async fn a_root_that_breaks_a_rule_stops_writing_says_so_and_owes_a_comparison()
     until("in step", async || seen().phase == Phase::InStep && !remembered().await.owed).await;
 
     too_many.store(true, Ordering::Relaxed);
-    side.wake.notify_one();
+    served.wake.notify_one();
     until("stopped", async || seen().stopped.is_some()).await;
     let stopped = seen();
     assert_eq!(stopped.phase, Phase::Down);

@@ -17,7 +17,7 @@ use crate::outage::{self, Outages};
 use crate::root;
 use crate::served_root::ServedRoot;
 use crate::verify::state::Verifications;
-use crate::view::View;
+use crate::view::ReconcilerView;
 use crate::writing::RootWriter;
 
 /// The index's file in the state folder.
@@ -42,7 +42,7 @@ pub struct Engine {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) roots: Vec<Arc<ServedRoot>>,
     /// What the status shows of the reconciler of each root, in the order of `roots`.
-    pub(crate) views: Vec<Arc<Mutex<View>>>,
+    pub(crate) views: Vec<Arc<Mutex<ReconcilerView>>>,
     /// Counts the changes of any reconciler's phase.
     phases: watch::Sender<u64>,
     pub(crate) index_fault: Arc<IndexFault>,
@@ -131,7 +131,7 @@ impl Engine {
     fn start_root(&mut self, settings: RootSettings, writes: bool) -> Result<(), StartError> {
         let (catalog, fault) = (Arc::clone(&self.catalog), Arc::clone(&self.index_fault));
         let served = Arc::new(ServedRoot::new(settings, catalog, fault));
-        let view = Arc::new(Mutex::new(View::default()));
+        let view = Arc::new(Mutex::new(ReconcilerView::default()));
         let (root, index, all) = (Arc::clone(&served), self.index.clone(), self.settings.clone());
         self.spawn("root", "a root", move || root::run(&root, &index, &all))?;
         if writes {

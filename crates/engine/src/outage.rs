@@ -8,7 +8,7 @@ use focus_core::reconcile::Phase;
 use focus_index::Reader;
 use tokio::sync::watch;
 
-use crate::view::View;
+use crate::view::ReconcilerView;
 use focus_common::clock;
 use focus_common::status::{Outage, Recovery};
 
@@ -96,7 +96,7 @@ pub(crate) async fn follow(
     outages: Arc<Outages>,
     mut reach: watch::Receiver<Reach>,
     mut phases: watch::Receiver<u64>,
-    views: Vec<Arc<Mutex<View>>>,
+    views: Vec<Arc<Mutex<ReconcilerView>>>,
     reader: Reader,
 ) {
     reach.mark_changed();
@@ -142,7 +142,7 @@ fn begin(outages: &Outages, why: String, refused: bool) {
         Some(CurrentOutage { began_ms: clock::wall_ms(), began: Instant::now(), reason: why });
 }
 
-async fn end(outages: &Outages, views: &[Arc<Mutex<View>>], reader: &Reader) {
+async fn end(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>], reader: &Reader) {
     let (since, returned_ms) = (Instant::now(), clock::wall_ms());
     let reader = reader.clone();
     let totals = tokio::task::spawn_blocking(move || reader.totals()).await;
@@ -165,7 +165,7 @@ async fn end(outages: &Outages, views: &[Arc<Mutex<View>>], reader: &Reader) {
     converge(outages, views);
 }
 
-fn converge(outages: &Outages, views: &[Arc<Mutex<View>>]) {
+fn converge(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>]) {
     let in_step = views.iter().all(|view| {
         let phase = view.lock().unwrap_or_else(PoisonError::into_inner).phase;
         matches!(phase, Phase::InStep | Phase::Standby)
@@ -188,7 +188,7 @@ fn converge(outages: &Outages, views: &[Arc<Mutex<View>>]) {
     }
 }
 
-fn acknowledged(views: &[Arc<Mutex<View>>]) -> u64 {
+fn acknowledged(views: &[Arc<Mutex<ReconcilerView>>]) -> u64 {
     views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).acknowledged).sum()
 }
 

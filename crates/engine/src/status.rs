@@ -10,7 +10,7 @@ use focus_core::reconcile::Phase;
 use super::engine::Engine;
 use super::lease::LeaseKeeper;
 use super::served_root::ServedRoot;
-use super::view::View;
+use super::view::ReconcilerView;
 use focus_common::clock;
 use focus_common::status::{Comparison, RootStatus, Status};
 
@@ -191,7 +191,7 @@ impl Engine {
 
     /// The worst phase of all roots, with its reason.
     fn catalog_state(&self) -> (Phase, Option<String>) {
-        let views: Vec<View> = self.views().collect();
+        let views: Vec<ReconcilerView> = self.views().collect();
         catalog_state(&self.catalog.reach().borrow(), &views, self.lease_trouble())
     }
 
@@ -208,7 +208,7 @@ impl Engine {
         self.views().nth(at).map(|view| view.phase)
     }
 
-    fn views(&self) -> impl Iterator<Item = View> + '_ {
+    fn views(&self) -> impl Iterator<Item = ReconcilerView> + '_ {
         self.views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
@@ -216,7 +216,7 @@ impl Engine {
 /// The worst phase of all roots, with its reason. Without a root it is the database's own.
 fn catalog_state(
     reach: &Reach,
-    views: &[View],
+    views: &[ReconcilerView],
     lease_trouble: Option<String>,
 ) -> (Phase, Option<String>) {
     let stopped = views.iter().find_map(|view| view.stopped.clone());
@@ -260,11 +260,12 @@ mod tests {
 
     #[test]
     fn a_root_that_has_stopped_itself_is_told_whatever_the_others_and_the_database_are() {
-        let stopped = View { stopped: Some("stopped".to_owned()), ..View::default() };
-        let failing = View {
+        let stopped =
+            ReconcilerView { stopped: Some("stopped".to_owned()), ..ReconcilerView::default() };
+        let failing = ReconcilerView {
             phase: Phase::Down,
             failure: Some(focus_core::answer::Failure::transient("lost")),
-            ..View::default()
+            ..ReconcilerView::default()
         };
         let views = [stopped, failing];
         let (phase, reason) = catalog_state(&Reach::Up { epoch: 1 }, &views, None);

@@ -5,7 +5,7 @@ use focus_core::reconcile::{Phase, Reconciler, Violation};
 
 /// A reconciler, as it was when its driver looked last.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
+pub(crate) struct ReconcilerView {
     pub(crate) phase: Phase,
     pub(crate) failure: Option<Failure>,
     /// Why the reconciler has stopped itself, and what to do.
@@ -20,9 +20,9 @@ pub(crate) struct View {
     pub(crate) missing: Option<u64>,
 }
 
-impl Default for View {
-    fn default() -> View {
-        View {
+impl Default for ReconcilerView {
+    fn default() -> ReconcilerView {
+        ReconcilerView {
             phase: Phase::Unknown,
             failure: None,
             stopped: None,
@@ -34,10 +34,10 @@ impl Default for View {
     }
 }
 
-impl View {
+impl ReconcilerView {
     /// The reconciler of the root at this path.
-    pub(crate) fn of(core: &Reconciler, path: &str) -> View {
-        View {
+    pub(crate) fn of(core: &Reconciler, path: &str) -> ReconcilerView {
+        ReconcilerView {
             phase: core.phase(),
             failure: core.failure().cloned(),
             stopped: core.violation().map(|violation| stopped(path, violation)),

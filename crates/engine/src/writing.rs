@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::changes::ChangeListener;
-use crate::driver::{Driver, Parts};
+use crate::driver::{Driver, DriverParts};
 use crate::lease::{self, LeaseKeeper};
 use crate::no_recovery;
 use crate::pending::IndexedPending;
 use crate::served_root::ServedRoot;
-use crate::view::View;
+use crate::view::ReconcilerView;
 
 /// What writing one root to the catalog needs.
 pub(crate) struct RootWriter {
@@ -23,7 +23,7 @@ pub(crate) struct RootWriter {
     pub(crate) index: Index,
     pub(crate) catalog: Arc<dyn Catalog>,
     /// What the status shows of the root's reconciler.
-    pub(crate) view: Arc<Mutex<View>>,
+    pub(crate) view: Arc<Mutex<ReconcilerView>>,
     /// Counts the changes of any reconciler's phase.
     pub(crate) phases: watch::Sender<u64>,
     /// The name under which leases are held.
@@ -52,7 +52,7 @@ impl RootWriter {
         .start(&mut beside);
         let pending = Box::new(IndexedPending { reader: self.index.reader(), id: memory.id });
         let pending = no_recovery::unless_switched_off(pending, self.catalog.reach());
-        let driver = Driver::new(Parts {
+        let driver = Driver::new(DriverParts {
             catalog: self.catalog,
             index: self.index,
             place,
@@ -62,7 +62,7 @@ impl RootWriter {
             view: self.view,
             phases: self.phases,
             lease,
-            side: self.served,
+            served: self.served,
             pending,
             changes,
             compare_interval_ms: self.settings.compare_interval_ms,
