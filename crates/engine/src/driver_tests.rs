@@ -9,7 +9,6 @@ use focus_core::lease::LeaseState;
 use focus_core::reconcile::Phase;
 use focus_core::recording::Recording;
 
-use super::super::inbox::Inbox;
 use super::super::lease;
 use super::*;
 
@@ -46,20 +45,12 @@ fn item() -> Item {
     Item { id: 1, generation: 1, acknowledged: false, recording }
 }
 
-/// A root that is served from memory.
+/// A root that was scanned once.
 fn served(catalog: &Arc<dyn Catalog>) -> Arc<ServedRoot> {
-    Arc::new(ServedRoot {
-        settings: RootSettings { path: "/recordings".into(), time_unit: None },
-        inbox: Arc::new(Inbox::default()),
-        wake: Arc::new(Notify::new()),
-        status: Mutex::default(),
-        memory: watch::Sender::new(None),
-        index_fault: Arc::new(IndexFault::default()),
-        scans: 1.into(),
-        complete_through_ms: Mutex::new(None),
-        catalog: Arc::clone(catalog),
-        lease: Mutex::new(None),
-    })
+    let settings = RootSettings { path: "/recordings".into(), time_unit: None };
+    let served = ServedRoot::new(settings, Arc::clone(catalog), Arc::new(IndexFault::default()));
+    served.scans.store(1, Ordering::Relaxed);
+    Arc::new(served)
 }
 
 /// Asks again and again until it is so.
