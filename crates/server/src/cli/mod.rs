@@ -16,8 +16,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use focus_common::client::{Client, ClientError};
 use focus_common::config::{self, Overrides, Settings};
@@ -107,7 +106,7 @@ enum Command {
     Scan,
     /// Compare storage, index and catalog, and say what differs
     Verify(verify::VerifyArgs),
-    /// Let the held deletions of a root through
+    /// Approve the held deletions of a root
     Approve,
     /// Show the state of server, catalog and roots
     Status,
@@ -143,17 +142,11 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     telemetry::tell_panics();
     let json = args.iter().any(|arg| arg == "--json");
     let out = Output::new(json);
-    let parsed = Cli::command().try_get_matches_from(args).and_then(|matches| {
-        let from_environment = matches.value_source("root") == Some(ValueSource::EnvVariable);
-        Cli::from_arg_matches(&matches).map(|cli| (cli, from_environment))
-    });
-    let (cli, from_environment) = match parsed {
-        Ok(parsed) => parsed,
+    let Cli { overrides, command, .. } = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
         Err(error) => return usage(&out, &error),
     };
-    let command = cli.command;
-    let overrides = cli.overrides.split_roots(from_environment);
-    if let Some(uri) = &overrides.mongodb_uri {
+    if let Some(uri) = overrides.mongodb_uri() {
         telemetry::hide(&Secrets::of_uri(uri));
     }
     let ended = match command {
@@ -212,7 +205,7 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
 fn usage(out: &Output, error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // Help and version.
-        out.raw(error.render().to_string().as_bytes());
+        out.raw(format!("{}\n", error.render().to_string().trim_end()).as_bytes());
         return ExitCode::SUCCESS;
     }
     out.error(error.render().to_string().trim_end(), Ending::Refused);

@@ -46,7 +46,7 @@ pub(super) fn run(args: &DemoArgs, overrides: &Overrides, out: &Output) -> anyho
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            ended = play(args, overrides.mongodb_uri.as_deref(), dir.path(), out) => ended,
+            ended = play(args, overrides.mongodb_uri(), dir.path(), out) => ended,
             _ = tokio::signal::ctrl_c() => Ok(Ending::CouldNotTell),
             _ = terminate.recv() => Ok(Ending::CouldNotTell),
         }
