@@ -199,12 +199,7 @@ impl Engine {
         let side = Arc::new(ServedRoot {
             inbox: Arc::new(Inbox::default()),
             wake: Arc::new(Notify::new()),
-            status: Mutex::new(RootStatus {
-                path: path.clone(),
-                state: "unknown".to_owned(),
-                watch: "scanning".to_owned(),
-                ..RootStatus::default()
-            }),
+            status: Mutex::new(RootStatus { path: path.clone(), ..RootStatus::default() }),
             memory: watch::Sender::new(None),
             lease: Mutex::new(None),
             catalog: Arc::clone(&self.catalog),

@@ -20,7 +20,7 @@ use super::scan::{self, ScanError};
 use super::watching::Watching;
 use focus_common::clock;
 use focus_common::config::{RootSettings, Settings};
-use focus_common::status::RootStatus;
+use focus_common::status::{IndexState, RootState, RootStatus, WatchState};
 
 /// A root that is not there is looked for this often.
 const RETURN_LOOK: Duration = Duration::from_millis(500);
@@ -48,7 +48,7 @@ pub(crate) struct ServedRoot {
 /// The index's own trouble, as the status shows it.
 #[derive(Debug, Default)]
 pub(crate) struct IndexFault {
-    words: Mutex<Option<(String, String)>>,
+    words: Mutex<Option<(IndexState, String)>>,
     /// Stays: a file that is damaged does not mend itself.
     damage: Mutex<Option<String>>,
     damaged: Notify,
@@ -58,20 +58,20 @@ impl IndexFault {
     /// Tells of an error of the index.
     pub(crate) fn tell(&self, error: &focus_index::IndexError) {
         let state = if error.is_full() {
-            "disk_full"
+            IndexState::DiskFull
         } else if error.is_damage() {
             let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
             damage.get_or_insert_with(|| error.to_string());
             self.damaged.notify_one();
-            "damaged"
+            IndexState::Damaged
         } else {
-            "failed"
+            IndexState::Failed
         };
         let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.as_ref().is_none_or(|(before, _)| before != state) {
+        if words.as_ref().is_none_or(|(before, _)| *before != state) {
             tracing::error!("{error}");
         }
-        *words = Some((state.to_owned(), error.to_string()));
+        *words = Some((state, error.to_string()));
     }
 
     /// Ends when the file is found to be damaged, and says how.
@@ -91,7 +91,7 @@ impl IndexFault {
     }
 
     /// State and reason.
-    pub(crate) fn get(&self) -> Option<(String, String)> {
+    pub(crate) fn get(&self) -> Option<(IndexState, String)> {
         self.words.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -108,10 +108,11 @@ impl ServedRoot {
 
     fn lost(&self, problem: &RootProblem) {
         self.tell(|status| {
-            if status.state != problem.state() {
+            let state = super::status::root_state(problem);
+            if status.state != state {
                 tracing::warn!("{problem}");
             }
-            problem.state().clone_into(&mut status.state);
+            status.state = state;
             status.reason = Some(problem.to_string());
         });
     }
@@ -164,10 +165,10 @@ fn session(
     let scan_interval = Duration::from_millis(settings.scan_interval_ms);
     let watching = Watching::start(side, root, pair, scan_interval);
     side.tell(|status| {
-        if status.state != "present" {
+        if status.state != RootState::Present {
             tracing::info!("the root {} is there", root.path().display());
         }
-        "present".clone_into(&mut status.state);
+        status.state = RootState::Present;
         status.reason = None;
         status.id = Some(root.id().to_owned());
     });
@@ -350,7 +351,7 @@ fn full_scan(
         status.last_scan_at = Some(clock::rfc3339(began_ms));
         status.last_scan_ms = u64::try_from(began.elapsed().as_millis()).ok();
         status.unreadable_folders = scanned.report.failed;
-        if !first && status.watch == "watching" {
+        if !first && status.watch == WatchState::Watching {
             status.watch_missed += scanned.unhinted;
         }
     });

@@ -24,7 +24,7 @@ use super::Engine;
 use super::inbox::ScanAsked;
 use super::root::ServedRoot;
 use focus_common::clock;
-use focus_common::status::Verifying;
+use focus_common::status::{RootState, VerificationStage, Verifying};
 
 /// The last verification, in the state folder.
 const FILE: &str = "verification.json";
@@ -245,12 +245,12 @@ impl Engine {
         loop {
             let (state, reason) = side.presence();
             let known = side.memory.borrow().clone();
-            match (state.as_str(), known) {
-                ("present", Some((marker, memory))) => {
+            match (state, known) {
+                (RootState::Present, Some((marker, memory))) => {
                     let place = RootPlace { id: marker, path: side.path() };
                     return Ok(Subject { engine: self, side, id: memory.id, place });
                 }
-                ("present" | "unknown", _) if Instant::now() < until => {
+                (RootState::Present | RootState::Unknown, _) if Instant::now() < until => {
                     sleep(Duration::from_millis(20)).await;
                 }
                 _ => {
@@ -273,10 +273,10 @@ impl Drop for Progress<'_> {
 
 impl Subject<'_> {
     /// Tells how far it is.
-    fn at(&self, stage: &str, compared: u64) {
+    fn at(&self, stage: VerificationStage, compared: u64) {
         let of = self.engine.reader.root_totals(self.id).map_or(0, |totals| totals.recordings);
         *self.engine.verify_progress.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Verifying { stage: stage.to_owned(), compared, of });
+            Some(Verifying { stage, compared, of });
     }
 
     async fn verify(&self, repair: bool, out: &mut Verification) -> Result<(), VerifyError> {
@@ -286,7 +286,7 @@ impl Subject<'_> {
             // A round may uncover more than was kept of the one before.
             for _ in 0..5 {
                 let left = drift.total();
-                self.at("repair", drift.compared);
+                self.at(VerificationStage::Repair, drift.compared);
                 self.repair(&drift).await?;
                 drift = self.drift().await?;
                 if drift.total() == 0 || drift.total() >= left {
@@ -305,14 +305,14 @@ impl Subject<'_> {
             self.scanned(0).await?;
         }
         let before = catalog.identify(&self.place).await.map_err(could_not)?;
-        let first = self.read("catalog").await?;
-        self.at("storage", 0);
+        let first = self.read(VerificationStage::Catalog).await?;
+        self.at(VerificationStage::Storage, 0);
         let scans = self.side.scans();
         self.side.inbox.ask_scan(ScanAsked::Stat);
         self.scanned(scans).await?;
-        let mut drift = self.read("catalog_again").await?;
+        let mut drift = self.read(VerificationStage::CatalogAgain).await?;
         if drift.total() > 0 {
-            self.at("findings", drift.compared);
+            self.at(VerificationStage::Findings, drift.compared);
             if first.is_whole() {
                 let met: HashSet<(Kind, &str)> =
                     first.findings.iter().map(|one| (one.kind, one.uuid.as_str())).collect();
@@ -334,8 +334,8 @@ impl Subject<'_> {
             ));
         }
         let (state, reason) = self.side.presence();
-        if state != "present" {
-            return Err(could_not(reason.unwrap_or(state)));
+        if state != RootState::Present {
+            return Err(could_not(reason.unwrap_or_else(|| state.to_string())));
         }
         Ok(drift)
     }
@@ -346,8 +346,8 @@ impl Subject<'_> {
         let mut over = None;
         loop {
             let (state, reason) = self.side.presence();
-            if state != "present" {
-                return Err(could_not(reason.unwrap_or(state)));
+            if state != RootState::Present {
+                return Err(could_not(reason.unwrap_or_else(|| state.to_string())));
             }
             if self.side.scans() > scans {
                 let over = *over.get_or_insert_with(|| Instant::now() + settle);
@@ -361,7 +361,7 @@ impl Subject<'_> {
     }
 
     /// One reading of catalog and index, side by side.
-    async fn read(&self, stage: &str) -> Result<Drift, VerifyError> {
+    async fn read(&self, stage: VerificationStage) -> Result<Drift, VerifyError> {
         let cutoff_ms = clock::wall_ms() - YOUNG_MS;
         let (mut drift, mut after) = (Drift::default(), None::<String>);
         loop {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use focus_common::status::WatchState;
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
 use focus_storage::watch::{Hint, Watch, WatchProblem};
@@ -66,8 +67,7 @@ impl<'a> Watching<'a> {
         {
             tracing::warn!("{}: {words}", self.root.path().display());
         }
-        let state = if words.is_none() { "watching" } else { "scanning" };
-        state.clone_into(&mut status.watch);
+        status.watch = if words.is_none() { WatchState::Watching } else { WatchState::Scanning };
         status.watch_reason = words;
     }
 }

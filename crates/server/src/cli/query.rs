@@ -11,7 +11,7 @@ use super::{Ending, Stop, running_server, runtime};
 use crate::api::{fault, recording};
 use focus_common::client::escape;
 use focus_common::config::Settings;
-use focus_common::status::Status;
+use focus_common::status::{CatalogKind, Status};
 use focus_engine::INDEX_FILE;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -78,13 +78,14 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         return Ok(Ending::InOrder);
     }
     let totals = reader(settings)?.totals()?;
-    let catalog = if settings.mongodb_uri.is_some() { "mongodb" } else { "embedded" };
+    let catalog = match settings.mongodb_uri {
+        Some(_) => CatalogKind::Mongodb,
+        None => CatalogKind::Embedded,
+    };
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        catalog: catalog.to_owned(),
-        catalog_state: "unknown".to_owned(),
+        catalog,
         catalog_reason: Some("no server runs on this state folder: start `focus serve`".to_owned()),
-        source: "index".to_owned(),
         recordings: totals.recordings,
         pending: totals.pending,
         unsettled: totals.unsettled,
@@ -93,7 +94,6 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         deleted: totals.marked,
         unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
         unrecognised_by_state: totals.unrecognised.into_iter().collect(),
-        index_state: "ok".to_owned(),
         ..Status::default()
     };
     out.value(&json!(status));
@@ -104,7 +104,7 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
 fn tell(status: &Status, out: &Output) {
     let line = |name: &str, value: String| out.line(&format!("{:<18}{value}", format!("{name}:")));
     line("catalog", format!("{} {}", status.catalog, status.catalog_address));
-    line("catalog state", status.catalog_state.clone());
+    line("catalog state", status.catalog_state.to_string());
     if let Some(reason) = &status.catalog_reason {
         line("reason", reason.clone());
     }
@@ -157,7 +157,7 @@ fn tell(status: &Status, out: &Output) {
     if let Some(comparison) = &status.comparison {
         line("comparison", format!("{} of {}", comparison.compared, comparison.of));
     }
-    line("index", status.index_state.clone());
+    line("index", status.index_state.to_string());
     if let Some(reason) = &status.index_reason {
         out.line(&format!("  {reason}"));
     }

@@ -82,7 +82,7 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
     tracing::info!(
         "focus {} serves on http://{address}; catalog: {} ({})",
         env!("CARGO_PKG_VERSION"),
-        engine.catalog_name(),
+        engine.catalog_kind(),
         engine.catalog_address(),
     );
     let every = Duration::from_millis(settings.verify_interval_ms);

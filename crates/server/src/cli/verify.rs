@@ -110,7 +110,7 @@ async fn shown<T>(
         loop {
             tokio::time::sleep(ASKED / 8).await;
             if let Some(now) = progress().await {
-                let stage = now.stage.replace('_', " ");
+                let stage = now.stage.name().replace('_', " ");
                 bar.set_message(format!("{stage}: {} of {} recordings", now.compared, now.of));
             }
         }
