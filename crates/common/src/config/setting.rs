@@ -19,8 +19,11 @@ pub struct Setting {
     pub(super) default_is: Option<&'static str>,
     pub(super) read: fn(&mut Settings, Given<'_>) -> Result<(), Wrong>,
     pub(super) shown: fn(&Settings) -> Json,
-    pub(super) rule: Option<fn(&Settings) -> Result<(), String>>,
+    pub(super) rule: Option<Rule>,
 }
+
+/// What has to hold of a setting; else what is wrong and what to do.
+pub(super) type Rule = fn(&Settings) -> Result<(), String>;
 
 /// A flag of the command line.
 #[derive(Clone, Copy, Debug)]

@@ -169,7 +169,8 @@ fn quote(text: &str) -> String {
     format!("\"{mark}{}\"", text.replace('"', "\"\""))
 }
 
-/// One line a finding.
+/// One line a finding. A field that a finding does not have is empty without quotes, which databases
+/// read as NULL; the `csv` crate quotes either every field or none that needs no quotes.
 fn csv(found: &Verification) -> String {
     let mut lines = "kind,uuid,root,path,field,storage,catalog,reason\r\n".to_owned();
     for one in &found.findings {

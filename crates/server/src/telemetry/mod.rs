@@ -1,9 +1,9 @@
 //! Logs: text on a terminal, a JSON object a line otherwise; on stderr, and without secrets.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{PoisonError, RwLock};
 
 use focus_core::secret::Secrets;
+use parking_lot::RwLock;
 use tracing_subscriber::EnvFilter;
 
 /// What is kept out of every line of the log, every error and every panic of this process.
@@ -25,13 +25,13 @@ pub fn start() {
 
 /// Keeps these out of everything that this process says from here on.
 pub fn hide(secrets: &Secrets) {
-    let mut all = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut all = SECRETS.write();
     all.get_or_insert_default().join(secrets);
 }
 
 /// The text without secrets.
 pub fn clean(text: &str) -> String {
-    let all = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    let all = SECRETS.read();
     match all.as_ref() {
         Some(secrets) => secrets.hide(text),
         None => Secrets::default().hide(text),
