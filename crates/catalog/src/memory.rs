@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
 use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{Catalog, Kind, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned};
@@ -72,8 +71,8 @@ impl MemoryCatalog {
         self.data().failures.push_back((failure, done));
     }
 
-    fn data(&self) -> parking_lot::MutexGuard<'_, Data> {
-        self.data.lock()
+    fn data(&self) -> std::sync::MutexGuard<'_, Data> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn call<T>(&self, work: impl FnOnce(&mut Data) -> T) -> Result<T, Failure> {

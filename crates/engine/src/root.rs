@@ -108,13 +108,23 @@ impl ServedRoot {
 
     fn lost(&self, problem: &RootProblem) {
         self.tell(|status| {
-            let state = super::status::root_state(problem);
+            let state = root_state(problem);
             if status.state != state {
                 tracing::warn!("{problem}");
             }
             status.state = state;
             status.reason = Some(problem.to_string());
         });
+    }
+}
+
+/// The state of a root that cannot be used, as the status spells it.
+fn root_state(problem: &RootProblem) -> RootState {
+    match problem {
+        RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => RootState::Absent,
+        RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => RootState::NoMarker,
+        RootProblem::Replaced { .. } => RootState::Replaced,
+        RootProblem::Unreadable { .. } => RootState::Unreadable,
     }
 }
 

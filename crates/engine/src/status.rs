@@ -6,7 +6,6 @@ use std::sync::{Arc, PoisonError};
 
 use focus_catalog::{Kind, Reach};
 use focus_core::reconcile::Phase;
-use focus_storage::RootProblem;
 
 use super::Engine;
 use super::lease::LeaseKeeper;
@@ -87,16 +86,6 @@ impl ServedRoot {
     pub(super) fn is_present(&self) -> bool {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         matches!(status.state, RootState::Present | RootState::Unknown)
-    }
-}
-
-/// What the status says of a root that cannot be used.
-pub(super) fn root_state(problem: &RootProblem) -> RootState {
-    match problem {
-        RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => RootState::Absent,
-        RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => RootState::NoMarker,
-        RootProblem::Replaced { .. } => RootState::Replaced,
-        RootProblem::Unreadable { .. } => RootState::Unreadable,
     }
 }
 

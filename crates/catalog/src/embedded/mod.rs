@@ -11,14 +11,13 @@ mod schema;
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Class, Failure};
 use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
-use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Notify, watch};
 
@@ -96,7 +95,7 @@ impl Shared {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Failure> {
-        let mut guard = self.open.lock();
+        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(open) = guard.as_mut() else {
             return Err(Failure::transient(format!("{} is not there", self.path.display())));
         };
@@ -123,7 +122,7 @@ impl Shared {
 
     /// Looks at the file, and opens it if it is not open. Returns true if this call opened it.
     fn look(&self, make: bool) -> Result<bool, Failure> {
-        let mut guard = self.open.lock();
+        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = guard.as_ref() {
             let looked = self.same_file(open.file).and_then(|()| {
                 open.connection

@@ -16,7 +16,7 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
 use mongodb::error::Error;
 
-use super::{Live, Shared, failure};
+use super::{Live, Shared, failure, lock};
 use crate::{ChangeHints, Reach, RootPlace};
 
 /// How long the server waits for a change before it says that there is none.
@@ -109,17 +109,17 @@ pub(super) struct StreamSupport {
 /// root without a place to go on from begins there.
 pub(super) async fn probe(shared: &Shared, root: &str, collection: &str) -> Result<bool, Failure> {
     let epoch = shared.live()?.epoch;
-    let known = shared.follows.lock().get(collection).cloned();
+    let known = lock(&shared.follows).get(collection).cloned();
     let known = match known {
         Some(known) if known.epoch == epoch => known,
         _ => {
             let known = ask(shared, epoch, collection).await?;
-            shared.follows.lock().insert(collection.to_owned(), known.clone());
+            lock(&shared.follows).insert(collection.to_owned(), known.clone());
             known
         }
     };
     if let Some(token) = known.from {
-        shared.resumes.lock().entry(root.to_owned()).or_insert(Resume::After(token));
+        lock(&shared.resumes).entry(root.to_owned()).or_insert(Resume::After(token));
     }
     Ok(known.can)
 }
@@ -170,7 +170,7 @@ async fn listen(
     let heard = hear(&shared, &database.collection(&name), &root, &hints, &stop).await;
     if let Err(error) = &heard
         && failure::of(&shared.settings, error).class != Class::Transient
-        && let Some(resume) = shared.resumes.lock().get_mut(&root)
+        && let Some(resume) = lock(&shared.resumes).get_mut(&root)
     {
         // It cannot go on from there.
         *resume = Resume::Lost;
@@ -185,7 +185,7 @@ async fn hear(
     hints: &ChangeHints,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
-    let resume = shared.resumes.lock().get(root).cloned();
+    let resume = lock(&shared.resumes).get(root).cloned();
     let watch = collection.watch().pipeline(pipeline()).max_await_time(AWAIT);
     let mut stream = match &resume {
         Some(Resume::After(token)) => watch.resume_after(token.clone()).await?,
@@ -196,7 +196,7 @@ async fn hear(
         // From here on all is told; what has happened before is not known.
         hints.everything();
     }
-    let go_on = |resume| shared.resumes.lock().insert(root.to_owned(), resume);
+    let go_on = |resume| lock(&shared.resumes).insert(root.to_owned(), resume);
     let mut touched = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let event = stream.next_if_any().await?;

@@ -11,8 +11,8 @@ mod supervisor;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -22,7 +22,6 @@ use focus_core::lease::LeaseDoc;
 use mongodb::bson::Document;
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
-use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -180,7 +179,7 @@ impl Drop for MongoCatalog {
 
 impl Shared {
     fn live(&self) -> Result<Live, Failure> {
-        self.live.lock().clone().ok_or_else(|| Failure::transient("the database cannot be reached"))
+        lock(&self.live).clone().ok_or_else(|| Failure::transient("the database cannot be reached"))
     }
 
     /// Runs a call within a bound. The driver's future is spawned and never dropped half way; a
@@ -244,19 +243,22 @@ impl Shared {
             let unrecognised = format!("{recordings}-unrecognized_recordings");
             return Ok(Collections { recordings, unrecognised, is_archive: false });
         }
-        self.places
-            .lock()
+        lock(&self.places)
             .get(&root.id)
             .cloned()
             .ok_or_else(|| Failure::transient("the root has not been opened in the catalog yet"))
     }
 
     fn remark(&self, words: &str) {
-        let mut remarks = self.remarks.lock();
+        let mut remarks = lock(&self.remarks);
         if !remarks.iter().any(|known| known == words) {
             remarks.push(words.to_owned());
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -386,7 +388,7 @@ impl Catalog for MongoCatalog {
     }
 
     fn remarks(&self) -> Vec<String> {
-        self.shared.remarks.lock().clone()
+        lock(&self.shared.remarks).clone()
     }
 }
 

@@ -7,7 +7,7 @@ use focus_core::answer::{Class, Failure};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{Collections, Layout, Shared, calls, changes, names};
+use super::{Collections, Layout, Shared, calls, changes, lock, names};
 use crate::{OpenedCatalog, RootPlace};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(super) async fn open(shared: &Shared, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
     if shared.settings.layout == Layout::BasePaths {
         let place = base_path(shared, root).await?;
-        shared.places.lock().insert(root.id.clone(), place);
+        lock(&shared.places).insert(root.id.clone(), place);
     }
     let place = shared.place(root)?;
     // Uniqueness first: without it nothing is written.
@@ -39,7 +39,7 @@ pub(super) async fn identify(shared: &Shared, root: &RootPlace) -> Result<String
                 root.path
             )));
         };
-        shared.places.lock().insert(root.id.clone(), place_of(root, &row)?);
+        lock(&shared.places).insert(root.id.clone(), place_of(root, &row)?);
     }
     let place = shared.place(root)?;
     let identity = meta(shared, "identity").await?.unwrap_or_default();

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::{Live, Shared, failure, options};
+use super::{Live, Shared, failure, lock, options};
 use crate::Reach;
 
 /// The time between two tries to connect while nothing listens.
@@ -58,10 +58,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let connection = connect(&shared, epoch + 1).await;
         epoch += 1;
-        *shared.live.lock() = Some(connection.live.clone());
+        *lock(&shared.live) = Some(connection.live.clone());
         shared.reach.send_replace(Reach::Up { epoch });
         let why = follow(&shared, &connection).await;
-        *shared.live.lock() = None;
+        *lock(&shared.live) = None;
         shared.reach.send_replace(Reach::Down { why, refused: false });
         // Ends both clients' monitors in the background: sockets that hang do not delay the next
         // try.

@@ -1,4 +1,4 @@
-//! The commands.
+//! The commands: the command line, and how each command ends.
 
 mod approve;
 mod check;
@@ -26,7 +26,7 @@ use focus_core::secret::Secrets;
 use crate::telemetry;
 use output::Output;
 
-/// How a command ended, as its exit code tells.
+/// How a command ended. The exit code says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Done and in order.
@@ -35,7 +35,7 @@ pub enum Ending {
     NotInOrder,
     /// Wrong use, or refused.
     Refused,
-    /// Could not tell: a dependency was not there.
+    /// Could not tell, because a dependency was not there.
     CouldNotTell,
 }
 
@@ -51,7 +51,7 @@ impl Ending {
     }
 }
 
-/// An error with its exit code; any other error is `Refused`.
+/// An error with its exit code. Any other error ends as `Refused`.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
 pub(crate) struct Stop {
@@ -64,7 +64,7 @@ impl Stop {
         Stop { ending, words: words.into() }.into()
     }
 
-    /// A call on the server that came to nothing.
+    /// A call on the server that failed.
     pub(crate) fn of(error: ClientError) -> anyhow::Error {
         let ending = match error {
             ClientError::Refused { .. } => Ending::Refused,
@@ -74,7 +74,7 @@ impl Stop {
     }
 }
 
-/// The running server on this state folder, if there is one: commands act through it.
+/// The server that runs on this state folder, if there is one. Commands act through it.
 fn running_server(state_dir: &Path) -> anyhow::Result<Option<Client>> {
     match state_dir::running(state_dir) {
         Ok(server) => Ok(server.map(Client::new)),
@@ -117,7 +117,7 @@ enum Command {
     /// Look into the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Prove it on your own deployment: an outage, recordings that land in it, and what becomes of them
+    /// Prove it on your own deployment: an outage, recordings that land in it, and a verdict on each
     #[command(subcommand)]
     Drill(drill::DrillCommand),
     /// Watch it work: recordings land while the catalog is away
@@ -137,7 +137,7 @@ enum ConfigCommand {
     Check,
 }
 
-/// Runs the command line and gives the exit code.
+/// Runs the command line, and returns the exit code.
 pub fn run(args: Vec<OsString>) -> ExitCode {
     telemetry::tell_panics();
     let json = args.iter().any(|arg| arg == "--json");
@@ -212,7 +212,7 @@ fn usage(out: &Output, error: &clap::Error) -> ExitCode {
     ExitCode::from(Ending::Refused.code())
 }
 
-/// A runtime for commands; the number of threads does not grow with the machine.
+/// The runtime of a command. Its number of threads does not depend on the machine.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,4 +1,4 @@
-//! `focus status`, `focus query`, `focus unrecognised`.
+//! `focus status`, `focus query` and `focus unrecognised`.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use focus_engine::INDEX_FILE;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What `focus query` lists.
+/// The arguments of `focus query`.
 #[derive(Debug, clap::Args)]
 pub(super) struct QueryArgs {
     /// Only recordings that end at or after this time: RFC 3339, or a number since 1970
@@ -36,7 +36,7 @@ pub(super) struct QueryArgs {
     limit: u16,
 }
 
-/// What `focus unrecognised` lists.
+/// The arguments of `focus unrecognised`.
 #[derive(Debug, clap::Args)]
 pub(super) struct UnrecognisedArgs {
     /// Only those in this state
@@ -47,7 +47,7 @@ pub(super) struct UnrecognisedArgs {
     limit: u16,
 }
 
-/// The index on disk, for commands while no server runs.
+/// The index file, for commands while no server runs.
 fn reader(settings: &Settings) -> anyhow::Result<Reader> {
     let path = settings.state_dir.join(INDEX_FILE);
     if !path.is_file() {
