@@ -2,8 +2,8 @@
 //! hint wakes its reader and decides nothing: it may be late, doubled, wrong or lost.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// Documents that hints name at most. Beyond that, everything is in doubt: one comparison costs less
@@ -56,7 +56,7 @@ impl ChangeHints {
     }
 
     fn waiting(&self) -> MutexGuard<'_, ChangedDocuments> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
 use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
@@ -77,8 +78,8 @@ impl MemoryCatalog {
         self.data().failures.push_back((failure, done));
     }
 
-    fn data(&self) -> std::sync::MutexGuard<'_, Contents> {
-        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    fn data(&self) -> parking_lot::MutexGuard<'_, Contents> {
+        self.data.lock()
     }
 
     fn call<T>(&self, work: impl FnOnce(&mut Contents) -> T) -> Result<T, Failure> {

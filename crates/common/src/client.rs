@@ -1,23 +1,24 @@
-//! The client of a running server: how commands and the drill reach it.
+//! The client of a running server, for commands and the drill.
 
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::http::exchange;
 use crate::state_dir::ServerFile;
 
-/// An answer holds at most so many bytes.
+/// Bytes of an answer, at most.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// Why a call on the server came to nothing.
+/// Why a call on the server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// There was no answer in time, or none that can be read. The cause is the source.
+    /// No answer came in time, or none that can be read.
     #[error("the server at {address} does not answer")]
     NoAnswer {
         /// `host:port`.
@@ -26,7 +27,7 @@ pub enum ClientError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server refuses the call: the caller has to change something.
+    /// The server refuses the call. The caller has to change something.
     #[error("the server answers {status}: {detail}")]
     Refused {
         /// A status from 400 to 499, or another that is no success.
@@ -34,7 +35,7 @@ pub enum ClientError {
         /// The server's own words.
         detail: String,
     },
-    /// The server cannot do it now: something that it depends on is not there.
+    /// The server cannot do it now, because something that it depends on is not there.
     #[error("the server answers {status}: {detail}")]
     Unavailable {
         /// A status from 500 to 599.
@@ -44,7 +45,7 @@ pub enum ClientError {
     },
 }
 
-/// A running server.
+/// A client of one server.
 #[derive(Clone)]
 pub struct Client {
     server: ServerFile,
@@ -57,30 +58,30 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// The server that its state folder tells of, with the right to change things.
+    /// A client of the server that `server.json` describes, with its token.
     pub fn new(server: ServerFile) -> Client {
         Client { server }
     }
 
-    /// The server at this address, `host:port`. Without a token it is only asked.
+    /// A client of the server at this address, `host:port`, without a token: it can only read.
     pub fn reading(address: &str) -> Client {
         Client::new(ServerFile { address: address.to_owned(), token: String::new(), pid: 0 })
     }
 
-    /// `host:port`.
+    /// The address of the server, `host:port`.
     pub fn address(&self) -> &str {
         &self.server.address
     }
 
-    /// Asks for this path and query; the JSON answer.
+    /// Asks for this path and query. The answer is JSON.
     ///
     /// # Errors
-    /// There is no answer within `limit`, or the server refuses or cannot do it.
+    /// No answer comes within `limit`, or the server refuses or cannot do it.
     pub async fn get(&self, path: &str, limit: Duration) -> Result<Value, ClientError> {
         self.call(Method::GET, path, None, limit).await
     }
 
-    /// Sends this to the path; the JSON answer.
+    /// Sends this body to the path. The answer is JSON.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -135,15 +136,10 @@ impl Client {
     }
 }
 
-/// A text as part of a query.
+/// Every byte but letters, digits and `-._~`, which RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text, percent-encoded as part of a query.
 pub fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    utf8_percent_encode(text, RESERVED).to_string()
 }

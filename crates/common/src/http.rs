@@ -1,4 +1,4 @@
-//! One HTTP/1.1 request on a connection of its own: what every client of this product is made of.
+//! One HTTP/1.1 request on a connection of its own. Every HTTP client of this product is built on it.
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -6,10 +6,10 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Why an exchange came to nothing.
+/// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The connection broke, or what came is no HTTP.
+    /// The connection broke, or the answer is no HTTP.
     #[error("the connection broke: {0}")]
     Broken(#[source] hyper::Error),
     /// The body broke off, or was longer than the bound.

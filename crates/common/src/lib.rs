@@ -1,8 +1,8 @@
-//! What the server, its commands and the drill share: the settings, the state folder, the status that a
-//! server tells, the clocks, and the client of a running server.
+//! The parts that the server, its commands and the drill share: the settings, the state folder, the status
+//! of a server, the clocks, and the client of a running server.
 //!
-//! This crate knows nothing of storage, index or catalog, so that the drill can use it and still meet
-//! the server only as its users do.
+//! This crate knows nothing of storage, index or catalog, so the drill can use it and still reach
+//! the server only as a user would.
 
 pub mod client;
 pub mod clock;

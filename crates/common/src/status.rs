@@ -1,51 +1,225 @@
-//! What `focus status --json` and `/api/v1/status` say. Field names are an interface.
+//! What `focus status --json` and `/api/v1/status` say. Field names and the spellings of states are an
+//! interface: other programs read them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use focus_core::lease::LeaseState;
+use focus_core::reconcile::Phase;
 use serde::{Deserialize, Serialize};
+
+/// Declares a state with the fixed spelling of each variant. The first variant is the default.
+macro_rules! state {
+    (
+        $(#[$about:meta])+
+        $state:ident {
+            $(#[$first_about:meta])+ $first:ident = $first_name:literal,
+            $($(#[$variant_about:meta])+ $variant:ident = $name:literal,)*
+        }
+    ) => {
+        $(#[$about])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $state {
+            $(#[$first_about])+ #[default] #[serde(rename = $first_name)] $first,
+            $($(#[$variant_about])+ #[serde(rename = $name)] $variant,)*
+        }
+
+        impl $state {
+            /// Every state, in the order of the declaration.
+            pub const ALL: &'static [$state] = &[$state::$first $(, $state::$variant)*];
+
+            /// The fixed spelling.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $state::$first => $first_name,
+                    $($state::$variant => $name,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $state {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+state! {
+    /// Which catalog a server writes to.
+    CatalogKind {
+        /// The catalog in the state folder.
+        Embedded = "embedded",
+        /// A MongoDB database.
+        Mongodb = "mongodb",
+        /// A catalog in memory, which tests use.
+        Memory = "memory",
+    }
+}
+
+state! {
+    /// How far the catalog follows the index.
+    CatalogState {
+        /// Nothing is known yet, or no server runs.
+        Unknown = "unknown",
+        /// The database is being reached, and asked what it is.
+        Connecting = "connecting",
+        /// The database is there, and a backlog is being written to it.
+        Recovering = "recovering",
+        /// The catalog holds what the index holds.
+        InStep = "in_step",
+        /// Another server has the lease, and writes.
+        Standby = "standby",
+        /// The database cannot be used.
+        Down = "down",
+    }
+}
+
+impl From<Phase> for CatalogState {
+    fn from(phase: Phase) -> CatalogState {
+        match phase {
+            Phase::Unknown => CatalogState::Unknown,
+            Phase::Connecting => CatalogState::Connecting,
+            Phase::Recovering => CatalogState::Recovering,
+            Phase::InStep => CatalogState::InStep,
+            Phase::Standby => CatalogState::Standby,
+            Phase::Down => CatalogState::Down,
+        }
+    }
+}
+
+state! {
+    /// Where an answer comes from.
+    AnswerSource {
+        /// The index of this server.
+        Index = "index",
+    }
+}
+
+state! {
+    /// The state of the index file.
+    IndexState {
+        /// It works.
+        Ok = "ok",
+        /// There is no room on its disk.
+        DiskFull = "disk_full",
+        /// The file is damaged.
+        Damaged = "damaged",
+        /// It was damaged or missing, and was made anew from storage.
+        Rebuilt = "rebuilt",
+        /// It fails in another way.
+        Failed = "failed",
+    }
+}
+
+state! {
+    /// Whether a root can be used.
+    RootState {
+        /// It has not been opened yet.
+        Unknown = "unknown",
+        /// It is there, and is the one that the index knows.
+        Present = "present",
+        /// Its folder is not there.
+        Absent = "absent",
+        /// It has no marker, or a damaged one.
+        NoMarker = "no_marker",
+        /// Another root lies in its place.
+        Replaced = "replaced",
+        /// It can be read only in part, or not at all.
+        Unreadable = "unreadable",
+    }
+}
+
+state! {
+    /// How new recordings of a root are noticed.
+    WatchState {
+        /// By the scan alone.
+        Scanning = "scanning",
+        /// At once, by the system's events.
+        Watching = "watching",
+    }
+}
+
+state! {
+    /// Whose the lease of a root is.
+    RootLease {
+        /// Not known: the catalog has not been asked, or cannot be.
+        Unknown = "unknown",
+        /// This server's.
+        Held = "held",
+        /// Another server's.
+        Standby = "standby",
+    }
+}
+
+impl From<LeaseState> for RootLease {
+    fn from(state: LeaseState) -> RootLease {
+        match state {
+            LeaseState::Unknown => RootLease::Unknown,
+            LeaseState::Held => RootLease::Held,
+            LeaseState::Standby => RootLease::Standby,
+        }
+    }
+}
+
+state! {
+    /// What a verification is doing.
+    VerificationStage {
+        /// It compares the catalog with the index.
+        Catalog = "catalog",
+        /// It scans storage.
+        Storage = "storage",
+        /// It compares the catalog again, with what the scan found.
+        CatalogAgain = "catalog_again",
+        /// It looks at each difference once more.
+        Findings = "findings",
+        /// It mends what differs.
+        Repair = "repair",
+    }
+}
 
 /// The state of the whole server.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
     /// The product's version.
     pub version: String,
-    /// `embedded` or `mongodb`.
-    pub catalog: String,
+    /// Which catalog it is.
+    pub catalog: CatalogKind,
     /// Where the catalog is, without credentials.
     pub catalog_address: String,
-    /// `unknown`, `connecting`, `recovering`, `in_step`, `standby` or `down`.
-    pub catalog_state: String,
+    /// How far the catalog follows the index.
+    pub catalog_state: CatalogState,
     /// Why it is so and what to do, where there is something to say.
     pub catalog_reason: Option<String>,
-    /// What the database lacks and how that is worked around.
+    /// What the database lacks, and what the server does instead.
     pub catalog_remarks: Vec<String>,
-    /// Where answers come from: `index`.
-    pub source: String,
+    /// Where answers come from.
+    pub source: AnswerSource,
     /// Recognised recordings.
     pub recordings: u64,
-    /// Not yet acknowledged by the catalog.
+    /// Recordings that the catalog has not acknowledged yet.
     pub pending: u64,
-    /// Age of the oldest pending one.
+    /// Age of the oldest pending recording; 0 without one.
     pub lag_ms: u64,
-    /// Still changing on storage.
+    /// Recordings that still change on storage.
     pub unsettled: u64,
-    /// Files gone, and not marked as deleted.
+    /// Recordings whose files are gone, and that are not marked as deleted.
     pub vanished: u64,
-    /// Those of them that are held until they are approved.
+    /// Vanished recordings that are held until somebody approves their deletion.
     pub held: u64,
-    /// Marked as deleted.
+    /// Recordings that are marked as deleted.
     pub deleted: u64,
     /// Documents of our roots that the last comparison found and the index did not know.
     pub missing: Option<u64>,
     /// Unrecognised recordings.
     pub unrecognised: u64,
-    /// The same by state.
+    /// Unrecognised recordings by state.
     pub unrecognised_by_state: BTreeMap<String, u64>,
     /// Start of the last finished look at all roots, RFC 3339; none before the first.
     pub complete_through: Option<String>,
     /// The outage of the catalog that goes on now.
     pub outage: Option<Outage>,
-    /// The last one that ended.
+    /// The last outage that ended.
     pub last_outage: Option<Outage>,
     /// The backlog being written now.
     pub recovery: Option<Recovery>,
@@ -53,9 +227,9 @@ pub struct Status {
     pub comparison: Option<Comparison>,
     /// The verification that goes on now.
     pub verification: Option<Verifying>,
-    /// The index's own state: `ok`, `disk_full`, `damaged`, `rebuilt`.
-    pub index_state: String,
-    /// Why, and what to do.
+    /// The state of the index file.
+    pub index_state: IndexState,
+    /// Why the index is not `ok`, and what to do.
     pub index_reason: Option<String>,
     /// Each configured root.
     pub roots: Vec<RootStatus>,
@@ -64,30 +238,30 @@ pub struct Status {
 /// An outage of the catalog.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub struct Outage {
-    /// RFC 3339.
+    /// When it began, RFC 3339.
     pub began_at: String,
-    /// RFC 3339; none while it goes on.
+    /// When it ended, RFC 3339; none while it goes on.
     pub ended_at: Option<String>,
-    /// How long it lasted, or has lasted.
+    /// How long it lasted, or has lasted so far.
     pub outage_ms: u64,
     /// What happened.
     pub reason: String,
-    /// How many recordings were pending at its end, or are now.
+    /// Recordings that were pending when it ended, or are pending now.
     pub pending: u64,
-    /// From the database's return to the last of them acknowledged; none before.
+    /// Time from the database's return until the last pending recording was acknowledged; none before.
     pub converge_ms: Option<u64>,
 }
 
 /// Progress on a backlog.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub struct Recovery {
-    /// How many were pending when it began.
+    /// Recordings that were pending when the database came back.
     pub backlog: u64,
-    /// How many are acknowledged since.
+    /// Recordings acknowledged since then.
     pub written: u64,
     /// Recordings per second.
     pub rate_per_s: f64,
-    /// Time left at this rate.
+    /// Time left at this rate; none where the rate is 0.
     pub left_ms: Option<u64>,
 }
 
@@ -103,8 +277,8 @@ pub struct Comparison {
 /// Progress of a verification.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub struct Verifying {
-    /// `catalog`, `storage`, `catalog_again`, `findings` or `repair`.
-    pub stage: String,
+    /// What it is doing.
+    pub stage: VerificationStage,
     /// Recordings compared in this stage.
     pub compared: u64,
     /// Recordings of the root in all.
@@ -114,32 +288,69 @@ pub struct Verifying {
 /// One root.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RootStatus {
-    /// As configured.
+    /// Its path, as configured.
     pub path: String,
     /// The marker's id, once known.
     pub id: Option<String>,
-    /// `present`, `absent`, `no_marker`, `replaced`, `unreadable`.
-    pub state: String,
-    /// Why, and what to do.
+    /// Whether the root can be used.
+    pub state: RootState,
+    /// Why the root is not `present`, and what to do.
     pub reason: Option<String>,
-    /// `watching`, or `scanning` where only the scan sees new recordings.
-    pub watch: String,
-    /// Whose the lease of this root is: `held` (ours), `standby` (another server's), `unknown`.
-    pub lease: String,
-    /// Who holds it: the identity of a state folder.
+    /// How new recordings are noticed.
+    pub watch: WatchState,
+    /// Whose the lease of this root is.
+    pub lease: RootLease,
+    /// Who holds the lease: the identity of a state folder.
     pub lease_holder: Option<String>,
-    /// The fencing token under which we write; none where we do not.
+    /// The fencing token under which this server writes; none where it does not write.
     pub lease_token: Option<i64>,
-    /// How often it was lost to another server, since the start.
+    /// How often the lease was lost to another server, since the start.
     pub lease_lost: u64,
     /// Why the watch is incomplete or missing.
     pub watch_reason: Option<String>,
-    /// RFC 3339.
+    /// When the last finished scan began, RFC 3339.
     pub last_scan_at: Option<String>,
-    /// How long it took.
+    /// How long the last scan took.
     pub last_scan_ms: Option<u64>,
     /// Folders that could not be read in the last scan.
     pub unreadable_folders: u64,
-    /// How many recordings scans found that the watch had missed, since the start.
+    /// Recordings that scans found and the watch had missed, since the start.
     pub watch_missed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line of an `enum` in `docs/openapi.yaml`.
+    fn listed<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> String {
+        let names: Vec<&str> = all.iter().map(|state| name(*state)).collect();
+        format!("enum: [{}]", names.join(", "))
+    }
+
+    #[test]
+    fn the_http_description_lists_every_state() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.yaml");
+        let text = std::fs::read_to_string(path).expect("docs/openapi.yaml");
+        for line in [
+            listed(CatalogState::ALL, CatalogState::name),
+            listed(IndexState::ALL, IndexState::name),
+            listed(RootState::ALL, RootState::name),
+            listed(WatchState::ALL, WatchState::name),
+            listed(RootLease::ALL, RootLease::name),
+            listed(VerificationStage::ALL, VerificationStage::name),
+        ] {
+            assert!(text.contains(&line), "docs/openapi.yaml needs `{line}`");
+        }
+    }
+
+    #[test]
+    fn a_state_is_spelled_in_json_as_it_is_named() {
+        for state in RootState::ALL {
+            assert_eq!(serde_json::json!(state), state.name());
+        }
+        for state in CatalogState::ALL {
+            assert_eq!(serde_json::json!(state), state.name());
+        }
+    }
 }

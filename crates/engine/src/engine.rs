@@ -89,8 +89,7 @@ impl Engine {
         writes: bool,
         damage: Option<String>,
     ) -> Result<Engine, StartError> {
-        let identity =
-            focus_common::state_dir::identity(&settings.state_dir).map_err(StartError::Identity)?;
+        let identity = focus_common::state_dir::identity(&settings.state_dir)?;
         let opened = open_index(&settings, damage).await?;
         let reader = opened.index.reader();
         let catalog = catalog(&settings, reader.knows_a_catalog()?)?;

@@ -1,5 +1,6 @@
 //! Why the engine cannot be started.
 
+use focus_common::state_dir::StateDirError;
 use focus_core::answer::Failure;
 use focus_index::IndexError;
 
@@ -16,7 +17,7 @@ pub enum StartError {
     /// The name under which this server holds leases cannot be read from, or written to, the state
     /// folder.
     #[error(transparent)]
-    Identity(anyhow::Error),
+    Identity(#[from] StateDirError),
     /// The system gives no thread.
     #[error("no thread for {purpose}")]
     Thread {

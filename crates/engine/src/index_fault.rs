@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use focus_common::status::IndexState;
 use focus_index::IndexError;
 use tokio::sync::Notify;
 
@@ -9,7 +10,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct IndexFault {
     /// State and reason, until a call succeeds again.
-    current: Mutex<Option<(String, String)>>,
+    current: Mutex<Option<(IndexState, String)>>,
     /// How the file was found to be damaged. Stays: a damaged file does not mend itself.
     damage: Mutex<Option<String>>,
     damaged: Notify,
@@ -19,20 +20,20 @@ impl IndexFault {
     /// Takes note of an error of the index, and logs the first one of each state.
     pub(crate) fn tell(&self, error: &IndexError) {
         let state = if error.is_full() {
-            "disk_full"
+            IndexState::DiskFull
         } else if error.is_damage() {
             let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
             damage.get_or_insert_with(|| error.to_string());
             self.damaged.notify_one();
-            "damaged"
+            IndexState::Damaged
         } else {
-            "failed"
+            IndexState::Failed
         };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_none_or(|(before, _)| before != state) {
+        if current.as_ref().is_none_or(|(before, _)| *before != state) {
             tracing::error!("{error}");
         }
-        *current = Some((state.to_owned(), error.to_string()));
+        *current = Some((state, error.to_string()));
     }
 
     /// Waits until the file is found to be damaged, and says how.
@@ -52,7 +53,7 @@ impl IndexFault {
     }
 
     /// State and reason of the trouble that lasts; none where the index works.
-    pub(crate) fn get(&self) -> Option<(String, String)> {
+    pub(crate) fn get(&self) -> Option<(IndexState, String)> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use focus_catalog::Catalog;
 use focus_common::clock;
 use focus_common::config::RootSettings;
-use focus_common::status::RootStatus;
+use focus_common::status::{RootState, RootStatus, WatchState};
 use focus_index::RootMemory;
 use focus_storage::{Root, RootProblem};
 use tokio::sync::{Notify, watch};
@@ -62,8 +62,6 @@ impl ServedRoot {
             wake: Arc::new(Notify::new()),
             status: Mutex::new(RootStatus {
                 path: settings.path.display().to_string(),
-                state: "unknown".to_owned(),
-                watch: "scanning".to_owned(),
                 ..RootStatus::default()
             }),
             memory: watch::Sender::new(None),
@@ -94,10 +92,10 @@ impl ServedRoot {
     /// Takes note that the storage is there.
     pub(crate) fn set_present(&self, root: &Root) {
         self.change_status(|status| {
-            if status.state != "present" {
+            if status.state != RootState::Present {
                 tracing::info!("the root {} is there", root.path().display());
             }
-            "present".clone_into(&mut status.state);
+            status.state = RootState::Present;
             status.reason = None;
             status.id = Some(root.id().to_owned());
         });
@@ -106,10 +104,11 @@ impl ServedRoot {
     /// Takes note that the storage is not there, or is not the one that it was.
     pub(crate) fn set_lost(&self, problem: &RootProblem) {
         self.change_status(|status| {
-            if status.state != problem.state() {
+            let state = state_of(problem);
+            if status.state != state {
                 tracing::warn!("{problem}");
             }
-            problem.state().clone_into(&mut status.state);
+            status.state = state;
             status.reason = Some(problem.to_string());
         });
     }
@@ -122,8 +121,8 @@ impl ServedRoot {
             {
                 tracing::warn!("{}: {reason}", self.path());
             }
-            let state = if reason.is_none() { "watching" } else { "scanning" };
-            state.clone_into(&mut status.watch);
+            status.watch =
+                if reason.is_none() { WatchState::Watching } else { WatchState::Scanning };
             status.watch_reason = reason;
         });
     }
@@ -138,7 +137,7 @@ impl ServedRoot {
             status.last_scan_ms = scan.took_ms;
             status.unreadable_folders = scan.unreadable_folders;
             // What the first scan finds, no watch could have told.
-            if !first && status.watch == "watching" {
+            if !first && status.watch == WatchState::Watching {
                 status.watch_missed += scan.unhinted;
             }
         });
@@ -146,5 +145,15 @@ impl ServedRoot {
 
     fn completed_through(&self, through_ms: Option<i64>) {
         *self.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner) = through_ms;
+    }
+}
+
+/// The state of a root with this problem.
+fn state_of(problem: &RootProblem) -> RootState {
+    match problem {
+        RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => RootState::Absent,
+        RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => RootState::NoMarker,
+        RootProblem::Replaced { .. } => RootState::Replaced,
+        RootProblem::Unreadable { .. } => RootState::Unreadable,
     }
 }

@@ -12,7 +12,9 @@ use super::lease::LeaseKeeper;
 use super::served_root::ServedRoot;
 use super::view::ReconcilerView;
 use focus_common::clock;
-use focus_common::status::{Comparison, RootStatus, Status};
+use focus_common::status::{
+    AnswerSource, CatalogKind, CatalogState, Comparison, IndexState, RootState, RootStatus, Status,
+};
 
 /// Completeness, as every answer carries it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +28,8 @@ pub struct Completeness {
 /// What one pass (`focus scan`) came to.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct PassReport {
-    /// `embedded` or `mongodb`.
-    pub catalog: String,
+    /// Which catalog it is.
+    pub catalog: CatalogKind,
     /// The catalog was reached and took us.
     pub catalog_reached: bool,
     /// Why not, and what to do.
@@ -62,9 +64,9 @@ impl ServedRoot {
     }
 
     /// Its state, with the reason.
-    pub(super) fn presence(&self) -> (String, Option<String>) {
+    pub(super) fn presence(&self) -> (RootState, Option<String>) {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        (status.state.clone(), status.reason.clone())
+        (status.state, status.reason.clone())
     }
 
     /// What the status says of it.
@@ -72,7 +74,7 @@ impl ServedRoot {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(lease) = self.lease() {
             let (state, holder, grant, lost) = lease.view();
-            state.name().clone_into(&mut status.lease);
+            status.lease = state.into();
             status.lease_holder = holder;
             status.lease_token = grant.map(|grant| grant.token);
             status.lease_lost = lost;
@@ -83,7 +85,7 @@ impl ServedRoot {
     /// The root is there, or not yet known not to be.
     pub(super) fn is_present(&self) -> bool {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(status.state.as_str(), "present" | "unknown")
+        matches!(status.state, RootState::Present | RootState::Unknown)
     }
 }
 
@@ -107,10 +109,10 @@ impl Engine {
         let acknowledged = self.views().map(|view| view.acknowledged).sum();
         let (index_state, index_reason) = match (self.index_fault.get(), read) {
             (Some((state, reason)), _) => (state, Some(reason)),
-            (None, Err(error)) => ("failed".to_owned(), Some(error.to_string())),
+            (None, Err(error)) => (IndexState::Failed, Some(error.to_string())),
             (None, Ok(_)) => match &self.rebuilt {
-                Some(reason) => ("rebuilt".to_owned(), Some(reason.clone())),
-                None => ("ok".to_owned(), None),
+                Some(reason) => (IndexState::Rebuilt, Some(reason.clone())),
+                None => (IndexState::Ok, None),
             },
         };
         let compared: Vec<u64> = self.views().filter_map(|view| view.comparing).collect();
@@ -118,12 +120,12 @@ impl Engine {
             totals.pending_since_ms.map_or(0, |since| clock::wall_ms().saturating_sub(since));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            catalog: self.catalog_name().to_owned(),
+            catalog: self.catalog_kind(),
             catalog_address: self.catalog.address(),
-            catalog_state: state.name().to_owned(),
+            catalog_state: state.into(),
             catalog_reason: reason,
             catalog_remarks: self.catalog.remarks(),
-            source: "index".to_owned(),
+            source: AnswerSource::Index,
             recordings: totals.recordings,
             pending: totals.pending,
             lag_ms: u64::try_from(lag_ms).unwrap_or(0),
@@ -153,7 +155,7 @@ impl Engine {
             catalog: status.catalog,
             catalog_reached,
             catalog_reason: status.catalog_reason.filter(|_| !catalog_reached).or_else(|| {
-                (status.catalog_state == Phase::Standby.name()).then(|| {
+                (status.catalog_state == CatalogState::Standby).then(|| {
                     "another server has the lease of a root, and writes to the catalog".to_owned()
                 })
             }),
@@ -167,7 +169,7 @@ impl Engine {
             problems: status
                 .roots
                 .into_iter()
-                .filter(|root| root.state != "present")
+                .filter(|root| root.state != RootState::Present)
                 .map(|root| {
                     root.reason.unwrap_or_else(|| format!("the root {}: {}", root.path, root.state))
                 })
@@ -175,12 +177,12 @@ impl Engine {
         }
     }
 
-    /// `embedded` or `mongodb`.
-    pub fn catalog_name(&self) -> &'static str {
+    /// Which catalog this server writes to.
+    pub fn catalog_kind(&self) -> CatalogKind {
         match self.catalog.kind() {
-            Backend::Memory => "memory",
-            Backend::Embedded => "embedded",
-            Backend::Mongodb => "mongodb",
+            Backend::Memory => CatalogKind::Memory,
+            Backend::Embedded => CatalogKind::Embedded,
+            Backend::Mongodb => CatalogKind::Mongodb,
         }
     }
 

@@ -46,15 +46,3 @@ pub enum RootProblem {
         words: String,
     },
 }
-
-impl RootProblem {
-    /// The name of the state, as `focus status` spells it.
-    pub fn state(&self) -> &'static str {
-        match self {
-            RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => "absent",
-            RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => "no_marker",
-            RootProblem::Replaced { .. } => "replaced",
-            RootProblem::Unreadable { .. } => "unreadable",
-        }
-    }
-}

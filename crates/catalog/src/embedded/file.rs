@@ -3,9 +3,9 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use focus_core::answer::Failure;
+use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Notify, watch};
 
@@ -53,7 +53,7 @@ impl CatalogFile {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Failure> {
-        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.open.lock();
         let Some(open) = guard.as_mut() else {
             return Err(Failure::transient(format!("{} is not there", self.path.display())));
         };
@@ -85,7 +85,7 @@ impl CatalogFile {
     /// # Errors
     /// The file is not there, cannot be opened, or is damaged.
     pub(super) fn look(&self, make: bool) -> Result<bool, Failure> {
-        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.open.lock();
         if let Some(open) = guard.as_ref() {
             let looked = self.same_file(open.file).and_then(|()| {
                 open.connection

@@ -10,7 +10,7 @@ use mongodb::options::{ConnectionString, HostInfo};
 use tokio::sync::watch;
 
 use super::settings::MongoSettings;
-use super::state::{MongoState, lock};
+use super::state::MongoState;
 use super::{changes, failure, lease, meta, open, recordings, supervisor, unrecognised};
 use crate::{
     Backend, Catalog, ChangeHints, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc,
@@ -184,6 +184,6 @@ impl Catalog for MongoCatalog {
     }
 
     fn remarks(&self) -> Vec<String> {
-        lock(&self.state.remarks).clone()
+        self.state.remarks.lock().clone()
     }
 }

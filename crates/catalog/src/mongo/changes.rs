@@ -17,7 +17,7 @@ use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use mongodb::error::Error;
 
 use super::failure;
-use super::state::{LiveConnection, MongoState, ResumePoint, StreamSupport, lock};
+use super::state::{LiveConnection, MongoState, ResumePoint, StreamSupport};
 use crate::{ChangeHints, Reach, RootPlace};
 
 /// How long the server waits for a change before it says that there is none.
@@ -95,17 +95,17 @@ pub(super) async fn probe(
     collection: &str,
 ) -> Result<bool, Failure> {
     let epoch = state.live()?.epoch;
-    let known = lock(&state.stream_support).get(collection).cloned();
+    let known = state.stream_support.lock().get(collection).cloned();
     let known = match known {
         Some(known) if known.epoch == epoch => known,
         _ => {
             let known = ask(state, epoch, collection).await?;
-            lock(&state.stream_support).insert(collection.to_owned(), known.clone());
+            state.stream_support.lock().insert(collection.to_owned(), known.clone());
             known
         }
     };
     if let Some(token) = known.from {
-        lock(&state.resume_points).entry(root.to_owned()).or_insert(ResumePoint::After(token));
+        state.resume_points.lock().entry(root.to_owned()).or_insert(ResumePoint::After(token));
     }
     Ok(known.can)
 }
@@ -156,7 +156,7 @@ async fn listen(
     let heard = hear(&state, &database.collection(&name), &root, &hints, &stop).await;
     if let Err(error) = &heard
         && failure::of(&state.settings, error).class != Class::Transient
-        && let Some(resume) = lock(&state.resume_points).get_mut(&root)
+        && let Some(resume) = state.resume_points.lock().get_mut(&root)
     {
         // It cannot go on from there.
         *resume = ResumePoint::Lost;
@@ -171,7 +171,7 @@ async fn hear(
     hints: &ChangeHints,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
-    let resume = lock(&state.resume_points).get(root).cloned();
+    let resume = state.resume_points.lock().get(root).cloned();
     let watch = collection.watch().pipeline(pipeline()).max_await_time(AWAIT);
     let mut stream = match &resume {
         Some(ResumePoint::After(token)) => watch.resume_after(token.clone()).await?,
@@ -182,7 +182,7 @@ async fn hear(
         // From here on all is told; what has happened before is not known.
         hints.everything();
     }
-    let go_on = |resume| lock(&state.resume_points).insert(root.to_owned(), resume);
+    let go_on = |resume| state.resume_points.lock().insert(root.to_owned(), resume);
     let mut changed = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let event = stream.next_if_any().await?;

@@ -10,7 +10,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::changes;
 use super::meta::{identity, meta};
 use super::settings::Layout;
-use super::state::{Collections, MongoState, lock};
+use super::state::{Collections, MongoState};
 use super::write_command::run_write;
 use crate::{OpenedCatalog, RootPlace};
 
@@ -24,7 +24,7 @@ const INDEX_LIMIT: Duration = Duration::from_secs(600);
 pub(super) async fn open(state: &MongoState, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
     if state.settings.layout == Layout::BasePaths {
         let collections = base_path(state, root).await?;
-        lock(&state.collections).insert(root.id.clone(), collections);
+        state.collections.lock().insert(root.id.clone(), collections);
     }
     let collections = state.collections_of(root)?;
     // Uniqueness first: without it nothing is written.
@@ -47,7 +47,7 @@ pub(super) async fn identify(state: &MongoState, root: &RootPlace) -> Result<Str
                 root.path
             )));
         };
-        lock(&state.collections).insert(root.id.clone(), collections_named_by(root, &row)?);
+        state.collections.lock().insert(root.id.clone(), collections_named_by(root, &row)?);
     }
     let collections = state.collections_of(root)?;
     let identity = meta(state, "identity").await?.unwrap_or_default();

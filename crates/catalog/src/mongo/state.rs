@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use focus_core::answer::{Class, Failure};
 use mongodb::bson::{DateTime, Document};
 use mongodb::change_stream::event::ResumeToken;
 use mongodb::{Client, Database};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::failure;
@@ -116,7 +116,7 @@ impl MongoState {
     /// # Errors
     /// The database is away.
     pub(super) fn live(&self) -> Result<LiveConnection, Failure> {
-        lock(&self.live).clone().ok_or_else(|| Failure::transient("the database cannot be reached"))
+        self.live.lock().clone().ok_or_else(|| Failure::transient("the database cannot be reached"))
     }
 
     /// Runs a call within a bound. The driver's future is spawned and never dropped half way; a
@@ -187,7 +187,8 @@ impl MongoState {
             let unrecognised = format!("{recordings}-unrecognized_recordings");
             return Ok(Collections { recordings, unrecognised, is_archive: false });
         }
-        lock(&self.collections)
+        self.collections
+            .lock()
             .get(&root.id)
             .cloned()
             .ok_or_else(|| Failure::transient("the root has not been opened in the catalog yet"))
@@ -195,14 +196,9 @@ impl MongoState {
 
     /// Remembers what the server lacks, once.
     pub(super) fn remark(&self, words: &str) {
-        let mut remarks = lock(&self.remarks);
+        let mut remarks = self.remarks.lock();
         if !remarks.iter().any(|known| known == words) {
             remarks.push(words.to_owned());
         }
     }
-}
-
-/// Locks; what a panic has left behind is as good as any other state here.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::failure;
-use super::state::{LiveConnection, MongoState, lock};
+use super::state::{LiveConnection, MongoState};
 use crate::Reach;
 
 /// Time between two tries to connect while nothing listens.
@@ -63,10 +63,10 @@ pub(super) async fn run(state: Arc<MongoState>) {
     loop {
         let connection = connect(&state, epoch + 1).await;
         epoch += 1;
-        *lock(&state.live) = Some(connection.live.clone());
+        *state.live.lock() = Some(connection.live.clone());
         state.reach.send_replace(Reach::Up { epoch });
         let why = follow(&state, &connection).await;
-        *lock(&state.live) = None;
+        *state.live.lock() = None;
         state.reach.send_replace(Reach::Down { why, refused: false });
         // Ends both clients' monitors in the background: sockets that hang do not delay the next
         // try.

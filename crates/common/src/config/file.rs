@@ -1,117 +1,26 @@
-//! The settings file.
+//! The settings file: TOML, read with the place of every key.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use focus_core::time::TimeUnit;
-use serde::Deserialize;
+use toml::de::DeTable;
 
-use super::{Layout, Mistake, RootSettings, absolute};
-
-/// The keys of `focus.toml`, for telling the nearest one where a key is not known.
-const KEYS: [&str; 21] = [
-    "roots",
-    "mongodb_uri",
-    "mongodb_uri_file",
-    "database",
-    "collection",
-    "layout",
-    "state_dir",
-    "listen",
-    "allowed_hosts",
-    "settle_ms",
-    "scan_interval_ms",
-    "stat_interval_ms",
-    "compare_interval_ms",
-    "refused_retry_ms",
-    "lease_ms",
-    "verify_interval_ms",
-    "max_vanished_percent",
-    "max_vanished_at_least",
-    "probe_timeout_ms",
-    "data_extensions",
-    "path",
-];
+use super::declaration::{SETTINGS, Settings};
+use super::setting::Setting;
+use super::value::{Given, Wrong};
+use super::{Mistake, Source, suggestion};
 
 /// Bytes of a settings file at most.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// Characters of a key that are told.
-const KEY_SHOWN: usize = 60;
+/// Mistakes of one file that are told at most: a file of another format has thousands.
+const MISTAKES_MAX: usize = 20;
 
-/// What a settings file may hold.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct File {
-    roots: Option<Vec<Root>>,
-    pub(super) mongodb_uri: Option<String>,
-    pub(super) mongodb_uri_file: Option<PathBuf>,
-    pub(super) database: Option<String>,
-    pub(super) collection: Option<String>,
-    pub(super) layout: Option<Layout>,
-    pub(super) state_dir: Option<PathBuf>,
-    pub(super) listen: Option<String>,
-    pub(super) allowed_hosts: Option<Vec<String>>,
-    pub(super) settle_ms: Option<u64>,
-    pub(super) scan_interval_ms: Option<u64>,
-    pub(super) stat_interval_ms: Option<u64>,
-    pub(super) compare_interval_ms: Option<u64>,
-    pub(super) refused_retry_ms: Option<u64>,
-    pub(super) lease_ms: Option<u64>,
-    pub(super) verify_interval_ms: Option<u64>,
-    pub(super) max_vanished_percent: Option<u64>,
-    pub(super) max_vanished_at_least: Option<u64>,
-    pub(super) probe_timeout_ms: Option<u64>,
-    pub(super) data_extensions: Option<Vec<String>>,
-}
-
-/// A root: its path alone, or a table.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Root {
-    Path(PathBuf),
-    Table(RootTable),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RootTable {
-    path: PathBuf,
-    time_unit: Option<String>,
-}
-
-impl File {
-    pub(super) fn roots(&self, place: &str, mistakes: &mut Vec<Mistake>) -> Vec<RootSettings> {
-        let mut settings = Vec::new();
-        for root in self.roots.iter().flatten() {
-            let (path, unit) = match root {
-                Root::Path(path) => (path, None),
-                Root::Table(table) => (&table.path, table.time_unit.as_deref()),
-            };
-            let time_unit = unit.and_then(TimeUnit::from_name);
-            if let (Some(unit), None) = (unit, time_unit) {
-                let words = format!("time_unit {unit:?} is not one of s, ms, us, ns");
-                mistakes.push(Mistake::new(place, words));
-            }
-            settings.push(RootSettings { path: absolute(path), time_unit });
-        }
-        settings
-    }
-}
-
-/// Reads a settings file.
-pub(super) fn read(path: &Path) -> Result<File, Mistake> {
-    let text = bounded(path).map_err(|error| {
-        Mistake::new(
-            path.display().to_string(),
-            format!("the settings file cannot be read: {error}"),
-        )
-    })?;
-    parse(path, &text)
-}
-
-/// A small file of settings; a larger one is a mistake in its path.
-pub(super) fn bounded(path: &Path) -> std::io::Result<String> {
+/// Reads a small file; a larger one is a mistake in its path.
+///
+/// # Errors
+/// The file cannot be read, is not UTF-8, or has more than 1 MiB.
+pub(super) fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > BYTES_MAX {
@@ -120,83 +29,116 @@ pub(super) fn bounded(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-pub(super) fn parse(path: &Path, text: &str) -> Result<File, Mistake> {
-    toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let before = text.get(..at).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        let place = format!("{}, line {line}, column {column}", path.display());
-        Mistake::new(place, explain(error.message(), text.lines().nth(line - 1).unwrap_or("")))
-    })
-}
-
-/// The parser's words with the key in question. The line itself may hold a password, so of it only
-/// the key is told.
-fn explain(message: &str, line: &str) -> String {
-    let key = line.split('=').next().unwrap_or("").trim();
-    let message = message.lines().next().unwrap_or(message);
-    if let Some(unknown) =
-        message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
-    {
-        let shown: String = unknown.chars().take(KEY_SHOWN).collect();
-        let near = KEYS.iter().min_by_key(|known| distance(&shown, known));
-        return match near.filter(|known| distance(&shown, known) <= 3) {
-            Some(known) => format!("the key {shown:?} is not known: did you mean {known:?}?"),
-            None => format!("the key {shown:?} is not known"),
+/// Puts what the text of a settings file says into the settings; the mistakes in it, by line.
+pub(super) fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<Mistake> {
+    let table = match DeTable::parse(text) {
+        Ok(table) => table.into_inner(),
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            return vec![syntax(path, text, at, error.message())];
+        }
+    };
+    let mut mistakes = Vec::new();
+    for (key, value) in table {
+        let begins = key.span().start;
+        let Some(setting) = Setting::named(key.get_ref()) else {
+            let known = SETTINGS.iter().map(|setting| setting.key);
+            let words = suggestion::unknown_key(key.get_ref(), known);
+            mistakes.push((begins, None, words));
+            continue;
         };
-    }
-    let words = without_value(message);
-    if KEYS.contains(&key) { format!("{key}: {words}") } else { words }
-}
-
-/// `invalid type: string "x", expected u64` without the value, whatever it is. The parser's
-/// other words name what it expected, and nothing of the text.
-fn without_value(message: &str) -> String {
-    for kind in ["invalid type", "invalid value", "invalid length", "unknown variant"] {
-        if message.starts_with(kind) {
-            return match message.rfind(", expected ") {
-                Some(at) => format!("{kind}{}", &message[at..]),
-                None => kind.to_owned(),
-            };
+        match (setting.read)(settings, Given::Toml(value)) {
+            Ok(()) => settings.sources.set(setting.key, place(path, text, begins)),
+            Err(wrong) => {
+                let at = wrong.at().unwrap_or(begins);
+                let words = match wrong {
+                    Wrong::Type { .. } => setting.wanted(),
+                    Wrong::Told { words, .. } => words,
+                };
+                mistakes.push((at, Some(setting.key), words));
+            }
         }
     }
-    message.to_owned()
+    mistakes.sort_by_key(|(at, ..)| *at);
+    mistakes
+        .into_iter()
+        .take(MISTAKES_MAX)
+        .map(|(at, key, words)| {
+            let place = place(path, text, at);
+            let place = key.map_or_else(|| place.to_string(), |key| place.place(key));
+            Mistake::new(place, words)
+        })
+        .collect()
 }
 
-/// Edits from one word to the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
+/// What a text that is no TOML is told: the parser's words, and the key of the line. The rest of the line
+/// may be a password.
+fn syntax(path: &Path, text: &str, at: usize, message: &str) -> Mistake {
+    let place = place(path, text, at);
+    let before = text.get(..at).unwrap_or(text);
+    let begins = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text[begins..].lines().next().unwrap_or("");
+    let key = line.split('=').next().unwrap_or("").trim();
+    let words = message.lines().next().unwrap_or(message);
+    match Setting::named(key) {
+        Some(setting) => Mistake::new(place.place(setting.key), words),
+        None => Mistake::new(place.to_string(), words),
     }
-    row[b.len()]
+}
+
+fn place(path: &Path, text: &str, at: usize) -> Source {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    Source::File { path: path.to_owned(), line, column }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mistake(text: &str) -> String {
-        parse(Path::new("focus.toml"), text).expect_err(text).to_string()
+    fn mistakes(text: &str) -> String {
+        let mistakes = apply(&mut Settings::default(), Path::new("focus.toml"), text);
+        assert!(!mistakes.is_empty(), "{text}");
+        mistakes.iter().map(|mistake| format!("{mistake}\n")).collect()
     }
 
     #[test]
     fn a_mistake_is_told_with_file_line_and_key() {
-        let words = mistake("database = \"x\"\nsettle = 5\n");
+        let words = mistakes("database = \"x\"\nsettle = 5\n");
         assert!(words.starts_with("focus.toml, line 2, column 1:"), "{words}");
         assert!(words.contains("\"settle\""), "{words}");
-        let words = mistake("colection = \"x\"\n");
+        let words = mistakes("colection = \"x\"\n");
         assert!(words.contains("did you mean \"collection\""), "{words}");
-        let words = mistake("\n\nsettle_ms = \"2000\"\n");
+        let words = mistakes("\n\nsettle_ms = \"2000\"\n");
         assert!(words.contains("line 3") && words.contains("settle_ms"), "{words}");
+    }
+
+    #[test]
+    fn every_mistake_is_told_in_the_order_of_its_lines() {
+        let told = mistakes("settle_ms = \"2\"\nlayot = 1\n\nallowed_hosts = [\"a\",\n  5]\n");
+        assert_eq!(
+            told,
+            "focus.toml, line 1, column 13: settle_ms: a whole number without quotes is wanted, such as 2000\n\
+             focus.toml, line 2, column 1: the key \"layot\" is not known: did you mean \"layout\"?\n\
+             focus.toml, line 5, column 3: allowed_hosts: a list of texts is wanted, such as [\"focus.example\"]\n"
+        );
+    }
+
+    #[test]
+    fn a_mistake_inside_a_table_is_told_with_its_own_line() {
+        let told = mistakes("[[roots]]\npath = \"/a\"\ntime_unt = \"ms\"\n");
+        assert_eq!(
+            told,
+            "focus.toml, line 3, column 1: roots: the key \"time_unt\" is not known: did you mean \"time_unit\"?\n"
+        );
+        let told = mistakes("[[roots]]\npath = \"/a\"\ntime_unit = \"h\"\n");
+        assert_eq!(
+            told,
+            "focus.toml, line 3, column 13: roots: one of `s`, `ms`, `us`, `ns` is wanted\n"
+        );
+        let told = mistakes("\nroots = [{ time_unit = \"s\" }]\n");
+        assert!(told.contains("line 2") && told.contains("missing field `path`"), "{told}");
     }
 
     #[test]
@@ -208,20 +150,12 @@ mod tests {
             "layout = \"hunter22\"\n",
             "mongodb_uri = [\"hunter22\"]\n",
             "mongodb_uri = \"a\"\nmongodb_uri = \"hunter22\"\n",
+            "roots = [{ path = \"/a\", time_unit = \"hunter22\" }]\n",
         ] {
-            assert!(!mistake(text).contains("hunter22"), "{}", mistake(text));
+            assert!(!mistakes(text).contains("hunter22"), "{}", mistakes(text));
         }
         // A password of digits alone, without quotes.
-        assert!(!mistake("mongodb_uri = 20242025\n").contains("20242025"));
-    }
-
-    #[test]
-    fn roots_are_paths_or_tables() {
-        let file =
-            parse(Path::new("f"), "roots = [\"/a\", { path = \"/b\", time_unit = \"ms\" }]\n")
-                .expect("good");
-        let roots = file.roots("roots", &mut Vec::new());
-        assert_eq!(roots[0].path, Path::new("/a"));
-        assert_eq!(roots[1].time_unit, Some(TimeUnit::Millis));
+        assert!(!mistakes("mongodb_uri = 20242025\n").contains("20242025"));
+        assert!(!mistakes("settle_ms = 99999999999999999999\n").contains("999"));
     }
 }

@@ -14,7 +14,7 @@ use focus_common::state_dir::lock_file;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn open(folder: &Folder) -> anyhow::Result<File> {
-    lock_file(&folder.file("drill.lock"))
+    Ok(lock_file(&folder.file("drill.lock"))?)
 }
 
 /// Takes the lock; none where another drill on this folder holds it for 2 s.

@@ -1,10 +1,10 @@
 //! One reading of catalog and index, side by side.
 
 use focus_common::clock;
+use focus_common::status::VerificationStage;
 use focus_core::verify::{Drift, Window, compare};
 
 use crate::verify::result::VerifyError;
-use crate::verify::state::VerificationStage;
 use crate::verify::verified_root::VerifiedRoot;
 
 /// Documents and rows read at once at most, so that neither side takes much memory.

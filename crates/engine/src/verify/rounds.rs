@@ -1,9 +1,9 @@
 //! The order of things for one root: readings, repairs, and what is told in the end.
 
+use focus_common::status::VerificationStage;
 use focus_core::verify::{Drift, FINDINGS_MAX, FindingKind};
 
 use crate::verify::result::{ReportedFinding, Verification, VerifyError};
-use crate::verify::state::VerificationStage;
 use crate::verify::verified_root::VerifiedRoot;
 
 /// Rounds of repair at most. A round may uncover more than was kept of the one before.

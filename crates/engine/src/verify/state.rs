@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use focus_common::status::Verifying;
+use focus_common::status::{VerificationStage, Verifying};
 use focus_crash::{Point, Step, here};
 
 use crate::verify::result::Verification;
@@ -19,33 +19,6 @@ pub(crate) struct Verifications {
     one_at_a_time: tokio::sync::Mutex<()>,
     progress: Mutex<Option<Verifying>>,
     last: Mutex<Option<Verification>>,
-}
-
-/// A part of a verification, as the status names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum VerificationStage {
-    /// The first reading of the catalog.
-    Catalog,
-    /// The scan of storage.
-    Storage,
-    /// The second reading of the catalog.
-    CatalogAgain,
-    /// The look at each finding by itself.
-    Findings,
-    /// The repair.
-    Repair,
-}
-
-impl VerificationStage {
-    fn name(self) -> &'static str {
-        match self {
-            VerificationStage::Catalog => "catalog",
-            VerificationStage::Storage => "storage",
-            VerificationStage::CatalogAgain => "catalog_again",
-            VerificationStage::Findings => "findings",
-            VerificationStage::Repair => "repair",
-        }
-    }
 }
 
 /// A verification that goes on. Dropping it ends its progress, however the verification ended.
@@ -80,7 +53,7 @@ impl Verifications {
 
     /// Tells how far the verification has come: `compared` of `of` recordings.
     pub(super) fn tell(&self, stage: VerificationStage, compared: u64, of: u64) {
-        *self.progress() = Some(Verifying { stage: stage.name().to_owned(), compared, of });
+        *self.progress() = Some(Verifying { stage, compared, of });
     }
 
     /// How far the verification that goes on has come; none where none goes on.

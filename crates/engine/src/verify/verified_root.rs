@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use focus_catalog::{Reach, RootPlace};
+use focus_common::status::{RootState, VerificationStage};
 use focus_index::{IndexError, Reader, RootId};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::Engine;
 use crate::served_root::ServedRoot;
 use crate::verify::result::VerifyError;
-use crate::verify::state::VerificationStage;
 
 /// The catalog, and the opening of the root, are waited for so long.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
@@ -40,12 +40,14 @@ impl<'a> VerifiedRoot<'a> {
         loop {
             let (state, reason) = served.presence();
             let known = served.memory.borrow().clone();
-            match (state.as_str(), known) {
-                ("present", Some((marker, memory))) => {
+            match (state, known) {
+                (RootState::Present, Some((marker, memory))) => {
                     let place = RootPlace { id: marker, path: served.path() };
                     return Ok(VerifiedRoot { engine, served, id: memory.id, place });
                 }
-                ("present" | "unknown", _) if Instant::now() < until => sleep(LOOK).await,
+                (RootState::Present | RootState::Unknown, _) if Instant::now() < until => {
+                    sleep(LOOK).await
+                }
                 _ => {
                     let words = reason.unwrap_or_else(|| "it has not been opened yet".to_owned());
                     return Err(VerifyError::CouldNotTell(words));
@@ -60,10 +62,10 @@ impl<'a> VerifiedRoot<'a> {
     /// It went: what is not on it means nothing.
     pub(super) fn check_present(&self) -> Result<(), VerifyError> {
         let (state, reason) = self.served.presence();
-        if state == "present" {
+        if state == RootState::Present {
             return Ok(());
         }
-        Err(VerifyError::CouldNotTell(reason.unwrap_or(state)))
+        Err(VerifyError::CouldNotTell(reason.unwrap_or_else(|| state.to_string())))
     }
 
     /// Tells how far it is.

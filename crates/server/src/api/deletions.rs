@@ -1,4 +1,4 @@
-//! `/api/v1/deletions/…`: what is held, and letting it through.
+//! `/api/v1/deletions/…`: the held deletions, and their approval.
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -10,7 +10,7 @@ use super::{AppState, Problem, v1};
 use focus_common::clock;
 use focus_engine::HeldRoot;
 
-/// Which held deletions are listed.
+/// The query of a listing of held deletions.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HeldQuery {
@@ -19,7 +19,7 @@ pub(super) struct HeldQuery {
     limit: Option<usize>,
 }
 
-/// `GET /api/v1/deletions/held`: without `root` how many per root, with it which.
+/// `GET /api/v1/deletions/held`: the number per root, or with `root` the deletions themselves.
 pub(super) async fn held(
     State(state): State<AppState>,
     query: Result<Query<HeldQuery>, axum::extract::rejection::QueryRejection>,
@@ -53,13 +53,13 @@ pub(super) async fn held(
     Ok(Json(answer))
 }
 
-/// What to let through.
+/// The body of an approval.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApproveBody {
     /// The root's id, or its configured path.
     root: String,
-    /// The set shown: up to this `through` of a listing. Without it, what is held now.
+    /// The end of the set that was shown, as the listing names it; none: everything that is held now.
     through: Option<i64>,
 }
 

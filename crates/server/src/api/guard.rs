@@ -1,5 +1,5 @@
-//! What every request passes on its way to a handler, and every answer on its way back: whether it may
-//! be asked here, its body within bounds of size and time, and headers that keep browsers in theirs.
+//! The guard stands between connections and handlers. It refuses requests that must not be asked here, reads
+//! each body within bounds of size and time, and adds the headers that keep a browser within its own site.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use http_body_util::{BodyExt, LengthLimitError};
 use super::listener::Activity;
 use super::{AppState, Problem};
 
-/// Bytes in a request body at most.
+/// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// A body that takes longer is not waited for.
+/// How long a body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Headers of every answer, where it has not got its own.
+/// Headers of every answer that does not set them itself.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -30,14 +30,14 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Lets a request through to its handler, or answers in its place.
+/// Hands a request to its handler, or answers in the handler's place.
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let activity = request.extensions().get::<Activity>().cloned().unwrap_or_default();
     let mut response = match admit(&state, request).await {
         Ok(request) => {
             let busy = activity.begin();
             let response = next.run(request).await;
-            // Busy until the last byte has been handed over: an answer may be streamed.
+            // The connection is busy until the last byte is handed over: an answer may be streamed.
             response.map(|body| {
                 Body::new(body.map_frame(move |frame| {
                     let _held = &busy;
@@ -47,7 +47,7 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
         }
         Err(problem) => {
             let mut response = problem.into_response();
-            // What is left of a body that was not read is no next request.
+            // The rest of a body that was not read must not be taken for the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             response
         }
@@ -110,7 +110,7 @@ fn is_too_large(error: &axum::Error) -> bool {
     false
 }
 
-/// Whom the request is for: host and port, in lower case. Empty where that cannot be read.
+/// Host and port that the request is for, in lower case; empty where they are no text.
 fn host(request: &Request) -> Option<String> {
     if let Some(authority) = request.uri().authority() {
         return Some(authority.as_str().to_lowercase());
@@ -119,24 +119,24 @@ fn host(request: &Request) -> Option<String> {
     Some(host.to_str().unwrap_or_default().to_lowercase())
 }
 
-/// An address, `localhost`, or a name that was given. A name that leads to this address by somebody
-/// else's doing is none of these.
+/// Whether the host is an address, `localhost`, or a name of the settings. A name that somebody else made
+/// lead to this address is none of these.
 fn is_known(host: &str, names: &[String]) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    // Credentials before the name would be no part of it.
+    // An authority may begin with credentials, which are no part of the name.
     !host.contains('@')
         && (address.parse::<std::net::IpAddr>().is_ok()
             || name == "localhost"
             || names.iter().any(|known| known == name))
 }
 
-/// Browsers tell where the page that asks is from; other programs do not.
+/// Whether a page of another site asks. Browsers say where the page is from; other programs do not.
 fn is_of_another_site(headers: &HeaderMap, host: Option<&str>) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("null"));
     if text(HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
-        // A link that is followed shows the answer to the person, and to no page.
+        // A person who follows a link sees the answer; the page with the link does not.
         return text(HeaderName::from_static("sec-fetch-mode")) != Some("navigate");
     }
     match (text(header::ORIGIN), host) {

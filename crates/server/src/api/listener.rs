@@ -1,6 +1,6 @@
-//! Takes connections within bounds. How many there are is bounded, and so is how long a request's head
-//! may take and how large it may be; and where all places are taken, one that is waiting for its caller
-//! gives way to the new one, so no number of slow callers keeps others out.
+//! The listener takes connections within bounds: on their number, and on the time and the size of a request's
+//! head. When all places are taken, a connection that waits for its caller gives way to the new one, so
+//! no number of slow callers keeps others out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,35 +16,35 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Connections at most.
+/// Open connections, at most.
 const CONNECTIONS_MAX: usize = 256;
 
-/// A head that takes longer ends its connection; so does a pause between two requests.
+/// How long a head may take, and a pause between two requests. After that the connection is closed.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of a head at most.
+/// Bytes of a request's head, at most.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
-/// Headers of a request at most.
+/// Headers of a request, at most.
 const HEADERS_MAX: usize = 64;
 
-/// After a connection could not be taken, because all file descriptors are in use.
+/// Pause after a connection could not be taken, because all file descriptors are in use.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Whether a connection is at work for its caller, or waits for it.
+/// The requests of a connection that are being answered. Without any, the connection waits for its caller.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Activity {
     requests: Arc<AtomicUsize>,
 }
 
-/// A request that is being answered.
+/// A request that is being answered, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Busy {
     requests: Arc<AtomicUsize>,
 }
 
 impl Activity {
-    /// From now until what is given back is dropped it is at work.
+    /// Begins to answer a request.
     pub(super) fn begin(&self) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Busy { requests: Arc::clone(&self.requests) }
@@ -61,7 +61,7 @@ impl Drop for Busy {
     }
 }
 
-/// Open connections, the oldest first.
+/// The open connections, the oldest first.
 #[derive(Default)]
 struct Connections {
     next: u64,
@@ -69,7 +69,7 @@ struct Connections {
     tasks: JoinSet<u64>,
 }
 
-/// Serves until it is dropped, and all its connections with it.
+/// Serves until the future is dropped, which ends all connections too.
 pub async fn serve(listener: TcpListener, router: Router) {
     let mut connections = Connections::default();
     loop {
@@ -93,7 +93,7 @@ impl Connections {
         while self.open.len() >= CONNECTIONS_MAX {
             let waiting = self.open.iter().find(|(_, (activity, _))| activity.is_waiting());
             let Some(oldest) = waiting.map(|(id, _)| *id) else {
-                // All are at work: the new one is turned away by closing it.
+                // Every connection is at work, so the new one is closed.
                 return;
             };
             if let Some((_, task)) = self.open.remove(&oldest) {
@@ -116,7 +116,7 @@ impl Connections {
             Ok((_, id)) => {
                 self.open.remove(&id);
             }
-            // Ended by us, or by a panic that has been told.
+            // The task was aborted above, or panicked; the panic has been logged.
             Err(error) => self.open.retain(|_, (_, task)| task.id() != error.id()),
         }
     }
@@ -124,7 +124,7 @@ impl Connections {
 
 /// Answers the requests of one connection until it ends.
 async fn answer(stream: TcpStream, router: Router, activity: Activity) {
-    // Answers are whole when they are written: waiting for more to send would only delay them.
+    // An answer is written as a whole: waiting for more to send would only delay it.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {

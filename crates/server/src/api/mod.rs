@@ -1,4 +1,4 @@
-//! The HTTP API.
+//! The HTTP API: routes, the state of their handlers, and the headers of answers.
 
 mod deletions;
 mod guard;
@@ -30,28 +30,28 @@ pub use time_range::Window;
 pub use understand::{Call, understand};
 pub(crate) use v1::{fault, recording};
 
-/// Queries that run at once at most: the engine's own work has threads of its own left.
+/// Queries that run at the same time, at most. Threads are left for the engine's own work.
 const QUERIES_MAX: usize = 16;
 
-/// A query waits so long for its turn.
+/// How long a query waits for its turn.
 const QUERY_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What every handler has.
+/// The state that every handler shares.
 #[derive(Clone, Debug)]
 pub struct AppState {
-    /// The engine; a new one after the index was rebuilt.
+    /// The engine. A rebuilt index comes with a new one.
     engine: watch::Receiver<Arc<Engine>>,
-    /// What changing calls have to show.
+    /// The token that calls which change something have to carry.
     token: Arc<Secret>,
-    /// The names that the server is reached by; none: any.
+    /// Names that `Host` may have besides addresses and `localhost`; none: any name.
     hosts: Option<Arc<[String]>>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
 impl AppState {
-    /// What handlers need; `hosts`, where it is given, are the names that `Host` may have besides
-    /// addresses and `localhost`.
+    /// The state of a server that has just started. `hosts` are the names that `Host` may have besides
+    /// addresses and `localhost`; without it any name is taken.
     pub fn new(
         engine: watch::Receiver<Arc<Engine>>,
         token: Secret,
@@ -70,7 +70,7 @@ impl AppState {
         Arc::clone(&self.engine.borrow())
     }
 
-    /// A call that changes something shows the token.
+    /// Checks that a call which changes something carries the token.
     fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
@@ -83,7 +83,7 @@ impl AppState {
         ))
     }
 
-    /// Runs a query that blocks on a thread that may.
+    /// Runs a blocking query on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Engine) -> Result<T, focus_index::IndexError> + Send + 'static,
@@ -102,7 +102,7 @@ impl AppState {
     }
 }
 
-/// Waits for a turn, and not for long.
+/// Waits for a turn, at most [`QUERY_PATIENCE`].
 async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
     let waited = tokio::time::timeout(QUERY_PATIENCE, Arc::clone(turns).acquire_owned()).await;
     match waited {
@@ -136,7 +136,8 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// Ready whenever the index answers; the catalog's state is told, and decides nothing.
+/// The server is ready whenever the index answers. The body has the catalog's state, which does not change
+/// the answer's code.
 async fn readyz(State(state): State<AppState>) -> Response {
     match state.read(|engine| engine.reader().totals().map(|_| engine.status())).await {
         Ok(status) => axum::Json(json!({
@@ -150,7 +151,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
     }
 }
 
-/// Completeness as headers.
+/// The completeness of an answer, as headers.
 fn completeness_headers(completeness: Completeness) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let through =

@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// An error that a caller can act on.
+/// An error that the caller can act on, with the HTTP status of its answer.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -12,22 +12,22 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with what happened and what to do.
+    /// A problem. `detail` says what happened and what to do.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         Problem { status, detail: detail.into() }
     }
 
-    /// What happened and what to do.
+    /// The message: what happened and what to do.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// A dependency is not there now.
+    /// 503: a dependency is not there now.
     pub fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// The request cannot be understood.
+    /// 400: the request cannot be understood.
     pub fn bad_request(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }

@@ -1,4 +1,4 @@
-//! `POST /recordings_in_time_range`: `[[start, end], …]`, streamed, in the request's own unit.
+//! `POST /recordings_in_time_range`. The answer, `[[start, end], …]`, is streamed, in the request's own unit.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -18,20 +18,21 @@ use super::{AppState, Problem, completeness_headers};
 /// Bytes of one piece of the answer.
 const PIECE: usize = 16 * 1024;
 
-/// Answers that are streamed at once at most: each has a thread.
+/// Answers that are streamed at the same time, at most: each one has a thread.
 pub(super) const STREAMS_MAX: usize = 8;
 
-/// A caller that takes nothing for so long is left: its answer holds a thread, and the index's log.
+/// How long a caller may take nothing of its answer, which holds a thread and the index's log. After that
+/// the answer is cut off.
 const STALL: Duration = Duration::from_secs(10);
 
 type Piece = Result<Bytes, std::io::Error>;
 
-/// A window of time as it was asked for.
+/// The window of time that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Its start, milliseconds since 1970.
+    /// The start, milliseconds since 1970.
     pub from_ms: i64,
-    /// Its end, included.
+    /// The end, milliseconds since 1970; it belongs to the window.
     pub to_ms: i64,
     /// The unit of the request, and so of the answer.
     pub unit: TimeUnit,
@@ -40,7 +41,7 @@ pub struct Window {
 /// The window that the body of a request asks for.
 ///
 /// # Errors
-/// It asks for none.
+/// The body is no JSON object, or its times are missing, in the wrong order, or out of range.
 pub(super) fn window(body: &[u8]) -> Result<Window, Problem> {
     let fields = json::object(body)
         .map_err(|error| Problem::bad_request(format!("the body is not a JSON object: {error}")))?;
@@ -56,7 +57,7 @@ pub(super) fn window(body: &[u8]) -> Result<Window, Problem> {
     if start.is_larger(&end) {
         return Err(Problem::bad_request("start_time is after end_time"));
     }
-    // The larger value tells the unit: a window may begin at 0.
+    // The larger value tells the unit, because a window may begin at 0.
     let unit = TimeUnit::of(&end);
     let out = || Problem::bad_request("a time is out of all range");
     Ok(Window {
@@ -79,7 +80,7 @@ pub(super) async fn recordings_in_time_range(
         let _turn = turn;
         write(&engine.reader(), window, &sender);
     });
-    // The first piece tells whether the index can be read at all.
+    // The first piece shows whether the index can be read at all.
     let first = match receiver.recv().await {
         Some(Ok(piece)) => piece,
         Some(Err(error)) => return Err(Problem::unavailable(error.to_string())),
@@ -100,7 +101,7 @@ pub(super) async fn recordings_in_time_range(
     Ok(response)
 }
 
-/// Hands a piece to the caller. Break: it has gone, or does not read.
+/// Hands a piece to the caller; `Break` where the caller has gone or does not read.
 fn hand(out: &mpsc::Sender<Piece>, piece: Piece) -> ControlFlow<()> {
     match Handle::current().block_on(out.send_timeout(piece, STALL)) {
         Ok(()) => ControlFlow::Continue(()),
@@ -108,7 +109,7 @@ fn hand(out: &mpsc::Sender<Piece>, piece: Piece) -> ControlFlow<()> {
     }
 }
 
-/// Writes the answer piece by piece; a caller that has gone ends it.
+/// Writes the answer piece by piece, until the caller goes.
 fn write(reader: &focus_index::Reader, window: Window, out: &mpsc::Sender<Piece>) {
     let mut piece = String::from("[");
     let mut first = true;
@@ -138,7 +139,7 @@ fn write(reader: &focus_index::Reader, window: Window, out: &mpsc::Sender<Piece>
             piece.push(']');
             Ok(Bytes::from(piece))
         }
-        // An answer that began is cut off, never closed as if it were whole.
+        // The caller must see that the answer is not whole, so it is cut off and not closed.
         Err(error) => Err(std::io::Error::other(error.to_string())),
     };
     if !left {

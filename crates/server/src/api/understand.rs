@@ -1,5 +1,4 @@
-//! Requests understood apart from the server: the very types that the handlers read, for checks that
-//! feed them anything.
+//! Requests without a server: the types that the handlers read, for checks that feed them any bytes.
 
 use axum::extract::Query;
 use axum::http::Uri;
@@ -26,7 +25,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// All of them.
+    /// Every call.
     pub const ALL: [Call; 6] = [
         Call::Window,
         Call::Recordings,
@@ -37,10 +36,11 @@ impl Call {
     ];
 }
 
-/// Reads a body or a query string as the call's handler does; the window where it asks for one.
+/// Reads a body or a query string as the handler of the call does. The window is that of a call which
+/// asks for one.
 ///
 /// # Errors
-/// The words that the caller would be told.
+/// The message that the caller would get.
 pub fn understand(call: Call, bytes: &[u8]) -> Result<Option<Window>, String> {
     match call {
         Call::Window => window(bytes).map(Some).map_err(|problem| problem.detail().to_owned()),

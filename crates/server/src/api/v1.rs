@@ -1,4 +1,4 @@
-//! `/api/v1/…`.
+//! `/api/v1/…`: status, listings and scan.
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -11,7 +11,7 @@ use super::{AppState, Problem};
 use focus_common::clock;
 use focus_engine::Completeness;
 
-/// Rows of a page at most.
+/// Rows of a page, at most.
 const PAGE_MAX: usize = 1_000;
 
 /// `GET /api/v1/status`.
@@ -20,7 +20,7 @@ pub(super) async fn status(State(state): State<AppState>) -> Result<Json<Value>,
     Ok(Json(json!(status)))
 }
 
-/// What a listing of recordings may ask for.
+/// The query of a listing of recordings.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordingsQuery {
@@ -73,7 +73,7 @@ pub(crate) fn recording(row: &focus_index::Listed) -> Value {
     })
 }
 
-/// What a listing of unrecognised recordings may ask for.
+/// The query of a listing of unrecognised recordings.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UnrecognisedQuery {
@@ -115,7 +115,7 @@ pub(crate) fn fault(row: &focus_index::Unrecognised) -> Value {
     })
 }
 
-/// `POST /api/v1/scan`: one pass; answers when it is done.
+/// `POST /api/v1/scan`: one pass. The answer comes when the pass is done.
 pub(super) async fn scan(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -125,7 +125,7 @@ pub(super) async fn scan(
     Ok(Json(json!(report)))
 }
 
-/// Adds the three fields that tell how complete an answer is.
+/// Adds the three fields that say how complete an answer is.
 pub(crate) fn with_completeness(mut answer: Value, completeness: Completeness) -> Value {
     answer["complete_through"] = json!(completeness.complete_through_ms.map(clock::rfc3339));
     answer["pending"] = json!(completeness.pending);

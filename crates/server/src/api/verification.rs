@@ -1,4 +1,4 @@
-//! `/api/v1/verify` and `/api/v1/drift`.
+//! `/api/v1/verify` and `/api/v1/drift`: a verification, and the result of the last one.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{AppState, Problem};
 use focus_engine::VerifyError;
 
-/// What a verification does.
+/// The body of a verification.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerifyBody {
@@ -17,7 +17,7 @@ pub(super) struct VerifyBody {
     repair: bool,
 }
 
-/// `POST /api/v1/verify`: answers when it is done.
+/// `POST /api/v1/verify`. The answer comes when the verification is done.
 pub(super) async fn verify(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -32,7 +32,7 @@ pub(super) async fn verify(
     Ok(Json(json!(verified)))
 }
 
-/// `GET /api/v1/drift`: the last verification.
+/// `GET /api/v1/drift`: the result of the last verification.
 pub(super) async fn drift(State(state): State<AppState>) -> Json<Value> {
     Json(json!({ "last": state.engine().last_verification() }))
 }

@@ -1,4 +1,4 @@
-//! `focus approve`: lets held deletions through.
+//! `focus approve`: approves held deletions.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) fn approve(settings: Settings, out: &Output) -> anyhow::Result<Ending
     })
 }
 
-/// Without a server: stored in the index, then one pass takes it to the catalog.
+/// Approves without a server: the index stores the approval, and one pass takes it to the catalog.
 async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     let _lock = state_dir::lock(&settings.state_dir)?;
     let path = settings.state_dir.join(INDEX_FILE);
@@ -49,7 +49,7 @@ async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     let opened = tokio::task::spawn_blocking(move || Index::open(&path)).await??;
     let answers = match &opened.rebuilt {
         Some(words) => Err(made_anew(words)),
-        None => let_through(&settings, &opened.index).await,
+        None => approve_held(&settings, &opened.index).await,
     };
     let index = opened.index;
     tokio::task::spawn_blocking(move || index.close()).await?;
@@ -59,8 +59,8 @@ async fn directly(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     Ok(scan::ending(&report))
 }
 
-/// What is held in each root, as the index has it.
-async fn let_through(settings: &Settings, index: &Index) -> anyhow::Result<Vec<Value>> {
+/// Approves what the index holds of each root.
+async fn approve_held(settings: &Settings, index: &Index) -> anyhow::Result<Vec<Value>> {
     let damaged = |error: IndexError| match error.is_damage() {
         true => made_anew(&error.to_string()),
         false => error.into(),
@@ -86,17 +86,18 @@ async fn let_through(settings: &Settings, index: &Index) -> anyhow::Result<Vec<V
     Ok(answers)
 }
 
-/// What was held is not known any more; what will be may be another set, and is to be seen first.
+/// The error for an index that is made anew. It does not know what was held before, and what it will hold
+/// may be another set, which a person has to see first.
 fn made_anew(words: &str) -> anyhow::Error {
     Stop::error(
         Ending::CouldNotTell,
         format!(
-            "{words}. Nothing is let through: `focus scan` makes the index anew from storage and finds again what is to be held; look at that, then approve"
+            "{words}. Nothing is approved: `focus scan` makes the index anew from storage and finds again what is to be held; look at that, then approve"
         ),
     )
 }
 
-/// The id in the root's marker; where that cannot be read now, its path.
+/// The id in the root's marker; the root's path where the root is not there.
 fn id(root: &RootSettings) -> anyhow::Result<String> {
     match marker::read(&root.path) {
         Ok(id) => Ok(id),
@@ -107,13 +108,13 @@ fn id(root: &RootSettings) -> anyhow::Result<String> {
     }
 }
 
-/// `pass`: the one that took it to the catalog, where no server does.
+/// Shows what was approved. `pass` took it to the catalog where no server runs.
 fn tell(answers: &[Value], pass: Option<&PassReport>, out: &Output) {
     for answer in answers {
         let path = answer["path"].as_str().unwrap_or_default();
         match answer["approved"].as_u64() {
             Some(0) | None => out.line(&format!("{path}: nothing is held")),
-            Some(count) => out.line(&format!("{path}: {count} deletions let through")),
+            Some(count) => out.line(&format!("{path}: {count} deletions approved")),
         }
     }
     let approved: u64 = answers.iter().filter_map(|answer| answer["approved"].as_u64()).sum();

@@ -1,4 +1,4 @@
-//! `focus config check`.
+//! `focus config check`: looks at settings, roots, state folder and catalog, and changes nothing.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Ending, runtime};
 use focus_common::config::{Layout, Settings};
 use focus_engine::CATALOG_FILE;
 
-/// How long the database is waited for.
+/// How long the command waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn check(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
@@ -72,7 +72,7 @@ async fn catalog(settings: &Settings, place: Option<RootPlace>) -> Vec<(Ending, 
     };
     let mut reach = catalog.reach();
     let met = |reach: &Reach| matches!(reach, Reach::Up { .. } | Reach::Down { refused: true, .. });
-    // Whether it was met or the time is over, what is there now is told.
+    // An answer or the end of the wait: either way the present state is shown below.
     let _ = tokio::time::timeout(PATIENCE, reach.wait_for(met)).await;
     let now = catalog.reach().borrow().clone();
     let address = catalog.address();

@@ -1,4 +1,4 @@
-//! `focus init`.
+//! `focus init`: marks folders as roots.
 
 use focus_common::config::Settings;
 use focus_storage::{RootProblem, marker};

@@ -1,4 +1,4 @@
-//! The commands.
+//! The commands: the command line, and how each command ends.
 
 mod approve;
 mod check;
@@ -16,8 +16,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use focus_common::client::{Client, ClientError};
 use focus_common::config::{self, Overrides, Settings};
@@ -27,7 +26,7 @@ use focus_core::secret::Secrets;
 use crate::telemetry;
 use output::Output;
 
-/// How a command ended, as its exit code tells.
+/// How a command ended. The exit code says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Done and in order.
@@ -36,7 +35,7 @@ pub enum Ending {
     NotInOrder,
     /// Wrong use, or refused.
     Refused,
-    /// Could not tell: a dependency was not there.
+    /// Could not tell, because a dependency was not there.
     CouldNotTell,
 }
 
@@ -52,7 +51,7 @@ impl Ending {
     }
 }
 
-/// An error with its exit code; any other error is `Refused`.
+/// An error with its exit code. Any other error ends as `Refused`.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
 pub(crate) struct Stop {
@@ -65,7 +64,7 @@ impl Stop {
         Stop { ending, words: words.into() }.into()
     }
 
-    /// A call on the server that came to nothing.
+    /// A call on the server that failed.
     pub(crate) fn of(error: ClientError) -> anyhow::Error {
         let ending = match error {
             ClientError::Refused { .. } => Ending::Refused,
@@ -75,7 +74,7 @@ impl Stop {
     }
 }
 
-/// The running server on this state folder, if there is one: commands act through it.
+/// The server that runs on this state folder, if there is one. Commands act through it.
 fn running_server(state_dir: &Path) -> anyhow::Result<Option<Client>> {
     match state_dir::running(state_dir) {
         Ok(server) => Ok(server.map(Client::new)),
@@ -107,7 +106,7 @@ enum Command {
     Scan,
     /// Compare storage, index and catalog, and say what differs
     Verify(verify::VerifyArgs),
-    /// Let the held deletions of a root through
+    /// Approve the held deletions of a root
     Approve,
     /// Show the state of server, catalog and roots
     Status,
@@ -118,7 +117,7 @@ enum Command {
     /// Look into the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Prove it on your own deployment: an outage, recordings that land in it, and what becomes of them
+    /// Prove it on your own deployment: an outage, recordings that land in it, and a verdict on each
     #[command(subcommand)]
     Drill(drill::DrillCommand),
     /// Watch it work: recordings land while the catalog is away
@@ -138,22 +137,16 @@ enum ConfigCommand {
     Check,
 }
 
-/// Runs the command line and gives the exit code.
+/// Runs the command line, and returns the exit code.
 pub fn run(args: Vec<OsString>) -> ExitCode {
     telemetry::tell_panics();
     let json = args.iter().any(|arg| arg == "--json");
     let out = Output::new(json);
-    let parsed = Cli::command().try_get_matches_from(args).and_then(|matches| {
-        let from_environment = matches.value_source("root") == Some(ValueSource::EnvVariable);
-        Cli::from_arg_matches(&matches).map(|cli| (cli, from_environment))
-    });
-    let (cli, from_environment) = match parsed {
-        Ok(parsed) => parsed,
+    let Cli { overrides, command, .. } = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
         Err(error) => return usage(&out, &error),
     };
-    let command = cli.command;
-    let overrides = cli.overrides.split_roots(from_environment);
-    if let Some(uri) = &overrides.mongodb_uri {
+    if let Some(uri) = overrides.mongodb_uri() {
         telemetry::hide(&Secrets::of_uri(uri));
     }
     let ended = match command {
@@ -212,14 +205,14 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
 fn usage(out: &Output, error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // Help and version.
-        out.raw(error.render().to_string().as_bytes());
+        out.raw(format!("{}\n", error.render().to_string().trim_end()).as_bytes());
         return ExitCode::SUCCESS;
     }
     out.error(error.render().to_string().trim_end(), Ending::Refused);
     ExitCode::from(Ending::Refused.code())
 }
 
-/// A runtime for commands; the number of threads does not grow with the machine.
+/// The runtime of a command. Its number of threads does not depend on the machine.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,4 +1,4 @@
-//! What commands print: tables for people, JSON for programs. A reader that has gone is no error.
+//! The output of commands: tables for people, JSON for programs. A closed pipe is no error.
 
 use std::io::Write;
 
@@ -19,7 +19,8 @@ impl Output {
         Output { json }
     }
 
-    /// A line for people; nothing for programs. What names and sidecars hold moves no cursor.
+    /// A line for people; nothing for programs. Control characters are escaped: they may come from the
+    /// names of files and from sidecars.
     pub(crate) fn line(self, text: &str) {
         if !self.json {
             self.raw(format!("{}\n", visible(text)).as_bytes());
@@ -38,7 +39,7 @@ impl Output {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(header.to_vec());
         for row in rows {
-            // A line break in a cell would make a row of its own.
+            // A line break in a cell would begin a new row.
             table.add_row(row.iter().map(|cell| visible(cell).replace('\n', "\\n")));
         }
         self.line(&table.trim_fmt());
@@ -46,17 +47,17 @@ impl Output {
 
     /// Bytes as they are.
     pub(crate) fn raw(self, bytes: &[u8]) {
-        // The reader of a pipe may have gone: nothing is left to tell it.
+        // The reader of the pipe may have gone. Nobody is left to tell.
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 
-    /// What went wrong, for people, where the result says it too.
+    /// An error for people, where the result for programs has it too.
     pub(crate) fn complain(self, words: &str) {
         let _ = writeln!(std::io::stderr(), "error: {words}");
     }
 
-    /// What went wrong; for programs on stdout too, as the result.
+    /// An error: for people on stderr, for programs on stdout, as the result.
     pub(crate) fn error(self, words: &str, ending: Ending) {
         let words = telemetry::clean(words);
         self.value(&json!({ "error": { "detail": words, "exit_code": ending.code() } }));
@@ -65,8 +66,7 @@ impl Output {
     }
 }
 
-/// The text with everything escaped that a terminal would act on, or that would show it in another
-/// order than it has.
+/// The text, with every character escaped that a terminal acts on or that changes the order of letters.
 fn visible(text: &str) -> String {
     let acts = |c: char| {
         c.is_control() && c != '\n'

@@ -1,4 +1,4 @@
-//! `focus status`, `focus query`, `focus unrecognised`.
+//! `focus status`, `focus query` and `focus unrecognised`.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::{Ending, Stop, running_server, runtime};
 use crate::api::{fault, recording};
 use focus_common::client::escape;
 use focus_common::config::Settings;
-use focus_common::status::Status;
+use focus_common::status::{CatalogKind, Status};
 use focus_engine::INDEX_FILE;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What `focus query` lists.
+/// The arguments of `focus query`.
 #[derive(Debug, clap::Args)]
 pub(super) struct QueryArgs {
     /// Only recordings that end at or after this time: RFC 3339, or a number since 1970
@@ -36,7 +36,7 @@ pub(super) struct QueryArgs {
     limit: u16,
 }
 
-/// What `focus unrecognised` lists.
+/// The arguments of `focus unrecognised`.
 #[derive(Debug, clap::Args)]
 pub(super) struct UnrecognisedArgs {
     /// Only those in this state
@@ -47,7 +47,7 @@ pub(super) struct UnrecognisedArgs {
     limit: u16,
 }
 
-/// The index on disk, for commands while no server runs.
+/// The index file, for commands while no server runs.
 fn reader(settings: &Settings) -> anyhow::Result<Reader> {
     let path = settings.state_dir.join(INDEX_FILE);
     if !path.is_file() {
@@ -78,13 +78,14 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         return Ok(Ending::InOrder);
     }
     let totals = reader(settings)?.totals()?;
-    let catalog = if settings.mongodb_uri.is_some() { "mongodb" } else { "embedded" };
+    let catalog = match settings.mongodb_uri {
+        Some(_) => CatalogKind::Mongodb,
+        None => CatalogKind::Embedded,
+    };
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        catalog: catalog.to_owned(),
-        catalog_state: "unknown".to_owned(),
+        catalog,
         catalog_reason: Some("no server runs on this state folder: start `focus serve`".to_owned()),
-        source: "index".to_owned(),
         recordings: totals.recordings,
         pending: totals.pending,
         unsettled: totals.unsettled,
@@ -93,7 +94,6 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         deleted: totals.marked,
         unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
         unrecognised_by_state: totals.unrecognised.into_iter().collect(),
-        index_state: "ok".to_owned(),
         ..Status::default()
     };
     out.value(&json!(status));
@@ -104,7 +104,7 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
 fn tell(status: &Status, out: &Output) {
     let line = |name: &str, value: String| out.line(&format!("{:<18}{value}", format!("{name}:")));
     line("catalog", format!("{} {}", status.catalog, status.catalog_address));
-    line("catalog state", status.catalog_state.clone());
+    line("catalog state", status.catalog_state.to_string());
     if let Some(reason) = &status.catalog_reason {
         line("reason", reason.clone());
     }
@@ -157,7 +157,7 @@ fn tell(status: &Status, out: &Output) {
     if let Some(comparison) = &status.comparison {
         line("comparison", format!("{} of {}", comparison.compared, comparison.of));
     }
-    line("index", status.index_state.clone());
+    line("index", status.index_state.to_string());
     if let Some(reason) = &status.index_reason {
         out.line(&format!("  {reason}"));
     }

@@ -1,4 +1,4 @@
-//! `focus scan`, and the pass that other commands make too.
+//! `focus scan`, and the pass that other commands make.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Ending, Stop, running_server, runtime};
 
-/// A pass over a very large storage takes long; one that takes longer than this hangs.
+/// How long a pass may take, also over a very large storage.
 const PASS_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
 pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
@@ -33,7 +33,7 @@ pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     Ok(ending(&report))
 }
 
-/// One pass of an engine of this process's own.
+/// One pass by an engine in this process.
 pub(super) async fn pass(settings: Settings) -> anyhow::Result<PassReport> {
     let bar = progress();
     let mut engine = Engine::start(settings.clone()).await?;
@@ -64,7 +64,7 @@ pub(super) async fn pass(settings: Settings) -> anyhow::Result<PassReport> {
     }
 }
 
-/// Nothing is drawn where stderr is no terminal.
+/// A progress bar; nothing where stderr is no terminal.
 pub(super) fn progress() -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -81,7 +81,7 @@ pub(super) fn ending(report: &PassReport) -> Ending {
     }
 }
 
-/// What a pass came to, for people.
+/// The result of a pass, for people.
 pub(super) fn describe(report: &PassReport, out: &Output) {
     out.line(&format!("catalog: {}", report.catalog));
     out.line(&format!(

@@ -1,4 +1,4 @@
-//! `focus serve`.
+//! `focus serve`: runs the server until a signal ends it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use focus_core::secret::Secrets;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{Ending, Stop, runtime};
 use crate::api::{self, AppState};
@@ -17,16 +18,17 @@ use focus_common::config::{Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
 use focus_engine::Engine;
 
-/// Between two looks whether commands still find the server.
+/// Time between two checks that commands still find the server.
 const PUBLISHED_LOOK: Duration = Duration::from_secs(2);
 
-/// Between two times that free memory is given back to the system.
+/// Time between two returns of free memory to the system.
 const TIDYING: Duration = Duration::from_secs(10);
 
-/// Between two rebuilds of the index: something that damages it over and over is not to fill the disk.
+/// Least time between two rebuilds of the index. A cause that damages it again and again must not fill the
+/// disk with damaged files.
 const REBUILD_PAUSE: Duration = Duration::from_secs(10);
 
-/// Between two tries to open an index that cannot be opened now.
+/// Time between two tries to open an index.
 const INDEX_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn serve(settings: Settings) -> anyhow::Result<Ending> {
@@ -47,14 +49,13 @@ pub(super) fn serve(settings: Settings) -> anyhow::Result<Ending> {
     }
     let runtime = runtime()?;
     let ended = runtime.block_on(run(settings));
-    // A file system that hangs must not keep the process from ending.
+    // A thread in a file system that hangs must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
 async fn run(settings: Settings) -> anyhow::Result<Ending> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::new()?;
     let _lock = state_dir::lock(&settings.state_dir)?;
     let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
         format!(
@@ -62,85 +63,145 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
             settings.listen
         )
     })?;
-    let address = listener.local_addr()?.to_string();
-    let mut engine = tokio::select! {
+    let address = listener.local_addr()?;
+    let engine = tokio::select! {
         started = start(&settings, None) => Arc::new(started?),
-        _ = terminate.recv() => return Ok(Ending::InOrder),
-        _ = interrupt.recv() => return Ok(Ending::InOrder),
+        () = signals.end() => return Ok(Ending::InOrder),
     };
-    // 122 bits from the system's own source of randomness.
-    let token = uuid::Uuid::new_v4().simple().to_string();
-    let mut secrets = Secrets::default();
-    secrets.add(&token);
-    telemetry::hide(&secrets);
-    let server = ServerFile { address: address.clone(), token, pid: std::process::id() };
+    let server =
+        ServerFile { address: address.to_string(), token: token(), pid: std::process::id() };
     let (engines, shown) = watch::channel(Arc::clone(&engine));
-    let hosts = hosts(&settings, listener.local_addr()?.ip());
+    let hosts = hosts(&settings, address.ip());
     let state = AppState::new(shown, Secret::new(server.token.clone()), hosts);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
         "focus {} serves on http://{address}; catalog: {} ({})",
         env!("CARGO_PKG_VERSION"),
-        engine.catalog_name(),
+        engine.catalog_kind(),
         engine.catalog_address(),
     );
-    let every = Duration::from_millis(settings.verify_interval_ms);
-    let mut published = tokio::time::interval(PUBLISHED_LOOK);
-    let mut tidying = tokio::time::interval(TIDYING);
-    let mut told = false;
-    let mut rebuilt: Option<tokio::time::Instant> = None;
-    let mut verify_at = tokio::time::Instant::now() + every;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            () = tokio::time::sleep_until(verify_at), if !every.is_zero() => {
-                verify_at = tokio::time::Instant::now() + every;
-                let engine = Arc::clone(&engine);
-                tokio::spawn(async move {
-                    if let Err(error) = engine.verify(false).await {
-                        tracing::warn!("the scheduled verification could not tell: {error}");
-                    }
-                });
-            }
-            // What a backlog, a scan or a comparison took; a millisecond where there is nothing.
-            _ = tidying.tick() => drop(tokio::task::spawn_blocking(focus_heap::give_back)),
-            _ = published.tick() => {
-                // Damaged or removed by somebody: commands would not find the server any more.
-                if state_dir::is_published(&settings.state_dir, &server) {
-                    told = false;
-                } else if let Err(error) = state_dir::publish(&settings.state_dir, &server)
-                    && !std::mem::replace(&mut told, true)
-                {
-                    tracing::warn!("commands do not find this server: {error:#}");
-                }
-            }
-            why = engine.damaged() => {
-                tracing::warn!("the index is damaged: it is made anew from storage");
-                engine.stop().await;
-                if let Some(before) = rebuilt.replace(tokio::time::Instant::now()) {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(before + REBUILD_PAUSE) => {}
-                        _ = terminate.recv() => break,
-                        _ = interrupt.recv() => break,
-                    }
-                }
-                engine = Arc::new(start(&settings, Some(why)).await?);
-                engines.send_replace(Arc::clone(&engine));
-            }
-        }
-    }
+    let mut serving =
+        Serving { settings, server, engine, engines, unpublished: false, rebuilt: None };
+    serving.until(&mut signals).await?;
     tracing::info!("stopping");
-    state_dir::withdraw(&settings.state_dir);
+    state_dir::withdraw(&serving.settings.state_dir);
     http.abort();
-    engine.stop().await;
+    serving.engine.stop().await;
     Ok(Ending::InOrder)
 }
 
-/// The names that requests may call this server by. On a loopback address only the machine's own
-/// users are meant to reach it: there a page from anywhere, whose name leads to this address, must not
-/// read it through a browser.
+/// A new token, which is hidden from now on.
+fn token() -> String {
+    // A version 4 UUID has 122 bits from the system's source of randomness.
+    let token = uuid::Uuid::new_v4().simple().to_string();
+    let mut secrets = Secrets::default();
+    secrets.add(&token);
+    telemetry::hide(&secrets);
+    token
+}
+
+/// The signals that end the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one of them.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A server that runs.
+struct Serving {
+    settings: Settings,
+    server: ServerFile,
+    engine: Arc<Engine>,
+    /// Hands a new engine to the HTTP interface.
+    engines: watch::Sender<Arc<Engine>>,
+    /// Commands do not find this server, and the log says so.
+    unpublished: bool,
+    /// When the index was made anew last.
+    rebuilt: Option<Instant>,
+}
+
+impl Serving {
+    /// Does what is due again and again, until a signal ends the server.
+    async fn until(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
+        let every = Duration::from_millis(self.settings.verify_interval_ms);
+        let mut published = tokio::time::interval(PUBLISHED_LOOK);
+        let mut tidying = tokio::time::interval(TIDYING);
+        let mut verify_at = Instant::now() + every;
+        loop {
+            tokio::select! {
+                () = signals.end() => return Ok(()),
+                () = tokio::time::sleep_until(verify_at), if !every.is_zero() => {
+                    verify_at = Instant::now() + every;
+                    self.verify();
+                }
+                // A backlog, a scan or a comparison leaves free memory. Without any this takes a millisecond.
+                _ = tidying.tick() => drop(tokio::task::spawn_blocking(focus_heap::give_back)),
+                _ = published.tick() => self.publish_again(),
+                why = self.engine.damaged() => {
+                    tracing::warn!("the index is damaged: it is made anew from storage");
+                    self.engine.stop().await;
+                    tokio::select! {
+                        rebuilt = self.rebuild(why) => rebuilt?,
+                        () = signals.end() => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts a verification of everything.
+    fn verify(&self) {
+        let engine = Arc::clone(&self.engine);
+        tokio::spawn(async move {
+            if let Err(error) = engine.verify(false).await {
+                tracing::warn!("the scheduled verification could not tell: {error}");
+            }
+        });
+    }
+
+    /// Writes the file by which commands find the server, where somebody damaged or removed it.
+    fn publish_again(&mut self) {
+        let dir = &self.settings.state_dir;
+        if state_dir::is_published(dir, &self.server) {
+            self.unpublished = false;
+        } else if let Err(error) = state_dir::publish(dir, &self.server)
+            && !std::mem::replace(&mut self.unpublished, true)
+        {
+            let error = anyhow::Error::from(error);
+            tracing::warn!("commands do not find this server: {error:#}");
+        }
+    }
+
+    /// Makes the damaged index anew from storage, and starts an engine on it.
+    async fn rebuild(&mut self, why: String) -> anyhow::Result<()> {
+        if let Some(before) = self.rebuilt.replace(Instant::now()) {
+            tokio::time::sleep_until(before + REBUILD_PAUSE).await;
+        }
+        self.engine = Arc::new(start(&self.settings, Some(why)).await?);
+        self.engines.send_replace(Arc::clone(&self.engine));
+        Ok(())
+    }
+}
+
+/// The names that requests may call this server by; none: any name. A loopback address is for the users of this
+/// machine: a page from anywhere whose name leads to this address must not read the server through a browser.
 fn hosts(settings: &Settings, ip: IpAddr) -> Option<Vec<String>> {
     if !ip.is_loopback() && settings.allowed_hosts.is_empty() {
         return None;
@@ -150,8 +211,7 @@ fn hosts(settings: &Settings, ip: IpAddr) -> Option<Vec<String>> {
     Some(named.map(str::to_lowercase).collect())
 }
 
-/// Starts the engine; an index that cannot be opened now, because its disk is full or fails, is
-/// tried again.
+/// Starts the engine. While the disk of the index is full or fails, it tries again.
 async fn start(settings: &Settings, mut damaged: Option<String>) -> anyhow::Result<Engine> {
     let mut told = false;
     loop {

@@ -1,4 +1,4 @@
-//! `focus verify`: storage, index and catalog compared.
+//! `focus verify`: compares storage, index and catalog.
 
 use std::fmt::Write as _;
 use std::future::Future;
@@ -16,16 +16,16 @@ use focus_common::state_dir;
 use focus_common::status::Verifying;
 use focus_engine::{Engine, Verification, VerifyError};
 
-/// A verification of a very large catalog takes long; one that takes longer than this hangs.
+/// How long a verification may take, also of a very large catalog.
 const LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
-/// How far it is, is asked for again and again; one answer takes no longer than this.
+/// How long one question for the progress may take.
 const ASKED: Duration = Duration::from_secs(2);
 
-/// Findings that are printed for people; `--json` and `--csv` have them all.
+/// Findings that people are shown, at most; `--json` and `--csv` have all of them.
 const SHOWN: usize = 50;
 
-/// What `focus verify` does.
+/// The arguments of `focus verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     /// Mend what can be mended, obeying the deletion guards
@@ -67,7 +67,7 @@ pub(super) fn verify(
     Ok(if found.in_order { Ending::InOrder } else { Ending::NotInOrder })
 }
 
-/// Without a server. The catalog is only read, unless it is to be repaired.
+/// Verifies without a server. The catalog is only read, unless the command repairs.
 async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verification> {
     let _lock = state_dir::lock(&settings.state_dir)?;
     let mut engine = if repair {
@@ -80,12 +80,12 @@ async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verificati
             verified = shown(engine.verify(repair), async || engine.verifying()) => Ok(verified),
             why = engine.damaged() => Err(why),
         };
-        // It may have been the verification that found it.
+        // The verification itself may have found the damage.
         let ended = engine.damage().map_or(ended, Err);
         engine.stop().await;
         match ended {
             Ok(verified) => break verified,
-            // Kept aside now; what it was to hold is looked for anew.
+            // The damaged file is set aside, and a new index is made from storage.
             Err(why) if repair => engine = Engine::start_anew(settings.clone(), why).await?,
             Err(why) => break Err(VerifyError::CouldNotTell(why)),
         }
@@ -96,7 +96,7 @@ async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verificati
     })
 }
 
-/// Shows how far it is while it goes on; nothing where stderr is no terminal.
+/// Shows the progress of a call; nothing where stderr is no terminal.
 async fn shown<T>(
     work: impl Future<Output = T>,
     progress: impl AsyncFn() -> Option<Verifying>,
@@ -110,7 +110,7 @@ async fn shown<T>(
         loop {
             tokio::time::sleep(ASKED / 8).await;
             if let Some(now) = progress().await {
-                let stage = now.stage.replace('_', " ");
+                let stage = now.stage.name().replace('_', " ");
                 bar.set_message(format!("{stage}: {} of {} recordings", now.compared, now.of));
             }
         }
@@ -161,15 +161,16 @@ fn tell(found: &Verification, out: &Output) {
     });
 }
 
-/// A field as RFC 4180 says. Names and values are anybody's: one that a spreadsheet would take for a
-/// formula begins with an apostrophe, which makes it a text there.
+/// A field of RFC 4180. A spreadsheet takes some texts for formulas, and anybody can choose such a name: an
+/// apostrophe in front makes it a text there.
 fn quote(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{FF1D}']);
     let mark = if formula { "'" } else { "" };
     format!("\"{mark}{}\"", text.replace('"', "\"\""))
 }
 
-/// One line a finding.
+/// One line for each finding. A field that a finding does not have is empty without quotes, which databases
+/// read as NULL; the `csv` crate quotes either every field or none that needs no quotes.
 fn csv(found: &Verification) -> String {
     let mut lines = "kind,uuid,root,path,field,storage,catalog,reason\r\n".to_owned();
     for one in &found.findings {

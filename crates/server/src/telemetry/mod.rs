@@ -1,12 +1,12 @@
-//! Logs: text on a terminal, a JSON object a line otherwise; on stderr, and without secrets.
+//! The log, on stderr and without secrets: text on a terminal, otherwise a JSON object per line.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{PoisonError, RwLock};
 
 use focus_core::secret::Secrets;
+use parking_lot::RwLock;
 use tracing_subscriber::EnvFilter;
 
-/// What is kept out of every line of the log, every error and every panic of this process.
+/// The secrets of this process. No line of the log, no error and no panic shows them.
 static SECRETS: RwLock<Option<Secrets>> = RwLock::new(None);
 
 /// Starts logging. `FOCUS_LOG` filters, as in `FOCUS_LOG=debug`.
@@ -15,7 +15,7 @@ pub fn start() {
         EnvFilter::new("info,mongodb=warn,hickory_proto=warn,hickory_resolver=warn")
     });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Clean);
-    // A second start in one process changes nothing.
+    // Only the first call in a process has an effect.
     if std::io::stderr().is_terminal() {
         let _ = log.with_target(false).try_init();
     } else {
@@ -23,22 +23,22 @@ pub fn start() {
     }
 }
 
-/// Keeps these out of everything that this process says from here on.
+/// Hides these secrets from now on, in everything that this process says.
 pub fn hide(secrets: &Secrets) {
-    let mut all = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut all = SECRETS.write();
     all.get_or_insert_default().join(secrets);
 }
 
-/// The text without secrets.
+/// The text, with every secret hidden.
 pub fn clean(text: &str) -> String {
-    let all = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    let all = SECRETS.read();
     match all.as_ref() {
         Some(secrets) => secrets.hide(text),
         None => Secrets::default().hide(text),
     }
 }
 
-/// From here on a panic is told like any other error: the words that come with one may hold anything.
+/// Logs panics like other errors from now on, without secrets: the message of a panic may hold anything.
 pub fn tell_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let words = clean(panic.payload_as_str().unwrap_or("no words"));
@@ -49,13 +49,13 @@ pub fn tell_panics() {
         if tracing::dispatcher::has_been_set() {
             tracing::error!("{line}");
         } else {
-            // Nobody is left to tell where stderr is gone.
+            // Where stderr is closed, nobody is left to tell.
             let _ = writeln!(std::io::stderr(), "error: {line}");
         }
     }));
 }
 
-/// Stderr behind the secrets: a line of the log is one write.
+/// Stderr without secrets. One write is one line of the log.
 #[derive(Clone, Copy, Debug)]
 struct Clean;
 

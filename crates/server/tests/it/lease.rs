@@ -1,4 +1,4 @@
-//! Two servers on one root and one database: one writes, and what becomes of it is told.
+//! Two servers on one root and one database: one writes, and the status says which.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use focus_core::look::Look;
 use focus_core::recording::Place;
 use focus_core::sidecar::SIDECAR_BYTES_MAX;
 use focus_core::state::State;
-use focus_storage::{Pair, Root, look};
+use focus_storage::{Pair, Root, RootProblem, look};
 
 use crate::{marked, write};
 
@@ -118,5 +118,5 @@ fn absence_counts_only_while_the_root_is_there() {
     assert!(none.data.is_none() && none.sidecar.is_none() && none.fault.is_none());
     fs::remove_file(dir.path().join(focus_storage::marker::MARKER)).expect("removed");
     let gone = look::look(&root, &Pair::default(), &place(b"", b"r"), None);
-    assert_eq!(gone.expect_err("an outage of storage").state(), "no_marker");
+    assert!(matches!(gone.expect_err("an outage of storage"), RootProblem::NoMarker { .. }));
 }

@@ -45,18 +45,18 @@ fn a_damaged_marker_is_told_and_never_overwritten() {
 fn every_way_in_which_a_root_is_not_there_has_its_name() {
     let dir = tempfile::tempdir().expect("a folder");
     let absent = dir.path().join("absent");
-    assert_eq!(Root::open(&absent).expect_err("absent").state(), "absent");
+    assert!(matches!(Root::open(&absent).expect_err("absent"), RootProblem::Absent { .. }));
     let file = dir.path().join("file");
     write(&file, b"");
-    assert_eq!(Root::open(&file).expect_err("a file").state(), "absent");
+    assert!(matches!(Root::open(&file).expect_err("a file"), RootProblem::NotADirectory { .. }));
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).expect("a folder");
     let error = Root::open(&empty).expect_err("no marker");
-    assert_eq!(error.state(), "no_marker");
+    assert!(matches!(error, RootProblem::NoMarker { .. }));
     assert!(error.to_string().contains("focus init --root"), "{error}");
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&link, &link).expect("a loop");
-    assert_eq!(Root::open(&link).expect_err("a loop").state(), "unreadable");
+    assert!(matches!(Root::open(&link).expect_err("a loop"), RootProblem::Unreadable { .. }));
 }
 
 #[test]
@@ -67,16 +67,19 @@ fn a_root_that_was_emptied_moved_or_replaced_is_not_still_there() {
     let text = fs::read(&marker).expect("a marker");
 
     fs::remove_file(&marker).expect("removed");
-    assert_eq!(root.still_there().expect_err("as an empty mount point").state(), "no_marker");
+    assert!(matches!(
+        root.still_there().expect_err("as an empty mount point"),
+        RootProblem::NoMarker { .. }
+    ));
     fs::write(&marker, br#"{"format":1,"id":"another"}"#).expect("written");
-    assert_eq!(root.still_there().expect_err("another root").state(), "replaced");
+    assert!(matches!(root.still_there().expect_err("another root"), RootProblem::Replaced { .. }));
     fs::write(&marker, &text).expect("written");
     root.still_there().expect("it is again");
 
     let away = tempfile::tempdir().expect("a folder");
     fs::rename(dir.path(), away.path().join("root")).expect("moved");
-    assert_eq!(root.still_there().expect_err("moved").state(), "absent");
+    assert!(matches!(root.still_there().expect_err("moved"), RootProblem::Absent { .. }));
     fs::create_dir(dir.path()).expect("another folder");
     fs::write(&marker, &text).expect("with a copy of the marker");
-    assert_eq!(root.still_there().expect_err("a copy").state(), "replaced");
+    assert!(matches!(root.still_there().expect_err("a copy"), RootProblem::Replaced { .. }));
 }

@@ -229,16 +229,7 @@ pub fn query(selector: &Value) -> String {
             _ => key.to_owned(),
         });
     }
-    let mut encoded = String::new();
-    for byte in terms.join(",").bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    focus_common::client::escape(&terms.join(","))
 }
 
 fn word(value: &Value) -> &str {

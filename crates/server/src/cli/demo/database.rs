@@ -1,4 +1,4 @@
-//! The demo's catalog, and how it is taken away.
+//! The catalog of a demo, and how the demo takes it away.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use focus_engine::CATALOG_FILE;
 
 /// The catalog of a demo.
 pub(super) enum Database {
-    /// The embedded catalog, whose folder is moved away.
+    /// The embedded catalog. The demo moves its folder away.
     Embedded { state: PathBuf },
-    /// A database server of the demo's own, which is killed.
+    /// A database server that the demo starts. The demo kills it.
     Own { program: PathBuf, data: PathBuf, port: u16, child: Option<Child> },
-    /// A database that is given, reached through a relay that is closed.
+    /// A given database behind a relay. The demo closes the relay.
     Given { uri: String, name: String, relay: Relay },
 }
 
@@ -59,7 +59,7 @@ impl Database {
         Ok(database)
     }
 
-    /// For people.
+    /// Its name for people.
     pub(super) fn describe(&self) -> String {
         match self {
             Database::Embedded { .. } => {
@@ -72,7 +72,7 @@ impl Database {
         }
     }
 
-    /// How it is taken away, for people.
+    /// How the demo takes it away, for people.
     pub(super) fn way(&self) -> &'static str {
         match self {
             Database::Embedded { .. } => "its folder is moved away",
@@ -81,8 +81,8 @@ impl Database {
         }
     }
 
-    /// What `focus serve` needs to use it. Not as arguments: other users of the machine see these,
-    /// and the connection string may hold a password.
+    /// The environment with which `focus serve` uses it. Arguments will not do: other users of the machine see
+    /// them, and the connection string may hold a password.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         match self {
             Database::Embedded { .. } => Vec::new(),
@@ -103,7 +103,7 @@ impl Database {
         }
     }
 
-    /// The demo's own view of the catalog.
+    /// The demo's own connection to the catalog.
     pub(super) fn catalog(&self) -> anyhow::Result<Arc<dyn Catalog>> {
         let name = match self {
             Database::Embedded { state } => {
@@ -168,7 +168,7 @@ impl Database {
             }
         }
         if let Database::Own { .. } = self {
-            // Its data goes with the demo's folder.
+            // Its data lies in the demo's folder, and goes with it.
             let _ = self.take_away();
         }
     }
@@ -208,7 +208,7 @@ fn through(uri: &str, relay: SocketAddr) -> String {
     let login = authority.rsplit_once('@').map_or(String::new(), |(login, _)| format!("{login}@"));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     let path = if path.is_empty() { "/" } else { path };
-    // One server is talked to, through the relay: no discovery of others around it.
+    // The client must talk to the relay alone, and find no other server of the set.
     let kept = query
         .split('&')
         .filter(|option| !option.is_empty())
@@ -248,14 +248,14 @@ impl Drop for Relay {
     }
 }
 
-/// The connections end with the task that holds them.
+/// Relays connections. They end with this task.
 async fn relay(listener: TcpListener, upstream: String) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((mut client, _)) = listener.accept().await {
         let upstream = upstream.clone();
         connections.spawn(async move {
             if let Ok(mut server) = TcpStream::connect(upstream).await {
-                // Either side may go: that is what the relay is for.
+                // Either side may end the connection. The demo needs no more of it.
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             }
         });

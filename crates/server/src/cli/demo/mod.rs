@@ -1,4 +1,4 @@
-//! `focus demo`: the reference scenario on this machine, told step by step.
+//! `focus demo`: an outage on this machine, shown step by step.
 
 mod database;
 mod recordings;
@@ -26,10 +26,10 @@ use recordings::Made;
 /// Recordings before the outage.
 const BEFORE: usize = 20;
 
-/// Any single step of the demo ends within this.
+/// How long a single step of the demo may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// How the demo runs.
+/// The arguments of `focus demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
     /// How many recordings land during the outage
@@ -46,7 +46,7 @@ pub(super) fn run(args: &DemoArgs, overrides: &Overrides, out: &Output) -> anyho
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            ended = play(args, overrides.mongodb_uri.as_deref(), dir.path(), out) => ended,
+            ended = play(args, overrides.mongodb_uri(), dir.path(), out) => ended,
             _ = tokio::signal::ctrl_c() => Ok(Ending::CouldNotTell),
             _ = terminate.recv() => Ok(Ending::CouldNotTell),
         }
@@ -55,7 +55,7 @@ pub(super) fn run(args: &DemoArgs, overrides: &Overrides, out: &Output) -> anyho
     ended
 }
 
-/// The server under demonstration: this very program.
+/// The server of the demo: this program in a process of its own.
 struct Server {
     child: Child,
     client: Client,
@@ -63,7 +63,7 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -104,7 +104,7 @@ impl Server {
         Ok(self.client.get("/api/v1/status", LIMIT).await?)
     }
 
-    /// Recordings in the answer to a query over all time, and how long it took.
+    /// The number of recordings in the answer to a query over all time, and how long the answer took.
     async fn query(&self) -> anyhow::Result<(usize, Duration)> {
         let began = Instant::now();
         let body = json!({ "start_time": 0, "end_time": 4_000_000_000_u64 });
@@ -113,7 +113,7 @@ impl Server {
         Ok((answer.as_array().map_or(0, Vec::len), began.elapsed()))
     }
 
-    /// Waits until the status is as wanted; it, and how long that took.
+    /// Waits until the status is as wanted. The status, and how long that took.
     async fn until(
         &self,
         what: &str,
@@ -151,7 +151,7 @@ async fn play(
         status["catalog_state"] == "in_step" && status["pending"] == 0 && status["unsettled"] == 0
     };
     let all = |count: usize| move |status: &Value| status["recordings"] == count && in_step(status);
-    let (status, _) = server.until("the first catalogue", all(BEFORE)).await?;
+    let (status, _) = server.until("the first catalog", all(BEFORE)).await?;
     let catalog_name = status["catalog"].as_str().unwrap_or_default().to_owned();
     let before = documents(&database, &place).await?.len();
     out.line(&format!(
@@ -232,7 +232,7 @@ async fn play(
     Ok(if good { Ending::InOrder } else { Ending::NotInOrder })
 }
 
-/// Every document of the root, read by the demo itself.
+/// Every document of the root, as the demo itself reads it.
 async fn documents(database: &Database, place: &RootPlace) -> anyhow::Result<Vec<Stored>> {
     let catalog: Arc<dyn Catalog> = database.catalog()?;
     let mut reach = catalog.reach();

@@ -1,4 +1,4 @@
-//! Sample recordings, and what their documents have to say.
+//! Sample recordings, and the documents that they have to become.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// The document says what was written.
+    /// Whether the document says what the demo wrote.
     pub(super) fn is(&self, recording: &Recording) -> bool {
         let metadata = recording.metadata.to_text();
         recording.path == self.path

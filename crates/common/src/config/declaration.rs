@@ -1,0 +1,153 @@
+//! The declaration of every setting: name, type, default, flag, range and rule, in one place.
+//!
+//! The settings file, the environment, the flags, `--help` and the table in `docs/configuration.md` all
+//! follow from it. To add a setting, add an entry here; a test then asks to renew the table.
+
+use std::path::{Path, PathBuf};
+
+use super::rules;
+use super::setting::{Flag, Setting};
+use super::source::Sources;
+use super::value::{Layout, RootSettings, Value};
+use super::{Secret, Source};
+
+/// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
+///
+/// ```text
+/// /// Help for people: the doc comment is also the text of `--help` and of the documentation.
+/// key: type = default,
+///     flag: "name" "VALUE",       optional: the command line takes it
+///     range: least, most,         optional: for numbers, both ends included
+///     default_is: "words",        optional: in place of a default that says nothing to people
+///     rule: function;             optional: what else has to hold of the value
+/// ```
+macro_rules! settings {
+    ($(
+        $(#[doc = $help:literal])+
+        $key:ident: $type:ty = $default:expr
+        $(, flag: $flag:literal $value_name:literal)?
+        $(, range: $least:literal, $most:literal)?
+        $(, default_is: $default_is:literal)?
+        $(, rule: $rule:path)?
+        ;
+    )+) => {
+        /// What a command works with, after file, environment and flags were joined.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            /// The settings file that was read, if any.
+            pub file: Option<PathBuf>,
+            $($(#[doc = $help])+ pub $key: $type,)+
+            pub(super) sources: Sources,
+        }
+
+        impl Default for Settings {
+            fn default() -> Settings {
+                Settings { file: None, $($key: $default,)+ sources: Sources::default() }
+            }
+        }
+
+        /// Every setting, in the order of the documentation.
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            key: stringify!($key),
+            help: &[$($help),+],
+            kind: <$type as Value>::KIND,
+            flag: first(&[$(Flag { name: $flag, value_name: $value_name })?]),
+            range: first(&[$(($least, $most))?]),
+            default_is: first(&[$($default_is)?]),
+            read: |settings, given| <$type as Value>::read(given).map(|value| settings.$key = value),
+            shown: |settings| settings.$key.shown(),
+            rule: first(&[$(|settings| $rule(&settings.$key))?]),
+        },)+];
+    };
+}
+
+/// The first element, if there is one: an optional part of an entry.
+const fn first<T: Copy>(given: &[T]) -> Option<T> {
+    if given.is_empty() { None } else { Some(given[0]) }
+}
+
+settings! {
+    /// Folders with recordings. An entry is a path, or a table with `path` and `time_unit`, the unit of
+    /// numbers in its sidecars: `s`, `ms`, `us` or `ns`.
+    roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
+
+    /// MongoDB connection string. It is never shown or logged.
+    mongodb_uri: Option<Secret> = None,
+        flag: "mongodb-uri" "URI", default_is: "the embedded catalog", rule: rules::mongodb_uri;
+
+    /// File that holds the connection string.
+    mongodb_uri_file: Option<PathBuf> = None, default_is: "none";
+
+    /// MongoDB database.
+    database: String = "focus".to_owned(), flag: "database" "NAME", rule: rules::database;
+
+    /// MongoDB collection of the layout `collection`.
+    collection: String = "node4".to_owned(), flag: "collection" "NAME", rule: rules::collection;
+
+    /// How recordings lie in the database. With `collection` all are in one collection, with
+    /// `base_paths` in a collection per root that the collection `base_paths` names.
+    layout: Layout = Layout::Collection, flag: "layout" "LAYOUT";
+
+    /// Folder for index, embedded catalog, lock and token.
+    state_dir: PathBuf = state_dir(),
+        flag: "state-dir" "DIR", default_is: "$XDG_STATE_HOME/focus, else ~/.local/state/focus",
+        rule: rules::state_dir;
+
+    /// Address and port of the HTTP API.
+    listen: String = "127.0.0.1:8480".to_owned(), flag: "listen" "ADDR", rule: rules::listen;
+
+    /// Further host names that clients call the server by. See [security.md](security.md).
+    allowed_hosts: Vec<String> = Vec::new(), default_is: "none";
+
+    /// How long a file must stay unchanged before it is catalogued.
+    settle_ms: u64 = 2_000, flag: "settle-ms" "N", range: 0, 3_600_000;
+
+    /// Time between scans of names.
+    scan_interval_ms: u64 = 60_000, flag: "scan-interval-ms" "N", range: 100, 86_400_000;
+
+    /// Time between scans of names, sizes and times.
+    stat_interval_ms: u64 = 900_000, range: 100, 604_800_000;
+
+    /// Time between comparisons of the whole catalog with the index. Where the database has change
+    /// streams, what others change is found within seconds.
+    compare_interval_ms: u64 = 900_000, range: 1_000, 604_800_000;
+
+    /// Time after which a recording that the catalog refused is tried again.
+    refused_retry_ms: u64 = 60_000, range: 100, 86_400_000;
+
+    /// How long a root's writer may be silent before a standby takes over.
+    lease_ms: u64 = 10_000, range: 2_000, 600_000;
+
+    /// Time between verifications of storage, index and catalog. 0 turns them off.
+    verify_interval_ms: u64 = 86_400_000, range: 0, 31_536_000_000;
+
+    /// Percentage of a root's recordings. Where more go within an hour, their deletions are held.
+    max_vanished_percent: u64 = 10, range: 0, 100;
+
+    /// Number of recordings of a root that may go within an hour, whatever `max_vanished_percent` says.
+    max_vanished_at_least: u64 = 100, range: 0, 1_000_000_000;
+
+    /// How long the database may take to answer a probe. A silent database counts as down after about
+    /// twice this. Slow links need more.
+    probe_timeout_ms: u64 = 500, range: 100, 60_000;
+
+    /// Extensions of data files, without the dot. Where a recording has several, the first one counts.
+    data_extensions: Vec<String> = vec!["dat".to_owned()], rule: rules::data_extensions;
+}
+
+impl Settings {
+    /// Where the value of this key comes from.
+    pub fn source(&self, key: &str) -> &Source {
+        self.sources.of(key)
+    }
+}
+
+/// `$XDG_STATE_HOME/focus`, else `~/.local/state/focus`, else `focus-state` in the working folder.
+fn state_dir() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    match (set("XDG_STATE_HOME"), set("HOME")) {
+        (Some(state), _) => Path::new(&state).join("focus"),
+        (None, Some(home)) => Path::new(&home).join(".local/state/focus"),
+        (None, None) => PathBuf::from("focus-state"),
+    }
+}

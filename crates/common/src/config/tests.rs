@@ -1,0 +1,131 @@
+//! File, environment and flags together.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, FromArgMatches};
+
+use super::*;
+
+/// The settings of a file, an environment and a command line.
+fn settings(
+    file: &str,
+    environment: &[(&str, &str)],
+    flags: &[&str],
+) -> Result<Settings, Vec<Mistake>> {
+    let environment: BTreeMap<&str, &str> = environment.iter().copied().collect();
+    let mut overrides = Overrides::of_environment(|name| environment.get(name).map(OsString::from));
+    let command = Overrides::augment_args(clap::Command::new("focus").no_binary_name(true));
+    let matches = command.try_get_matches_from(flags).expect("flags");
+    overrides.update_from_arg_matches(&matches).expect("flags");
+    let path = Path::new("focus.toml");
+    let mut settings = Settings::default();
+    let mut mistakes = file::apply(&mut settings, path, file);
+    mistakes.extend(overrides.apply(&mut settings));
+    finish(settings, mistakes, &|path| Ok(format!("mongodb://of-{}/\n", path.display())))
+}
+
+fn mistakes(file: &str, environment: &[(&str, &str)], flags: &[&str]) -> String {
+    let mistakes = settings(file, environment, flags).expect_err("a mistake");
+    mistakes.iter().map(|mistake| format!("{mistake}\n")).collect()
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file_and_each_is_told() {
+    let file = "\nsettle_ms = 1\n";
+    let environment = [("FOCUS_SETTLE_MS", "2")];
+    let of_default = settings("", &[], &[]).expect("good");
+    assert_eq!((of_default.settle_ms, of_default.source("settle_ms")), (2_000, &Source::Default));
+    let of_file = settings(file, &[], &[]).expect("good");
+    assert_eq!(of_file.settle_ms, 1);
+    assert_eq!(of_file.source("settle_ms").to_string(), "focus.toml, line 2, column 1");
+    let of_environment = settings(file, &environment, &[]).expect("good");
+    assert_eq!(of_environment.settle_ms, 2);
+    assert_eq!(of_environment.source("settle_ms").to_string(), "FOCUS_SETTLE_MS");
+    let of_flag = settings(file, &environment, &["--settle-ms", "3"]).expect("good");
+    assert_eq!(of_flag.settle_ms, 3);
+    assert_eq!(of_flag.source("settle_ms").to_string(), "--settle-ms");
+}
+
+#[test]
+fn every_setting_has_a_variable_of_its_own() {
+    for setting in SETTINGS {
+        let value = match setting.kind {
+            Kind::Number => "not a number",
+            Kind::Choice(_) => "neither",
+            Kind::Texts | Kind::Folders => "{",
+            Kind::Text | Kind::Path => continue,
+        };
+        let told = mistakes("", &[(&setting.environment(), value)], &[]);
+        let place = format!("{} ({}): ", setting.key, setting.environment());
+        assert!(told.starts_with(&place) && told.contains("is wanted"), "{told}");
+        assert!(!told.contains(value), "{told}");
+    }
+}
+
+#[test]
+fn lists_and_tables_are_json_in_the_environment() {
+    let roots = r#"["/a", { "path": "/b", "time_unit": "ms" }]"#;
+    let given =
+        settings("", &[("FOCUS_ROOTS", roots), ("FOCUS_DATA_EXTENSIONS", r#"["raw"]"#)], &[])
+            .expect("good");
+    assert_eq!(given.roots[1].time_unit, Some(focus_core::time::TimeUnit::Millis));
+    assert_eq!(given.data_extensions, ["raw"]);
+    let told = mistakes("", &[("FOCUS_ROOTS", r#"[{ "pth": "/a" }]"#)], &[]);
+    assert_eq!(told, "roots (FOCUS_ROOTS): the key \"pth\" is not known: did you mean \"path\"?\n");
+}
+
+#[test]
+fn several_roots_come_in_one_variable_and_in_flags() {
+    let paths = |settings: &Settings| -> Vec<PathBuf> {
+        settings.roots.iter().map(|root| root.path.clone()).collect()
+    };
+    let file = "roots = [\"/of-file\"]\n";
+    let given = settings(file, &[("FOCUS_ROOT", "/a:/b")], &[]).expect("good");
+    assert_eq!(paths(&given), [Path::new("/a"), Path::new("/b")]);
+    let given = settings(file, &[("FOCUS_ROOT", "/a")], &["--root", "/c:d", "--root", "/e"]);
+    assert_eq!(paths(&given.expect("good")), [Path::new("/c:d"), Path::new("/e")]);
+}
+
+#[test]
+fn a_value_out_of_range_is_told_with_its_place() {
+    assert_eq!(
+        mistakes("lease_ms = 1\n", &[("FOCUS_SETTLE_MS", "3600001")], &["--listen", "nowhere"]),
+        "listen (--listen): \"nowhere\" is not an address with a port, such as 127.0.0.1:8480\n\
+         settle_ms (FOCUS_SETTLE_MS): 3600001 is not within 0 to 3600000\n\
+         focus.toml, line 1, column 1: lease_ms: 1 is not within 2000 to 600000\n"
+    );
+}
+
+#[test]
+fn a_connection_string_counts_where_it_is_given_last() {
+    let uri = |given: Result<Settings, Vec<Mistake>>| {
+        given.expect("good").mongodb_uri.map(|uri| uri.expose().to_owned())
+    };
+    let both = "mongodb_uri = \"mongodb://direct/\"\nmongodb_uri_file = \"file\"\n";
+    let file = "mongodb_uri_file = \"file\"\n";
+    let direct = Some("mongodb://direct/".to_owned());
+    assert_eq!(uri(settings(both, &[], &[])), direct);
+    assert_eq!(uri(settings(file, &[], &[])), Some("mongodb://of-file/".to_owned()));
+    assert_eq!(uri(settings(file, &[], &["--mongodb-uri", "mongodb://direct/"])), direct);
+    let other = [("FOCUS_MONGODB_URI_FILE", "other")];
+    assert_eq!(uri(settings(both, &other, &[])), Some("mongodb://of-other/".to_owned()));
+    assert_eq!(uri(settings(both, &[("FOCUS_MONGODB_URI", "")], &[])), None);
+}
+
+#[test]
+fn a_secret_is_hidden_wherever_settings_are_shown() {
+    let given = settings("mongodb_uri = \"mongodb://u:hunter22@h/\"\n", &[], &[]).expect("good");
+    let shown: Vec<_> = SETTINGS.iter().map(|setting| setting.value(&given)).collect();
+    assert!(!format!("{given:?} {shown:?}").contains("hunter22"));
+}
+
+#[test]
+fn defaults_are_within_their_own_rules() {
+    let defaults = Settings::default();
+    for setting in SETTINGS {
+        assert_eq!(setting.check(&defaults), Ok(()), "{}", setting.key);
+        assert!(setting.help().ends_with('.'), "{}", setting.key);
+    }
+}

@@ -1,0 +1,339 @@
+//! The types of settings, and how a value of each is read from a file, a variable or a flag.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use focus_core::time::TimeUnit;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value as Json, json};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::Secret;
+
+/// A value as somebody gave it.
+pub(super) enum Given<'a> {
+    /// In the settings file.
+    Toml(Spanned<DeValue<'a>>),
+    /// In an environment variable, or with a flag that is given once.
+    Text(&'a OsStr),
+    /// With a flag that may be given several times, or in a variable that separates values by colons.
+    Texts(&'a [OsString]),
+}
+
+/// A value that is none of the setting's type.
+#[derive(Debug)]
+pub(super) enum Wrong {
+    /// The setting says what it wants.
+    Type {
+        /// The byte of the settings file where the value begins.
+        at: Option<usize>,
+    },
+    /// There is more to tell.
+    Told {
+        /// As above.
+        at: Option<usize>,
+        /// What is wrong. It holds nothing of the value, which may be a secret.
+        words: String,
+    },
+}
+
+/// The kind of a setting's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number.
+    Number,
+    /// Any text.
+    Text,
+    /// A path of a file or folder.
+    Path,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of texts; JSON in the environment.
+    Texts,
+    /// A list of folders, each a path or a table; JSON in the environment.
+    Folders,
+}
+
+impl Kind {
+    pub(super) fn example(self) -> &'static str {
+        match self {
+            Kind::Number => "1000",
+            Kind::Text => "\"text\"",
+            Kind::Path => "\"/var/lib/focus\"",
+            Kind::Choice(words) => words[0],
+            Kind::Texts => "[\"focus.example\"]",
+            Kind::Folders => "[\"/data\"]",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Number => "a whole number without quotes",
+            Kind::Text => "a text in quotes",
+            Kind::Path => "a path in quotes",
+            Kind::Choice(words) => return write!(f, "one of {}", words.join(", ")),
+            Kind::Texts => "a list of texts",
+            Kind::Folders => "a list of folders",
+        })
+    }
+}
+
+/// A type that a setting may have.
+pub(super) trait Value: DeserializeOwned {
+    const KIND: Kind;
+
+    /// The value of a variable or a flag. Lists and tables are JSON.
+    fn from_text(text: &OsStr) -> Result<Self, Wrong> {
+        serde_json::from_slice(text.as_encoded_bytes())
+            .map_err(|error| Wrong::told(None, &error.to_string()))
+    }
+
+    /// The values of a flag that was given several times: the last one counts.
+    fn from_texts(texts: &[OsString]) -> Result<Self, Wrong> {
+        texts.last().map_or(Err(Wrong::Type { at: None }), |text| Self::from_text(text))
+    }
+
+    /// The value for people and programs; a secret is hidden.
+    fn shown(&self) -> Json;
+
+    fn read(given: Given<'_>) -> Result<Self, Wrong> {
+        match given {
+            Given::Text(text) => Self::from_text(text),
+            Given::Texts(texts) => Self::from_texts(texts),
+            Given::Toml(value) => {
+                let begins = value.span().start;
+                Self::deserialize(serde::de::IntoDeserializer::into_deserializer(value)).map_err(
+                    |error: toml::de::Error| {
+                        let at = error.span().map_or(begins, |span| span.start);
+                        Wrong::told(Some(at), error.message())
+                    },
+                )
+            }
+        }
+    }
+}
+
+impl Wrong {
+    /// The parser's message without the value, whatever that is.
+    fn told(at: Option<usize>, message: &str) -> Wrong {
+        let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+        let words = if message.starts_with("unknown field `") {
+            super::suggestion::unknown_field(message)
+        } else if let (true, Some(expected)) = (message.starts_with("unknown variant"), expected) {
+            format!("{expected} is wanted")
+        } else if message.starts_with("missing field `") {
+            message.split(" at line ").next().unwrap_or(message).to_owned()
+        } else {
+            return Wrong::Type { at };
+        };
+        Wrong::Told { at, words }
+    }
+
+    pub(super) fn at(&self) -> Option<usize> {
+        match self {
+            Wrong::Type { at } | Wrong::Told { at, .. } => *at,
+        }
+    }
+}
+
+/// A variable or flag whose value is text. One that is not UTF-8 is of no use to these types.
+fn text(text: &OsStr) -> Result<&str, Wrong> {
+    text.to_str().ok_or_else(|| Wrong::Told { at: None, words: "it is not UTF-8".to_owned() })
+}
+
+impl Value for u64 {
+    const KIND: Kind = Kind::Number;
+
+    fn from_text(given: &OsStr) -> Result<u64, Wrong> {
+        text(given)?.parse().map_err(|_| Wrong::Type { at: None })
+    }
+
+    fn shown(&self) -> Json {
+        json!(self)
+    }
+}
+
+impl Value for String {
+    const KIND: Kind = Kind::Text;
+
+    fn from_text(given: &OsStr) -> Result<String, Wrong> {
+        text(given).map(str::to_owned)
+    }
+
+    fn shown(&self) -> Json {
+        json!(self)
+    }
+}
+
+impl Value for Secret {
+    const KIND: Kind = Kind::Text;
+
+    fn from_text(given: &OsStr) -> Result<Secret, Wrong> {
+        text(given).map(|text| Secret::new(text.to_owned()))
+    }
+
+    fn shown(&self) -> Json {
+        json!("***")
+    }
+}
+
+impl Value for PathBuf {
+    const KIND: Kind = Kind::Path;
+
+    fn from_text(given: &OsStr) -> Result<PathBuf, Wrong> {
+        Ok(PathBuf::from(given))
+    }
+
+    fn shown(&self) -> Json {
+        json!(self.to_string_lossy())
+    }
+}
+
+impl Value for Layout {
+    const KIND: Kind = Kind::Choice(&["collection", "base_paths"]);
+
+    fn from_text(given: &OsStr) -> Result<Layout, Wrong> {
+        Layout::deserialize(StrDeserializer::<serde::de::value::Error>::new(text(given)?))
+            .map_err(|_| Wrong::Type { at: None })
+    }
+
+    fn shown(&self) -> Json {
+        json!(self)
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    const KIND: Kind = T::KIND;
+
+    fn from_text(given: &OsStr) -> Result<Option<T>, Wrong> {
+        T::from_text(given).map(Some)
+    }
+
+    fn shown(&self) -> Json {
+        self.as_ref().map_or(Json::Null, Value::shown)
+    }
+}
+
+impl Value for Vec<String> {
+    const KIND: Kind = Kind::Texts;
+
+    fn shown(&self) -> Json {
+        json!(self)
+    }
+}
+
+impl Value for Vec<RootSettings> {
+    const KIND: Kind = Kind::Folders;
+
+    fn from_texts(paths: &[OsString]) -> Result<Vec<RootSettings>, Wrong> {
+        Ok(paths.iter().map(|path| RootSettings::of(PathBuf::from(path))).collect())
+    }
+
+    fn shown(&self) -> Json {
+        let shown = |root: &RootSettings| match root.time_unit {
+            None => root.path.shown(),
+            Some(unit) => json!({ "path": root.path.shown(), "time_unit": TimeUnitName::of(unit) }),
+        };
+        self.iter().map(shown).collect()
+    }
+}
+
+/// How recordings lie in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// All in one collection.
+    Collection,
+    /// A collection per root, named by the `base_paths` collection.
+    BasePaths,
+}
+
+/// One root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootSettings {
+    /// Its folder, absolute.
+    pub path: PathBuf,
+    /// The unit of numbers in its sidecars; none: told by the size of the number.
+    pub time_unit: Option<TimeUnit>,
+}
+
+impl RootSettings {
+    /// A root with nothing of its own.
+    fn of(path: PathBuf) -> RootSettings {
+        RootSettings { path: absolute(&path), time_unit: None }
+    }
+}
+
+/// A root is a path, or a table.
+impl<'de> Deserialize<'de> for RootSettings {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<RootSettings, D::Error> {
+        struct PathOrTable;
+
+        impl<'de> Visitor<'de> for PathOrTable {
+            type Value = RootSettings;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path or a table with `path`")
+            }
+
+            fn visit_str<E>(self, path: &str) -> Result<RootSettings, E> {
+                Ok(RootSettings::of(PathBuf::from(path)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RootSettings, A::Error> {
+                let table = RootTable::deserialize(MapAccessDeserializer::new(map))?;
+                let time_unit = table.time_unit.map(TimeUnitName::unit);
+                Ok(RootSettings { time_unit, ..RootSettings::of(table.path) })
+            }
+        }
+
+        from.deserialize_any(PathOrTable)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RootTable {
+    path: PathBuf,
+    time_unit: Option<TimeUnitName>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum TimeUnitName {
+    S,
+    Ms,
+    Us,
+    Ns,
+}
+
+impl TimeUnitName {
+    fn unit(self) -> TimeUnit {
+        match self {
+            TimeUnitName::S => TimeUnit::Seconds,
+            TimeUnitName::Ms => TimeUnit::Millis,
+            TimeUnitName::Us => TimeUnit::Micros,
+            TimeUnitName::Ns => TimeUnit::Nanos,
+        }
+    }
+
+    fn of(unit: TimeUnit) -> &'static str {
+        match unit {
+            TimeUnit::Seconds => "s",
+            TimeUnit::Millis => "ms",
+            TimeUnit::Micros => "us",
+            TimeUnit::Nanos => "ns",
+        }
+    }
+}
+
+/// An absolute path without `.` parts; `..` stays, because links may be on the way.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
