@@ -39,11 +39,17 @@ pub enum Broken {
     SettledAtOnce,
     /// A uuid at a new path is a duplicate, also where the old path is empty.
     MoveIsDuplicate,
+    /// An acknowledgement counts for whatever the recording is by now.
+    AnyGenerationAcknowledged,
+    /// What is gone from an archive is marked.
+    ArchiveMarked,
+    /// Absence counts as proved on whatever device is mounted.
+    DeviceIgnored,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 17] = [
+    pub const ALL: [Broken; 20] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -61,6 +67,9 @@ impl Broken {
         Broken::DeletionNeverHeld,
         Broken::SettledAtOnce,
         Broken::MoveIsDuplicate,
+        Broken::AnyGenerationAcknowledged,
+        Broken::ArchiveMarked,
+        Broken::DeviceIgnored,
     ];
 }
 

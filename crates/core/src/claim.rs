@@ -13,7 +13,7 @@ pub struct Claim<'a> {
     pub absent: bool,
 }
 
-/// What becomes of a newcomer that claims a uuid which another recording has.
+/// The ruling on a newcomer that claims a uuid which another recording has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ruling {
     /// The other one's files are gone: the recording has moved here.

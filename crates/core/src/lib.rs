@@ -11,6 +11,7 @@ pub mod broken;
 pub mod claim;
 pub mod compare;
 pub mod document;
+pub mod entry;
 pub mod json;
 pub mod lease;
 pub mod look;

@@ -1,4 +1,4 @@
-//! What becomes of recordings whose files are gone: marked as deleted, or held for a person.
+//! The decision on recordings whose files are gone: marked as deleted, or held for a person.
 //!
 //! That files are gone is proved elsewhere, twice. Here it is only decided whether so many may be.
 

@@ -1,0 +1,138 @@
+//! Absence was proved, doubted, concluded, approved.
+
+use super::{Entry, Gone, Turn};
+use crate::broken::{self, Broken};
+use crate::vanish::{Counts, Decision, Held, WINDOW_MS};
+
+/// Its absence is to be proved: it is gone, and nothing has been concluded from that.
+pub fn is_candidate(entry: &Entry) -> bool {
+    matches!(entry.gone(), Some(Gone::Unproved | Gone::Proved { .. }))
+}
+
+/// The place of a candidate, as far as storage has been seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scene {
+    /// A sidecar somewhere names its uuid: it has moved, or is about to.
+    pub named: bool,
+    /// Its place has files.
+    pub has_files: bool,
+    /// Those files have settled as another recording.
+    pub replaced: bool,
+}
+
+/// Absence was proved the first time, at this time of the boot-time clock.
+pub fn proved(entry: Entry, now_ms: u64) -> Entry {
+    match entry.gone() {
+        Some(Gone::Unproved) => entry.with_gone(Gone::Proved { at_ms: now_ms }),
+        _ => entry,
+    }
+}
+
+/// The first proof counts no more: a file was there, or could not be looked for.
+pub fn doubted(entry: Entry) -> Entry {
+    match entry.gone() {
+        Some(Gone::Proved { .. }) => entry.with_gone(Gone::Unproved),
+        _ => entry,
+    }
+}
+
+/// What a conclusion rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Storage, as it has been seen by now.
+    pub scene: Scene,
+    /// The second proof looked on another device than its files were seen on.
+    pub elsewhere: bool,
+    /// The root is an archive: what is gone from it stays in the catalog.
+    pub archive: bool,
+    /// Its folder holds an entry that [`is_neighbour`].
+    pub has_neighbour: bool,
+    /// Whether so many may be gone: see [`crate::vanish::judge`].
+    pub decision: Decision,
+    /// The next place in the order of holding.
+    pub seq: i64,
+    /// The time, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// Absence was proved twice. What came back, moved or was doubted since the first proof stays as it is.
+pub fn concluded(entry: Entry, facts: Facts) -> Turn {
+    let scene = facts.scene;
+    let is_proved = matches!(entry.gone(), Some(Gone::Proved { .. }));
+    if !is_proved || scene.named || scene.has_files && !scene.replaced {
+        return Turn::keep(entry);
+    }
+    let Some(held) = held(&entry, &facts) else {
+        return deleted(entry, &facts);
+    };
+    Turn::keep(match held {
+        // On another device nothing is proved, and a drill's recording waits for no person.
+        _ if entry.drilled => entry.with_gone(Gone::Unproved),
+        why => entry.with_gone(Gone::Held { seq: facts.seq, why }),
+    })
+}
+
+/// Why it is not deleted at once; none: it is.
+fn held(entry: &Entry, facts: &Facts) -> Option<Held> {
+    let elsewhere = facts.elsewhere && !broken::is(Broken::DeviceIgnored);
+    if entry.drilled {
+        return elsewhere.then_some(Held::Device);
+    }
+    if facts.archive {
+        return None;
+    }
+    if elsewhere {
+        return Some(Held::Device);
+    }
+    if entry.never_seen && !facts.has_neighbour {
+        return Some(Held::NeverSeen);
+    }
+    match facts.decision {
+        Decision::Mark => None,
+        Decision::Hold(why) => Some(why),
+    }
+}
+
+fn deleted(entry: Entry, facts: &Facts) -> Turn {
+    let at_ms = facts.now_ms;
+    if entry.drilled {
+        return Turn::pending(entry.with_gone(Gone::Leaving { at_ms }).written(at_ms));
+    }
+    if facts.archive && !broken::is(Broken::ArchiveMarked) {
+        return Turn::keep(entry.with_gone(Gone::LeftAlone));
+    }
+    Turn::pending(entry.with_gone(Gone::Marked { at_ms, approved: false }).written(at_ms))
+}
+
+/// A person approved what is held up to this place in the order of holding.
+pub fn approved(entry: Entry, through: i64, now_ms: i64) -> Turn {
+    match entry.gone() {
+        Some(Gone::Held { seq, .. }) if seq <= through => {
+            let marked = Gone::Marked { at_ms: now_ms, approved: true };
+            Turn::pending(entry.with_gone(marked).written(now_ms))
+        }
+        _ => Turn::keep(entry),
+    }
+}
+
+/// An entry of the same folder that tells that the folder is the one it was: the catalog has it, and this
+/// index has seen its files. One that a drill planted tells nothing of a folder.
+pub fn is_neighbour(entry: &Entry) -> bool {
+    entry.is_there() && !entry.never_seen && !entry.drilled && entry.is_catalogued()
+}
+
+/// Counts an entry towards the decision on what is gone. `named`: as in [`Scene`].
+pub fn count(counts: &mut Counts, entry: &Entry, named: bool, now_ms: i64) {
+    if entry.drilled {
+        return;
+    }
+    match entry.gone() {
+        None => counts.present += 1,
+        Some(Gone::Held { .. }) => counts.gone += 1,
+        Some(Gone::Unproved | Gone::Proved { .. }) => counts.gone += u64::from(!named),
+        Some(Gone::Marked { at_ms, approved: false }) => {
+            counts.marked += u64::from(at_ms > now_ms.saturating_sub(WINDOW_MS));
+        }
+        Some(Gone::Marked { .. } | Gone::LeftAlone | Gone::Leaving { .. }) => {}
+    }
+}

@@ -1,0 +1,43 @@
+//! A file system is mounted under another device number.
+//!
+//! Device numbers may change with a restart of the machine, so a folder that is found on another device
+//! is no proof of a swapped mount. What is found there tells.
+
+use super::{Entry, Gone};
+use crate::vanish::Held;
+
+/// Of ten recordings that were seen on a device, so many found on another one make them the same.
+const FOUND_OF_TEN: u64 = 9;
+
+/// Its files were seen on the device of its folder, and it tells where that folder is now: nothing has been
+/// concluded from their absence. One that a
+/// drill planted tells nothing of a folder: it is nobody's to approve, so were it counted as missing, its
+/// folder might never be known again, and its document never removed.
+pub fn was_seen(entry: &Entry) -> bool {
+    !entry.drilled
+        && !entry.never_seen
+        && !matches!(
+            entry.gone(),
+            Some(Gone::Marked { .. } | Gone::LeftAlone | Gone::Leaving { .. })
+        )
+}
+
+/// Its files are there to be found.
+pub fn is_found(entry: &Entry) -> bool {
+    !entry.drilled && entry.is_there()
+}
+
+/// Of `seen` recordings of a device (see [`was_seen`]) `found` have their files on another one now (see
+/// [`is_found`]), as a whole scan has met it. True: that one takes its place.
+pub fn takes_over(seen: u64, found: u64) -> bool {
+    found.saturating_mul(10) >= seen.saturating_mul(FOUND_OF_TEN)
+}
+
+/// A device of the entry's root has taken another's place: what was held for its device is looked for
+/// anew.
+pub fn settled(entry: Entry) -> Entry {
+    match entry.gone() {
+        Some(Gone::Held { why: Held::Device, .. }) => entry.with_gone(Gone::Unproved),
+        _ => entry,
+    }
+}
