@@ -7,7 +7,7 @@ use focus_catalog::RootPlace;
 use focus_common::clock;
 use focus_core::settle::Closed;
 use focus_core::vanish::{MaxVanished, SECOND_LOOK_MS};
-use focus_index::Candidate;
+use focus_index::{Candidate, EntryId};
 use focus_storage::absence::{Proof, prove};
 
 use crate::inbox::Barrier;
@@ -39,18 +39,18 @@ pub(crate) struct Absence<'a> {
     next: Instant,
     /// Rows proved twice, each with whether it was proved on another device. They are concluded on once
     /// everything that came in before the barrier has been read.
-    ready: Option<(Vec<(i64, bool)>, Barrier)>,
+    ready: Option<(Vec<(EntryId, bool)>, Barrier)>,
 }
 
 /// What the proofs for some candidates came to.
 #[derive(Default)]
 struct Proofs {
     /// Rows proved for the first time.
-    first: Vec<i64>,
+    first: Vec<EntryId>,
     /// Rows proved for the second time, each with whether it was proved on another device.
-    second: Vec<(i64, bool)>,
+    second: Vec<(EntryId, bool)>,
     /// Rows whose files are there again, or whose folder cannot be read.
-    doubted: Vec<i64>,
+    doubted: Vec<EntryId>,
     /// The time of one candidate at least had come.
     any_due: bool,
 }
@@ -95,11 +95,11 @@ impl<'a> Absence<'a> {
     /// Proves the absence of all candidates whose time has come, a page at a time.
     fn prove_all(&mut self) -> Result<(), ObserveError> {
         let PresentRoot { index, id, .. } = self.present;
-        let (mut after, mut second, mut any_proved) = (0, Vec::new(), false);
+        let (mut after, mut second, mut any_proved) = (None, Vec::new(), false);
         loop {
             let page = index.reader().vanish_candidates(id, after, PAGE)?;
             let Some(last) = page.last() else { break };
-            after = last.id;
+            after = Some(last.id);
             let proofs = self.prove_page(page)?;
             any_proved |= proofs.any_due && proofs.first.len() + proofs.second.len() > 0;
             index.vanish_proved_blocking(proofs.first, clock::boot_ms())?;

@@ -11,7 +11,7 @@ use focus_core::batch::{Call, Outcome, Reply};
 use focus_core::compare::{Compared, SpotCheck};
 use focus_core::reconcile::{Bounds, CatalogMemory, Done, Event, Job, Next, Reconciler};
 use focus_crash::{Point, Step, here};
-use focus_index::{Ack, AckOutcome, Index, IndexError, RootId, RootMemory};
+use focus_index::{Ack, Answer, EntryId, Index, IndexError, RootId, RootMemory};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -250,8 +250,14 @@ impl Driver {
             }
             Job::Note { rows } => {
                 let watermark = uuid::Uuid::new_v4().to_string();
-                let noted = self.index.note(self.id, watermark.clone(), rows).await;
-                noted.map(|gone| Done::Noted { watermark, gone })
+                let noted = self
+                    .index
+                    .note(self.id, watermark.clone(), rows.into_iter().map(EntryId).collect())
+                    .await;
+                noted.map(|gone| Done::Noted {
+                    watermark,
+                    gone: gone.iter().map(|id| id.0).collect(),
+                })
             }
             Job::Rows { after, through, limit } => {
                 let (reader, id) = (self.index.reader(), self.id);
@@ -319,17 +325,17 @@ impl Driver {
         outcomes
             .into_iter()
             .filter_map(|(id, generation, outcome)| {
-                let outcome = match outcome {
-                    Outcome::Acknowledged => AckOutcome::Acknowledged,
-                    Outcome::Removed => AckOutcome::Removed,
-                    Outcome::Raise(generation) => AckOutcome::Raise { generation },
+                let answer = match outcome {
+                    Outcome::Acknowledged => Answer::Acknowledged,
+                    Outcome::Removed => Answer::Removed,
+                    Outcome::Raise(generation) => Answer::Raise { generation },
                     Outcome::SetAside(fault) => {
                         let retry_ms = clock::boot_ms().saturating_add(self.retry_ms);
-                        AckOutcome::SetAside { fault, retry_ms }
+                        Answer::Refused { fault, retry_ms }
                     }
                     Outcome::Left => return None,
                 };
-                Some(Ack { id, generation, outcome })
+                Some(Ack { id: EntryId(id), generation, answer })
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use focus_core::batch::Item;
-use focus_index::{IndexError, Reader, RootId};
+use focus_index::{EntryId, IndexError, Reader, RootId};
 
 use super::blocking::blocking;
 
@@ -37,9 +37,10 @@ impl PendingSource for IndexedPending {
         before: Option<i64>,
     ) -> Result<Vec<Item>, IndexError> {
         let (reader, id) = (self.reader.clone(), self.id);
-        let picked = blocking(move || reader.pick(id, limit, bytes_max, before)).await?;
+        let picked =
+            blocking(move || reader.pick(id, limit, bytes_max, before.map(EntryId))).await?;
         let items = picked.into_iter().map(|pending| Item {
-            id: pending.id,
+            id: pending.id.0,
             generation: pending.generation,
             acknowledged: pending.acknowledged,
             recording: pending.recording,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use focus_core::recording::Place;
-use focus_index::{IndexError, ScanView};
+use focus_index::{FolderId, IndexError, PlaceId, ScanView};
 use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
 use focus_storage::{PartKind, RootProblem};
 
@@ -24,7 +24,7 @@ pub(crate) struct Scanned {
     /// Places handed to the observer that no hint named.
     pub(crate) unhinted: u64,
     /// Folders found on another device than before.
-    pub(crate) devices: Vec<(i64, u64)>,
+    pub(crate) devices: Vec<(FolderId, u64)>,
 }
 
 /// Why a scan has no result.
@@ -51,7 +51,7 @@ pub(crate) fn scan(
     detail: Detail,
 ) -> Result<Scanned, ScanError> {
     let mut view = ScanView::new(&present.index.reader(), present.id)?;
-    let last_file = view.last_file()?;
+    let last_place = view.last_place()?;
     let scan = Scan {
         present,
         detail,
@@ -59,7 +59,7 @@ pub(crate) fn scan(
         unhinted: AtomicU64::new(0),
         met: Mutex::new(Met {
             view,
-            last_file,
+            last_place,
             data: RowSet::default(),
             sidecars: RowSet::default(),
             folders: RowSet::default(),
@@ -94,8 +94,8 @@ struct Scan<'a> {
 struct Met {
     /// The index as it was when the scan began.
     view: ScanView,
-    /// The last row of a place when the scan began.
-    last_file: i64,
+    /// The place that the index learned of last when the scan began.
+    last_place: PlaceId,
     /// Rows of places whose data file was met.
     data: RowSet,
     /// Rows of places whose sidecar was met.
@@ -103,7 +103,7 @@ struct Met {
     /// Rows of folders that were met.
     folders: RowSet,
     /// Folders found on another device than before.
-    devices: Vec<(i64, u64)>,
+    devices: Vec<(FolderId, u64)>,
     error: Option<IndexError>,
 }
 
@@ -184,7 +184,7 @@ impl Scan<'_> {
             }
             PartKind::Sidecar => (known.sidecar, &mut met.sidecars),
         };
-        rows.insert(known.file);
+        rows.insert(known.id.number());
         Ok(match (before, entry.stat) {
             (None, _) => true,
             (Some(before), Some(now)) => self.detail == Detail::Stat && before != now,
@@ -194,13 +194,13 @@ impl Scan<'_> {
 
     /// Hands over all places of the folders at or below `top` that the walk did not meet.
     fn gone_folders(&self, top: &[u8]) -> Result<(), IndexError> {
-        let mut after = 0;
+        let mut after = None;
         loop {
             let folders = self.met().view.folders(after, PAGE)?;
             let Some((last, _)) = folders.last() else { return Ok(()) };
-            after = *last;
+            after = Some(*last);
             for (id, path) in folders {
-                if !is_at_or_below(&path, top) || self.met().folders.contains(id) {
+                if !is_at_or_below(&path, top) || self.met().folders.contains(id.number()) {
                     continue;
                 }
                 let mut places = Vec::new();
@@ -223,7 +223,7 @@ impl Met {
     /// Places of a folder that was read to its end, or is gone, of which a file was not met.
     fn gone_from(&mut self, folder: &[u8], gone: &mut dyn FnMut(&[u8])) -> Result<(), IndexError> {
         if let Some(id) = self.view.folder(folder)? {
-            self.folders.insert(id);
+            self.folders.insert(id.number());
         }
         let mut after = Vec::new();
         loop {
@@ -231,10 +231,10 @@ impl Met {
             let Some(last) = places.last() else { return Ok(()) };
             after.clone_from(&last.stem);
             for place in &places {
-                let missed = place.data && !self.data.contains(place.file)
-                    || place.sidecar && !self.sidecars.contains(place.file);
+                let missed = place.data && !self.data.contains(place.id.number())
+                    || place.sidecar && !self.sidecars.contains(place.id.number());
                 // Rows made since the scan began are the observer's own news.
-                if missed && place.file <= self.last_file {
+                if missed && place.id <= self.last_place {
                     gone(&place.stem);
                 }
             }
@@ -247,19 +247,15 @@ impl Met {
 struct RowSet(Vec<u64>);
 
 impl RowSet {
-    fn insert(&mut self, row: i64) {
-        let Ok(row) = usize::try_from(row) else { return };
+    fn insert(&mut self, row: usize) {
         if row / 64 >= self.0.len() {
             self.0.resize(row / 64 + 1, 0);
         }
         self.0[row / 64] |= 1 << (row % 64);
     }
 
-    fn contains(&self, row: i64) -> bool {
-        usize::try_from(row)
-            .ok()
-            .and_then(|row| self.0.get(row / 64).map(|word| word >> (row % 64) & 1 == 1))
-            .unwrap_or(false)
+    fn contains(&self, row: usize) -> bool {
+        self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 }
 
@@ -271,7 +267,7 @@ mod tests {
     fn a_set_of_rows_holds_what_was_put_in_and_nothing_else() {
         let mut rows = RowSet::default();
         [1, 64, 200].into_iter().for_each(|row| rows.insert(row));
-        let held: Vec<i64> = (-1..300).filter(|row| rows.contains(*row)).collect();
+        let held: Vec<usize> = (0..300).filter(|row| rows.contains(*row)).collect();
         assert_eq!(held, [1, 64, 200]);
     }
 

@@ -26,7 +26,7 @@ impl Unrecognised<'_> {
         let reports = blocking(move || reader.unreported(id, REPORTS)).await?;
         let (mut put, mut remove, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for report in reports {
-            told.push((report.file, report.seq));
+            told.push((report.id, report.seq));
             match report.doc {
                 None => remove.push(report.folder_name),
                 Some(doc) => put.push(UnrecognisedDoc {

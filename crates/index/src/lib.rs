@@ -5,29 +5,45 @@
 //! there. Any number of readers never wait for it (write-ahead log). After a power loss the index
 //! may have lost its last transactions, never half of one: what it forgot, a scan or a comparison
 //! with the catalog finds again.
+//!
+//! How a recording stands, and what follows from what happens to it, is decided by
+//! `focus_core::entry`. This crate loads a row, asks, and stores; where a statement does that to many rows
+//! at once it is in `bulk`, and proved equal. Its tables are its own: ids are opaque.
 
+mod absence;
 mod acknowledge;
+mod bulk;
 mod compare;
+mod device;
+mod entry;
 mod error;
+mod invariants;
+mod missing;
 mod observe;
 mod open;
 mod overlap;
+mod place;
+mod prefer;
 mod reader;
+mod root;
 mod rows;
 mod scan;
 mod schema;
+mod stage;
 mod sum;
 mod unrecognised;
-mod vanish;
+mod verify;
 mod writer;
 
-pub use acknowledge::{Ack, AckOutcome, Pending};
+pub use absence::{Candidate, Concluded, HeldRow};
+pub use acknowledge::{Ack, Pending};
 pub use error::IndexError;
+pub use focus_core::entry::EntryId;
+pub use focus_core::entry::answered::Answer;
 pub use observe::{Observation, Observed};
 pub use open::Opened;
 pub use reader::{Listed, Listing, Reader, Totals, Unrecognised};
-pub use rows::{RootId, RootMemory, RootTotals};
+pub use rows::{FolderId, PlaceId, RootId, RootMemory, RootTotals};
 pub use scan::{FolderPlace, KnownPlace, ScanView};
 pub use unrecognised::{UnrecognisedChange, UnrecognisedFiles};
-pub use vanish::{Candidate, Concluded, HeldRow};
 pub use writer::Index;

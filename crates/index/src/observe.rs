@@ -1,17 +1,21 @@
 //! Storing what looks at storage came to. A recording and its pending mark are one transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use focus_core::claim::{Claim, Ruling, rule};
-use focus_core::recording::{Place, Recording, show_bytes};
+use focus_core::claim::Ruling;
+use focus_core::entry::claimed::{self, Holding, claimed};
+use focus_core::entry::observed::{self, Holder};
+use focus_core::entry::{Entry, EntryId, LookAgain, News};
+use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Sight};
 use focus_core::state::{Fault, State};
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::rows::{RootId, signed};
-use crate::schema::{LIVE_END_MS, span};
-use crate::sum::sum;
+use crate::entry::{ENTRY, ENTRY_COLUMNS, Put, RootFacts, entry, put, remove, store};
+use crate::place;
+use crate::rows::RootId;
+use crate::schema::LIVE_END_MS;
 use crate::{Index, IndexError};
 
 /// A look that was judged.
@@ -34,29 +38,12 @@ pub struct Observation {
 pub struct Observed {
     /// Recordings made, changed, moved or come back: they are pending now.
     pub changed: u64,
-    /// Places that became or ceased to be unrecognised.
+    /// Places that became or ceased to be unrecognised, and recordings that came back as the catalog has
+    /// them.
     pub reported: u64,
     /// Places that hold a uuid which another place claims: look at them again, they may be gone.
     pub contested: Vec<Place>,
 }
-
-/// The holder of a uuid.
-struct Holder {
-    id: i64,
-    root: i64,
-    file: i64,
-    path: String,
-    generation: i64,
-    catalogued: bool,
-    vanished: bool,
-}
-
-/// What becomes of the columns of a recording whose files are there again.
-const BACK: &str = "vanished_ms = NULL, vanish_step = 0, proof_ms = NULL, held_seq = NULL,
-   held_why = NULL, marked_ms = NULL, approved = 0, never_seen = 0";
-
-/// Gone, and not marked: the catalog still has it as it was, and need not be told of its return.
-const AS_ACKNOWLEDGED: &str = "vanished_ms IS NOT NULL AND vanish_step NOT IN (3, 5) AND pending = 0 AND known AND acked = generation";
 
 impl Index {
     /// Stores observations, all in one transaction.
@@ -92,225 +79,221 @@ fn observe(
     batch: &[Observation],
     now_ms: i64,
 ) -> rusqlite::Result<Observed> {
-    let mut store = Store {
+    let mut observer = Observer {
         tx,
         root: root.0,
+        facts: RootFacts::load(tx, root.0)?,
         now_ms,
         folders: HashMap::new(),
-        devices: std::collections::HashSet::new(),
+        devices: HashSet::new(),
         out: Observed::default(),
     };
     for observation in batch {
-        store.one(observation)?;
+        observer.one(observation)?;
     }
-    Ok(store.out)
+    Ok(observer.out)
 }
 
-struct Store<'a> {
+struct Observer<'a> {
     tx: &'a Transaction<'a>,
     root: i64,
+    facts: RootFacts,
     now_ms: i64,
     folders: HashMap<Vec<u8>, i64>,
     /// Folders whose device is known to be stored.
-    devices: std::collections::HashSet<i64>,
+    devices: HashSet<i64>,
     out: Observed,
 }
 
-impl Store<'_> {
+/// The place of an observation, as the index has it.
+struct Known {
+    file: i64,
+    /// Nothing was known of it before.
+    is_new: bool,
+    reported: Option<State>,
+    /// The uuid that its files last settled as.
+    uuid: Option<String>,
+}
+
+/// An entry and the place that holds it.
+struct Held {
+    id: EntryId,
+    root: i64,
+    file: i64,
+    path: String,
+    entry: Entry,
+}
+
+impl Observer<'_> {
     fn one(&mut self, observation: &Observation) -> rusqlite::Result<()> {
-        let place = &observation.place;
+        let at = &observation.place;
+        let known = self.known(at)?;
         if observation.conclusion == Conclusion::Absent {
-            return match self.file_of(place)? {
-                Some(file) => self.absent(file),
-                None => Ok(()),
-            };
+            return known.map_or(Ok(()), |place| self.absent(&place));
         }
-        let file = self.file_for(place)?;
+        let place = match known {
+            Some(place) => place,
+            None => self.make(at)?,
+        };
         if let Some(device) = observation.device {
-            self.seen_on(&place.folder, device)?;
+            self.seen_on(&at.folder, device)?;
         }
         let mut sight = observation.sight.clone();
         let mut due_ms = observation.due_ms;
         match &observation.conclusion {
             Conclusion::Absent | Conclusion::Unsettled => {}
-            Conclusion::Unrecognised(fault) => self.set_state(file, Some(fault))?,
-            Conclusion::Same => due_ms = self.came_back(file, &mut sight, due_ms)?,
-            Conclusion::Settled(recording) => self.settled(file, recording)?,
+            Conclusion::Unrecognised(fault) => self.report(place.file, Some(fault))?,
+            Conclusion::Same => {
+                if self.unchanged(&place)? {
+                    sight.settled = false;
+                    due_ms = Some(0);
+                }
+            }
+            Conclusion::Settled(recording) => self.settled(&place, recording)?,
         }
-        self.store_sight(file, &sight, due_ms)
+        place::store_sight(self.tx, place.file, &sight, due_ms)
     }
 
     /// Neither file is there any more.
-    fn absent(&mut self, file: i64) -> rusqlite::Result<()> {
-        self.set_state(file, None)?;
-        self.store_sight(file, &Sight::default(), None)?;
-        self.vanish_held_by(file, None)?;
-        self.tidy(file)
+    fn absent(&mut self, place: &Known) -> rusqlite::Result<()> {
+        self.clear(place)?;
+        place::store_sight(self.tx, place.file, &Sight::default(), None)?;
+        self.gone_from(place, None)?;
+        place::tidy(self.tx, place.file)
     }
 
-    /// The recordings this place holds, but for `keep`, have no files any more. Others that claim
-    /// their uuids are looked at again: one of them may have it now.
-    fn vanish_held_by(&mut self, file: i64, keep: Option<&str>) -> rusqlite::Result<()> {
-        let keep = keep.unwrap_or("");
-        self.tx
-            .prepare_cached(
-                "UPDATE files SET due_ms = 0, settled = 0 WHERE id <> ?1 AND uuid IN
-                   (SELECT uuid FROM recordings WHERE file = ?1 AND uuid <> ?2)",
-            )?
-            .execute(params![file, keep])?;
-        // Never sent, and gone: there is nothing to tell anybody.
-        self.tx
-            .prepare_cached(
-                "DELETE FROM recordings WHERE file = ?1 AND uuid <> ?2 AND acked IS NULL AND known = 0
-                   AND vanished_ms IS NULL
-                   AND NOT EXISTS(SELECT 1 FROM roots t WHERE t.id = recordings.root
-                     AND recordings.id BETWEEN t.sent_low AND t.sent_high)",
-            )?
-            .execute(params![file, keep])?;
-        // What is kept may be in the catalog, acknowledged or not: it is not forgotten later either.
-        self.tx
-            .prepare_cached(
-                "UPDATE recordings SET vanished_ms = ?3, vanish_step = 0, approved = 0, pending = 0,
-                   acked = coalesce(acked, 0)
-                 WHERE file = ?1 AND uuid <> ?2 AND vanished_ms IS NULL",
-            )?
-            .execute(params![file, keep, self.now_ms])?;
+    /// The recordings that this place holds, but for that of the uuid `keep`, have no files any more.
+    fn gone_from(&mut self, place: &Known, keep: Option<&str>) -> rusqlite::Result<()> {
+        if place.is_new {
+            return Ok(());
+        }
+        let held = self
+            .tx
+            .prepare_cached(&format!(
+                "SELECT r.id, r.uuid, {ENTRY} FROM recordings r WHERE r.file = ?1"
+            ))?
+            .query_map([place.file], |row| {
+                Ok((EntryId(row.get(0)?), row.get::<_, String>(1)?, entry(row, 2)?))
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        for (id, uuid, before) in held {
+            if keep == Some(uuid.as_str()) {
+                continue;
+            }
+            let turn = observed::gone(before, self.facts.sent.holds(id), self.now_ms);
+            match &turn.entry {
+                Some(after) => store(self.tx, id, &before, after)?,
+                None => remove(self.tx, id)?,
+            }
+            if turn.effects.look_again == Some(LookAgain::Claimants) {
+                place::read_claimants_again(self.tx, place.file, &uuid)?;
+            }
+        }
         Ok(())
     }
 
-    /// Unchanged files: a recording that had vanished is back.
-    fn came_back(
-        &mut self,
-        file: i64,
-        sight: &mut Sight,
-        due_ms: Option<u64>,
-    ) -> rusqlite::Result<Option<u64>> {
-        let unmarked = self
-            .tx
-            .prepare_cached(&format!(
-                "UPDATE recordings SET {BACK} WHERE file = ?1 AND {AS_ACKNOWLEDGED}
-                   AND uuid = (SELECT uuid FROM files WHERE id = ?1)"
-            ))?
-            .execute([file])?;
-        self.out.reported += unmarked as u64;
-        let back = self
-            .tx
-            .prepare_cached(&format!(
-                "UPDATE recordings SET {BACK}, deleted = deleted & 1, pending = 1,
-                   generation = generation + 1, pending_since_ms = ?2
-                 WHERE file = ?1 AND vanished_ms IS NOT NULL
-                   AND uuid = (SELECT uuid FROM files WHERE id = ?1)"
-            ))?
-            .execute(params![file, self.now_ms])?;
-        self.out.changed += back as u64;
-        // Held by this place, or by another one whose files are there.
-        let (state, holds, held): (Option<String>, bool, bool) = self
-            .tx
-            .prepare_cached(
-                "SELECT f.state, coalesce(r.file = f.id, 0), r.id IS NOT NULL AND r.vanished_ms IS NULL
-                 FROM files f LEFT JOIN recordings r ON r.uuid = f.uuid WHERE f.id = ?1",
-            )?
-            .query_row([file], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let kept = [State::DuplicateId, State::CatalogRefused].map(State::name);
-        if state.as_deref().is_some_and(|state| !kept.contains(&state)) {
-            self.set_state(file, None)?;
+    /// Unchanged files: a recording that had vanished is back. True: the place has to be read again.
+    fn unchanged(&mut self, place: &Known) -> rusqlite::Result<bool> {
+        let holder = match &place.uuid {
+            Some(uuid) => self.holder(uuid)?,
+            None => None,
+        };
+        let holder = match holder {
+            Some(held) if held.file == place.file => {
+                let turn = observed::unchanged(held.entry, self.now_ms);
+                if let Some(after) = &turn.entry {
+                    store(self.tx, held.id, &held.entry, after)?;
+                }
+                self.tell(turn.effects.news);
+                Some(Holder { here: true, there: true })
+            }
+            Some(held) => Some(Holder { here: false, there: held.entry.is_there() }),
+            None => None,
+        };
+        let unchanged = observed::place_unchanged(place.reported, holder);
+        if unchanged.cleared {
+            self.clear(place)?;
         }
-        let duplicate = held && state.as_deref() == Some(State::DuplicateId.name());
-        if !holds && !duplicate {
-            // It settled once, and its uuid has another holder since, or none: read it again.
-            sight.settled = false;
-            return Ok(Some(0));
-        }
-        Ok(due_ms)
+        Ok(unchanged.read_again)
     }
 
     /// A settled recording: who has its uuid?
-    fn settled(&mut self, file: i64, recording: &Recording) -> rusqlite::Result<()> {
-        self.vanish_held_by(file, Some(&recording.uuid))?;
-        let Some(holder) = self.holder(&recording.uuid)? else {
-            self.insert(file, recording)?;
-            return self.set_state(file, None);
-        };
-        if holder.file == file {
-            self.update(&holder, recording)?;
-            return self.set_state(file, None);
+    fn settled(&mut self, place: &Known, recording: &Recording) -> rusqlite::Result<()> {
+        self.gone_from(place, Some(&recording.uuid))?;
+        let drilled = recording.is_drilled();
+        match self.holder(&recording.uuid)? {
+            None => {
+                let made = observed::made(self.facts.generation_base, drilled, self.now_ms);
+                put(self.tx, Put::New, (self.root, place.file), recording, &made)?;
+                self.tell(News::Pending);
+                self.clear(place)
+            }
+            Some(held) if held.file == place.file => {
+                let same = self.is_same(&held, recording)?;
+                let turn = observed::settled(held.entry, same, drilled, self.now_ms);
+                match &turn.entry {
+                    Some(after) if turn.effects.news == News::Pending => {
+                        put(self.tx, Put::Over, (self.root, place.file), recording, after)?;
+                    }
+                    Some(after) => store(self.tx, held.id, &held.entry, after)?,
+                    None => remove(self.tx, held.id)?,
+                }
+                self.tell(turn.effects.news);
+                self.clear(place)
+            }
+            Some(held) => self.claimed(place, &held, recording),
         }
-        let claim = Claim {
-            path: &holder.path,
-            catalogued: holder.catalogued,
-            absent: holder.vanished || !self.is_there(holder.file)?,
-        };
-        match rule(claim, &recording.path) {
+    }
+
+    /// The recording's uuid is held by another place.
+    fn claimed(
+        &mut self,
+        place: &Known,
+        held: &Held,
+        recording: &Recording,
+    ) -> rusqlite::Result<()> {
+        let has_files = place::has_files(self.tx, held.file)?;
+        let holding = Holding { path: &held.path, has_files };
+        let drilled = recording.is_drilled();
+        let (ruling, turn) = claimed(held.entry, holding, &recording.path, drilled, self.now_ms);
+        if let (Some(after), News::Pending) = (&turn.entry, turn.effects.news) {
+            put(self.tx, Put::Over, (self.root, place.file), recording, after)?;
+        }
+        self.tell(turn.effects.news);
+        match ruling {
             Ruling::Moved => {
-                self.give(&holder, file, recording)?;
-                self.set_state(file, None)?;
-                self.tidy(holder.file)
+                self.clear(place)?;
+                place::tidy(self.tx, held.file)
             }
             Ruling::NewcomerTakes => {
-                self.give(&holder, file, recording)?;
-                self.set_state(file, None)?;
-                let fault = duplicate(&recording.uuid, &recording.path, None);
-                self.set_state(holder.file, Some(&fault))
+                self.clear(place)?;
+                let fault = claimed::duplicate(&recording.uuid, &recording.path, false);
+                self.report(held.file, Some(&fault))
             }
             Ruling::HolderKeeps => {
-                let elsewhere = (holder.root != self.root).then_some(holder.root);
-                let fault = duplicate(&recording.uuid, &holder.path, elsewhere);
-                self.set_state(file, Some(&fault))?;
-                if elsewhere.is_none() {
-                    self.out.contested.push(self.place_of(holder.file)?);
-                } else {
-                    self.tx
-                        .prepare_cached("UPDATE files SET due_ms = 0 WHERE id = ?1")?
-                        .execute([holder.file])?;
+                let is_elsewhere = held.root != self.root;
+                let fault = claimed::duplicate(&recording.uuid, &held.path, is_elsewhere);
+                self.report(place.file, Some(&fault))?;
+                if is_elsewhere {
+                    return place::look_again(self.tx, held.file);
                 }
+                self.out.contested.push(place::place_of(self.tx, held.file)?);
                 Ok(())
             }
         }
     }
 
-    fn insert(&mut self, file: i64, recording: &Recording) -> rusqlite::Result<()> {
-        let metadata = recording.metadata.to_text();
+    /// The row says what the sidecar and the files say.
+    fn is_same(&self, held: &Held, recording: &Recording) -> rusqlite::Result<bool> {
         self.tx
             .prepare_cached(
-                "INSERT INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id,
-                   path, size, fingerprint, metadata, generation, pending, pending_since_ms, drilled, sum)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
-                   1 + (SELECT generation_base FROM roots WHERE id = ?1), 1, ?13, ?14, ?15)",
-            )?
-            .execute(params![
-                self.root,
-                recording.uuid,
-                file,
-                recording.start_ms,
-                recording.end_ms.unwrap_or(LIVE_END_MS),
-                span(recording.start_ms, recording.end_ms),
-                recording.deleted,
-                recording.recording_id,
-                recording.path,
-                recording.size,
-                recording.fingerprint,
-                metadata,
-                self.now_ms,
-                recording.is_drilled(),
-                sum(recording, recording.deleted, &metadata),
-            ])?;
-        self.out.changed += 1;
-        Ok(())
-    }
-
-    /// The same place holds it: write it where it says something else than before.
-    fn update(&mut self, holder: &Holder, recording: &Recording) -> rusqlite::Result<()> {
-        let metadata = recording.metadata.to_text();
-        let same: bool = self
-            .tx
-            .prepare_cached(
-                "SELECT start_ms = ?2 AND end_ms = ?3 AND deleted = ?4
+                "SELECT start_ms = ?2 AND end_ms = ?3 AND deleted & 1 = ?4
                    AND recording_id = ?5 AND path = ?6 AND size = ?7 AND fingerprint = ?8
                    AND metadata = ?9 FROM recordings WHERE id = ?1",
             )?
             .query_row(
                 params![
-                    holder.id,
+                    held.id.0,
                     recording.start_ms,
                     recording.end_ms.unwrap_or(LIVE_END_MS),
                     recording.deleted,
@@ -318,136 +301,70 @@ impl Store<'_> {
                     recording.path,
                     recording.size,
                     recording.fingerprint,
-                    metadata,
+                    recording.metadata.to_text(),
                 ],
                 |row| row.get(0),
-            )?;
-        if same && !holder.vanished {
-            return Ok(());
-        }
-        if same {
-            let back = self
-                .tx
-                .prepare_cached(&format!(
-                    "UPDATE recordings SET {BACK} WHERE id = ?1 AND {AS_ACKNOWLEDGED}"
-                ))?
-                .execute([holder.id])?;
-            if back > 0 {
-                self.out.reported += 1;
-                return Ok(());
-            }
-        }
-        self.rewrite(holder, None, recording, &metadata)
+            )
     }
 
-    /// The recording is now this place's.
-    fn give(&mut self, holder: &Holder, file: i64, recording: &Recording) -> rusqlite::Result<()> {
-        self.rewrite(holder, Some(file), recording, &recording.metadata.to_text())
-    }
-
-    fn rewrite(
-        &mut self,
-        holder: &Holder,
-        file: Option<i64>,
-        recording: &Recording,
-        metadata: &str,
-    ) -> rusqlite::Result<()> {
+    fn holder(&self, uuid: &str) -> rusqlite::Result<Option<Held>> {
         self.tx
             .prepare_cached(&format!(
-                "UPDATE recordings SET root = ?2, file = ?3, start_ms = ?4, end_ms = ?5, span = ?6,
-                   deleted = ?7, recording_id = ?8, path = ?9, size = ?10, fingerprint = ?11,
-                   metadata = ?12, generation = ?13, drilled = ?15, sum = ?16, retry_ms = NULL,
-                   {BACK},
-                   pending_since_ms = CASE WHEN pending = 1 THEN pending_since_ms ELSE ?14 END,
-                   pending = 1
-                 WHERE id = ?1"
+                "SELECT {ENTRY}, r.id, r.root, r.file, r.path FROM recordings r WHERE r.uuid = ?1"
             ))?
-            .execute(params![
-                holder.id,
-                self.root,
-                file.unwrap_or(holder.file),
-                recording.start_ms,
-                recording.end_ms.unwrap_or(LIVE_END_MS),
-                span(recording.start_ms, recording.end_ms),
-                recording.deleted,
-                recording.recording_id,
-                recording.path,
-                recording.size,
-                recording.fingerprint,
-                metadata,
-                holder.generation.saturating_add(1),
-                self.now_ms,
-                recording.is_drilled(),
-                sum(recording, recording.deleted, metadata),
-            ])?;
-        self.out.changed += 1;
-        Ok(())
-    }
-
-    fn holder(&self, uuid: &str) -> rusqlite::Result<Option<Holder>> {
-        self.tx
-            .prepare_cached(
-                "SELECT id, root, file, path, generation, acked IS NOT NULL OR known, vanished_ms IS NOT NULL
-                 FROM recordings WHERE uuid = ?1",
-            )?
             .query_row([uuid], |row| {
-                Ok(Holder {
-                    id: row.get(0)?,
-                    root: row.get(1)?,
-                    file: row.get(2)?,
-                    path: row.get(3)?,
-                    generation: row.get(4)?,
-                    catalogued: row.get(5)?,
-                    vanished: row.get(6)?,
+                Ok(Held {
+                    entry: entry(row, 0)?,
+                    id: EntryId(row.get(ENTRY_COLUMNS)?),
+                    root: row.get(ENTRY_COLUMNS + 1)?,
+                    file: row.get(ENTRY_COLUMNS + 2)?,
+                    path: row.get(ENTRY_COLUMNS + 3)?,
                 })
             })
             .optional()
     }
 
-    /// The place had a file at its last look.
-    fn is_there(&self, file: i64) -> rusqlite::Result<bool> {
-        Ok(self
-            .tx
-            .prepare_cached(
-                "SELECT data_size IS NOT NULL OR side_size IS NOT NULL FROM files WHERE id = ?1",
-            )?
-            .query_row([file], |row| row.get(0))
-            .optional()?
-            .unwrap_or(false))
-    }
-
-    fn place_of(&self, file: i64) -> rusqlite::Result<Place> {
+    fn known(&mut self, at: &Place) -> rusqlite::Result<Option<Known>> {
+        let Some(folder) = self.folder(&at.folder)? else { return Ok(None) };
         self.tx
-            .prepare_cached(
-                "SELECT d.path, f.stem FROM files f JOIN folders d ON d.id = f.folder WHERE f.id = ?1",
-            )?
-            .query_row([file], |row| Ok(Place { folder: row.get(0)?, stem: row.get(1)? }))
+            .prepare_cached("SELECT id, state, uuid FROM files WHERE folder = ?1 AND stem = ?2")?
+            .query_row(params![folder, at.stem], |row| {
+                let state: Option<String> = row.get(1)?;
+                Ok(Known {
+                    file: row.get(0)?,
+                    is_new: false,
+                    reported: state.as_deref().and_then(State::from_name),
+                    uuid: row.get(2)?,
+                })
+            })
+            .optional()
     }
 
-    fn folder(&mut self, path: &[u8], make: bool) -> rusqlite::Result<Option<i64>> {
-        if let Some(&id) = self.folders.get(path) {
-            return Ok(Some(id));
+    fn make(&mut self, at: &Place) -> rusqlite::Result<Known> {
+        let folder = match self.folder(&at.folder)? {
+            Some(folder) => folder,
+            None => {
+                let folder = place::make_folder(self.tx, self.root, &at.folder)?;
+                self.folders.insert(at.folder.clone(), folder);
+                folder
+            }
+        };
+        let file = place::make(self.tx, self.root, folder, &at.stem)?;
+        Ok(Known { file, is_new: true, reported: None, uuid: None })
+    }
+
+    fn folder(&mut self, path: &[u8]) -> rusqlite::Result<Option<i64>> {
+        if let Some(&folder) = self.folders.get(path) {
+            return Ok(Some(folder));
         }
-        let mut id = self
-            .tx
-            .prepare_cached("SELECT id FROM folders WHERE root = ?1 AND path = ?2")?
-            .query_row(params![self.root, path], |row| row.get(0))
-            .optional()?;
-        if id.is_none() && make {
-            self.tx
-                .prepare_cached("INSERT INTO folders(root, path) VALUES(?1, ?2)")?
-                .execute(params![self.root, path])?;
-            id = Some(self.tx.last_insert_rowid());
-        }
-        if let Some(id) = id {
-            self.folders.insert(path.to_vec(), id);
-        }
-        Ok(id)
+        let folder = place::folder(self.tx, self.root, path)?;
+        self.folders.extend(folder.map(|folder| (path.to_vec(), folder)));
+        Ok(folder)
     }
 
     /// A folder's device, where none is stored yet: later ones are the scan's to judge.
     fn seen_on(&mut self, path: &[u8], device: u64) -> rusqlite::Result<()> {
-        let Some(folder) = self.folder(path, false)? else { return Ok(()) };
+        let Some(folder) = self.folder(path)? else { return Ok(()) };
         if self.devices.insert(folder) {
             self.tx
                 .prepare_cached(
@@ -458,115 +375,25 @@ impl Store<'_> {
         Ok(())
     }
 
-    fn file_of(&mut self, place: &Place) -> rusqlite::Result<Option<i64>> {
-        let Some(folder) = self.folder(&place.folder, false)? else { return Ok(None) };
-        self.tx
-            .prepare_cached("SELECT id FROM files WHERE folder = ?1 AND stem = ?2")?
-            .query_row(params![folder, place.stem], |row| row.get(0))
-            .optional()
-    }
-
-    fn file_for(&mut self, place: &Place) -> rusqlite::Result<i64> {
-        if let Some(file) = self.file_of(place)? {
-            return Ok(file);
+    fn tell(&mut self, news: News) {
+        match news {
+            News::None => {}
+            News::Returned => self.out.reported += 1,
+            News::Pending => self.out.changed += 1,
         }
-        let folder = self.folder(&place.folder, true)?;
-        self.tx
-            .prepare_cached("INSERT INTO files(root, folder, stem) VALUES(?1, ?2, ?3)")?
-            .execute(params![self.root, folder, place.stem])?;
-        Ok(self.tx.last_insert_rowid())
     }
 
-    fn store_sight(
-        &mut self,
-        file: i64,
-        sight: &Sight,
-        due_ms: Option<u64>,
-    ) -> rusqlite::Result<()> {
-        let data = sight.data;
-        let side = sight.sidecar;
-        self.tx
-            .prepare_cached(
-                "UPDATE files SET data_size = ?2, data_mtime_ns = ?3, data_since_ms = ?4, data_closed = ?5,
-                   extension = ?6, side_size = ?7, side_mtime_ns = ?8, side_since_ms = ?9,
-                   side_closed = ?10, settled = ?11, uuid = ?12, live = ?13, changed_ms = ?14, due_ms = ?15
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                file,
-                data.map(|f| f.stat.size),
-                data.map(|f| f.stat.mtime_ns),
-                data.map(|f| signed(f.since_ms)),
-                data.map(|f| f.closed),
-                sight.extension,
-                side.map(|f| f.stat.size),
-                side.map(|f| f.stat.mtime_ns),
-                side.map(|f| signed(f.since_ms)),
-                side.map(|f| f.closed),
-                sight.settled,
-                sight.uuid,
-                sight.live,
-                signed(sight.changed_ms),
-                due_ms.map(signed),
-            ])?;
-        Ok(())
-    }
-
-    fn set_state(&mut self, file: i64, fault: Option<&Fault>) -> rusqlite::Result<()> {
-        let changed = set_state(self.tx, file, fault, self.now_ms)?;
+    fn report(&mut self, file: i64, fault: Option<&Fault>) -> rusqlite::Result<()> {
+        let changed = place::report(self.tx, file, fault, self.now_ms)?;
         self.out.reported += u64::from(changed);
         Ok(())
     }
 
-    /// A place without files, recording and report needs no row.
-    fn tidy(&mut self, file: i64) -> rusqlite::Result<()> {
-        tidy(self.tx, file)
+    /// Nothing is reported of the place of an observation any more.
+    fn clear(&mut self, place: &Known) -> rusqlite::Result<()> {
+        if place.reported.is_none() {
+            return Ok(());
+        }
+        self.report(place.file, None)
     }
-}
-
-/// Sets or clears a place's state; true where that changed anything.
-pub(crate) fn set_state(
-    tx: &Transaction<'_>,
-    file: i64,
-    fault: Option<&Fault>,
-    now_ms: i64,
-) -> rusqlite::Result<bool> {
-    let changed = match fault {
-        Some(fault) => tx
-            .prepare_cached(
-                "UPDATE files SET faulty_since_ms = CASE WHEN state IS ?2 THEN faulty_since_ms ELSE ?4 END,
-                   state = ?2, reason = ?3, report_seq = report_seq + 1
-                 WHERE id = ?1 AND (state IS NOT ?2 OR reason IS NOT ?3)",
-            )?
-            .execute(params![file, fault.state.name(), fault.reason, now_ms])?,
-        None => tx
-            .prepare_cached(
-                "UPDATE files SET state = NULL, reason = NULL, faulty_since_ms = NULL,
-                   report_seq = report_seq + 1 WHERE id = ?1 AND state IS NOT NULL",
-            )?
-            .execute([file])?,
-    };
-    Ok(changed > 0)
-}
-
-/// Removes the row of a place that has no files, holds nothing and is reported nowhere.
-pub(crate) fn tidy(tx: &Transaction<'_>, file: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "DELETE FROM files WHERE id = ?1 AND data_size IS NULL AND side_size IS NULL
-           AND state IS NULL AND report_seq = reported_seq
-           AND NOT EXISTS(SELECT 1 FROM recordings WHERE file = ?1)",
-    )?
-    .execute([file])?;
-    Ok(())
-}
-
-fn duplicate(uuid: &str, path: &str, other_root: Option<i64>) -> Fault {
-    let place = if other_root.is_some() { " in another root" } else { "" };
-    Fault::new(
-        State::DuplicateId,
-        format!(
-            "the uuid {uuid} is that of {}{place}. Give one of the two another uuid, or remove one",
-            show_bytes(path.as_bytes())
-        ),
-    )
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, InterruptHandle, params};
 
 use crate::rows::{RootId, RootTotals, signed, unsigned};
 use crate::schema::LIVE_END_MS;
+use crate::stage::{DONE, LEAVING, PENDING};
 use crate::{IndexError, open};
 use focus_core::recording::Place;
 
@@ -68,7 +69,7 @@ pub struct Listing {
     pub text: Option<String>,
     /// Only those the catalog has not acknowledged.
     pub pending_only: bool,
-    /// Continue after this row (`Listed::row` of the last one).
+    /// Continue after this one ([`Listed::cursor`]).
     pub after: Option<i64>,
     /// At most so many rows.
     pub limit: usize,
@@ -77,8 +78,8 @@ pub struct Listing {
 /// A recognised recording, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
-    /// Row, for paging.
-    pub row: i64,
+    /// Where a listing goes on after this one.
+    pub cursor: i64,
     /// Its uuid.
     pub uuid: String,
     /// Milliseconds since 1970.
@@ -102,8 +103,8 @@ pub struct Listed {
 /// An unrecognised place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unrecognised {
-    /// Row, for paging.
-    pub row: i64,
+    /// Where a listing goes on after this one.
+    pub cursor: i64,
     /// The root's marker id.
     pub root: String,
     /// Relative path without extension.
@@ -137,15 +138,15 @@ impl Reader {
     pub fn recordings(&self, listing: &Listing) -> Result<Vec<Listed>, IndexError> {
         let pattern = listing.text.as_deref().map(like);
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT r.id, r.uuid, r.start_ms, r.end_ms, r.deleted, t.marker, r.path, r.size,
-                   r.pending <> 0, r.vanished_ms IS NOT NULL
+                   r.pending <> {DONE}, r.vanished_ms IS NOT NULL
                  FROM recordings r JOIN roots t ON t.id = r.root
                  WHERE r.id > ?1 AND r.end_ms >= ?2 AND r.start_ms <= ?3
                    AND (?4 IS NULL OR r.uuid LIKE ?4 ESCAPE '\\' OR r.path LIKE ?4 ESCAPE '\\')
-                   AND (?5 = 0 OR r.pending <> 0)
-                 ORDER BY r.id LIMIT ?6",
-            )?;
+                   AND (?5 = 0 OR r.pending <> {DONE})
+                 ORDER BY r.id LIMIT ?6"
+            ))?;
             let rows = statement.query_map(
                 params![
                     listing.after.unwrap_or(0),
@@ -158,7 +159,7 @@ impl Reader {
                 |row| {
                     let end_ms: i64 = row.get(3)?;
                     Ok(Listed {
-                        row: row.get(0)?,
+                        cursor: row.get(0)?,
                         uuid: row.get(1)?,
                         start_ms: row.get(2)?,
                         end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
@@ -175,7 +176,7 @@ impl Reader {
         })
     }
 
-    /// A page of unrecognised places after the row `after`; `state` narrows it.
+    /// A page of unrecognised places after the cursor `after`; `state` narrows it.
     ///
     /// # Errors
     /// The index cannot be read.
@@ -198,7 +199,7 @@ impl Reader {
                 |row| {
                     let place = Place { folder: row.get(2)?, stem: row.get(3)? };
                     Ok(Unrecognised {
-                        row: row.get(0)?,
+                        cursor: row.get(0)?,
                         root: row.get(1)?,
                         path: place.display(),
                         state: row.get(4)?,
@@ -226,7 +227,9 @@ impl Reader {
                 .query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
                 .collect::<rusqlite::Result<_>>()?;
             let pending_since_ms = connection
-                .prepare_cached("SELECT min(pending_since_ms) FROM recordings WHERE pending = 1")?
+                .prepare_cached(&format!(
+                    "SELECT min(pending_since_ms) FROM recordings WHERE pending = {PENDING}"
+                ))?
                 .query_row([], |row| row.get(0))?;
             Ok(Totals {
                 recordings: sums.recordings,
@@ -260,71 +263,6 @@ impl Reader {
                 [],
                 |row| row.get(0),
             )
-        })
-    }
-
-    /// What does not hold in this index although it should; empty in an index that is in order.
-    /// Reads every row: for tests and for doubt.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn broken_invariants(&self) -> Result<Vec<String>, IndexError> {
-        const CHECKS: [(&str, &str); 8] = [
-            (
-                "pending_cleared_only_after_ack",
-                "SELECT count(*) FROM recordings WHERE pending = 0 AND acked IS NOT generation
-                   AND vanished_ms IS NULL AND fingerprint <> ''",
-            ),
-            (
-                "no_recording_lost: every recording has its place",
-                "SELECT count(*) FROM recordings r LEFT JOIN files f ON f.id = r.file WHERE f.id IS NULL",
-            ),
-            (
-                "counters are right: recordings, pending, vanished",
-                "SELECT count(*) FROM roots t WHERE
-                   recordings <> (SELECT count(*) FROM recordings WHERE root = t.id)
-                   OR pending <> (SELECT count(*) FROM recordings WHERE root = t.id AND pending = 1)
-                   OR vanished <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanished_ms IS NOT NULL)",
-            ),
-            (
-                "counters are right: held, marked",
-                "SELECT count(*) FROM roots t WHERE
-                   held <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanish_step = 2)
-                   OR marked <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanish_step = 3)",
-            ),
-            (
-                "no_deletion_without_proof: only what is gone goes through the steps",
-                "SELECT count(*) FROM recordings WHERE
-                   vanished_ms IS NULL AND (vanish_step <> 0 OR marked_ms IS NOT NULL OR deleted > 1)
-                   OR (vanish_step IN (3, 5)) <> (marked_ms IS NOT NULL)
-                   OR (vanish_step = 2) <> (held_seq IS NOT NULL)",
-            ),
-            (
-                "a drill's recording is never held or marked, and only such a one leaves",
-                "SELECT count(*) FROM recordings WHERE drilled AND vanish_step IN (2, 3)
-                   OR vanish_step = 5 AND (drilled = 0 OR pending = 0 OR approved = 0)",
-            ),
-            (
-                "counters are right: unsettled",
-                "SELECT count(*) FROM roots t WHERE unsettled <> (SELECT count(*) FROM files
-                   WHERE root = t.id AND settled = 0 AND state IS NULL
-                     AND (data_size IS NOT NULL OR side_size IS NOT NULL))",
-            ),
-            (
-                "what is not settled is looked at again",
-                "SELECT count(*) FROM files WHERE settled = 0 AND state IS NULL AND due_ms IS NULL
-                   AND (data_size IS NOT NULL OR side_size IS NOT NULL)",
-            ),
-        ];
-        self.read(|connection| {
-            let mut broken = Vec::new();
-            for (name, query) in CHECKS {
-                let count: i64 = connection.query_row(query, [], |row| row.get(0))?;
-                if count > 0 {
-                    broken.push(format!("{name}: {count} rows"));
-                }
-            }
-            Ok(broken)
         })
     }
 
@@ -404,13 +342,13 @@ impl Reader {
 
 fn root_totals(connection: &Connection, root: Option<i64>) -> rusqlite::Result<RootTotals> {
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT coalesce(sum(recordings - marked - leaving), 0), coalesce(sum(pending), 0),
                coalesce(sum(vanished - marked - leaving), 0), coalesce(sum(unsettled), 0),
                coalesce(sum(held), 0), coalesce(sum(marked), 0)
              FROM (SELECT *, (SELECT count(*) FROM recordings r WHERE r.root = roots.id
-               AND r.vanish_step = 5) AS leaving FROM roots WHERE ?1 IS NULL OR id = ?1)",
-        )?
+               AND r.vanish_step = {LEAVING}) AS leaving FROM roots WHERE ?1 IS NULL OR id = ?1)"
+        ))?
         .query_row([root], |row| {
             Ok(RootTotals {
                 recordings: unsigned(row.get(0)?),

@@ -1,22 +1,44 @@
 //! Rows that several modules read, and how they become the core's types.
 
+use focus_core::entry::answered::picked;
 use focus_core::json::Value;
-use focus_core::look::FileStat;
 use focus_core::recording::Recording;
-use focus_core::settle::{FileSight, Sight};
 use rusqlite::Row;
 
 use crate::schema::LIVE_END_MS;
+use crate::stage::SAID_DELETED;
 use crate::sum::sum;
 
-/// A root's row in the index.
+/// Which root of the index: opaque.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RootId(pub(crate) i64);
+
+/// Which folder of the index: opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FolderId(pub(crate) i64);
+
+/// Which place of the index: opaque, and higher the later the index learned of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlaceId(pub(crate) i64);
+
+impl FolderId {
+    /// A small number of its own, for a set of bits.
+    pub fn number(self) -> usize {
+        usize::try_from(self.0).unwrap_or(0)
+    }
+}
+
+impl PlaceId {
+    /// A small number of its own, for a set of bits.
+    pub fn number(self) -> usize {
+        usize::try_from(self.0).unwrap_or(0)
+    }
+}
 
 /// What the index remembers of a root's catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootMemory {
-    /// Its row.
+    /// Which root it is.
     pub id: RootId,
     /// Which database this was.
     pub identity: Option<String>,
@@ -72,8 +94,8 @@ pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording>
         uuid: row.get(at)?,
         start_ms: row.get(at + 1)?,
         end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
-        deleted: deleted != 0,
-        deleted_at_ms: row.get(at + 10)?,
+        deleted: deleted & SAID_DELETED != 0,
+        deleted_at_ms: None,
         recording_id: row.get(at + 4)?,
         root: row.get(at + 5)?,
         path: row.get(at + 6)?,
@@ -88,39 +110,14 @@ pub(crate) fn recording(row: &Row<'_>, at: usize) -> rusqlite::Result<Recording>
         })?,
     };
     let known: Option<i64> = row.get(at + 11)?;
-    if known.is_some_and(|known| known != sum(&recording, deleted & 1 == 1, &metadata)) {
+    if known.is_some_and(|known| known != sum(&recording, recording.deleted, &metadata)) {
         return Err(rusqlite::Error::FromSqlConversionFailure(
             at + 11,
             rusqlite::types::Type::Integer,
             format!("the row of {} has changed by itself", recording.path).into(),
         ));
     }
-    Ok(recording)
-}
-
-/// Columns of `files` (as `f`) that make a [`Sight`].
-pub(crate) const SIGHT: &str = "f.data_size, f.data_mtime_ns, f.data_since_ms, f.data_closed, f.extension, f.side_size, f.side_mtime_ns, f.side_since_ms, f.side_closed, f.settled, f.uuid, f.live, f.changed_ms";
-
-/// Reads a sight from the columns of [`SIGHT`], beginning at `at`.
-pub(crate) fn sight(row: &Row<'_>, at: usize) -> rusqlite::Result<Sight> {
-    Ok(Sight {
-        data: file_sight(row, at)?,
-        extension: row.get(at + 4)?,
-        sidecar: file_sight(row, at + 5)?,
-        settled: row.get(at + 9)?,
-        uuid: row.get(at + 10)?,
-        live: row.get(at + 11)?,
-        changed_ms: unsigned(row.get(at + 12)?),
-    })
-}
-
-fn file_sight(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<FileSight>> {
-    let Some(size) = row.get(at)? else { return Ok(None) };
-    Ok(Some(FileSight {
-        stat: FileStat { size, mtime_ns: row.get(at + 1)? },
-        since_ms: unsigned(row.get(at + 2)?),
-        closed: row.get(at + 3)?,
-    }))
+    Ok(picked(recording, row.get(at + 10)?))
 }
 
 /// A count or clock reading as SQLite keeps it.

@@ -6,14 +6,15 @@ use focus_core::settle::Sight;
 use focus_crash::Write;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::rows::{RootId, SIGHT, sight, signed, unsigned};
+use crate::place::{SIGHT, place, sight, stat};
+use crate::rows::{FolderId, PlaceId, RootId, signed, unsigned};
 use crate::{Index, IndexError, Reader};
 
 /// What the index knows of a place, for comparing with names and stats on storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownPlace {
-    /// Its row.
-    pub file: i64,
+    /// Which it is.
+    pub id: PlaceId,
     /// The data file as last seen.
     pub data: Option<FileStat>,
     /// Its extension.
@@ -25,8 +26,8 @@ pub struct KnownPlace {
 /// A place of a folder, as the index has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderPlace {
-    /// Its row.
-    pub file: i64,
+    /// Which it is.
+    pub id: PlaceId,
     /// Its stem.
     pub stem: Vec<u8>,
     /// A data file was seen.
@@ -58,7 +59,7 @@ impl ScanView {
     /// # Errors
     /// The index cannot be read.
     pub fn known(&mut self, folder: &[u8], stem: &[u8]) -> Result<Option<KnownPlace>, IndexError> {
-        let Some(folder) = self.folder(folder)? else { return Ok(None) };
+        let Some(folder) = self.folder_row(folder)? else { return Ok(None) };
         let known = self
             .connection
             .prepare_cached(
@@ -68,19 +69,11 @@ impl ScanView {
             .and_then(|mut statement| {
                 statement
                     .query_row(params![folder, stem], |row| {
-                        let stat = |size: usize| {
-                            Ok::<_, rusqlite::Error>(match row.get(size)? {
-                                Some(bytes) => {
-                                    Some(FileStat { size: bytes, mtime_ns: row.get(size + 1)? })
-                                }
-                                None => None,
-                            })
-                        };
                         Ok(KnownPlace {
-                            file: row.get(0)?,
-                            data: stat(1)?,
+                            id: PlaceId(row.get(0)?),
+                            data: stat(row, 1)?,
                             extension: row.get(3)?,
-                            sidecar: stat(4)?,
+                            sidecar: stat(row, 4)?,
                         })
                     })
                     .optional()
@@ -98,7 +91,7 @@ impl ScanView {
         after: &[u8],
         limit: usize,
     ) -> Result<Vec<FolderPlace>, IndexError> {
-        let Some(folder) = self.folder(folder)? else { return Ok(Vec::new()) };
+        let Some(folder) = self.folder_row(folder)? else { return Ok(Vec::new()) };
         let places = self
             .connection
             .prepare_cached(
@@ -109,7 +102,7 @@ impl ScanView {
                 let rows =
                     statement.query_map(params![folder, after, signed(limit as u64)], |row| {
                         Ok(FolderPlace {
-                            file: row.get(0)?,
+                            id: PlaceId(row.get(0)?),
                             stem: row.get(1)?,
                             data: row.get(2)?,
                             sidecar: row.get(3)?,
@@ -124,11 +117,16 @@ impl ScanView {
         Ok(places)
     }
 
-    /// Folders of the root by row, after the row `after`.
+    /// Folders of the root in the order of their ids, after `after`.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn folders(&mut self, after: i64, limit: usize) -> Result<Vec<(i64, Vec<u8>)>, IndexError> {
+    pub fn folders(
+        &mut self,
+        after: Option<FolderId>,
+        limit: usize,
+    ) -> Result<Vec<(FolderId, Vec<u8>)>, IndexError> {
+        let after = after.map_or(0, |after| after.0);
         let folders = self
             .connection
             .prepare_cached(
@@ -137,36 +135,43 @@ impl ScanView {
             .and_then(|mut statement| {
                 let rows = statement
                     .query_map(params![self.root.0, after, signed(limit as u64)], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
+                        Ok((FolderId(row.get(0)?), row.get(1)?))
                     })?;
                 rows.collect()
             });
         folders.map_err(|error| self.reader.error(&error))
     }
 
-    /// The row of a folder, and the device it was last found on.
+    /// Which folder of the index this is, and the device it was last found on.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn folder_device(&mut self, path: &[u8]) -> Result<Option<(i64, Option<u64>)>, IndexError> {
+    pub fn folder_device(
+        &mut self,
+        path: &[u8],
+    ) -> Result<Option<(FolderId, Option<u64>)>, IndexError> {
         self.connection
             .prepare_cached("SELECT id, device_now FROM folders WHERE root = ?1 AND path = ?2")
             .and_then(|mut statement| {
                 statement
                     .query_row(params![self.root.0, path], |row| {
                         let device: Option<i64> = row.get(1)?;
-                        Ok((row.get(0)?, device.map(i64::cast_unsigned)))
+                        Ok((FolderId(row.get(0)?), device.map(i64::cast_unsigned)))
                     })
                     .optional()
             })
             .map_err(|error| self.reader.error(&error))
     }
 
-    /// The row of a folder, if it has one.
+    /// Which folder of the index this is, if it has it.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn folder(&mut self, path: &[u8]) -> Result<Option<i64>, IndexError> {
+    pub fn folder(&mut self, path: &[u8]) -> Result<Option<FolderId>, IndexError> {
+        Ok(self.folder_row(path)?.map(FolderId))
+    }
+
+    fn folder_row(&mut self, path: &[u8]) -> Result<Option<i64>, IndexError> {
         if let Some((last, Some(id))) = &self.folder
             && last == path
         {
@@ -183,13 +188,13 @@ impl ScanView {
         Ok(id)
     }
 
-    /// The highest row of any place: later ones were made since.
+    /// The place that the index learned of last: higher ones it learned of since.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn last_file(&mut self) -> Result<i64, IndexError> {
+    pub fn last_place(&mut self) -> Result<PlaceId, IndexError> {
         self.connection
-            .query_row("SELECT coalesce(max(id), 0) FROM files", [], |row| row.get(0))
+            .query_row("SELECT coalesce(max(id), 0) FROM files", [], |row| row.get(0).map(PlaceId))
             .map_err(|error| self.reader.error(&error))
     }
 }
@@ -234,7 +239,7 @@ impl Reader {
             )?;
             let rows = statement
                 .query_map(params![root.0, signed(now_boot_ms), signed(limit as u64)], |row| {
-                    Ok(Place { folder: row.get(0)?, stem: row.get(1)? })
+                    place(row, 0)
                 })?;
             rows.collect()
         })
@@ -252,22 +257,6 @@ impl Reader {
                 )?
                 .query_row([root.0], |row| row.get::<_, i64>(0).map(unsigned))
                 .optional()
-        })
-    }
-
-    /// When the next recording that was set aside is tried again, on the boot-time clock.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn next_retry(&self, root: RootId) -> Result<Option<u64>, IndexError> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT retry_ms FROM recordings WHERE root = ?1 AND pending = 2 ORDER BY retry_ms LIMIT 1",
-                )?
-                .query_row([root.0], |row| row.get::<_, Option<i64>>(0).map(|ms| ms.map(unsigned)))
-                .optional()
-                .map(Option::flatten)
         })
     }
 }

@@ -30,16 +30,20 @@ pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// `files` has a row for every place; `recordings` one for every uuid, held by one place. `pending`
-/// is 0 where the catalog has acknowledged it, 1 where it is to be written, 2 where it was refused
-/// and waits for `retry_ms`. `acked` is the generation acknowledged last, or 0 where one was sent and nothing
-/// is known of it; `known` that the catalog is believed to have a document, so that it is updated and not
-/// inserted.
+/// `files` has a row for every place; `recordings` one for every uuid, held by one place: its content, and
+/// an entry of `focus_core::entry` in the columns from `generation` on. The numbers of `pending` and
+/// `vanish_step` have their names in [`crate::stage`]; here, in statements that are never changed again,
+/// they are:
 ///
-/// A recording whose files are gone has `vanished_ms`, and goes through the steps of `vanish_step`: 0
-/// not proved, 1 proved once, 2 held, 3 marked as deleted, 4 left alone (an archive), 5 leaving: a
-/// drill's, whose document is to be removed. `deleted` is 1 where the sidecar says so, and 2 more where
-/// it is marked or leaving.
+/// | column | numbers |
+/// |---|---|
+/// | `pending` | 0 done, 1 pending, 2 refused until `retry_ms` |
+/// | `vanish_step`, where `vanished_ms` is set | 0 unproved, 1 proved (at `proof_ms`), 2 held (`held_seq`, `held_why`), 3 marked (at `marked_ms`, `approved`), 4 left alone in an archive, 5 leaving (at `marked_ms`) |
+/// | `acked` | the generation acknowledged last; 0 unsure: one was sent, and nothing is known of it; none: never |
+/// | `deleted` | a bit of 1 where the sidecar says so, one of 2 where it is marked or leaving |
+///
+/// `known` tells that the catalog is believed to have a document. `sent_low` to `sent_high` are the entries
+/// that it may have without having acknowledged them.
 ///
 /// Times named `*_ms` of `since`, `due`, `changed` and `retry` are of the boot-time clock of the
 /// process that wrote them, and mean nothing to the next one. Counters in `roots` are kept by

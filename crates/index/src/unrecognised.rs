@@ -3,16 +3,15 @@
 use focus_crash::Write;
 use rusqlite::params;
 
-use crate::observe::tidy;
-use crate::rows::{RootId, signed};
+use crate::place;
+use crate::rows::{PlaceId, RootId, signed};
 use crate::{Index, IndexError, Reader};
-use focus_core::recording::Place;
 
 /// A place whose state changed since the unrecognised collection was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnrecognisedChange {
-    /// Its row.
-    pub file: i64,
+    /// Which it is.
+    pub id: PlaceId,
     /// Counts the changes: told only where it has not changed again meanwhile.
     pub seq: i64,
     /// Relative path without extension, as people see it.
@@ -52,7 +51,7 @@ impl Reader {
                  WHERE f.root = ?1 AND f.report_seq <> f.reported_seq ORDER BY f.id LIMIT ?2",
             )?;
             let rows = statement.query_map(params![root.0, signed(limit as u64)], |row| {
-                let place = Place { folder: row.get(2)?, stem: row.get(3)? };
+                let place = place::place(row, 2)?;
                 let state: Option<String> = row.get(4)?;
                 let doc = match state {
                     None => None,
@@ -64,7 +63,7 @@ impl Reader {
                     }),
                 };
                 Ok(UnrecognisedChange {
-                    file: row.get(0)?,
+                    id: PlaceId(row.get(0)?),
                     seq: row.get(1)?,
                     folder_name: place.display(),
                     doc,
@@ -102,18 +101,18 @@ impl Reader {
 }
 
 impl Index {
-    /// The unrecognised collection has been told these: row and sequence.
+    /// The unrecognised collection has been told these: which, and `seq` as it was told.
     ///
     /// # Errors
     /// The index cannot be written.
-    pub async fn reported(&self, told: Vec<(i64, i64)>) -> Result<(), IndexError> {
+    pub async fn reported(&self, told: Vec<(PlaceId, i64)>) -> Result<(), IndexError> {
         self.write(Write::Reported, move |tx| {
-            for (file, seq) in told {
+            for (PlaceId(file), seq) in told {
                 tx.prepare_cached(
                     "UPDATE files SET reported_seq = ?2 WHERE id = ?1 AND report_seq = ?2",
                 )?
                 .execute(params![file, seq])?;
-                tidy(tx, file)?;
+                place::tidy(tx, file)?;
             }
             Ok(())
         })

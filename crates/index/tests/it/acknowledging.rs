@@ -1,7 +1,7 @@
 //! What the catalog's answers make of the index, and what it remembers across a restart.
 
 use focus_core::compare::Compared;
-use focus_index::{Ack, AckOutcome};
+use focus_index::{Ack, Answer};
 
 use crate::fixture::{Fixture, sidecar};
 
@@ -13,7 +13,7 @@ async fn a_recording_changed_in_flight_stays_pending() {
     fixture.put("r", &sidecar("u", START)).await;
     let sent = fixture.pending().remove(0);
     fixture.put("r", &sidecar("u", START + 1)).await;
-    let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Acknowledged };
+    let ack = Ack { id: sent.id, generation: sent.generation, answer: Answer::Acknowledged };
     fixture.index.acknowledge(fixture.root, None, vec![ack], 6_000).await.expect("stored");
     let pending = fixture.pending();
     assert_eq!((pending.len(), pending[0].generation), (1, 2));
@@ -27,7 +27,7 @@ async fn an_answer_for_a_recording_gone_meanwhile_is_passed_over() {
     fixture.put("r", &sidecar("u", START)).await;
     let sent = fixture.pending().remove(0);
     fixture.remove("r").await;
-    let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Acknowledged };
+    let ack = Ack { id: sent.id, generation: sent.generation, answer: Answer::Acknowledged };
     fixture.index.acknowledge(fixture.root, Some("w".to_owned()), vec![ack], 0).await.expect("ok");
     assert_eq!(fixture.listed(), []);
     fixture.is_in_order();
@@ -39,8 +39,8 @@ async fn a_raised_generation_never_falls() {
     fixture.put("r", &sidecar("u", START)).await;
     let id = fixture.pending()[0].id;
     for (raise, after) in [(7, 7), (3, 7)] {
-        let outcome = AckOutcome::Raise { generation: raise };
-        let ack = Ack { id, generation: 1, outcome };
+        let answer = Answer::Raise { generation: raise };
+        let ack = Ack { id, generation: 1, answer };
         fixture.index.acknowledge(fixture.root, None, vec![ack], 0).await.expect("stored");
         assert_eq!(fixture.pending()[0].generation, after);
     }
@@ -48,7 +48,7 @@ async fn a_raised_generation_never_falls() {
 }
 
 #[tokio::test]
-async fn watermarks_identity_debt_and_token_outlive_the_process() {
+async fn watermarks_identity_owed_comparison_and_token_outlive_the_process() {
     let mut fixture = Fixture::new().await;
     let index = fixture.index.clone();
     let first = index.root("root-1".to_owned(), "/data".to_owned(), 1).await.expect("a root");
@@ -81,7 +81,7 @@ async fn a_batch_and_its_watermark_are_stored_together() {
     fixture.put("r", &sidecar("u", START)).await;
     fixture.index.note(fixture.root, "w".to_owned(), Vec::new()).await.expect("noted");
     let sent = fixture.pending().remove(0);
-    let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Acknowledged };
+    let ack = Ack { id: sent.id, generation: sent.generation, answer: Answer::Acknowledged };
     let watermark = Some("w".to_owned());
     fixture.index.acknowledge(fixture.root, watermark, vec![ack], 0).await.expect("stored");
     fixture.reopen().await;
@@ -129,8 +129,8 @@ async fn what_was_set_aside_is_pending_again_in_its_time_and_after_a_restart() {
         let one = fixture.pending().remove(0);
         let state = focus_core::state::State::CatalogRefused;
         let fault = focus_core::state::Fault::new(state, "no");
-        let outcome = AckOutcome::SetAside { fault, retry_ms: 50_000 };
-        let ack = Ack { id: one.id, generation: one.generation, outcome };
+        let answer = Answer::Refused { fault, retry_ms: 50_000 };
+        let ack = Ack { id: one.id, generation: one.generation, answer };
         fixture.index.acknowledge(fixture.root, None, vec![ack], 0).await.expect("stored");
         assert_eq!(fixture.pending().len(), 0);
     };
@@ -165,7 +165,7 @@ async fn what_a_comparison_saw_is_known_also_of_a_recording_that_changed_meanwhi
     fixture.put("r", &sidecar("u", START)).await;
     let (id, generation) = (fixture.pending()[0].id, fixture.pending()[0].generation);
     fixture.put("r", &sidecar("u", START + 1)).await;
-    let found = vec![(id, generation, Compared::Same)];
+    let found = vec![(id.0, generation, Compared::Same)];
     fixture.index.found(found, 6_000).await.expect("stored");
     fixture.remove("r").await;
     assert!(fixture.listed()[0].vanished, "its document has to be told of");

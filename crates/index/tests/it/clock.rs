@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use focus_core::vanish::MaxVanished;
-use focus_index::{Ack, AckOutcome, Concluded};
+use focus_index::{Ack, Answer, Concluded};
 
 use crate::fixture::{Fixture, place_of, sidecar};
 
@@ -35,12 +35,8 @@ async fn history(clock: impl Fn(u64) -> i64) -> Vec<BTreeMap<String, String>> {
         let acks = fixture
             .pending()
             .into_iter()
-            .filter(|one| one.id % 4 != 0)
-            .map(|one| Ack {
-                id: one.id,
-                generation: one.generation,
-                outcome: AckOutcome::Acknowledged,
-            })
+            .filter(|one| one.id.0 % 4 != 0)
+            .map(|one| Ack { id: one.id, generation: one.generation, answer: Answer::Acknowledged })
             .collect();
         fixture.index.acknowledge(fixture.root, None, acks, now()).await.expect("acknowledged");
     }
@@ -56,8 +52,8 @@ async fn conclude_at(fixture: &Fixture, now_ms: i64) -> Concluded {
     let (index, root) = (fixture.index.clone(), fixture.root);
     let max = MaxVanished { percent: 0, at_least: 3 };
     let work = move || {
-        let found = || index.reader().vanish_candidates(root, 0, 1_000).expect("candidates");
-        let ids: Vec<i64> = found().into_iter().map(|one| one.id).collect();
+        let found = || index.reader().vanish_candidates(root, None, 1_000).expect("candidates");
+        let ids: Vec<focus_index::EntryId> = found().into_iter().map(|one| one.id).collect();
         index.vanish_proved_blocking(ids, 10).expect("stored");
         let ready = found().into_iter().map(|one| (one.id, false)).collect();
         index.vanish_conclude_blocking(root, ready, max, false, now_ms).expect("stored")

@@ -6,7 +6,7 @@ use focus_core::document::Stored;
 use focus_core::recording::Recording;
 use focus_core::state::{Fault, State};
 use focus_core::vanish::MaxVanished;
-use focus_index::{Ack, AckOutcome, Concluded, Index};
+use focus_index::{Ack, Answer, Concluded, Index};
 
 use crate::fixture::{Fixture, place_of, sidecar};
 
@@ -36,11 +36,11 @@ async fn catalogued() -> Fixture {
     fixture
 }
 
-async fn answered(fixture: &Fixture, outcome: AckOutcome) {
+async fn answered(fixture: &Fixture, answer: Answer) {
     let ack = |one: focus_index::Pending| Ack {
         id: one.id,
         generation: one.generation,
-        outcome: outcome.clone(),
+        answer: answer.clone(),
     };
     let acks = fixture.pending().into_iter().map(ack).collect();
     fixture.index.acknowledge(fixture.root, None, acks, 9_100).await.expect("stored");
@@ -68,7 +68,7 @@ async fn what_a_drill_planted_leaves_however_many_there_are_and_nothing_of_it_st
     // A crash in between: it is still to be removed.
     fixture.reopen().await;
     assert_eq!(fixture.pending().len(), 12);
-    answered(&fixture, AckOutcome::Removed).await;
+    answered(&fixture, Answer::Removed).await;
     assert_eq!(totals(&fixture), (3, 0, 0, 0, 0));
     assert_eq!(fixture.listed().len(), 3);
     fixture.is_in_order();
@@ -119,7 +119,7 @@ async fn one_that_comes_back_before_its_removal_is_answered_is_written_again() {
     let back = fixture.pending().remove(0);
     assert!(!back.recording.is_leaving() && back.generation > sent.generation);
     // The answer to the removal comes late.
-    let ack = Ack { id: sent.id, generation: sent.generation, outcome: AckOutcome::Removed };
+    let ack = Ack { id: sent.id, generation: sent.generation, answer: Answer::Removed };
     fixture.index.acknowledge(fixture.root, None, vec![ack], 9_200).await.expect("stored");
     assert_eq!(fixture.pending(), [back]);
     fixture.is_in_order();
@@ -131,7 +131,7 @@ async fn one_that_comes_back_after_its_removal_is_above_what_was_sent_for_it() {
     fixture.remove("d/p1").await;
     fixture.conclude(NONE, false).await;
     let sent = fixture.pending().remove(0).generation;
-    answered(&fixture, AckOutcome::Removed).await;
+    answered(&fixture, Answer::Removed).await;
     fixture.put("d/p1", &drilled("p1")).await;
     let back = fixture.pending().remove(0);
     assert!(back.generation > sent, "{} after {sent}", back.generation);
@@ -184,13 +184,13 @@ async fn a_removal_that_is_refused_is_told_and_tried_again() {
     fixture.remove("d/p1").await;
     fixture.conclude(NONE, false).await;
     let fault = Fault::new(State::CatalogRefused, "not allowed to remove");
-    answered(&fixture, AckOutcome::SetAside { fault, retry_ms: 50 }).await;
+    answered(&fixture, Answer::Refused { fault, retry_ms: 50 }).await;
     assert_eq!(fixture.pending(), []);
     let told = [("d/p1".to_owned(), "catalog_refused".to_owned())];
     assert_eq!(fixture.unrecognised(), told);
     fixture.is_in_order();
     fixture.index.retry_due(fixture.root, 50).await.expect("retried");
-    answered(&fixture, AckOutcome::Removed).await;
+    answered(&fixture, Answer::Removed).await;
     assert_eq!((fixture.pending(), fixture.unrecognised()), (vec![], vec![]));
     fixture.is_in_order();
 }
@@ -202,7 +202,7 @@ async fn a_standby_learns_from_two_comparisons_that_it_has_left() {
     fixture.conclude(NONE, false).await;
     let gone = fixture.pending().remove(0);
     for left in [1, 0] {
-        let found = vec![(gone.id, gone.generation, Compared::NotThere)];
+        let found = vec![(gone.id.0, gone.generation, Compared::NotThere)];
         fixture.index.found(found, 9_000).await.expect("stored");
         assert_eq!(fixture.pending().len(), left);
         fixture.is_in_order();
@@ -235,7 +235,7 @@ async fn an_index_of_the_first_version_learns_which_were_planted() {
     let uuids: Vec<_> = leaving.iter().map(|one| one.recording.uuid.as_str()).collect();
     assert_eq!(uuids, ["p1"]);
     assert!(leaving[0].recording.is_leaving());
-    let candidates = index.reader().vanish_candidates(root, 0, 10).expect("candidates");
+    let candidates = index.reader().vanish_candidates(root, None, 10).expect("candidates");
     assert_eq!(candidates.len(), 1);
     assert_eq!(candidates[0].place, place_of("d/p2"));
     assert_eq!(index.reader().broken_invariants().expect("invariants"), Vec::<String>::new());

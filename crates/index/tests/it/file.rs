@@ -100,6 +100,45 @@ async fn a_file_of_an_earlier_version_is_taken_over_with_all_that_it_holds() {
 }
 
 #[tokio::test]
+async fn a_file_of_version_3_is_taken_over_with_every_state_that_it_holds() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("index.db");
+    let old = rusqlite::Connection::open(&path).expect("a file");
+    old.execute_batch(include_str!("version3.sql")).expect("as it was");
+    drop(old);
+    let opened = Index::open(&path).expect("an index");
+    assert_eq!(opened.rebuilt, None);
+    let (index, reader) = (opened.index.clone(), opened.index.reader());
+    assert_eq!(reader.broken_invariants().expect("invariants"), Vec::<String>::new());
+    let memory = index.root("root-1".to_owned(), "/data".to_owned(), 1_000).await.expect("a root");
+    assert_eq!((memory.token, memory.remembered.as_deref()), (4, Some("w7")));
+    let root = memory.id;
+    // The start has made what was refused pending again, and forgotten the proof and the archive.
+    let picked = reader.pick(root, 100, usize::MAX, None).expect("picked");
+    let told: Vec<_> = picked
+        .iter()
+        .map(|one| (&*one.recording.uuid, one.generation, one.recording.deleted_at_ms))
+        .collect();
+    let wanted = [("u10", 4, Some(860)), ("u8", 2, Some(860)), ("u4", 1, None), ("u3", 3, None)];
+    assert_eq!(told, [&wanted[..], &[("u2", 1, None)]].concat());
+    assert!(picked[3].recording.deleted && !picked[2].recording.deleted);
+    let candidates = reader.vanish_candidates(root, None, 10).expect("candidates");
+    let stems: Vec<_> = candidates.iter().map(|one| one.place.display()).collect();
+    assert_eq!(stems, ["d/r5", "d/r6", "d/r9"]);
+    assert!(candidates.iter().all(|one| one.proof_ms.is_none() && one.device == Some(7)));
+    let held = reader.held(root, 0, 10).expect("held");
+    assert_eq!(held.iter().map(|one| &*one.uuid).collect::<Vec<_>>(), ["u7"]);
+    assert_eq!(index.approve(root, 1, 5_000).await.expect("approved"), 1);
+    // What has left raises what later ones begin above.
+    let ack =
+        focus_index::Ack { id: picked[0].id, generation: 4, answer: focus_index::Answer::Removed };
+    index.acknowledge(root, None, vec![ack], 5_000).await.expect("stored");
+    assert_eq!(reader.root_totals(root).expect("totals").recordings, 7);
+    assert_eq!(reader.broken_invariants().expect("invariants"), Vec::<String>::new());
+    index.close();
+}
+
+#[tokio::test]
 async fn a_row_that_has_changed_by_itself_is_damage_and_is_not_told_to_the_catalog() {
     let (dir, whole) = used().await;
     let path = dir.path().join("index.db");

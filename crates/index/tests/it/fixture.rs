@@ -8,7 +8,7 @@ use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
 use focus_core::vanish::MaxVanished;
 use focus_index::{
-    Ack, AckOutcome, Concluded, Index, Listed, Listing, Observation, Observed, Pending, RootId,
+    Ack, Answer, Concluded, Index, Listed, Listing, Observation, Observed, Pending, RootId,
 };
 
 pub(crate) const MARKER: &str = "root-1";
@@ -93,7 +93,8 @@ impl Fixture {
         let (index, root) = (self.index.clone(), self.root);
         let work = move || {
             let ids = || {
-                let found = index.reader().vanish_candidates(root, 0, 1_000).expect("candidates");
+                let found =
+                    index.reader().vanish_candidates(root, None, 1_000).expect("candidates");
                 found.iter().map(|one| one.id).collect::<Vec<_>>()
             };
             index.vanish_proved_blocking(ids(), 10).expect("stored");
@@ -132,11 +133,7 @@ impl Fixture {
         let acks = self
             .pending()
             .into_iter()
-            .map(|one| Ack {
-                id: one.id,
-                generation: one.generation,
-                outcome: AckOutcome::Acknowledged,
-            })
+            .map(|one| Ack { id: one.id, generation: one.generation, answer: Answer::Acknowledged })
             .collect();
         self.index.acknowledge(self.root, None, acks, 6_000).await.expect("acknowledge");
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use focus_core::recording::Place;
 use focus_core::state::{Fault, State};
 use focus_core::vanish::MaxVanished;
-use focus_index::{Ack, AckOutcome, Observation};
+use focus_index::{Ack, Answer, Observation};
 
 use crate::fixture::{Fixture, place_of, sidecar};
 use crate::observing::settle_due;
@@ -94,17 +94,17 @@ async fn answer(fixture: &mut Fixture, random: &mut fastrand::Rng) {
     let acks = sent
         .into_iter()
         .filter_map(|one| {
-            let outcome = match random.u8(0..8) {
-                0 => AckOutcome::Raise { generation: one.generation + random.i64(1..4) },
-                1 => AckOutcome::SetAside {
+            let answer = match random.u8(0..8) {
+                0 => Answer::Raise { generation: one.generation + random.i64(1..4) },
+                1 => Answer::Refused {
                     fault: Fault::new(State::CatalogRefused, "no"),
                     retry_ms: 1_000_000,
                 },
                 2..=3 => return None,
-                _ if one.recording.is_leaving() => AckOutcome::Removed,
-                _ => AckOutcome::Acknowledged,
+                _ if one.recording.is_leaving() => Answer::Removed,
+                _ => Answer::Acknowledged,
             };
-            Some(Ack { id: one.id, generation: one.generation, outcome })
+            Some(Ack { id: one.id, generation: one.generation, answer })
         })
         .collect();
     fixture.index.acknowledge(fixture.root, None, acks, 7_000).await.expect("stored");

@@ -1,7 +1,7 @@
 //! What looks at storage make of the index.
 
 use focus_core::recording::Place;
-use focus_index::{Ack, AckOutcome};
+use focus_index::{Ack, Answer};
 
 use crate::fixture::{Fixture, place_of, sidecar};
 
@@ -86,14 +86,14 @@ async fn a_moved_recording_keeps_its_row() {
     let mut fixture = Fixture::new().await;
     fixture.put("a/r", &sidecar("u", START)).await;
     fixture.acknowledge_all().await;
-    let row = fixture.listed()[0].row;
+    let row = fixture.listed()[0].cursor;
     let files = fixture.files.remove(&place_of("a/r")).expect("there");
     fixture.files.insert(place_of("b/r"), files);
     // The new place is seen first: the old one still counts as there until it is looked at.
     fixture.look(&[place_of("b/r")]).await;
     settle_due(&mut fixture).await;
     let listed = fixture.listed();
-    assert_eq!((listed.len(), listed[0].row, &*listed[0].path), (1, row, "b/r.dat"));
+    assert_eq!((listed.len(), listed[0].cursor, &*listed[0].path), (1, row, "b/r.dat"));
     assert_eq!(fixture.unrecognised(), []);
     fixture.is_in_order();
 }
@@ -141,8 +141,8 @@ async fn a_recording_refused_by_the_catalog_is_tried_again_once_it_changes() {
     fixture.put("r", &sidecar("u", START)).await;
     let one = fixture.pending().remove(0);
     let fault = focus_core::state::Fault::new(focus_core::state::State::CatalogRefused, "too big");
-    let outcome = AckOutcome::SetAside { fault, retry_ms: 1_000_000 };
-    let ack = Ack { id: one.id, generation: one.generation, outcome };
+    let answer = Answer::Refused { fault, retry_ms: 1_000_000 };
+    let ack = Ack { id: one.id, generation: one.generation, answer };
     fixture.index.acknowledge(fixture.root, None, vec![ack], 6_000).await.expect("stored");
     assert_eq!(fixture.pending().len(), 0);
     assert_eq!(fixture.unrecognised(), [("r".to_owned(), "catalog_refused".to_owned())]);

@@ -114,7 +114,7 @@ async fn another_device_holds_until_nine_tenths_are_found_on_it() {
         let index = fixture.index.clone();
         let work = move || {
             let mut view = focus_index::ScanView::new(&index.reader(), root).expect("a view");
-            let folders: Vec<(i64, u64)> = (1..=count)
+            let folders: Vec<(focus_index::FolderId, u64)> = (1..=count)
                 .map(|at| {
                     let path = format!("f{at}");
                     let known = view.folder_device(path.as_bytes()).expect("read");

@@ -50,7 +50,7 @@ pub(super) async fn recordings(
     let (rows, completeness) = state
         .read(move |engine| Ok((engine.reader().recordings(&listing)?, engine.completeness())))
         .await?;
-    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.row)).flatten();
+    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.cursor)).flatten();
     let recordings: Vec<Value> = rows.iter().map(recording).collect();
     Ok(Json(with_completeness(
         json!({ "recordings": recordings, "next_cursor": next }),
@@ -95,7 +95,7 @@ pub(super) async fn unrecognised(
             Ok((rows, engine.completeness()))
         })
         .await?;
-    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.row)).flatten();
+    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.cursor)).flatten();
     let listed: Vec<Value> = rows.iter().map(fault).collect();
     Ok(Json(with_completeness(
         json!({ "unrecognised": listed, "next_cursor": next }),

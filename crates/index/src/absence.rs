@@ -1,0 +1,308 @@
+//! Recordings whose files are gone: proved twice, then marked as deleted, or held for a person.
+
+use focus_core::entry::absence::{self, Facts, Scene};
+use focus_core::entry::{Entry, EntryId, Gone, News};
+use focus_core::recording::Place;
+use focus_core::vanish::{self, Counts, Decision, Held, MaxVanished};
+use focus_crash::Write;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::bulk::{self, NAMED};
+use crate::entry::{ENTRY, Loaded, apply, entry, held, load, store};
+use crate::place;
+use crate::rows::{RootId, signed, unsigned};
+use crate::stage::{HELD, PROVED};
+use crate::{Index, IndexError, Reader};
+
+/// A recording whose absence is to be proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which it is.
+    pub id: EntryId,
+    /// Where its files were.
+    pub place: Place,
+    /// The device they were seen on; none where the index never saw them.
+    pub device: Option<u64>,
+    /// When its absence was proved the first time, on the boot-time clock; none: not yet.
+    pub proof_ms: Option<u64>,
+    /// Files are there, and are another recording.
+    pub replaced: bool,
+}
+
+/// What was concluded on recordings whose absence is proved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Concluded {
+    /// Marked as deleted, and pending.
+    pub marked: u64,
+    /// Held.
+    pub held: u64,
+    /// Planted by drills: their documents are to be removed.
+    pub leaving: u64,
+}
+
+/// A held deletion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRow {
+    /// Its place in the order of holding: a set is shown up to one of these.
+    pub seq: i64,
+    /// Its uuid.
+    pub uuid: String,
+    /// Where its files were.
+    pub path: String,
+    /// Since when they are gone, milliseconds since 1970.
+    pub vanished_ms: i64,
+    /// Why.
+    pub why: Held,
+}
+
+impl Reader {
+    /// Recordings that are gone, not moved, and neither held nor marked: in the order of their ids, after
+    /// `after`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn vanish_candidates(
+        &self,
+        root: RootId,
+        after: Option<EntryId>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT r.id, d.path, f.stem, d.device, CASE WHEN r.vanish_step = {PROVED} THEN r.proof_ms END,
+                   f.side_size IS NOT NULL AND f.settled AND f.uuid <> r.uuid
+                 FROM recordings r JOIN files f ON f.id = r.file JOIN folders d ON d.id = f.folder
+                 WHERE r.root = ?1 AND r.id > ?2 AND r.vanished_ms IS NOT NULL AND r.vanish_step < {HELD}
+                   AND NOT {NAMED} ORDER BY r.id LIMIT ?3"
+            ))?;
+            let after = after.map_or(0, |after| after.0);
+            let rows = statement.query_map(params![root.0, after, signed(limit as u64)], |row| {
+                Ok(Candidate {
+                    id: EntryId(row.get(0)?),
+                    place: place::place(row, 1)?,
+                    device: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+                    proof_ms: row.get::<_, Option<i64>>(4)?.map(unsigned),
+                    replaced: row.get(5)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Whether anything is gone that has neither been held nor marked.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn has_vanish_candidates(&self, root: RootId) -> Result<bool, IndexError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT EXISTS(SELECT 1 FROM recordings r WHERE r.root = ?1
+                       AND r.vanished_ms IS NOT NULL AND r.vanish_step < {HELD})"
+                ))?
+                .query_row([root.0], |row| row.get(0))
+        })
+    }
+
+    /// Held deletions in the order of holding, after `after`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn held(&self, root: RootId, after: i64, limit: usize) -> Result<Vec<HeldRow>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT held_seq, uuid, path, vanished_ms, held_why FROM recordings
+                 WHERE root = ?1 AND vanish_step = {HELD} AND held_seq > ?2 ORDER BY held_seq LIMIT ?3"
+            ))?;
+            let rows =
+                statement.query_map(params![root.0, after, signed(limit as u64)], |row| {
+                    Ok(HeldRow {
+                        seq: row.get(0)?,
+                        uuid: row.get(1)?,
+                        path: row.get(2)?,
+                        vanished_ms: row.get(3)?,
+                        why: held(row, 4)?,
+                    })
+                })?;
+            rows.collect()
+        })
+    }
+
+    /// The last place in the order of holding that is in use; 0 where nothing is held.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn held_through(&self, root: RootId) -> Result<i64, IndexError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT coalesce(max(held_seq), 0) FROM recordings
+                     WHERE root = ?1 AND vanish_step = {HELD}"
+                ))?
+                .query_row([root.0], |row| row.get(0))
+        })
+    }
+}
+
+impl Index {
+    /// Stores the first proof of absence of these.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn vanish_proved_blocking(
+        &self,
+        ids: Vec<EntryId>,
+        now_boot_ms: u64,
+    ) -> Result<(), IndexError> {
+        self.write_blocking(Write::Proved, move |tx| {
+            each(tx, &ids, |entry| absence::proved(entry, now_boot_ms))
+        })
+    }
+
+    /// The first proof of these counts no more: they were there, or could not be looked for.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn vanish_doubted_blocking(&self, ids: Vec<EntryId>) -> Result<(), IndexError> {
+        self.write_blocking(Write::Doubted, move |tx| each(tx, &ids, absence::doubted))
+    }
+
+    /// Marks or holds recordings whose absence was proved twice. The flag tells which were looked for on
+    /// another device than they were seen on. What came back or moved meanwhile is passed over.
+    ///
+    /// # Errors
+    /// The index cannot be written; nothing was stored.
+    pub fn vanish_conclude_blocking(
+        &self,
+        root: RootId,
+        ready: Vec<(EntryId, bool)>,
+        max: MaxVanished,
+        archive: bool,
+        now_wall_ms: i64,
+    ) -> Result<Concluded, IndexError> {
+        self.write_blocking(Write::Concluded, move |tx| {
+            conclude(tx, root, &ready, max, archive, now_wall_ms)
+        })
+    }
+
+    /// Approves held deletions, up to this place in the order of holding; how many.
+    ///
+    /// # Errors
+    /// The index cannot be written; nothing was approved.
+    pub async fn approve(
+        &self,
+        root: RootId,
+        through: i64,
+        now_wall_ms: i64,
+    ) -> Result<u64, IndexError> {
+        self.write(Write::Approve, move |tx| bulk::approve(tx, root.0, through, now_wall_ms)).await
+    }
+}
+
+/// Changes each of these entries that is still there.
+fn each(
+    tx: &Transaction<'_>,
+    ids: &[EntryId],
+    rule: impl Fn(Entry) -> Entry,
+) -> rusqlite::Result<()> {
+    for id in ids {
+        if let Some(loaded) = load(tx, *id)? {
+            store(tx, *id, &loaded.entry, &rule(loaded.entry))?;
+        }
+    }
+    Ok(())
+}
+
+fn conclude(
+    tx: &Transaction<'_>,
+    root: RootId,
+    ready: &[(EntryId, bool)],
+    max: MaxVanished,
+    archive: bool,
+    now_ms: i64,
+) -> rusqlite::Result<Concluded> {
+    let mut out = Concluded::default();
+    let decision = vanish::judge(counts(tx, root, max, now_ms)?, max);
+    let mut seq = held_seq(tx)?;
+    for &(id, elsewhere) in ready {
+        let Some(loaded) = load(tx, id)? else { continue };
+        let facts = facts(tx, &loaded, (elsewhere, archive, decision), seq + 1, now_ms)?;
+        let turn = absence::concluded(loaded.entry, facts);
+        let step = turn.entry.as_ref().and_then(Entry::gone);
+        let news = apply(tx, &loaded, turn, now_ms)?;
+        match (step, news) {
+            (Some(Gone::Held { seq: taken, .. }), _) if taken > seq => {
+                seq = taken;
+                out.held += 1;
+            }
+            (Some(Gone::Marked { .. }), News::Pending) => out.marked += 1,
+            (Some(Gone::Leaving { .. }), News::Pending) => out.leaving += 1,
+            _ => {}
+        }
+    }
+    tx.execute(
+        "INSERT OR REPLACE INTO meta(key, value) VALUES('held_seq', ?1)",
+        [seq.to_string()],
+    )?;
+    Ok(out)
+}
+
+/// The last place in the order of holding that was ever given, in any root.
+fn held_seq(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    tx.query_row(
+        "SELECT coalesce(CAST((SELECT value FROM meta WHERE key = 'held_seq') AS INTEGER), 0)",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// What a conclusion on this entry rests on.
+fn facts(
+    tx: &Transaction<'_>,
+    loaded: &Loaded,
+    (elsewhere, archive, decision): (bool, bool, Decision),
+    seq: i64,
+    now_ms: i64,
+) -> rusqlite::Result<Facts> {
+    let scene = tx
+        .prepare_cached(&format!(
+            "SELECT {NAMED}, f.data_size IS NOT NULL OR f.side_size IS NOT NULL,
+               coalesce(f.settled AND f.uuid <> r.uuid, 0)
+             FROM recordings r JOIN files f ON f.id = r.file WHERE r.id = ?1"
+        ))?
+        .query_row([loaded.id.0], |row| {
+            Ok(Scene { named: row.get(0)?, has_files: row.get(1)?, replaced: row.get(2)? })
+        })
+        .optional()?;
+    // Without a place nothing tells where its files were, and nothing is concluded.
+    let scene = scene.unwrap_or(Scene { named: true, has_files: false, replaced: false });
+    let has_neighbour = loaded.entry.never_seen && has_neighbour(tx, loaded)?;
+    Ok(Facts { scene, elsewhere, archive, has_neighbour, decision, seq, now_ms })
+}
+
+/// Its folder holds an entry that `is_neighbour`.
+fn has_neighbour(tx: &Transaction<'_>, loaded: &Loaded) -> rusqlite::Result<bool> {
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {ENTRY} FROM files f JOIN files g ON g.folder = f.folder JOIN recordings r ON r.file = g.id
+         WHERE f.id = ?1 AND r.id <> ?2 AND r.vanished_ms IS NULL AND r.drilled = 0"
+    ))?;
+    let mut rows = statement.query(params![loaded.file, loaded.id.0])?;
+    while let Some(row) = rows.next()? {
+        if absence::is_neighbour(&entry(row, 0)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What the decision rests on. What is gone is counted no further than it takes to hold it.
+fn counts(
+    tx: &Transaction<'_>,
+    root: RootId,
+    max: MaxVanished,
+    now_ms: i64,
+) -> rusqlite::Result<Counts> {
+    let without = bulk::counts(tx, root.0, now_ms, 0)?;
+    let enough = vanish::limit(without, max).saturating_mul(2).saturating_add(1);
+    bulk::counts(tx, root.0, now_ms, enough)
+}

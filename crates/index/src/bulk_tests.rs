@@ -1,0 +1,191 @@
+//! Each statement does to random rows what its rule does to each of them.
+
+use focus_core::entry::absence::{approved, count};
+use focus_core::entry::device::{is_found, settled, was_seen};
+use focus_core::entry::waiting::{retried, started};
+use focus_core::entry::{Acked, Delivery, Entry, EntryId, Gone, Life, News};
+use focus_core::json::Value;
+use focus_core::recording::Recording;
+use focus_core::vanish::{Counts, Held, WINDOW_MS};
+use proptest::prelude::*;
+use rusqlite::{Connection, Transaction};
+
+use super::*;
+use crate::entry::{ENTRY, Put, entry, put, store};
+
+/// Times and places in the order of holding: few, so that they meet the bounds.
+const FEW: std::ops::Range<i64> = 1..6;
+
+fn gone() -> impl Strategy<Value = Gone> {
+    let why = prop_oneof![Just(Held::All), Just(Held::Device), Just(Held::NeverSeen)];
+    prop_oneof![
+        Just(Gone::Unproved),
+        FEW.prop_map(|at_ms| Gone::Proved { at_ms: at_ms.unsigned_abs() }),
+        (FEW, why).prop_map(|(seq, why)| Gone::Held { seq, why }),
+        Just(Gone::LeftAlone),
+        (FEW, any::<bool>()).prop_map(|(at_ms, approved)| Gone::Marked { at_ms, approved }),
+        FEW.prop_map(|at_ms| Gone::Leaving { at_ms }),
+    ]
+}
+
+fn delivery() -> impl Strategy<Value = Delivery> {
+    prop_oneof![
+        Just(Delivery::Done),
+        prop::option::of(FEW).prop_map(|since_ms| Delivery::Pending { since_ms }),
+        FEW.prop_map(|retry_ms| Delivery::Refused { retry_ms: retry_ms.unsigned_abs() }),
+    ]
+}
+
+/// Any entry that can come of the rules.
+fn sound_entry() -> impl Strategy<Value = Entry> {
+    let life = prop_oneof![
+        Just(Life::There),
+        (FEW, gone()).prop_map(|(since_ms, gone)| Life::Gone { since_ms, gone }),
+    ];
+    let acked =
+        prop_oneof![Just(Acked::Never), Just(Acked::Unsure), FEW.prop_map(Acked::Generation)];
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (FEW, life, delivery(), acked, flags)
+        .prop_map(|(generation, life, delivery, acked, (known, drilled, never_seen))| Entry {
+            generation,
+            life,
+            delivery,
+            acked,
+            known,
+            drilled,
+            never_seen,
+        })
+        .prop_filter("cannot come of the rules", Entry::is_sound)
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    prop::collection::vec(sound_entry(), 0..12)
+}
+
+fn recording(at: usize) -> Recording {
+    Recording {
+        uuid: format!("u{at}"),
+        start_ms: 1,
+        end_ms: Some(2),
+        deleted: at.is_multiple_of(3),
+        deleted_at_ms: None,
+        recording_id: format!("r{at}"),
+        root: "root".to_owned(),
+        path: format!("r{at}.dat"),
+        size: 1,
+        fingerprint: "f".to_owned(),
+        metadata: Value::Object(Vec::new()),
+    }
+}
+
+/// Tables with these entries in the root 1, whose one folder is on the device 7.
+fn tables(entries: &[Entry]) -> Connection {
+    let mut connection = Connection::open_in_memory().expect("a database");
+    crate::schema::migrate(&mut connection).expect("tables");
+    let tx = connection.transaction().expect("a transaction");
+    tx.execute_batch(
+        "INSERT INTO roots(id, marker, path) VALUES(1, 'root', '/data');
+         INSERT INTO folders(id, root, path, device, device_now) VALUES(1, 1, X'', 7, 7);",
+    )
+    .expect("a root");
+    for (at, entry) in entries.iter().enumerate() {
+        let file = crate::place::make(&tx, 1, 1, format!("r{at}").as_bytes()).expect("a place");
+        put(&tx, Put::New, (1, file), &recording(at), entry).expect("stored");
+    }
+    tx.commit().expect("committed");
+    connection
+}
+
+/// Everything of every row of `recordings` but its id, and the counters of the root.
+fn dump(connection: &Connection) -> Vec<String> {
+    let rows = |query: &str| {
+        let mut statement = connection.prepare(query).expect("a query");
+        let columns = statement.column_count();
+        let rows = statement
+            .query_map([], |row| {
+                let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at));
+                values.collect::<rusqlite::Result<Vec<_>>>().map(|values| format!("{values:?}"))
+            })
+            .expect("rows");
+        rows.collect::<rusqlite::Result<Vec<_>>>().expect("rows")
+    };
+    let mut all = rows("SELECT * FROM recordings ORDER BY id");
+    all.extend(rows("SELECT recordings, pending, vanished, held, marked FROM roots"));
+    all
+}
+
+/// The statement leaves the tables exactly as if each row had been loaded, changed by the rule and stored.
+fn same<T>(
+    entries: &[Entry],
+    statement: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>,
+    rule: impl Fn(Entry) -> Entry,
+) -> T {
+    let (mut in_bulk, mut one_by_one) = (tables(entries), tables(entries));
+    let tx = in_bulk.transaction().expect("a transaction");
+    let told = statement(&tx).expect("done");
+    tx.commit().expect("committed");
+    let tx = one_by_one.transaction().expect("a transaction");
+    for id in (1..).take(entries.len()) {
+        let query = format!("SELECT {ENTRY} FROM recordings r WHERE r.id = ?1");
+        let before = tx.query_row(&query, [id], |row| entry(row, 0)).expect("a row");
+        assert_eq!(before, entries[usize::try_from(id - 1).expect("small")], "as it was stored");
+        store(&tx, EntryId(id), &before, &rule(before)).expect("stored");
+    }
+    tx.commit().expect("committed");
+    assert_eq!(dump(&in_bulk), dump(&one_by_one));
+    told
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_set_is_approved_as_each_of_it_is(entries in entries(), through in FEW) {
+        let told = same(
+            &entries,
+            |tx| approve(tx, 1, through, 9),
+            |entry| approved(entry, through, 9).entry.expect("kept"),
+        );
+        let news = |entry: &&Entry| approved(**entry, through, 9).effects.news == News::Pending;
+        prop_assert_eq!(told, entries.iter().filter(news).count() as u64);
+    }
+
+    #[test]
+    fn what_was_refused_is_retried_as_each_of_it_is(entries in entries(), now_ms in FEW) {
+        let now_ms = now_ms.unsigned_abs();
+        let told = same(&entries, |tx| retry(tx, 1, now_ms), |entry| retried(entry, now_ms));
+        let again = |entry: &&Entry| retried(**entry, now_ms) != **entry;
+        prop_assert_eq!(told, entries.iter().filter(again).count() as u64);
+    }
+
+    #[test]
+    fn a_process_starts_with_each_entry_as_the_rule_says(entries in entries()) {
+        same(&entries, |tx| start(tx, 1), started);
+    }
+
+    #[test]
+    fn what_was_held_for_its_device_is_looked_for_anew(entries in entries()) {
+        same(&entries, |tx| settle_devices(tx, 1), settled);
+    }
+
+    #[test]
+    fn what_was_seen_and_what_is_found_on_a_device_is_counted_by_the_rules(entries in entries()) {
+        let mut connection = tables(&entries);
+        let tx = connection.transaction().expect("a transaction");
+        let seen = entries.iter().filter(|entry| was_seen(entry)).count() as u64;
+        prop_assert_eq!(seen_on(&tx, 1, 7).expect("counted"), seen);
+        tx.execute("UPDATE folders SET device_now = 8", []).expect("moved");
+        let found = entries.iter().filter(|entry| is_found(entry)).count() as u64;
+        prop_assert_eq!(most_found(&tx, 1, 7).expect("counted"), Some((8, found)));
+    }
+
+    #[test]
+    fn a_decision_rests_on_counts_by_the_rule(entries in entries(), now_ms in FEW) {
+        let now_ms = now_ms + WINDOW_MS;
+        let mut wanted = Counts::default();
+        entries.iter().for_each(|entry| count(&mut wanted, entry, false, now_ms));
+        let mut connection = tables(&entries);
+        let tx = connection.transaction().expect("a transaction");
+        prop_assert_eq!(counts(&tx, 1, now_ms, u64::MAX >> 1).expect("counted"), wanted);
+    }
+}

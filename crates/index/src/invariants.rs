@@ -1,0 +1,90 @@
+//! What has to hold in an index that is in order.
+
+use crate::stage::{DONE, FOUND_DELETED, HELD, LEAVING, MARKED, PENDING, UNPROVED};
+use crate::{IndexError, Reader};
+
+/// Each invariant, and the number of rows that break it.
+fn checks() -> [(&'static str, String); 8] {
+    [
+        (
+            "pending_cleared_only_after_ack",
+            format!(
+                "SELECT count(*) FROM recordings WHERE pending = {DONE} AND acked IS NOT generation
+                   AND vanished_ms IS NULL AND fingerprint <> ''"
+            ),
+        ),
+        (
+            "no_recording_lost: every recording has its place",
+            "SELECT count(*) FROM recordings r LEFT JOIN files f ON f.id = r.file WHERE f.id IS NULL"
+                .to_owned(),
+        ),
+        (
+            "counters are right: recordings, pending, vanished",
+            format!(
+                "SELECT count(*) FROM roots t WHERE
+                   recordings <> (SELECT count(*) FROM recordings WHERE root = t.id)
+                   OR pending <> (SELECT count(*) FROM recordings WHERE root = t.id AND pending = {PENDING})
+                   OR vanished <> (SELECT count(*) FROM recordings
+                     WHERE root = t.id AND vanished_ms IS NOT NULL)"
+            ),
+        ),
+        (
+            "counters are right: held, marked",
+            format!(
+                "SELECT count(*) FROM roots t WHERE
+                   held <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanish_step = {HELD})
+                   OR marked <> (SELECT count(*) FROM recordings WHERE root = t.id AND vanish_step = {MARKED})"
+            ),
+        ),
+        (
+            "no_deletion_without_proof: only what is gone goes through the steps",
+            format!(
+                "SELECT count(*) FROM recordings WHERE
+                   vanished_ms IS NULL AND (vanish_step <> {UNPROVED} OR marked_ms IS NOT NULL
+                     OR deleted >= {FOUND_DELETED})
+                   OR (vanish_step IN ({MARKED}, {LEAVING})) <> (marked_ms IS NOT NULL)
+                   OR (vanish_step = {HELD}) <> (held_seq IS NOT NULL)"
+            ),
+        ),
+        (
+            "a drill's recording is never held or marked, and only such a one leaves",
+            format!(
+                "SELECT count(*) FROM recordings WHERE drilled AND vanish_step IN ({HELD}, {MARKED})
+                   OR vanish_step = {LEAVING} AND (drilled = 0 OR pending = {DONE} OR approved = 0)"
+            ),
+        ),
+        (
+            "counters are right: unsettled",
+            "SELECT count(*) FROM roots t WHERE unsettled <> (SELECT count(*) FROM files
+               WHERE root = t.id AND settled = 0 AND state IS NULL
+                 AND (data_size IS NOT NULL OR side_size IS NOT NULL))"
+                .to_owned(),
+        ),
+        (
+            "what is not settled is looked at again",
+            "SELECT count(*) FROM files WHERE settled = 0 AND state IS NULL AND due_ms IS NULL
+               AND (data_size IS NOT NULL OR side_size IS NOT NULL)"
+                .to_owned(),
+        ),
+    ]
+}
+
+impl Reader {
+    /// What does not hold in this index although it should; empty in an index that is in order.
+    /// Reads every row: for tests and for doubt.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn broken_invariants(&self) -> Result<Vec<String>, IndexError> {
+        self.read(|connection| {
+            let mut broken = Vec::new();
+            for (name, query) in checks() {
+                let count: i64 = connection.query_row(&query, [], |row| row.get(0))?;
+                if count > 0 {
+                    broken.push(format!("{name}: {count} rows"));
+                }
+            }
+            Ok(broken)
+        })
+    }
+}
