@@ -1,48 +1,58 @@
-//! The index of one server: what outlives a crash. It follows the rules of the real one.
+//! The index of one server: what outlives a crash. It is a few maps. The rules of
+//! `focus_core::entry` decide what happens to a recording in them, as in the real one.
+
+mod absence;
 
 use std::collections::BTreeMap;
 
 use focus_core::batch::{Item, Outcome};
-use focus_core::claim::{Claim, Ruling, rule};
-use focus_core::compare::{Compared, Page, Row};
+use focus_core::claim::Ruling;
+use focus_core::compare::{Compared, Page};
 use focus_core::document::Stored;
+use focus_core::entry::answered::{Answer, answered, picked};
+use focus_core::entry::claimed::{Holding, claimed, preferred};
+use focus_core::entry::compared::compared;
+use focus_core::entry::observed::{self, Holder};
+use focus_core::entry::sent::Sent;
+use focus_core::entry::{Entry, EntryId, LookAgain, News, Report, Turn, waiting};
 use focus_core::reconcile::CatalogMemory;
 use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Judgement, Sight};
-use focus_core::vanish::{Counts, Decision, MaxVanished, SECOND_LOOK_MS, WINDOW_MS, judge};
+use focus_core::state::State;
+use focus_core::vanish::MaxVanished;
+
+pub(crate) use absence::Proofs;
 
 /// How many may vanish, in a world this small.
 pub(crate) const MAX: MaxVanished = MaxVanished { percent: 20, at_least: 2 };
 
-/// How far a recording whose files are gone has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gone {
-    /// Not proved; or proved once, at this boot time.
-    Candidate(Option<u64>),
-    /// Held.
-    Held,
-    /// Marked at this wall time; `counts` unless it was approved or learned.
-    Marked {
-        /// By the wall clock.
-        at_ms: i64,
-        /// Towards the sliding hour.
-        counts: bool,
-    },
-}
+/// After this what was refused is tried again.
+const RETRY_MS: u64 = 1_000;
 
 /// A recording.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: i64,
+pub(crate) struct Row {
+    pub(crate) id: EntryId,
     pub(crate) place: Place,
+    /// As its sidecar says.
     pub(crate) recording: Recording,
-    pub(crate) generation: i64,
-    pub(crate) acked: Option<i64>,
-    pub(crate) known: bool,
-    pub(crate) pending: bool,
-    pub(crate) aside: bool,
-    pub(crate) gone: Option<Gone>,
-    pub(crate) never_seen: bool,
+    pub(crate) entry: Entry,
+}
+
+/// A place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) sight: Sight,
+    reported: Option<State>,
+    /// To be looked at again at this time of the boot-time clock.
+    due_ms: Option<u64>,
+}
+
+/// The device that a folder was seen on, and the one a scan found it on last.
+#[derive(Clone, Copy, Debug)]
+struct Device {
+    seen: u64,
+    now: u64,
 }
 
 /// The index.
@@ -50,30 +60,20 @@ pub(crate) struct Entry {
 pub(crate) struct Index {
     pub(crate) memory: CatalogMemory,
     pub(crate) token_seen: i64,
-    pub(crate) entries: BTreeMap<String, Entry>,
-    pub(crate) sights: BTreeMap<Place, Sight>,
-    /// Places that claim a uuid which another place has.
-    pub(crate) duplicates: BTreeMap<Place, String>,
-    /// Places to look at again, whatever happens.
-    pub(crate) due: BTreeMap<Place, u64>,
-    /// Rows that may have been sent, and are not all acknowledged.
-    pub(crate) sent: Option<(i64, i64)>,
-    next_id: i64,
+    /// By uuid.
+    pub(crate) rows: BTreeMap<String, Row>,
+    places: BTreeMap<Place, Known>,
+    devices: BTreeMap<Vec<u8>, Device>,
+    sent: Sent,
+    generation_base: i64,
+    held_seq: i64,
+    last_id: i64,
 }
 
-impl Entry {
+impl Row {
     /// The content as the catalog is to have it.
     pub(crate) fn content(&self) -> Recording {
-        let mut recording = self.recording.clone();
-        if let Some(Gone::Marked { at_ms, .. }) = self.gone {
-            recording.deleted = true;
-            recording.deleted_at_ms = Some(at_ms);
-        }
-        recording
-    }
-
-    fn is_marked(&self) -> bool {
-        matches!(self.gone, Some(Gone::Marked { .. }))
+        picked(self.recording.clone(), self.entry.deleted_at_ms())
     }
 }
 
@@ -86,219 +86,290 @@ impl Index {
         }
     }
 
+    /// The process starts.
+    pub(crate) fn start(&mut self) {
+        self.rows.values_mut().for_each(|row| row.entry = waiting::started(row.entry));
+        // The scan at its start looks at everything.
+        self.places.values_mut().for_each(|known| known.due_ms = Some(known.due_ms.unwrap_or(0)));
+    }
+
+    /// What is remembered of a place.
+    pub(crate) fn sight(&self, place: &Place) -> Sight {
+        self.places.get(place).map(|known| known.sight.clone()).unwrap_or_default()
+    }
+
+    /// The places whose time has come.
+    pub(crate) fn due(&self, now_ms: u64) -> Vec<Place> {
+        let is_due = |known: &Known| known.due_ms.is_some_and(|due_ms| due_ms <= now_ms);
+        self.places
+            .iter()
+            .filter(|(_, known)| is_due(known))
+            .map(|(place, _)| place.clone())
+            .collect()
+    }
+
     /// Stores what a look came to. True: news for the reconciler.
-    pub(crate) fn observe(&mut self, place: &Place, judged: Judgement) -> bool {
-        self.due.remove(place);
-        if let Some(due_ms) = judged.due_ms {
-            self.due.insert(place.clone(), due_ms);
+    pub(crate) fn observe(
+        &mut self,
+        place: &Place,
+        judged: Judgement,
+        device: Option<u64>,
+        wall_ms: i64,
+    ) -> bool {
+        let known = self.places.entry(place.clone()).or_default().clone();
+        if let Some(device) = device {
+            self.devices
+                .entry(place.folder.clone())
+                .or_insert(Device { seen: device, now: device });
         }
-        let mut sight = judged.sight;
+        let (mut sight, mut due_ms) = (judged.sight, judged.due_ms);
         let news = match judged.conclusion {
             Conclusion::Absent => {
-                self.duplicates.remove(place);
-                self.sights.remove(place);
-                self.vanish(place, None);
+                self.report(place, None);
+                self.gone_from(place, None, wall_ms);
+                self.places.remove(place);
                 return true;
             }
-            Conclusion::Unsettled => false,
-            Conclusion::Unrecognised(_) => {
-                self.duplicates.remove(place);
-                false
+            Conclusion::Unsettled => News::None,
+            Conclusion::Unrecognised(fault) => {
+                self.report(place, Some(fault.state));
+                News::None
             }
-            Conclusion::Same => self.came_back(place, &mut sight),
-            Conclusion::Settled(recording) => self.settled(place, *recording),
+            Conclusion::Same => {
+                let (news, read_again) = self.unchanged(place, &known, wall_ms);
+                if read_again {
+                    sight.settled = false;
+                    due_ms = Some(0);
+                }
+                news
+            }
+            Conclusion::Settled(recording) => self.settled(place, *recording, wall_ms),
         };
-        self.sights.insert(place.clone(), sight);
+        let known = self.places.entry(place.clone()).or_default();
+        known.sight = sight;
+        known.due_ms = due_ms;
+        news == News::Pending
+    }
+
+    fn report(&mut self, place: &Place, state: Option<State>) {
+        if let Some(known) = self.places.get_mut(place) {
+            known.reported = state;
+        }
+    }
+
+    fn has_files(&self, place: &Place) -> bool {
+        self.places
+            .get(place)
+            .is_some_and(|known| known.sight.data.is_some() || known.sight.sidecar.is_some())
+    }
+
+    fn gone_from(&mut self, place: &Place, keep: Option<&str>, wall_ms: i64) {
+        let is_gone =
+            |(uuid, row): &(&String, &Row)| row.place == *place && Some(uuid.as_str()) != keep;
+        let gone: Vec<String> =
+            self.rows.iter().filter(is_gone).map(|(uuid, _)| uuid.clone()).collect();
+        for uuid in gone {
+            let row = &self.rows[&uuid];
+            let turn = observed::gone(row.entry, self.sent.holds(row.id), wall_ms);
+            self.take(&uuid, turn);
+        }
+    }
+
+    fn unchanged(&mut self, place: &Place, known: &Known, wall_ms: i64) -> (News, bool) {
+        let uuid = known.sight.uuid.clone().unwrap_or_default();
+        let mut news = News::None;
+        let holder = self.rows.get(&uuid).map(|row| (row.place == *place, row.entry));
+        let holder = holder.map(|(here, entry)| {
+            if here {
+                news = self.take(&uuid, observed::unchanged(entry, wall_ms));
+            }
+            Holder { here, there: here || entry.is_there() }
+        });
+        let unchanged = observed::place_unchanged(known.reported, holder);
+        if unchanged.cleared {
+            self.report(place, None);
+        }
+        (news, unchanged.read_again)
+    }
+
+    fn settled(&mut self, place: &Place, recording: Recording, wall_ms: i64) -> News {
+        let (uuid, drilled) = (recording.uuid.clone(), recording.is_drilled());
+        self.gone_from(place, Some(&uuid), wall_ms);
+        let Some(row) = self.rows.get(&uuid) else {
+            let entry = observed::made(self.generation_base, drilled, wall_ms);
+            self.insert(place.clone(), recording, entry);
+            self.report(place, None);
+            return News::Pending;
+        };
+        if row.place == *place {
+            let same = row.recording == recording;
+            let turn = observed::settled(row.entry, same, drilled, wall_ms);
+            self.report(place, None);
+            let news = self.take(&uuid, turn);
+            self.hold(&uuid, place, recording);
+            return news;
+        }
+        let holder = row.place.clone();
+        let has_files = self.has_files(&holder);
+        let holding = Holding { path: &row.recording.path, has_files };
+        let (ruling, turn) = claimed(row.entry, holding, &recording.path, drilled, wall_ms);
+        let news = self.take(&uuid, turn);
+        match ruling {
+            Ruling::HolderKeeps => {
+                self.report(place, Some(State::DuplicateId));
+                self.places.entry(holder).or_default().due_ms = Some(0);
+                return news;
+            }
+            Ruling::NewcomerTakes => self.report(&holder, Some(State::DuplicateId)),
+            Ruling::Moved => {}
+        }
+        self.report(place, None);
+        self.hold(&uuid, place, recording);
         news
     }
 
-    fn vanish(&mut self, place: &Place, keep: Option<&str>) {
-        let gone: Vec<String> = self
-            .entries
-            .values()
-            .filter(|entry| entry.place == *place && Some(entry.recording.uuid.as_str()) != keep)
-            .map(|entry| entry.recording.uuid.clone())
-            .collect();
-        for uuid in gone {
-            for (other, claimed) in &self.duplicates {
-                if *claimed == uuid {
-                    self.due.insert(other.clone(), 0);
-                    if let Some(sight) = self.sights.get_mut(other) {
-                        sight.settled = false;
-                    }
-                }
-            }
-            let Some(entry) = self.entries.get_mut(&uuid) else { continue };
-            let sent = self.sent.is_some_and(|(low, high)| (low..=high).contains(&entry.id));
-            if entry.gone.is_none() && entry.acked.is_none() && !entry.known && !sent {
-                self.entries.remove(&uuid);
-            } else if entry.gone.is_none() {
-                entry.gone = Some(Gone::Candidate(None));
-                entry.pending = false;
-                // It may be in the catalog: it is not forgotten later either.
-                entry.acked = entry.acked.or(Some(0));
-            }
+    fn insert(&mut self, place: Place, recording: Recording, entry: Entry) {
+        self.last_id += 1;
+        let row = Row { id: EntryId(self.last_id), place, entry, recording };
+        self.rows.insert(row.recording.uuid.clone(), row);
+    }
+
+    /// The place holds the uuid, with this content.
+    fn hold(&mut self, uuid: &str, place: &Place, recording: Recording) {
+        if let Some(row) = self.rows.get_mut(uuid) {
+            row.place = place.clone();
+            row.recording = recording;
         }
     }
 
-    fn came_back(&mut self, place: &Place, sight: &mut Sight) -> bool {
-        let Some(uuid) = sight.uuid.clone() else { return false };
-        match self.entries.get_mut(&uuid) {
-            Some(entry) if entry.place == *place => {
-                let Some(gone) = entry.gone.take() else { return false };
-                entry.never_seen = false;
-                if !matches!(gone, Gone::Marked { .. })
-                    && !entry.pending
-                    && entry.known
-                    && entry.acked == Some(entry.generation)
-                {
-                    return false;
-                }
-                entry.generation += 1;
-                entry.pending = true;
-                true
-            }
-            Some(entry) if entry.gone.is_none() && self.duplicates.contains_key(place) => false,
-            _ => {
-                sight.settled = false;
-                self.due.insert(place.clone(), 0);
-                false
+    /// Stores what a rule made of a row, and carries out what follows.
+    fn take(&mut self, uuid: &str, turn: Turn) -> News {
+        let Some(row) = self.rows.get_mut(uuid) else { return News::None };
+        let place = row.place.clone();
+        match turn.entry {
+            Some(entry) => row.entry = entry,
+            None => drop(self.rows.remove(uuid)),
+        }
+        let effects = turn.effects;
+        if let Some(generation) = effects.generation_base {
+            self.generation_base = self.generation_base.max(generation);
+        }
+        if effects.look_again == Some(LookAgain::Claimants) {
+            let claims = |known: &Known| known.sight.uuid.as_deref() == Some(uuid);
+            for (_, known) in
+                self.places.iter_mut().filter(|(at, known)| **at != place && claims(known))
+            {
+                known.due_ms = Some(0);
+                known.sight.settled = false;
             }
         }
-    }
-
-    fn settled(&mut self, place: &Place, recording: Recording) -> bool {
-        let uuid = recording.uuid.clone();
-        self.vanish(place, Some(&uuid));
-        self.duplicates.remove(place);
-        let there = |sights: &BTreeMap<Place, Sight>, at: &Place| {
-            sights.get(at).is_some_and(|sight| sight.data.is_some() || sight.sidecar.is_some())
-        };
-        let Some(entry) = self.entries.get_mut(&uuid) else {
-            self.next_id += 1;
-            let entry = Entry {
-                id: self.next_id,
-                place: place.clone(),
-                recording,
-                generation: 1,
-                acked: None,
-                known: false,
-                pending: true,
-                aside: false,
-                gone: None,
-                never_seen: false,
-            };
-            self.entries.insert(uuid, entry);
-            return true;
-        };
-        if entry.place != *place {
-            let claim = Claim {
-                path: &entry.recording.path,
-                catalogued: entry.known || entry.acked.is_some(),
-                absent: entry.gone.is_some() || !there(&self.sights, &entry.place),
-            };
-            match rule(claim, &recording.path) {
-                Ruling::HolderKeeps => {
-                    self.duplicates.insert(place.clone(), uuid);
-                    let holder = entry.place.clone();
-                    self.due.insert(holder, 0);
-                    return false;
+        match effects.report {
+            None => {}
+            Some(Report::Fault(fault)) => self.report(&place, Some(fault.state)),
+            Some(Report::Taken) => {
+                let known = self.places.get_mut(&place);
+                let shared = [Some(State::CatalogRefused), Some(State::DuplicateId)];
+                if let Some(known) = known.filter(|known| shared.contains(&known.reported)) {
+                    known.reported = None;
                 }
-                Ruling::NewcomerTakes => {
-                    self.duplicates.insert(entry.place.clone(), uuid);
-                }
-                Ruling::Moved => {}
             }
-            entry.place = place.clone();
-        } else if entry.recording == recording {
-            let was = entry.gone.take();
-            entry.never_seen = false;
-            match was {
-                None => return false,
-                Some(Gone::Marked { .. }) => {}
-                Some(_)
-                    if !entry.pending && entry.known && entry.acked == Some(entry.generation) =>
-                {
-                    return false;
-                }
-                Some(_) => {}
+            Some(Report::Emptied) if !self.has_files(&place) => {
+                self.places.remove(&place);
             }
+            Some(Report::Emptied) => {}
         }
-        entry.recording = recording;
-        entry.gone = None;
-        entry.never_seen = false;
-        entry.generation += 1;
-        entry.pending = true;
-        entry.aside = false;
-        true
+        effects.news
     }
 
     /// The newest pending ones.
     pub(crate) fn pick(&self, limit: usize, before: Option<i64>) -> Vec<Item> {
-        let mut rows: Vec<&Entry> = self
-            .entries
+        let mut rows: Vec<&Row> = self
+            .rows
             .values()
-            .filter(|entry| entry.pending && !entry.aside)
-            .filter(|entry| before.is_none_or(|before| entry.id < before))
+            .filter(|row| row.entry.is_pending())
+            .filter(|row| before.is_none_or(|before| row.id.0 < before))
             .collect();
-        rows.sort_by_key(|entry| std::cmp::Reverse(entry.id));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         rows.truncate(limit);
         rows.into_iter()
-            .map(|entry| Item {
-                id: entry.id,
-                generation: entry.generation,
-                acknowledged: entry.known,
-                recording: entry.content(),
+            .map(|row| Item {
+                id: row.id.0,
+                generation: row.entry.generation,
+                acknowledged: row.entry.known,
+                recording: row.content(),
             })
             .collect()
     }
 
-    fn by_id(&mut self, id: i64) -> Option<&mut Entry> {
-        self.entries.values_mut().find(|entry| entry.id == id)
+    /// The row with this id.
+    pub(crate) fn by_id(&self, id: i64) -> Option<&Row> {
+        self.rows.values().find(|row| row.id.0 == id)
     }
 
-    /// Stores what a batch came to. Gives what counts as acknowledged.
-    pub(crate) fn acknowledge(&mut self, outcomes: &[(i64, i64, Outcome)]) -> Vec<String> {
+    /// Stores what a batch came to. Gives what has nothing left to write by that.
+    pub(crate) fn acknowledge(
+        &mut self,
+        outcomes: &[(i64, i64, Outcome)],
+        now_ms: u64,
+    ) -> Vec<String> {
         let mut acknowledged = Vec::new();
         for (id, generation, outcome) in outcomes {
-            let Some(entry) = self.by_id(*id) else { continue };
-            match outcome {
-                Outcome::Acknowledged => {
-                    entry.acked = Some(*generation);
-                    entry.known = true;
-                    if entry.generation == *generation {
-                        entry.pending = false;
-                        acknowledged.push(entry.recording.uuid.clone());
-                    }
-                }
-                Outcome::SetAside(_) if entry.generation == *generation => entry.aside = true,
-                Outcome::Raise(to) => entry.generation = entry.generation.max(*to),
-                Outcome::Removed if entry.generation == *generation => {
-                    let uuid = entry.recording.uuid.clone();
-                    self.entries.remove(&uuid);
-                }
-                Outcome::SetAside(_) | Outcome::Left | Outcome::Removed => {}
+            let Some(row) = self.by_id(*id) else { continue };
+            let answer = match outcome.clone() {
+                Outcome::Acknowledged => Answer::Acknowledged,
+                Outcome::Removed => Answer::Removed,
+                Outcome::SetAside(fault) => Answer::Refused { fault, retry_ms: now_ms + RETRY_MS },
+                Outcome::Raise(generation) => Answer::Raise { generation },
+                Outcome::Left => continue,
+            };
+            let (uuid, was_pending) = (row.recording.uuid.clone(), row.entry.is_pending());
+            let turn = answered(row.entry, *generation, &answer);
+            let is_done = turn.entry.is_some_and(|entry| !entry.is_pending());
+            if answer == Answer::Acknowledged && was_pending && is_done {
+                acknowledged.push(uuid.clone());
             }
+            self.take(&uuid, turn);
         }
-        if !self.entries.values().any(|entry| entry.pending) {
-            self.sent = None;
-        }
+        let pending = self.rows.values().any(|row| row.entry.is_pending());
+        let refused = self.rows.values().any(|row| row.entry.is_refused());
+        self.sent = self.sent.after_answers(pending, refused);
         acknowledged
     }
 
     /// The catalog may have these rows from now on. Gives those that are not pending any more.
-    pub(crate) fn note(&mut self, rows: &[i64]) -> Vec<i64> {
-        if let (Some(&low), Some(&high)) = (rows.iter().min(), rows.iter().max()) {
-            let (before, after) = self.sent.unwrap_or((low, high));
-            self.sent = Some((low.min(before), high.max(after)));
-        }
-        let is_pending = |row: &i64| self.entries.values().any(|one| one.id == *row && one.pending);
-        rows.iter().copied().filter(|row| !is_pending(row)).collect()
+    pub(crate) fn note(&mut self, ids: &[i64]) -> Vec<i64> {
+        self.sent = self.sent.note(ids.iter().map(|id| EntryId(*id)));
+        let is_pending = |id: &i64| self.by_id(*id).is_some_and(|row| row.entry.is_pending());
+        ids.iter().copied().filter(|id| !is_pending(id)).collect()
     }
 
-    /// What was set aside is tried again.
-    pub(crate) fn retry(&mut self) {
-        self.entries.values_mut().for_each(|entry| entry.aside = false);
+    /// What was refused and whose time has come is tried again.
+    pub(crate) fn retry(&mut self, now_ms: u64) {
+        self.rows.values_mut().for_each(|row| row.entry = waiting::retried(row.entry, now_ms));
+    }
+
+    /// The catalog has this uuid at another path: whether its place claims it, and holds it from now on.
+    pub(crate) fn prefer(&mut self, uuid: &str, path: &str) -> bool {
+        let Some(place) = observed::place_of(path) else { return false };
+        let claims = |known: &Known| {
+            let sight = &known.sight;
+            sight.uuid.as_deref() == Some(uuid) && sight.data.is_some() && sight.sidecar.is_some()
+        };
+        let Some(row) = self.rows.get_mut(uuid) else { return false };
+        if row.place == place || !self.places.get(&place).is_some_and(claims) {
+            return false;
+        }
+        let holder = std::mem::replace(&mut row.place, place.clone());
+        row.entry = preferred(row.entry);
+        row.recording.path = path.to_owned();
+        row.recording.fingerprint = String::new();
+        if let Some(known) = self.places.get_mut(&place) {
+            known.sight.settled = false;
+            known.due_ms = Some(0);
+            known.reported = None;
+        }
+        self.report(&holder, Some(State::DuplicateId));
+        true
     }
 
     /// A range for a comparison.
@@ -307,199 +378,50 @@ impl Index {
         after: Option<&String>,
         through: Option<&String>,
         limit: usize,
-    ) -> Page<Row> {
+    ) -> Page<focus_core::compare::Row> {
         let rows = self
-            .entries
-            .values()
-            .filter(|entry| Some(&entry.recording.uuid) > after)
-            .filter(|entry| through.is_none_or(|through| entry.recording.uuid <= *through))
-            .map(|entry| Row {
-                id: entry.id,
-                generation: entry.generation,
-                acknowledged: entry.known,
-                vanished: entry.gone.is_some() && !entry.is_marked(),
-                marked: entry.is_marked(),
-                changed: entry.generation > 1 && entry.acked != Some(entry.generation),
-                recording: entry.content(),
+            .rows
+            .iter()
+            .filter(|(uuid, _)| Some(*uuid) > after)
+            .filter(|(uuid, _)| through.is_none_or(|through| *uuid <= through))
+            .map(|(_, row)| focus_core::compare::Row {
+                id: row.id.0,
+                generation: row.entry.generation,
+                acknowledged: row.entry.known,
+                vanished: row.entry.is_vanished(),
+                marked: row.entry.is_marked(),
+                changed: row.entry.is_changed(),
+                recording: row.content(),
             });
         Page::of(limit, rows)
     }
 
-    /// Stores what a comparison found. Gives how many of the documents' rows are gone by now.
-    pub(crate) fn found(&mut self, findings: &[(i64, i64, Compared)]) -> u64 {
-        let mut gone = 0;
-        for (id, generation, finding) in findings {
-            let Some(entry) = self.by_id(*id) else {
-                gone += u64::from(*finding != Compared::NotThere);
+    /// Stores what a comparison found. Gives how many of the documents' rows are dropped by now.
+    pub(crate) fn found(&mut self, findings: &[(i64, i64, Compared)], wall_ms: i64) -> u64 {
+        let mut dropped = 0;
+        for (id, generation, found) in findings {
+            let Some(row) = self.by_id(*id) else {
+                dropped += u64::from(*found != Compared::NotThere);
                 continue;
             };
-            if entry.generation != *generation {
-                // Whatever became of the row since it was read: the catalog has a document of it.
-                entry.known |= *finding != Compared::NotThere;
-                continue;
-            }
-            let open = entry.gone.is_none() || entry.is_marked();
-            match finding {
-                Compared::Same => {
-                    entry.acked = Some(*generation);
-                    entry.known = true;
-                    entry.pending = false;
-                    entry.aside = false;
-                }
-                Compared::Differs if open => {
-                    entry.known = true;
-                    entry.pending = true;
-                }
-                Compared::Differs if !entry.pending => {
-                    entry.known = true;
-                    entry.acked = None;
-                }
-                Compared::NotThere if entry.gone.is_none() => {
-                    entry.known = false;
-                    entry.pending = true;
-                }
-                Compared::NotThere if !entry.is_marked() => {
-                    entry.known = false;
-                }
-                Compared::Deleted(since_ms) if entry.gone.is_some() => {
-                    let at_ms = since_ms.unwrap_or(0);
-                    entry.gone = Some(Gone::Marked { at_ms, counts: false });
-                    entry.acked = Some(*generation);
-                    entry.known = true;
-                    entry.pending = false;
-                }
-                _ => {}
-            }
+            let uuid = row.recording.uuid.clone();
+            let turn = compared(row.entry, *generation, *found, wall_ms);
+            self.take(&uuid, turn);
         }
-        gone
+        dropped
     }
 
     /// Documents that no row has, once storage has been scanned.
-    pub(crate) fn add_missing(&mut self, missing: &[Stored]) {
+    pub(crate) fn add_missing(&mut self, missing: &[Stored], wall_ms: i64) {
         for stored in missing {
             let Some(recording) = &stored.recording else { continue };
-            let Some((folder, name)) = recording.path.split_once('/') else { continue };
-            let Some((stem, _)) = name.split_once('.') else { continue };
-            if let Some(entry) = self.entries.get_mut(&stored.uuid) {
-                entry.known = true;
+            if let Some(row) = self.rows.get_mut(&stored.uuid) {
+                row.entry = observed::missing_no_more(row.entry);
                 continue;
             }
-            self.next_id += 1;
-            let generation = stored.version.map_or(1, focus_core::document::generation).max(1);
-            let entry = Entry {
-                id: self.next_id,
-                place: Place { folder: folder.into(), stem: stem.into() },
-                recording: recording.clone(),
-                generation,
-                acked: Some(generation),
-                known: true,
-                pending: false,
-                aside: false,
-                gone: Some(Gone::Candidate(None)),
-                never_seen: true,
-            };
-            self.entries.insert(stored.uuid.clone(), entry);
+            let Some(place) = observed::place_of(&recording.path) else { continue };
+            let entry = observed::missing(stored, recording, wall_ms);
+            self.insert(place, recording.clone(), entry);
         }
-    }
-
-    /// Proves absence, and marks or holds what was proved twice. Gives the uuids that were marked.
-    pub(crate) fn conclude(
-        &mut self,
-        now_ms: u64,
-        wall_ms: u64,
-        absent: impl Fn(&Place) -> Option<bool>,
-    ) -> Vec<String> {
-        let moved = self.named();
-        let mut ready = Vec::new();
-        for entry in self.entries.values_mut() {
-            let Some(Gone::Candidate(proof)) = entry.gone else { continue };
-            if moved.contains(&entry.recording.uuid) {
-                continue;
-            }
-            // Files are there, and are another recording.
-            let replaced = self.sights.get(&entry.place).is_some_and(|sight| {
-                sight.settled && sight.uuid.as_ref() != Some(&entry.recording.uuid)
-            });
-            match (absent(&entry.place).map(|absent| absent || replaced), proof) {
-                (Some(true), None) => entry.gone = Some(Gone::Candidate(Some(now_ms))),
-                (Some(true), Some(first)) if now_ms >= first + SECOND_LOOK_MS => {
-                    ready.push(entry.recording.uuid.clone());
-                }
-                (Some(true), Some(_)) => {}
-                (Some(false), _) => {
-                    entry.gone = Some(Gone::Candidate(None));
-                    self.due.insert(entry.place.clone(), 0);
-                }
-                (None, _) => entry.gone = Some(Gone::Candidate(None)),
-            }
-        }
-        if ready.is_empty() {
-            return ready;
-        }
-        let verdict = judge(self.counts(wall_ms, &moved), MAX);
-        let mut marked = Vec::new();
-        for uuid in ready {
-            let neighbour = self.entries.get(&uuid).is_some_and(|gone| {
-                self.entries.values().any(|other| {
-                    other.place.folder == gone.place.folder
-                        && other.gone.is_none()
-                        && !other.never_seen
-                        && other.known
-                })
-            });
-            let Some(entry) = self.entries.get_mut(&uuid) else { continue };
-            let drilled = entry.recording.is_drilled();
-            if drilled || verdict == Decision::Mark && (neighbour || !entry.never_seen) {
-                let at_ms = i64::try_from(wall_ms).unwrap_or(0);
-                entry.gone = Some(Gone::Marked { at_ms, counts: !drilled });
-                entry.generation += 1;
-                entry.pending = true;
-                marked.push(uuid);
-            } else {
-                entry.gone = Some(Gone::Held);
-            }
-        }
-        marked
-    }
-
-    /// The uuids that sidecars name, settled or not.
-    pub(crate) fn named(&self) -> Vec<String> {
-        let there = self.sights.values().filter(|sight| sight.sidecar.is_some());
-        there.filter_map(|sight| sight.uuid.clone()).collect()
-    }
-
-    /// What the verdict on deletions rests on.
-    pub(crate) fn counts(&self, wall_ms: u64, moved: &[String]) -> Counts {
-        let mut counts = Counts::default();
-        let since = i64::try_from(wall_ms).unwrap_or(0) - WINDOW_MS;
-        for entry in self.entries.values() {
-            match entry.gone {
-                None => counts.present += 1,
-                Some(Gone::Held) => counts.gone += 1,
-                Some(Gone::Candidate(_))
-                    if !moved.contains(&entry.recording.uuid) && !entry.recording.is_drilled() =>
-                {
-                    counts.gone += 1
-                }
-                Some(Gone::Marked { at_ms, counts: true }) if at_ms > since => counts.marked += 1,
-                Some(_) => {}
-            }
-        }
-        counts
-    }
-
-    /// Lets what is held through.
-    pub(crate) fn approve(&mut self, wall_ms: u64) -> Vec<String> {
-        let mut approved = Vec::new();
-        for entry in self.entries.values_mut() {
-            if entry.gone == Some(Gone::Held) {
-                let at_ms = i64::try_from(wall_ms).unwrap_or(0);
-                entry.gone = Some(Gone::Marked { at_ms, counts: false });
-                entry.generation += 1;
-                entry.pending = true;
-                approved.push(entry.recording.uuid.clone());
-            }
-        }
-        approved
     }
 }

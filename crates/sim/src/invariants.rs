@@ -89,9 +89,9 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
     }
     // What lies at its place cannot be read, and may be it.
     let kept = |uuid: &str| {
-        servers.iter().filter_map(|server| server.index.entries.get(uuid)).any(|entry| {
-            matches!(entry.gone, Some(crate::index::Gone::Candidate(_)))
-                && corrupt.contains(&entry.recording.path)
+        servers.iter().filter_map(|server| server.index.rows.get(uuid)).any(|row| {
+            focus_core::entry::absence::is_candidate(&row.entry)
+                && corrupt.contains(&row.recording.path)
         })
     };
     for stored in world.catalog.data.documents.values().filter(|stored| is_ours(stored)) {
@@ -100,7 +100,13 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         if drilled && stored.deleted && !claims.contains_key(&stored.uuid) {
             return Err(format!("no_tombstone_of_a_drill: {} is marked", stored.uuid));
         }
+        // An archive keeps its documents, but for those of drills; the last one of its uuid counts.
+        let is_left_alone = servers.iter().any(|server| {
+            let row = server.index.rows.get(&stored.uuid);
+            row.is_some_and(|row| row.entry.gone() == Some(focus_core::entry::Gone::LeftAlone))
+        });
         if !stored.deleted
+            && (!world.archive || drilled && !is_left_alone)
             && !claims.contains_key(&stored.uuid)
             && !corrupt.contains(&path)
             && !kept(&stored.uuid)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::index::Entry;
+use crate::index::Row;
 use crate::server::Server;
 use crate::world::World;
 
@@ -29,8 +29,8 @@ impl Log {
         self.lines.push(format!("{:>8} ms  {}", world.true_ms, line()));
         let mut states = BTreeMap::new();
         for server in servers {
-            for (uuid, entry) in &server.index.entries {
-                states.insert(format!("{}'s index, {uuid}", server.name), entry_words(entry));
+            for (uuid, row) in &server.index.rows {
+                states.insert(format!("{}'s index, {uuid}", server.name), row_words(row));
             }
         }
         for (uuid, stored) in &world.catalog.data.documents {
@@ -55,25 +55,9 @@ impl Log {
     }
 }
 
-fn entry_words(entry: &Entry) -> String {
-    let flags: Vec<&str> = [
-        (entry.known, "known"),
-        (entry.pending, "pending"),
-        (entry.aside, "aside"),
-        (entry.never_seen, "never seen"),
-    ]
-    .into_iter()
-    .filter_map(|(is, word)| is.then_some(word))
-    .collect();
+fn row_words(row: &Row) -> String {
     format!(
-        "row {} at {}, {} bytes from {}; generation {}, acknowledged {:?}, {}, gone {:?}",
-        entry.id,
-        entry.recording.path,
-        entry.recording.size,
-        entry.recording.start_ms,
-        entry.generation,
-        entry.acked,
-        flags.join(", "),
-        entry.gone,
+        "row {} at {}, {} bytes from {}; {:?}",
+        row.id.0, row.recording.path, row.recording.size, row.recording.start_ms, row.entry,
     )
 }

@@ -18,13 +18,14 @@ const EVENTS: usize = 200;
 const ROUNDS_MAX: usize = 1_500;
 
 /// Faults that matter together, and seldom come together by chance.
-const THEMES: [&[&str]; 6] = [
+const THEMES: [&[&str]; 7] = [
     &["moved_away", "moved_back", "holder_paused"],
     &["backed_up", "outage", "roll_back", "return", "return", "crash"],
     &["outage", "return", "restored", "emptied", "crash"],
     &["outage", "return", "cut_off", "pause", "primary_change"],
     &["drill_lands", "remove", "rename", "other_roots", "crash"],
     &["rename", "remove", "unmounted", "mounted", "hint_lost", "clock_set", "approve"],
+    &["rename", "remove", "drill_lands", "remounted", "clock_set", "crash", "approve"],
 ];
 
 /// What a schedule came to.
@@ -57,6 +58,7 @@ pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
     let mut world = World {
         faulty: random.u8(0..4) != 0,
         periodic: random.bool(),
+        archive: random.u8(0..10) == 0,
         wall_ahead_ms: 0,
         storage: Storage::default(),
         away: Vec::new(),
@@ -157,7 +159,7 @@ fn step(server: &mut Server, world: &mut World) -> Result<Option<String>, String
                 text("compares")
             }
             4 => {
-                server.index.retry();
+                server.index.retry(server.now_ms(world.true_ms));
                 server.core.handle(Event::Wake);
                 text("tries again")
             }
@@ -188,7 +190,7 @@ fn converge(
     for server in servers.iter_mut() {
         server.cut_off = false;
         server.paused_until_ms = 0;
-        server.index.retry();
+        server.index.retry(u64::MAX);
         server.core.handle(Event::Wake);
         if world.behind_the_back {
             server.core.handle(Event::CompareDue);
@@ -225,14 +227,14 @@ fn heal(
     server.lease_step(world)?;
     server.observe(100, world)?;
     if round.is_multiple_of(50) {
-        server.index.retry();
+        server.index.retry(u64::MAX);
         server.core.handle(Event::Wake);
     }
     if round.is_multiple_of(30) {
         server.scan(world)?;
     }
     server.conclude(world)?;
-    if round % 100 == 99 && !server.index.approve(world.wall_ms()).is_empty() {
+    if round % 100 == 99 && server.index.approve(world.wall_ms()) {
         server.core.handle(Event::Wake);
     }
     log.step(world, servers, || {

@@ -1,15 +1,16 @@
 //! One server: the real core, and a shell whose every step can fail.
 
 use focus_core::answer::Failure;
-use focus_core::batch::Outcome;
+use focus_core::batch::{Call, Outcome, Reply};
 use focus_core::compare::{Compared, SpotCheck};
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, judge};
+use focus_core::vanish::Counts;
 
 use crate::catalog::{Catalog, ROOT};
-use crate::index::Index;
+use crate::index::{Index, Proofs};
 use crate::storage::RootIs;
 use crate::world::{Delayed, Fate, World};
 
@@ -104,16 +105,7 @@ impl Server {
         self.reads = None;
         self.hints.clear();
         self.connection = None;
-        for entry in self.index.entries.values_mut() {
-            if let Some(crate::index::Gone::Candidate(proof)) = &mut entry.gone {
-                *proof = None;
-            }
-        }
-        self.index.retry();
-        let places: Vec<Place> = self.index.sights.keys().cloned().collect();
-        for place in places {
-            self.index.due.entry(place).or_insert(0);
-        }
+        self.index.start();
     }
 
     pub(crate) fn is_connected(&self, catalog: &Catalog) -> bool {
@@ -148,7 +140,7 @@ impl Server {
 
     /// What the index has of the recording that these words are about, for the log.
     pub(crate) fn index_words(&self, words: &str) -> String {
-        let about = self.index.entries.values().find(|entry| words.contains(&entry.recording.uuid));
+        let about = self.index.rows.values().find(|row| words.contains(&row.recording.uuid));
         format!("{}: {}, owes {}, {about:?}", self.name, self.core.phase().name(), self.core.owed())
     }
 
@@ -315,6 +307,10 @@ impl Server {
 
     fn answer(&mut self, job: &Job, fate: Fate, world: &mut World) -> Done {
         let lost = || Failure::transient("lost");
+        if let Job::Call(Call::Prefer { uuid, path }) = job {
+            // The index's own: no call on the catalog.
+            return Done::Replied(Ok(Reply::Preferred(self.index.prefer(uuid, path))));
+        }
         if let Job::Call(call) = job {
             if fate == Fate::Late {
                 world.delayed.push(Delayed::Call(call.clone(), self.index.memory.token));
@@ -394,7 +390,7 @@ impl Server {
             }
             Job::Found { findings, missing } => {
                 let dropped = self.found(&findings, world)?;
-                self.index.add_missing(&missing);
+                self.index.add_missing(&missing, world.wall_ms());
                 Done::Found { dropped }
             }
             Job::SpotCheck { uuids } => Done::SpotChecked(match done {
@@ -423,8 +419,9 @@ impl Server {
         outcomes: &[(i64, i64, Outcome)],
         world: &World,
     ) -> Result<(), String> {
-        for uuid in self.index.acknowledge(outcomes) {
-            let content = self.index.entries[&uuid].content();
+        let now_ms = self.now_ms(world.true_ms);
+        for uuid in self.index.acknowledge(outcomes, now_ms) {
+            let content = self.index.rows[&uuid].content();
             // A mark of what was not there when it was looked for needs no write.
             let nothing = content.deleted_at_ms.is_some();
             if !nothing && !world.was_written(&content) {
@@ -436,14 +433,13 @@ impl Server {
 
     /// Stores what was compared; how many of the recordings that the catalog has are not in the index.
     fn found(&mut self, findings: &[(i64, i64, Compared)], world: &World) -> Result<u64, String> {
-        let dropped = self.index.found(findings);
+        let dropped = self.index.found(findings, world.wall_ms());
         for (id, generation, finding) in findings {
-            let entry = self.index.entries.values().find(|entry| entry.id == *id);
-            if let (Some(entry), Compared::Same) = (entry, finding)
-                && entry.generation == *generation
-                && !world.was_written(&entry.content())
+            if let (Some(row), Compared::Same) = (self.index.by_id(*id), finding)
+                && row.entry.generation == *generation
+                && !world.was_written(&row.content())
             {
-                let uuid = &entry.recording.uuid;
+                let uuid = &row.recording.uuid;
                 return Err(format!("pending_cleared_only_after_ack: {uuid} differs, compared"));
             }
         }
@@ -458,7 +454,7 @@ impl Server {
         world: &World,
     ) -> Result<(), String> {
         let Some(look) = world.storage.look(place) else { return Ok(()) };
-        let known = self.index.sights.get(place).cloned().unwrap_or_default();
+        let known = self.index.sight(place);
         let rules = Rules { root: ROOT, time_unit: None, settle_ms: SETTLE_MS };
         let now_ms = self.now_ms(world.true_ms);
         let judged = judge(place, &known, &look, closed, rules, now_ms);
@@ -475,7 +471,7 @@ impl Server {
                 ));
             }
         }
-        if self.index.observe(place, judged) {
+        if self.index.observe(place, judged, look.device, world.wall_ms()) {
             self.core.handle(Event::Wake);
         }
         Ok(())
@@ -488,13 +484,7 @@ impl Server {
             self.look(&place, closed, world)?;
         }
         let now_ms = self.now_ms(world.true_ms);
-        let due: Vec<Place> = self
-            .index
-            .due
-            .iter()
-            .filter(|(_, due_ms)| **due_ms <= now_ms)
-            .map(|(place, _)| place.clone())
-            .collect();
+        let due = self.index.due(now_ms);
         for place in due {
             self.look(&place, Closed::default(), world)?;
         }
@@ -509,6 +499,7 @@ impl Server {
         for place in crate::storage::all_places() {
             self.look(&place, Closed::default(), world)?;
         }
+        self.index.settle_devices(world.storage.device);
         self.core.handle(Event::Scanned);
         Ok(())
     }
@@ -520,33 +511,47 @@ impl Server {
             return Ok(());
         }
         // What is there may be another recording's: it is looked at before anything is concluded.
-        let gone: Vec<Place> = self
-            .index
-            .entries
-            .values()
-            .filter(|entry| matches!(entry.gone, Some(crate::index::Gone::Candidate(_))))
-            .map(|entry| entry.place.clone())
-            .collect();
-        for place in gone {
+        for place in self.index.candidates() {
             self.look(&place, Closed::default(), world)?;
         }
-        let moved = self.index.named();
-        let before = self.index.counts(world.wall_ms(), &moved);
-        let now_ms = self.now_ms(world.true_ms);
-        let marked =
-            self.index.conclude(now_ms, world.wall_ms(), |place| world.storage.is_absent(place));
-        let allowed = focus_core::vanish::limit(before, crate::index::MAX);
+        let before = self.index.counted(world.wall_ms());
+        let proofs = Proofs {
+            absent: &|place| world.storage.is_absent(place),
+            device: world.storage.device,
+            archive: world.archive,
+            now_ms: self.now_ms(world.true_ms),
+            wall_ms: world.wall_ms(),
+        };
+        let deleted = self.index.conclude(&proofs);
+        self.check_deleted(&deleted, before, world)?;
+        if !deleted.is_empty() {
+            self.core.handle(Event::Wake);
+        }
+        Ok(())
+    }
+
+    /// What was marked, or leaves, may be: it is gone from where it was seen, and not too much of it.
+    fn check_deleted(
+        &self,
+        deleted: &[String],
+        before: Counts,
+        world: &World,
+    ) -> Result<(), String> {
         // What a drill planted goes without being counted.
-        let counted = |uuid: &&String| !self.index.entries[*uuid].recording.is_drilled();
-        let counted = marked.iter().filter(counted).count() as u64;
-        if counted > 0 && before.marked + counted > allowed {
+        let marked: Vec<&String> =
+            deleted.iter().filter(|uuid| self.index.rows[*uuid].entry.is_marked()).collect();
+        let allowed = focus_core::vanish::limit(before, crate::index::MAX);
+        let in_an_hour = before.marked + marked.len() as u64;
+        if !marked.is_empty() && in_an_hour > allowed {
             return Err(format!(
-                "no_deletion_without_proof: {} marked in an hour, of {allowed} allowed",
-                before.marked + counted
+                "no_deletion_without_proof: {in_an_hour} marked in an hour, of {allowed} allowed"
             ));
         }
-        for uuid in &marked {
-            let place = &self.index.entries[uuid].place;
+        if let Some(uuid) = marked.first().filter(|_| world.archive) {
+            return Err(format!("an_archive_keeps_its_documents: {uuid} is marked"));
+        }
+        for uuid in deleted {
+            let place = &self.index.rows[uuid].place;
             let named = world.storage.places.get(place).and_then(|files| {
                 let (_, bytes) = files.sidecar.as_ref()?;
                 focus_core::sidecar::uuid(bytes, "")
@@ -554,9 +559,11 @@ impl Server {
             if named.as_ref() == Some(uuid) {
                 return Err(format!("no_deletion_without_proof: the files of {uuid} are there"));
             }
-        }
-        if !marked.is_empty() {
-            self.core.handle(Event::Wake);
+            if self.index.is_elsewhere(place, world.storage.device) {
+                return Err(format!(
+                    "no_deletion_without_proof: {uuid} was looked for on another device"
+                ));
+            }
         }
         Ok(())
     }

@@ -54,6 +54,8 @@ pub(crate) enum RootIs {
 pub(crate) struct Storage {
     pub(crate) places: BTreeMap<Place, Files>,
     pub(crate) root: RootIs,
+    /// Its file system's device number.
+    pub(crate) device: u64,
     pub(crate) clock: i64,
 }
 
@@ -138,7 +140,7 @@ impl Storage {
                 .and_then(|files| files.sidecar.clone())
                 .map(|(stat, bytes)| SidecarSeen { stat, bytes: Some(bytes) }),
             changing: false,
-            device: Some(1),
+            device: Some(self.device),
             fault: None,
         })
     }

@@ -49,7 +49,7 @@ impl Fate {
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 42] = [
+pub(crate) const FAULTS: [&str; 43] = [
     "land",
     "drill_lands",
     "land_in_place",
@@ -86,6 +86,7 @@ pub(crate) const FAULTS: [&str; 42] = [
     "root_emptied",
     "root_swapped",
     "mounted",
+    "remounted",
     "crash",
     "clock_set",
     "pause",
@@ -124,6 +125,8 @@ pub(crate) struct World {
     pub(crate) faulty: bool,
     /// Comparisons come round by their period, and mend what nothing else would have found.
     pub(crate) periodic: bool,
+    /// The catalog calls the root an archive: what is gone from it stays in the catalog.
+    pub(crate) archive: bool,
     /// Everything that the catalog ever held.
     pub(crate) written: BTreeMap<String, Vec<Recording>>,
     /// Somebody else, or a write of the past, changed documents behind the holder's back.
@@ -154,8 +157,9 @@ impl World {
     }
 
     /// The wall clock: it can be set.
-    pub(crate) fn wall_ms(&self) -> u64 {
-        (EPOCH_MS + self.true_ms).saturating_add_signed(self.wall_ahead_ms)
+    pub(crate) fn wall_ms(&self) -> i64 {
+        let wall_ms = (EPOCH_MS + self.true_ms).saturating_add_signed(self.wall_ahead_ms);
+        i64::try_from(wall_ms).unwrap_or(i64::MAX)
     }
 
     /// The index cannot store it.
@@ -341,6 +345,7 @@ impl World {
             "mounted" if self.storage.root != RootIs::There => {
                 self.storage.root = RootIs::There;
             }
+            "remounted" if self.storage.root == RootIs::There => self.storage.device += 1,
             "crash" => self.crash(&mut servers[victim]),
             "clock_set" => {
                 let hours = [-26, -2, -1, 1, 2, 26][self.random.usize(0..6)];
@@ -358,7 +363,7 @@ impl World {
             "cut_off" => servers[victim].cut_off = self.random.bool(),
             "approve" => {
                 let server = &mut servers[victim];
-                if server.index.approve(self.wall_ms()).is_empty() {
+                if !server.index.approve(self.wall_ms()) {
                     return false;
                 }
                 server.core.handle(Event::Wake);
