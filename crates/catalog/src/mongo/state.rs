@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use focus_core::answer::{Class, Failure};
+use futures_util::future::BoxFuture;
 use mongodb::bson::{DateTime, Document};
 use mongodb::change_stream::event::ResumeToken;
 use mongodb::{Client, Database};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use super::failure;
 use super::settings::{Layout, MongoSettings};
@@ -132,9 +134,20 @@ impl MongoState {
     {
         let live = self.live()?;
         let epoch = live.epoch;
-        let mut reach = self.reach.subscribe();
         let database = live.writer.database(&self.settings.database);
-        let mut task = tokio::spawn(call(live, database));
+        // A box, so that the compiler makes the task once for each answer and not for each call.
+        let work: BoxFuture<'static, mongodb::error::Result<T>> = Box::pin(call(live, database));
+        self.answer(limit, epoch, tokio::spawn(work)).await
+    }
+
+    /// Waits for the answer of a call within a bound, as long as the connection lasts.
+    async fn answer<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        epoch: u64,
+        mut task: JoinHandle<mongodb::error::Result<T>>,
+    ) -> Result<T, Failure> {
+        let mut reach = self.reach.subscribe();
         let gone = async {
             // The sender lives as long as we do.
             let _ = reach.wait_for(|reach| *reach != Reach::Up { epoch }).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::FindOptions;
 use mongodb::{Client, Collection};
@@ -45,6 +46,8 @@ impl Database {
         T: Send + 'static,
         F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
     {
+        // A box, so that the compiler makes the task once for each answer and not for each call.
+        let work: BoxFuture<'static, mongodb::error::Result<T>> = Box::pin(work);
         match tokio::time::timeout(LIMIT, tokio::spawn(work)).await {
             Ok(Ok(Ok(value))) => Ok(value),
             Ok(Ok(Err(error))) => {
