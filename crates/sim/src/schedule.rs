@@ -18,9 +18,10 @@ const EVENTS: usize = 200;
 const ROUNDS_MAX: usize = 1_500;
 
 /// Faults that matter together, and seldom come together by chance.
-const THEMES: [&[&str]; 7] = [
+const THEMES: [&[&str]; 8] = [
     &["moved_away", "moved_back", "holder_paused"],
     &["backed_up", "outage", "roll_back", "return", "return", "crash"],
+    &["backed_up", "roll_back", "crash", "crash"],
     &["outage", "return", "restored", "emptied", "crash"],
     &["outage", "return", "cut_off", "pause", "primary_change"],
     &["drill_lands", "remove", "rename", "other_roots", "crash"],
