@@ -21,7 +21,7 @@ const ROUNDS_MAX: usize = 1_500;
 const THEMES: [&[&str]; 8] = [
     &["moved_away", "moved_back", "holder_paused"],
     &["backed_up", "outage", "roll_back", "return", "return", "crash"],
-    &["backed_up", "roll_back", "crash", "crash"],
+    &["backed_up", "land", "land", "roll_back", "land", "crash"],
     &["outage", "return", "restored", "emptied", "crash"],
     &["outage", "return", "cut_off", "pause", "primary_change"],
     &["drill_lands", "remove", "rename", "other_roots", "crash"],
