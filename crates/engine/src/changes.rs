@@ -3,11 +3,12 @@
 //! The holder of a lease follows the changes and hands them to its reconciler, which decides what to
 //! compare, and when.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use focus_catalog::{Catalog, ChangeHints, ChangedDocuments, RootPlace};
 use focus_core::reconcile::{Phase, Right};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -50,7 +51,7 @@ impl ChangeListener {
 
     /// What was pending when the database came back is written: that goes before everything else.
     fn is_caught_up(&self) -> bool {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::InStep
+        self.view.lock().phase == Phase::InStep
     }
 
     /// Follows the changes while the lease is ours: who stands by mends nothing.

@@ -1,7 +1,7 @@
 //! The driver of a reconciler: it carries out what the core decides, one job at a time.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use focus_catalog::{Catalog, ChangedDocuments, Reach, RootPlace, Stored};
@@ -12,6 +12,7 @@ use focus_core::compare::{Compared, SpotCheck};
 use focus_core::reconcile::{Bounds, CatalogMemory, Done, Event, Job, Next, Reconciler};
 use focus_crash::{Point, Step, here};
 use focus_index::{Ack, Answer, EntryId, Index, IndexError, RootId, RootMemory};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -195,7 +196,7 @@ impl Driver {
                 self.place.path
             );
         }
-        let mut shared = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.view.lock();
         let news = shared.phase != view.phase;
         *shared = view;
         drop(shared);

@@ -98,7 +98,7 @@ async fn a_root_that_breaks_a_rule_stops_writing_says_so_and_owes_a_comparison()
         refused_retry_ms: 30_000,
     });
     let driving = tokio::spawn(driver.run());
-    let seen = || view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let seen = || view.lock().clone();
     until("in step", async || seen().phase == Phase::InStep && !remembered().await.owed).await;
 
     too_many.store(true, Ordering::Relaxed);

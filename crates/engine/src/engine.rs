@@ -1,6 +1,6 @@
 //! The engine: what it is made of, how it starts, and how it stops.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use focus_catalog::Catalog;
@@ -8,6 +8,7 @@ use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_common::config::{Layout, RootSettings, Settings};
 use focus_index::{Index, Opened, Reader};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -178,11 +179,11 @@ impl Engine {
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<std::thread::JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.threads.lock()
     }
 
     fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tasks.lock()
     }
 
     /// A reader of the index.

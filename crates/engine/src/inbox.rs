@@ -4,11 +4,11 @@
 //! whole root takes their place. A scan that is too far ahead of the observer waits.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Places that hints may name at once, some ten megabytes of names. Further hints ask for a scan of the
 /// whole root instead, which finds the same.
@@ -307,22 +307,23 @@ impl Inbox {
 
     /// Waits for `patience`, and ends early when the inbox is closed.
     pub(crate) fn pause(&self, patience: Duration) {
-        let waiting = self.lock();
+        let mut waiting = self.lock();
         if !waiting.closed {
-            drop(self.changed.wait_timeout_while(waiting, patience, |waiting| !waiting.closed));
+            self.changed.wait_while_for(&mut waiting, |waiting| !waiting.closed, patience);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     fn wait<'a>(
         &self,
-        waiting: MutexGuard<'a, Waiting>,
+        mut waiting: MutexGuard<'a, Waiting>,
         patience: Duration,
     ) -> MutexGuard<'a, Waiting> {
-        self.changed.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner).0
+        self.changed.wait_for(&mut waiting, patience);
+        waiting
     }
 }
 

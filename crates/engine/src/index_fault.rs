@@ -1,9 +1,8 @@
 //! The index's own trouble: what the status shows, and what ends the engine.
 
-use std::sync::{Mutex, PoisonError};
-
 use focus_common::status::IndexState;
 use focus_index::IndexError;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// What is wrong with the index, shared by everybody who uses it.
@@ -22,14 +21,14 @@ impl IndexFault {
         let state = if error.is_full() {
             IndexState::DiskFull
         } else if error.is_damage() {
-            let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut damage = self.damage.lock();
             damage.get_or_insert_with(|| error.to_string());
             self.damaged.notify_one();
             IndexState::Damaged
         } else {
             IndexState::Failed
         };
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         if current.as_ref().is_none_or(|(before, _)| *before != state) {
             tracing::error!("{error}");
         }
@@ -44,16 +43,16 @@ impl IndexFault {
 
     /// How the file was found to be damaged; none where it was not.
     pub(crate) fn damage(&self) -> Option<String> {
-        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.damage.lock().clone()
     }
 
     /// Takes note that a call on the index succeeded.
     pub(crate) fn clear(&self) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.current.lock() = None;
     }
 
     /// State and reason of the trouble that lasts; none where the index works.
     pub(crate) fn get(&self) -> Option<(IndexState, String)> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.lock().clone()
     }
 }

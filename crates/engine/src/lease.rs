@@ -1,7 +1,7 @@
 //! The keeper of one root's lease: it carries out what the core decides, beside the driver, so that
 //! a long batch does not cost the lease.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use focus_catalog::{Catalog, Reach, RootPlace};
@@ -10,6 +10,7 @@ use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState
 use focus_core::reconcile::Right;
 use focus_crash::{Point, Step, here};
 use focus_index::{Index, RootId, RootMemory};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use focus_common::clock;
@@ -100,19 +101,19 @@ impl LeaseKeeper {
 
     /// Why it cannot be had or kept though the catalog is there, and what to do.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = self.trouble.lock();
         let now_ms = clock::boot_ms();
         trouble.as_ref().filter(|one| one.stands(now_ms)).map(|one| one.words.clone())
     }
 
     /// What was said on another connection says nothing of this one.
     fn forget_trouble(&self) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.trouble.lock() = None;
     }
 
     /// Keeps what a call failed with until one of its kind succeeds, and logs it once.
     fn hear(&self, place: &RootPlace, done: &LeaseDone) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble.lock();
         let kind = std::mem::discriminant(done);
         let Some((failure, words)) = told(place, done) else {
             // A lease that can be read may still not be written.
@@ -162,7 +163,7 @@ impl LeaseKeeper {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Lease) -> T) -> T {
-        work(&mut self.lease.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.lease.lock())
     }
 }
 

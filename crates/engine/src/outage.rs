@@ -1,11 +1,12 @@
 //! Outages of the catalog: when one began and ended, and how fast what it left was caught up.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use focus_catalog::Reach;
 use focus_core::reconcile::Phase;
 use focus_index::Reader;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::view::ReconcilerView;
@@ -50,8 +51,8 @@ struct CatchUp {
 }
 
 impl Outages {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Known> {
+        self.known.lock()
     }
 
     /// The outage that goes on now; `pending` is what it has left so far.
@@ -167,7 +168,7 @@ async fn end(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>], reader: &R
 
 fn converge(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>]) {
     let in_step = views.iter().all(|view| {
-        let phase = view.lock().unwrap_or_else(PoisonError::into_inner).phase;
+        let phase = view.lock().phase;
         matches!(phase, Phase::InStep | Phase::Standby)
     });
     if !in_step {
@@ -189,7 +190,7 @@ fn converge(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>]) {
 }
 
 fn acknowledged(views: &[Arc<Mutex<ReconcilerView>>]) -> u64 {
-    views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).acknowledged).sum()
+    views.iter().map(|view| view.lock().acknowledged).sum()
 }
 
 fn millis(since: Instant) -> u64 {

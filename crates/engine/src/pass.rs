@@ -1,7 +1,6 @@
 //! One pass over everything, as `focus scan` makes it: scan all roots once, and wait until the catalog
 //! has what they hold.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use focus_catalog::Reach;
@@ -106,16 +105,14 @@ impl Engine {
     /// Whether the catalog has everything of every root that is known.
     fn is_in_step(&self) -> bool {
         self.views.iter().all(|view| {
-            let view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            let view = view.lock();
             view.phase == Phase::InStep && !view.owed || view.phase == Phase::Unknown
         })
     }
 
     /// Whether the reconciler of any root is in this phase.
     fn has_phase(&self, phase: Phase) -> bool {
-        self.views
-            .iter()
-            .any(|view| view.lock().unwrap_or_else(PoisonError::into_inner).phase == phase)
+        self.views.iter().any(|view| view.lock().phase == phase)
     }
 
     /// False once the catalog is known not to be there, or to refuse us.

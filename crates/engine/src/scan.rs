@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use focus_core::recording::Place;
 use focus_index::{FolderId, IndexError, PlaceId, ScanView};
 use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
 use focus_storage::{PartKind, RootProblem};
+use parking_lot::Mutex;
 
 use crate::present_root::PresentRoot;
 
@@ -108,8 +108,8 @@ struct Met {
 }
 
 impl Scan<'_> {
-    fn met(&self) -> std::sync::MutexGuard<'_, Met> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    fn met(&self) -> parking_lot::MutexGuard<'_, Met> {
+        self.met.lock()
     }
 
     fn chunk(&self, chunk: Chunk) {

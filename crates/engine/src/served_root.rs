@@ -1,7 +1,7 @@
 //! The state of one configured root that its thread, its tasks and the status share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use focus_catalog::Catalog;
 use focus_common::clock;
@@ -9,6 +9,7 @@ use focus_common::config::RootSettings;
 use focus_common::status::{RootState, RootStatus, WatchState};
 use focus_index::RootMemory;
 use focus_storage::{Root, RootProblem};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::inbox::Inbox;
@@ -80,7 +81,7 @@ impl ServedRoot {
     }
 
     fn change_status(&self, change: impl FnOnce(&mut RootStatus)) {
-        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.status.lock());
     }
 
     /// Takes note of the root's row in the index.
@@ -144,7 +145,7 @@ impl ServedRoot {
     }
 
     fn completed_through(&self, through_ms: Option<i64>) {
-        *self.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner) = through_ms;
+        *self.complete_through_ms.lock() = through_ms;
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the engine says of itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use focus_catalog::{Backend, Reach};
 use focus_core::reconcile::Phase;
@@ -60,18 +60,18 @@ impl ServedRoot {
 
     /// Its lease, once the root is known.
     pub(super) fn lease(&self) -> Option<Arc<LeaseKeeper>> {
-        self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lease.lock().clone()
     }
 
     /// Its state, with the reason.
     pub(super) fn presence(&self) -> (RootState, Option<String>) {
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = self.status.lock();
         (status.state, status.reason.clone())
     }
 
     /// What the status says of it.
     fn root_status(&self) -> RootStatus {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut status = self.status.lock().clone();
         if let Some(lease) = self.lease() {
             let (state, holder, grant, lost) = lease.view();
             status.lease = state.into();
@@ -84,7 +84,7 @@ impl ServedRoot {
 
     /// The root is there, or not yet known not to be.
     pub(super) fn is_present(&self) -> bool {
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = self.status.lock();
         matches!(status.state, RootState::Present | RootState::Unknown)
     }
 }
@@ -94,7 +94,7 @@ impl Engine {
     pub fn completeness(&self) -> Completeness {
         let mut through = Some(i64::MAX);
         for root in &self.roots {
-            let at = *root.complete_through_ms.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = *root.complete_through_ms.lock();
             through = through.zip(at).map(|(all, one)| all.min(one));
         }
         let pending = self.reader.totals().map_or(0, |totals| totals.pending);
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     fn views(&self) -> impl Iterator<Item = ReconcilerView> + '_ {
-        self.views.iter().map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.views.iter().map(|view| view.lock().clone())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The tasks that write one root to the catalog: its lease, its driver, and the listener for what
 //! others change there.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use focus_catalog::{Catalog, RootPlace};
 use focus_common::config::Settings;
 use focus_index::{Index, RootMemory};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -75,8 +76,7 @@ impl RootWriter {
     /// end.
     fn keep_lease(&self, memory: &RootMemory, place: &RootPlace) -> Arc<LeaseKeeper> {
         let lease = LeaseKeeper::new(&self.identity, memory, self.settings.lease_ms);
-        *self.served.lease.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::clone(&lease));
+        *self.served.lease.lock() = Some(Arc::clone(&lease));
         tokio::spawn(lease::keep(
             Arc::clone(&lease),
             Arc::clone(&self.catalog),

@@ -1,8 +1,9 @@
 //! Queries. They see the last committed state and wait for nobody.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rusqlite::{Connection, InterruptHandle, params};
 
 use crate::rows::{RootId, RootTotals, signed, unsigned};
@@ -318,8 +319,8 @@ impl Reader {
         }
     }
 
-    fn lock_checks(&self) -> std::sync::MutexGuard<'_, Vec<InterruptHandle>> {
-        let mut checks = self.pool.checks.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lock_checks(&self) -> parking_lot::MutexGuard<'_, Vec<InterruptHandle>> {
+        let mut checks = self.pool.checks.lock();
         // Handles of checks that have ended interrupt nothing, and one is enough for each.
         if checks.len() > CHECKS_MAX {
             checks.remove(0);
@@ -335,8 +336,8 @@ impl Reader {
         IndexError::of(&self.pool.path, error)
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> parking_lot::MutexGuard<'_, Vec<Connection>> {
+        self.pool.idle.lock()
     }
 }
 

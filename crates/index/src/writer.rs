@@ -1,11 +1,12 @@
 //! The writer thread, and the calls that go to it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use focus_crash::{Point, Step, Write, here};
+use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
@@ -82,9 +83,9 @@ impl Index {
 
     /// Ends the writer after what is queued, and leaves the file in order. Blocks.
     pub fn close(&self) {
-        drop(lock(&self.inner.calls).take());
+        drop(self.inner.calls.lock().take());
         self.inner.reader.rest();
-        if let Some(thread) = lock(&self.inner.thread).take() {
+        if let Some(thread) = self.inner.thread.lock().take() {
             // A panic there has been told; there is nothing left to write.
             let _ = thread.join();
         }
@@ -126,7 +127,7 @@ impl Index {
             // Nobody waits any more: the transaction stands all the same.
             let _ = reply.send(done);
         });
-        let sender = lock(&self.inner.calls).clone().ok_or(IndexError::Closed)?;
+        let sender = self.inner.calls.lock().clone().ok_or(IndexError::Closed)?;
         sender.send(call).map_err(|_| IndexError::Closed)
     }
 }
@@ -156,9 +157,4 @@ fn run(mut connection: Connection, calls: &Receiver<Call>) {
     // All in one file again, so that a copy of it is whole.
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     let _ = connection.close();
-}
-
-/// A panic elsewhere leaves nothing half done under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,12 +2,11 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use focus_core::look::FileStat;
 use focus_core::recording::show_bytes;
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
 
@@ -112,12 +111,11 @@ pub fn walk(
             words: format!("no threads to walk it: {error}"),
         })?;
     pool.scope(|scope| walk.folder(scope, folder.to_vec()));
-    if let Some(error) = *walk.exhausted.lock().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(error) = *walk.exhausted.lock() {
         return Err(root.exhausted(error));
     }
     root.still_there()?;
-    let (failed, failed_named) =
-        std::mem::take(&mut *walk.failed.lock().unwrap_or_else(PoisonError::into_inner));
+    let (failed, failed_named) = std::mem::take(&mut *walk.failed.lock());
     Ok(WalkReport {
         folders: walk.folders.into_inner(),
         files: walk.files.into_inner(),
@@ -155,10 +153,10 @@ impl<'a> Walk<'a> {
             Ok(()) => FolderEnd::Complete,
             Err(error) => {
                 if is_exhaustion(error) {
-                    *self.exhausted.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    *self.exhausted.lock() = Some(error);
                 }
                 let words = format!("{}: {error}", show_bytes(&folder));
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut failed = self.failed.lock();
                 failed.0 += 1;
                 if failed.1.len() < FAILED_NAMED_MAX {
                     failed.1.push(words.clone());

@@ -1,10 +1,10 @@
 //! The state of verifications: one at a time, how far it has come, and what the last one came to.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use focus_common::status::{VerificationStage, Verifying};
 use focus_crash::{Point, Step, here};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::verify::result::Verification;
 
@@ -63,7 +63,7 @@ impl Verifications {
 
     /// The last verification, of this run or an earlier one.
     pub(super) fn last(&self) -> Option<Verification> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last.lock().clone()
     }
 
     /// Keeps a result, here and in the state folder.
@@ -77,10 +77,10 @@ impl Verifications {
         if let Err(error) = stored {
             tracing::warn!("{} cannot be written: {error}", self.file.display());
         }
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.clone());
+        *self.last.lock() = Some(result.clone());
     }
 
     fn progress(&self) -> MutexGuard<'_, Option<Verifying>> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.lock()
     }
 }
