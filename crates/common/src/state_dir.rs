@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use focus_crash::{Point, Step, here};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 const LOCK: &str = "focus.lock";
@@ -33,6 +34,15 @@ pub enum StateDirError {
     InUse {
         /// The state folder.
         dir: PathBuf,
+    },
+    /// The file system of the folder gives no lock.
+    #[error("the state folder {} cannot be locked: give one on a file system with locks, such as a local disk, with --state-dir", dir.display())]
+    NoLock {
+        /// The state folder.
+        dir: PathBuf,
+        /// What the system says.
+        #[source]
+        cause: io::Error,
     },
     /// A lock file cannot be made or written.
     #[error("{} cannot be written: mend its permissions, or give another folder with --state-dir", path.display())]
@@ -111,10 +121,11 @@ pub fn lock(dir: &Path) -> Result<StateLock, StateDirError> {
         );
     }
     let file = lock_file(&dir.join(LOCK))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Err(StateDirError::InUse { dir: dir.to_owned() });
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(StateLock { _file: file }),
+        Err(Errno::WOULDBLOCK) => Err(StateDirError::InUse { dir: dir.to_owned() }),
+        Err(cause) => Err(StateDirError::NoLock { dir: dir.to_owned(), cause: cause.into() }),
     }
-    Ok(StateLock { _file: file })
 }
 
 /// Opens a file for locking, and makes it where it is missing.
@@ -165,8 +176,9 @@ pub fn identity(dir: &Path) -> Result<String, StateDirError> {
 /// A process holds the folder, and its address cannot be read.
 pub fn running(dir: &Path) -> Result<Option<ServerFile>, StateDirError> {
     let Ok(file) = File::open(dir.join(LOCK)) else { return Ok(None) };
-    // A lock that can be had is nobody's: the file is left over from a server that was killed.
-    if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+    // A lock that can be had is nobody's: the file is left over from a server that was killed. Where the
+    // file system has no locks, no server runs either.
+    if flock(&file, FlockOperation::NonBlockingLockShared) != Err(Errno::WOULDBLOCK) {
         return Ok(None);
     }
     let path = dir.join(SERVER);

@@ -176,7 +176,7 @@ impl<'a> Absence<'a> {
         if concluded.held > 0 {
             tracing::warn!(
                 held = concluded.held,
-                "{path}: deletions are held: {} more recordings are gone from storage, and nothing is marked. Bring them back, or let them through with `focus approve --root {path}`",
+                "{path}: deletions are held: {} more recordings are gone from storage, and nothing is marked. Bring them back, or approve the deletions with `focus approve --root {path}`",
                 concluded.held,
             );
         }

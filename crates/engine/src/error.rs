@@ -19,7 +19,9 @@ pub enum StartError {
     #[error(transparent)]
     Identity(#[from] StateDirError),
     /// The system gives no thread.
-    #[error("no thread for {purpose}")]
+    #[error(
+        "no thread for {purpose}: raise the limit of threads (`ulimit -u`, `TasksMax=` of a unit)"
+    )]
     Thread {
         /// What the thread is for.
         purpose: &'static str,

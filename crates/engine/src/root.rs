@@ -94,9 +94,19 @@ fn session(present: PresentRoot<'_>) -> Result<(), RootProblem> {
         let scanner = std::thread::Builder::new()
             .name("scan".to_owned())
             .spawn_scoped(scope, || scanner::run(present));
-        let ended = observe(present, watching);
+        let ended = match scanner {
+            Ok(_) => observe(present, watching),
+            // Without a scan nothing is ever found or concluded: the next session tries again.
+            Err(error) => {
+                tracing::error!(
+                    "no thread to scan {}: {error}. Raise the limit of threads (`ulimit -u`, `TasksMax=`)",
+                    present.root.path().display()
+                );
+                present.inbox().pause(RETURN_LOOK);
+                Ok(())
+            }
+        };
         present.inbox().lose_root();
-        drop(scanner);
         ended
     })
 }

@@ -18,53 +18,21 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
     }
     let all = flags.contains(&"--all");
     let embedded_only = flags.contains(&"--embedded-only");
-    let against = if embedded_only { None } else { Some(database::ensure()?) };
-    if let Some(server) = &against {
-        println!("the database tests run against {server}");
-    }
-    let control_plane = if all && !embedded_only { Some(kubernetes::ensure()?) } else { None };
-    if all && !embedded_only {
-        // The drills of units and of containers run against real ones, and a real clock is set.
-        let programs = [
-            ("podman", "podman"),
-            ("crun", "crun"),
-            ("systemctl", "systemd"),
-            ("faketime", "faketime"),
-        ];
-        for (program, package) in programs {
-            kubernetes::package(program, package)?;
-        }
-    }
-    if let Some(control_plane) = &control_plane {
-        println!("the Kubernetes tests run against {control_plane}");
-    }
-    let mut left_out = Vec::new();
-    if embedded_only {
-        left_out.push("database tests: leave --embedded-only away");
-    }
-    if !all {
-        left_out.push("long tests and the long simulation: `cargo xtask test --all`");
-        left_out
-            .push("Kubernetes tests: `cargo xtask test --all`, which builds a control plane once");
-        left_out.push("checks of chart, manifests, unit and package: `cargo xtask deploy`");
-    }
+    let peers = Peers::ensure(all, embedded_only)?;
+    peers.tell("run");
     let variables = [
         ("FOCUS_TEST_LONG", if all { "1" } else { "" }),
         ("FOCUS_TEST_EMBEDDED_ONLY", if embedded_only { "1" } else { "" }),
     ];
     let results = Results::of(&binaries::build()?, &variables)?;
+    let left_out = left_out(all, embedded_only);
     for words in &left_out {
         println!("left out: {words}");
     }
     for words in &results.left_out {
         println!("{words}");
     }
-    if let Some(server) = &against {
-        println!("the database tests ran against {server}");
-    }
-    if let Some(control_plane) = &control_plane {
-        println!("the Kubernetes tests ran against {control_plane}");
-    }
+    peers.tell("ran");
     for words in &results.failed {
         println!("failed: {words}");
     }
@@ -76,7 +44,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
         reliability::check(&results.names)?;
     }
     if all {
-        if control_plane.is_some() {
+        if peers.control_plane.is_some() {
             deploy::check()?;
         }
         sim::run(&["--schedules", "50000"])?;
@@ -90,6 +58,61 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
         bail!("with CI set nothing may be left out");
     }
     Ok(())
+}
+
+/// What the tests run against, besides the product.
+struct Peers {
+    /// The database server, and where it is from; none where only the embedded catalog is tested.
+    database: Option<String>,
+    /// The control plane of Kubernetes; none where its tests are left out.
+    control_plane: Option<String>,
+}
+
+impl Peers {
+    /// Finds them, and installs what is missing.
+    fn ensure(all: bool, embedded_only: bool) -> anyhow::Result<Peers> {
+        let database = if embedded_only { None } else { Some(database::ensure()?) };
+        let mut peers = Peers { database, control_plane: None };
+        if all && !embedded_only {
+            peers.control_plane = Some(kubernetes::ensure()?);
+            // The drills of units and of containers run against real ones, and a real clock is set.
+            for (program, package) in [
+                ("podman", "podman"),
+                ("crun", "crun"),
+                ("systemctl", "systemd"),
+                ("faketime", "faketime"),
+            ] {
+                kubernetes::package(program, package)?;
+            }
+        }
+        Ok(peers)
+    }
+
+    /// Prints them, with `run` or `ran` as the verb.
+    fn tell(&self, verb: &str) {
+        if let Some(server) = &self.database {
+            println!("the database tests {verb} against {server}");
+        }
+        if let Some(control_plane) = &self.control_plane {
+            println!("the Kubernetes tests {verb} against {control_plane}");
+        }
+    }
+}
+
+/// What these flags leave out, with the command that would put it in.
+fn left_out(all: bool, embedded_only: bool) -> Vec<&'static str> {
+    let mut left_out = Vec::new();
+    if embedded_only {
+        left_out.push("database tests: leave --embedded-only away");
+    }
+    if !all {
+        left_out.extend([
+            "long tests and the long simulation: `cargo xtask test --all`",
+            "Kubernetes tests: `cargo xtask test --all`, which builds a control plane once",
+            "checks of chart, manifests, unit and package: `cargo xtask deploy`",
+        ]);
+    }
+    left_out
 }
 
 /// A test was left out for want of something that a command puts in place.

@@ -60,15 +60,17 @@ pub(super) fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<Mis
         }
     }
     mistakes.sort_by_key(|(at, ..)| *at);
-    mistakes
-        .into_iter()
-        .take(MISTAKES_MAX)
-        .map(|(at, key, words)| {
-            let place = place(path, text, at);
-            let place = key.map_or_else(|| place.to_string(), |key| place.place(key));
-            Mistake::new(place, words)
-        })
-        .collect()
+    let more = mistakes.len().saturating_sub(MISTAKES_MAX);
+    let told = mistakes.into_iter().take(MISTAKES_MAX).map(|(at, key, words)| {
+        let place = place(path, text, at);
+        let place = key.map_or_else(|| place.to_string(), |key| place.place(key));
+        Mistake::new(place, words)
+    });
+    let rest = (more > 0).then(|| {
+        let words = format!("and {more} more mistakes: mend these first");
+        Mistake::new(path.display().to_string(), words)
+    });
+    told.chain(rest).collect()
 }
 
 /// What a text that is no TOML is told: the parser's words, and the key of the line. The rest of the line

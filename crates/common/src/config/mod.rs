@@ -85,7 +85,7 @@ fn finish(
     settings.mongodb_uri = settings.mongodb_uri.filter(|uri| !uri.expose().is_empty());
     settings.state_dir = value::absolute(&settings.state_dir);
     for setting in SETTINGS {
-        if let Err(words) = setting.check(&settings) {
+        for words in setting.check(&settings) {
             mistakes.push(Mistake::new(settings.source(setting.key).place(setting.key), words));
         }
     }

@@ -22,8 +22,8 @@ pub struct Setting {
     pub(super) rule: Option<Rule>,
 }
 
-/// What has to hold of a setting; else what is wrong and what to do.
-pub(super) type Rule = fn(&Settings) -> Result<(), String>;
+/// What has to hold of a setting: every mistake, as what is wrong and what to do.
+pub(super) type Rule = fn(&Settings) -> Vec<String>;
 
 /// A flag of the command line.
 #[derive(Clone, Copy, Debug)]
@@ -80,14 +80,14 @@ impl Setting {
         format!("{} is wanted, such as {example}", self.kind)
     }
 
-    /// Whether the value in these settings is one that the product can work with.
-    pub(super) fn check(&self, settings: &Settings) -> Result<(), String> {
+    /// What keeps the product from working with the value in these settings; empty where nothing does.
+    pub(super) fn check(&self, settings: &Settings) -> Vec<String> {
         if let (Some((least, most)), Some(value)) = (self.range, (self.shown)(settings).as_u64())
             && !(least..=most).contains(&value)
         {
-            return Err(format!("{value} is not within {least} to {most}"));
+            return vec![format!("{value} is not within {least} to {most}")];
         }
-        self.rule.map_or(Ok(()), |holds| holds(settings))
+        self.rule.map_or_else(Vec::new, |mistakes| mistakes(settings))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use focus_core::entry::observed::place_of;
 use focus_core::recording::Place;
 use focus_core::verify::{Finding, IndexedRecording, compare};
 use focus_index::{Reader, RootId};
@@ -82,11 +83,10 @@ fn is_proved_absent(
     id: RootId,
     finding: &Finding,
 ) -> Result<bool, RootProblem> {
-    let (folder, name) = finding.path.rsplit_once('/').unwrap_or(("", &finding.path));
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let proof = prove(root, pair, folder.as_bytes(), &[stem.as_bytes()])?;
+    // A path that names no place says nothing of storage.
+    let Some(place) = place_of(&finding.path) else { return Ok(false) };
+    let proof = prove(root, pair, &place.folder, &[&place.stem])?;
     let Proof::Read { there, .. } = proof else { return Ok(false) };
-    let place = Place { folder: folder.into(), stem: stem.into() };
     Ok(!there[0] || is_anothers(reader, id, place, &finding.uuid))
 }
 

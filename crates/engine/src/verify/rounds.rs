@@ -75,6 +75,7 @@ impl VerifiedRoot<'_> {
             Ok((unrecognised, reader.unsettled(id, FINDINGS_MAX)?))
         });
         let (unrecognised, unsettled) = places.await?;
+        out.truncated |= unrecognised.len() == FINDINGS_MAX || unsettled.len() == FINDINGS_MAX;
         for row in unrecognised.into_iter().filter(|row| row.root == self.place.id) {
             let kind = FindingKind::Unrecognised;
             out.count(kind, 1);

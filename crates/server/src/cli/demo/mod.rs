@@ -133,6 +133,7 @@ impl Server {
     }
 }
 
+/// Plays the reference scenario once, and tells each of its moments.
 async fn play(
     args: &DemoArgs,
     uri: Option<&str>,
@@ -147,11 +148,8 @@ async fn play(
     out.line(&format!("   catalog     {}", database.describe()));
     let mut made = recordings::land(&root, 0, BEFORE)?;
     let server = Server::start(&root, &state, &database).await?;
-    let in_step = |status: &Value| {
-        status["catalog_state"] == "in_step" && status["pending"] == 0 && status["unsettled"] == 0
-    };
-    let all = |count: usize| move |status: &Value| status["recordings"] == count && in_step(status);
-    let (status, _) = server.until("the first catalog", all(BEFORE)).await?;
+
+    let (status, _) = server.until("the first catalog", all_catalogued(BEFORE)).await?;
     let catalog_name = status["catalog"].as_str().unwrap_or_default().to_owned();
     let before = documents(&database, &place).await?.len();
     out.line(&format!(
@@ -167,48 +165,23 @@ async fn play(
         database.way(),
         noticed.as_millis()
     ));
-
     let count = usize::from(args.count);
-    let mut slowest = Duration::ZERO;
-    let mut answered = 0;
-    for at in 0..count {
-        made.extend(recordings::land(&root, BEFORE + at, 1)?);
-        if at % 10 == 0 {
-            let (_, took) = server.query().await?;
-            slowest = slowest.max(took);
-            answered += 1;
-        }
-        tokio::time::sleep(Duration::from_millis(2_000 / count.max(50) as u64)).await;
-    }
-    out.line(&format!("3  landed      {count} recordings, while the catalog was away"));
-    let seen = |status: &Value| status["pending"] == count;
-    server.until("all are seen", seen).await?;
-    let (found, took) = server.query().await?;
-    slowest = slowest.max(took);
-    out.line(&format!("4  pending     {count}; a query finds {found} of {}, {} queries answered, the slowest in {:.1} ms", made.len(), answered + 1, slowest.as_secs_f64() * 1_000.0));
+    made.extend(land_during_the_outage(&server, &root, count, out).await?);
 
     let outage_ms = millis(gone);
     database.bring_back().await?;
     let back = Instant::now();
-    server.until("recovery", all(BEFORE + count)).await?;
+    server.until("recovery", all_catalogued(BEFORE + count)).await?;
     let converge_ms = millis(back);
     out.line(&format!(
         "5  back        after {outage_ms} ms; all catalogued {converge_ms} ms later, by itself"
     ));
 
     let documents = documents(&database, &place).await?;
-    let verdict = compare(&made, &documents);
-    out.line(&format!(
-        "6  after       {} documents; compared with their files: {} missing, {} duplicated, {} wrong",
-        documents.len(), verdict.missing, verdict.duplicated, verdict.wrong,
-    ));
+    let outcome = compare(&made, &documents);
     let good =
-        verdict == DemoOutcome::default() && before == BEFORE && documents.len() == made.len();
-    out.line(if good {
-        "\nNothing lost, nothing twice, nothing wrong."
-    } else {
-        "\nNOT in order: see the figures above."
-    });
+        outcome == DemoOutcome::default() && before == BEFORE && documents.len() == made.len();
+    tell_after(&outcome, documents.len(), good, out);
     if args.keep_running {
         out.line(&format!(
             "The server stays up on http://{} until Ctrl-C.",
@@ -222,14 +195,70 @@ async fn play(
         "before": before,
         "landed": count,
         "after": documents.len(),
-        "missing": verdict.missing,
-        "duplicated": verdict.duplicated,
-        "wrong": verdict.wrong,
+        "missing": outcome.missing,
+        "duplicated": outcome.duplicated,
+        "wrong": outcome.wrong,
         "outage_ms": outage_ms,
         "converge_ms": converge_ms,
         "catalog": catalog_name,
     }));
     Ok(if good { Ending::InOrder } else { Ending::NotInOrder })
+}
+
+/// The catalog is in step with so many recordings.
+fn all_catalogued(count: usize) -> impl Fn(&Value) -> bool {
+    move |status: &Value| {
+        status["recordings"] == count
+            && status["catalog_state"] == "in_step"
+            && status["pending"] == 0
+            && status["unsettled"] == 0
+    }
+}
+
+/// Lands recordings over about 2 s, asks the server about them meanwhile, and waits until it has seen all.
+async fn land_during_the_outage(
+    server: &Server,
+    root: &Path,
+    count: usize,
+    out: &Output,
+) -> anyhow::Result<Vec<Made>> {
+    let mut landed = Vec::new();
+    let mut slowest = Duration::ZERO;
+    let mut answered = 0;
+    for at in 0..count {
+        landed.extend(recordings::land(root, BEFORE + at, 1)?);
+        if at % 10 == 0 {
+            let (_, took) = server.query().await?;
+            slowest = slowest.max(took);
+            answered += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(2_000 / count.max(50) as u64)).await;
+    }
+    out.line(&format!("3  landed      {count} recordings, while the catalog was away"));
+    let seen = |status: &Value| status["pending"] == count;
+    server.until("all are seen", seen).await?;
+    let (found, took) = server.query().await?;
+    slowest = slowest.max(took);
+    out.line(&format!(
+        "4  pending     {count}; a query finds {found} of {}, {} queries answered, the slowest in {:.1} ms",
+        BEFORE + landed.len(),
+        answered + 1,
+        slowest.as_secs_f64() * 1_000.0
+    ));
+    Ok(landed)
+}
+
+/// Tells what the catalog has in the end.
+fn tell_after(outcome: &DemoOutcome, documents: usize, good: bool, out: &Output) {
+    out.line(&format!(
+        "6  after       {documents} documents; compared with their files: {} missing, {} duplicated, {} wrong",
+        outcome.missing, outcome.duplicated, outcome.wrong,
+    ));
+    out.line(if good {
+        "\nNothing lost, nothing twice, nothing wrong."
+    } else {
+        "\nNOT in order: see the figures above."
+    });
 }
 
 /// Every document of the root, as the demo itself reads it.
