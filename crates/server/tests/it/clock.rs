@@ -39,6 +39,7 @@ async fn begin(server: &MongoServer, library: &Path) -> (Site, PathBuf) {
     site.land(COUNT);
     site.focus.serve().await;
     site.converged(server, "node4").await;
+    site.in_step().await;
     (site, clock)
 }
 

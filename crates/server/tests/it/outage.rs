@@ -39,8 +39,7 @@ impl Scene {
         site.land(baseline);
         site.focus.serve().await;
         site.converged(&server, "node4").await;
-        // The documents are there before their acknowledgements are.
-        site.focus.until_status("pending", 0, LIMIT).await;
+        site.in_step().await;
         Scene { site, server, proxy, way }
     }
 
@@ -82,8 +81,7 @@ async fn scenario(name: &str, way: Way, landing: &[usize]) {
         scene.seen(count).await;
         scene.up().await;
         scene.site.converged(&scene.server, "node4").await;
-        scene.site.focus.until_status("pending", 0, LIMIT).await;
-        scene.site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+        scene.site.in_step().await;
     }
     assert_eq!(scene.site.focus.stop(), Some(0));
 }
@@ -171,7 +169,7 @@ async fn the_time_to_converge_is_within_the_contract() {
                 })
                 .await;
                 times.push(back.elapsed());
-                scene.site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+                scene.site.in_step().await;
             }
             scene.site.converged(&scene.server, "node4").await;
             println!("converge after {way:?} with {count}: {}", stats::describe(&times));

@@ -91,6 +91,20 @@ impl Site {
         .await;
     }
 
+    /// Waits until nothing is pending and the first comparison has finished: one that goes on may have read
+    /// the catalog before a document was there, and make its recording pending once more.
+    pub(crate) async fn in_step(&self) {
+        until("everything is acknowledged and compared", LIMIT, || async {
+            let status = self.focus.status()?;
+            let good = status["pending"] == 0
+                && status["catalog_state"] == "in_step"
+                && status["comparison"].is_null()
+                && !status["missing"].is_null();
+            if good { Ok(()) } else { Err(format!("{status:#}\n{}", self.focus.log())) }
+        })
+        .await;
+    }
+
     /// Waits until the catalog holds every planted recording, then compares every field of each.
     pub(crate) async fn converged(&self, server: &MongoServer, collection: &str) {
         let client = server.client().await;
