@@ -8,5 +8,6 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod standing;
 pub mod state_dir;
 pub mod status;

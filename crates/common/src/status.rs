@@ -191,6 +191,8 @@ pub struct Status {
     pub catalog_state: CatalogState,
     /// Why it is so and what to do, where there is something to say.
     pub catalog_reason: Option<String>,
+    /// The catalog is there, and refuses this server or is damaged: a person has to act.
+    pub catalog_refuses: bool,
     /// What the database lacks, and what the server does instead.
     pub catalog_remarks: Vec<String>,
     /// Where answers come from.
@@ -211,6 +213,8 @@ pub struct Status {
     pub deleted: u64,
     /// Documents of our roots that the last comparison found and the index did not know.
     pub missing: Option<u64>,
+    /// Drift that the last verification found and did not repair; none before the first.
+    pub drift: Option<u64>,
     /// Unrecognised recordings.
     pub unrecognised: u64,
     /// Unrecognised recordings by state.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use focus_catalog::{Backend, Reach};
+use focus_core::answer::Class;
 use focus_core::reconcile::Phase;
 
 use super::engine::Engine;
@@ -124,6 +125,7 @@ impl Engine {
             catalog_address: self.catalog.address(),
             catalog_state: state.into(),
             catalog_reason: reason,
+            catalog_refuses: self.catalog_refuses(),
             catalog_remarks: self.catalog.remarks(),
             source: AnswerSource::Index,
             recordings: totals.recordings,
@@ -134,6 +136,7 @@ impl Engine {
             held: totals.held,
             deleted: totals.marked,
             missing: self.views().map(|view| view.missing).reduce(|a, b| Some(a? + b?)).flatten(),
+            drift: self.verifications.drift(),
             unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
             unrecognised_by_state: totals.unrecognised.into_iter().collect(),
             complete_through: self.completeness().complete_through_ms.map(clock::rfc3339),
@@ -195,6 +198,17 @@ impl Engine {
     fn catalog_state(&self) -> (Phase, Option<String>) {
         let views: Vec<ReconcilerView> = self.views().collect();
         catalog_state(&self.catalog.reach().borrow(), &views, self.lease_trouble())
+    }
+
+    /// The catalog is there and refuses this server: the database, or a call on it.
+    fn catalog_refuses(&self) -> bool {
+        let refuses = |view: ReconcilerView| {
+            view.failure.is_some_and(|failure| failure.class == Class::RefusedClient)
+        };
+        match &*self.catalog.reach().borrow() {
+            Reach::Down { refused, .. } => *refused,
+            Reach::Up { .. } | Reach::Connecting => self.views().any(refuses),
+        }
     }
 
     /// Why the lease of a root cannot be had or kept, though the catalog is there.

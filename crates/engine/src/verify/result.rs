@@ -128,6 +128,12 @@ impl Verification {
         }
     }
 
+    /// How many differences between storage and catalog it left.
+    pub(super) fn drift(&self) -> u64 {
+        let drift = FindingKind::ALL.iter().filter(|kind| kind.is_drift());
+        drift.filter_map(|kind| self.counts.get(kind.name())).sum()
+    }
+
     /// Completes it: whether anything of the catalog differs from storage.
     pub(super) fn finish(&mut self, elapsed_ms: u64) {
         let drift = |kind: &FindingKind| kind.is_drift() && self.counts[kind.name()] > 0;

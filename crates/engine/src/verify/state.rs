@@ -66,6 +66,11 @@ impl Verifications {
         self.last.lock().clone()
     }
 
+    /// How many differences between storage and catalog the last verification left.
+    pub(crate) fn drift(&self) -> Option<u64> {
+        self.last.lock().as_ref().map(Verification::drift)
+    }
+
     /// Keeps a result, here and in the state folder.
     pub(super) fn keep(&self, result: &Verification) {
         let part = self.file.with_extension("part");

@@ -68,7 +68,7 @@ fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Endin
     // Told before anything is broken.
     files::may_write([&flags.junit, &flags.html])
         .map_err(|error| Stop::error(Ending::Refused, format!("{error:#}")))?;
-    let printer = *out;
+    let printer = out.clone();
     let say = move |words: &str| printer.line(words);
     let runtime = runtime()?;
     let outcome = runtime.block_on(run::run(settings, flags, &say));
@@ -131,7 +131,7 @@ fn ending(verdict: Verdict) -> Ending {
 }
 
 fn recovered(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
-    let printer = *out;
+    let printer = out.clone();
     let say = move |words: &str| printer.line(words);
     let runtime = runtime()?;
     let recovered = runtime.block_on(recover::recover(&settings.state_dir, &say));

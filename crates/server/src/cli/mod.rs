@@ -10,6 +10,7 @@ mod output;
 mod query;
 mod scan;
 mod serve;
+mod status;
 mod verify;
 
 use std::ffi::OsString;
@@ -176,14 +177,12 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             }
         },
     };
-    match ended {
-        Ok(ending) => ExitCode::from(ending.code()),
-        Err(error) => {
-            let ending = error.downcast_ref::<Stop>().map_or(Ending::Refused, |stop| stop.ending);
-            out.error(&format!("{error:#}"), ending);
-            ExitCode::from(ending.code())
-        }
-    }
+    let ending = ended.unwrap_or_else(|error| {
+        let ending = error.downcast_ref::<Stop>().map_or(Ending::Refused, |stop| stop.ending);
+        out.error(&format!("{error:#}"), ending);
+        ending
+    });
+    ExitCode::from(out.ended(ending).code())
 }
 
 fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::Result<Ending> {
@@ -193,7 +192,7 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Scan => scan::scan(settings, out),
         Command::Approve => approve::approve(settings, out),
         Command::Verify(args) => verify::verify(settings, &args, out),
-        Command::Status => query::status(&settings, out),
+        Command::Status => status::status(&settings, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
         Command::Drill(command) => drill::drill(command, &settings, out),
@@ -206,10 +205,10 @@ fn usage(out: &Output, error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // Help and version.
         out.raw(format!("{}\n", error.render().to_string().trim_end()).as_bytes());
-        return ExitCode::SUCCESS;
+        return ExitCode::from(out.ended(Ending::InOrder).code());
     }
     out.error(error.render().to_string().trim_end(), Ending::Refused);
-    ExitCode::from(Ending::Refused.code())
+    ExitCode::from(out.ended(Ending::Refused).code())
 }
 
 /// The runtime of a command. Its number of threads does not depend on the machine.

@@ -1,6 +1,8 @@
-//! The output of commands: tables for people, JSON for programs. A closed pipe is no error.
+//! The output of commands: tables for people, JSON for programs. A closed pipe is no error, and any other
+//! output that cannot be written is one.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::{Arc, OnceLock};
 
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
@@ -8,34 +10,54 @@ use serde_json::{Value, json};
 use super::Ending;
 use crate::telemetry;
 
-/// Where a command's output goes.
-#[derive(Clone, Copy, Debug)]
+/// Where a command's output goes. Clones share it.
+#[derive(Clone, Debug)]
 pub(crate) struct Output {
     json: bool,
+    /// Why the first write failed. Nothing is written after it.
+    failed: Arc<OnceLock<std::io::Error>>,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Output {
-        Output { json }
+        Output { json, failed: Arc::default() }
+    }
+
+    /// Nobody gets what is written from now on: the pipe was closed, or a write failed.
+    fn is_closed(&self) -> bool {
+        self.failed.get().is_some()
+    }
+
+    /// How a command ended, with regard to its output: what was not shown was not told.
+    pub(crate) fn ended(&self, ending: Ending) -> Ending {
+        let failed = self.failed.get().filter(|error| error.kind() != ErrorKind::BrokenPipe);
+        let Some(error) = failed else { return ending };
+        self.complain(&format!(
+            "stdout cannot be written: {error}. What the command did stands, and its result was not shown in full"
+        ));
+        match ending {
+            Ending::InOrder | Ending::NotInOrder => Ending::CouldNotTell,
+            Ending::Refused | Ending::CouldNotTell => ending,
+        }
     }
 
     /// A line for people; nothing for programs. Control characters are escaped: they may come from the
     /// names of files and from sidecars.
-    pub(crate) fn line(self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         if !self.json {
             self.raw(format!("{}\n", visible(text)).as_bytes());
         }
     }
 
     /// The result for programs; nothing for people.
-    pub(crate) fn value(self, value: &Value) {
+    pub(crate) fn value(&self, value: &Value) {
         if self.json {
             self.raw(format!("{value:#}\n").as_bytes());
         }
     }
 
     /// A table for people; nothing for programs.
-    pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>) {
+    pub(crate) fn table(&self, header: &[&str], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(header.to_vec());
         for row in rows {
@@ -46,19 +68,25 @@ impl Output {
     }
 
     /// Bytes as they are.
-    pub(crate) fn raw(self, bytes: &[u8]) {
-        // The reader of the pipe may have gone. Nobody is left to tell.
+    pub(crate) fn raw(&self, bytes: &[u8]) {
+        if self.is_closed() {
+            return;
+        }
         let mut out = std::io::stdout().lock();
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
+            // The first failure says why; a later one says the same.
+            let _ = self.failed.set(error);
+        }
     }
 
     /// An error for people, where the result for programs has it too.
-    pub(crate) fn complain(self, words: &str) {
+    pub(crate) fn complain(&self, words: &str) {
+        // Nobody is left to tell where stderr cannot be written either.
         let _ = writeln!(std::io::stderr(), "error: {words}");
     }
 
     /// An error: for people on stderr, for programs on stdout, as the result.
-    pub(crate) fn error(self, words: &str, ending: Ending) {
+    pub(crate) fn error(&self, words: &str, ending: Ending) {
         let words = telemetry::clean(words);
         self.value(&json!({ "error": { "detail": words, "exit_code": ending.code() } }));
         let words = words.strip_prefix("error: ").unwrap_or(&words);

@@ -1,4 +1,4 @@
-//! `focus status`, `focus query` and `focus unrecognised`.
+//! `focus query` and `focus unrecognised`, and how commands that only read get their answers.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use super::{Ending, Stop, running_server, runtime};
 use crate::api::{fault, recording};
 use focus_common::client::escape;
 use focus_common::config::Settings;
-use focus_common::status::{CatalogKind, Status};
 use focus_engine::INDEX_FILE;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -48,7 +47,7 @@ pub(super) struct UnrecognisedArgs {
 }
 
 /// The index file, for commands while no server runs.
-fn reader(settings: &Settings) -> anyhow::Result<Reader> {
+pub(super) fn reader(settings: &Settings) -> anyhow::Result<Reader> {
     let path = settings.state_dir.join(INDEX_FILE);
     if !path.is_file() {
         return Err(Stop::error(
@@ -62,111 +61,14 @@ fn reader(settings: &Settings) -> anyhow::Result<Reader> {
     Ok(Reader::new(&path))
 }
 
-fn ask(settings: &Settings, path: &str) -> anyhow::Result<Option<Value>> {
+/// The server's answer; none where no server runs.
+pub(super) fn ask(settings: &Settings, path: &str) -> anyhow::Result<Option<Value>> {
     let Some(server) = running_server(&settings.state_dir)? else { return Ok(None) };
     let answer = runtime()?.block_on(server.get(path, LIMIT));
     answer.map(Some).map_err(|error| {
         let error = anyhow::Error::from(error);
         Stop::error(Ending::CouldNotTell, format!("{error:#}"))
     })
-}
-
-pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
-    if let Some(answer) = ask(settings, "/api/v1/status")? {
-        out.value(&answer);
-        tell(&serde_json::from_value(answer)?, out);
-        return Ok(Ending::InOrder);
-    }
-    let totals = reader(settings)?.totals()?;
-    let catalog = match settings.mongodb_uri {
-        Some(_) => CatalogKind::Mongodb,
-        None => CatalogKind::Embedded,
-    };
-    let status = Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        catalog,
-        catalog_reason: Some("no server runs on this state folder: start `focus serve`".to_owned()),
-        recordings: totals.recordings,
-        pending: totals.pending,
-        unsettled: totals.unsettled,
-        vanished: totals.vanished,
-        held: totals.held,
-        deleted: totals.marked,
-        unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
-        unrecognised_by_state: totals.unrecognised.into_iter().collect(),
-        ..Status::default()
-    };
-    out.value(&json!(status));
-    tell(&status, out);
-    Ok(Ending::InOrder)
-}
-
-fn tell(status: &Status, out: &Output) {
-    let line = |name: &str, value: String| out.line(&format!("{:<18}{value}", format!("{name}:")));
-    line("catalog", format!("{} {}", status.catalog, status.catalog_address));
-    line("catalog state", status.catalog_state.to_string());
-    if let Some(reason) = &status.catalog_reason {
-        line("reason", reason.clone());
-    }
-    for remark in &status.catalog_remarks {
-        line("remark", remark.clone());
-    }
-    line("recordings", status.recordings.to_string());
-    line("pending", format!("{} (oldest for {} ms)", status.pending, status.lag_ms));
-    line("unsettled", status.unsettled.to_string());
-    line("vanished", status.vanished.to_string());
-    line("held", status.held.to_string());
-    line("deleted", status.deleted.to_string());
-    line("unrecognised", status.unrecognised.to_string());
-    for (state, count) in &status.unrecognised_by_state {
-        out.line(&format!("  {state}: {count}"));
-    }
-    let through = status.complete_through.clone().unwrap_or_else(|| "not yet".to_owned());
-    line("complete through", through);
-    if let Some(outage) = &status.outage {
-        line(
-            "outage",
-            format!(
-                "since {}, {} ms, {} pending",
-                outage.began_at, outage.outage_ms, outage.pending
-            ),
-        );
-    }
-    if let Some(outage) = &status.last_outage {
-        let caught = outage
-            .converge_ms
-            .map_or_else(|| "being caught up".to_owned(), |ms| format!("caught up in {ms} ms"));
-        line(
-            "last outage",
-            format!(
-                "{} for {} ms, {} pending, {caught}",
-                outage.began_at, outage.outage_ms, outage.pending
-            ),
-        );
-    }
-    if let Some(recovery) = &status.recovery {
-        let left = recovery.left_ms.map_or_else(String::new, |ms| format!(", {ms} ms left"));
-        line(
-            "recovery",
-            format!(
-                "{} of {} written, {:.0}/s{left}",
-                recovery.written, recovery.backlog, recovery.rate_per_s
-            ),
-        );
-    }
-    if let Some(comparison) = &status.comparison {
-        line("comparison", format!("{} of {}", comparison.compared, comparison.of));
-    }
-    line("index", status.index_state.to_string());
-    if let Some(reason) = &status.index_reason {
-        out.line(&format!("  {reason}"));
-    }
-    for root in &status.roots {
-        line("root", format!("{} {} ({})", root.path, root.state, root.watch));
-        for reason in [&root.reason, &root.watch_reason].into_iter().flatten() {
-            out.line(&format!("  {reason}"));
-        }
-    }
 }
 
 /// A time on the command line: RFC 3339 or a number since 1970.

@@ -12,6 +12,7 @@ mod disk;
 mod drill_documents;
 mod drill_reports;
 mod embedded;
+mod exit_codes;
 mod golden;
 mod hardship;
 mod lease;
