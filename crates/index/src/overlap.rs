@@ -37,8 +37,7 @@ fn overlapping(
     let snapshot = connection.unchecked_transaction()?;
     let mut statements = Vec::new();
     for class in classes(&snapshot)? {
-        let longest = if class >= 62 { i64::MAX } else { 1 << (class + 1) };
-        let earliest = if class == LIVE_SPAN { i64::MIN } else { from_ms.saturating_sub(longest) };
+        let earliest = earliest(class, from_ms);
         let statement = snapshot.prepare(
             "SELECT start_ms, end_ms FROM recordings
              WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0
@@ -65,8 +64,14 @@ fn overlapping(
     }
 }
 
+/// The earliest start of a recording of this class that reaches to `from_ms`.
+pub(crate) fn earliest(class: i64, from_ms: i64) -> i64 {
+    let longest = if class >= 62 { i64::MAX } else { 1 << (class + 1) };
+    if class == LIVE_SPAN { i64::MIN } else { from_ms.saturating_sub(longest) }
+}
+
 /// The span classes that occur, each found by one step in the time index.
-fn classes(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+pub(crate) fn classes(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement =
         connection.prepare_cached("SELECT min(span) FROM recordings WHERE span > ?1")?;
     let mut classes = Vec::new();

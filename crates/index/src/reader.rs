@@ -7,8 +7,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, InterruptHandle, params};
 
 use crate::rows::{RootId, RootTotals, signed, unsigned};
-use crate::schema::LIVE_END_MS;
-use crate::stage::{DONE, LEAVING, PENDING};
+use crate::stage::{LEAVING, PENDING};
 use crate::{IndexError, open};
 use focus_core::recording::Place;
 
@@ -59,48 +58,6 @@ pub struct Totals {
     pub pending_since_ms: Option<i64>,
 }
 
-/// What a listing asks for. All conditions hold together.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    /// Only those that end at this time or later, or are live, milliseconds since 1970.
-    pub from_ms: Option<i64>,
-    /// Only those that start at this time or before.
-    pub to_ms: Option<i64>,
-    /// Only those whose uuid or path contains this text.
-    pub text: Option<String>,
-    /// Only those the catalog has not acknowledged.
-    pub pending_only: bool,
-    /// Continue after this one ([`Listed::cursor`]).
-    pub after: Option<i64>,
-    /// At most so many rows.
-    pub limit: usize,
-}
-
-/// A recognised recording, for people.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    /// Where a listing goes on after this one.
-    pub cursor: i64,
-    /// Its uuid.
-    pub uuid: String,
-    /// Milliseconds since 1970.
-    pub start_ms: i64,
-    /// Milliseconds since 1970; none while live.
-    pub end_ms: Option<i64>,
-    /// Deleted: its sidecar says so, or its files are gone for good.
-    pub deleted: bool,
-    /// The root's marker id.
-    pub root: String,
-    /// Path of the data file, relative to the root.
-    pub path: String,
-    /// Bytes.
-    pub size: i64,
-    /// Not yet acknowledged by the catalog.
-    pub pending: bool,
-    /// Its files are gone.
-    pub vanished: bool,
-}
-
 /// An unrecognised place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unrecognised {
@@ -130,51 +87,6 @@ impl Reader {
                 checks: Mutex::default(),
             }),
         }
-    }
-
-    /// A page of recordings, in the order they were first seen.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn recordings(&self, listing: &Listing) -> Result<Vec<Listed>, IndexError> {
-        let pattern = listing.text.as_deref().map(like);
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT r.id, r.uuid, r.start_ms, r.end_ms, r.deleted, t.marker, r.path, r.size,
-                   r.pending <> {DONE}, r.vanished_ms IS NOT NULL
-                 FROM recordings r JOIN roots t ON t.id = r.root
-                 WHERE r.id > ?1 AND r.end_ms >= ?2 AND r.start_ms <= ?3
-                   AND (?4 IS NULL OR r.uuid LIKE ?4 ESCAPE '\\' OR r.path LIKE ?4 ESCAPE '\\')
-                   AND (?5 = 0 OR r.pending <> {DONE})
-                 ORDER BY r.id LIMIT ?6"
-            ))?;
-            let rows = statement.query_map(
-                params![
-                    listing.after.unwrap_or(0),
-                    listing.from_ms.unwrap_or(i64::MIN),
-                    listing.to_ms.unwrap_or(i64::MAX),
-                    pattern,
-                    listing.pending_only,
-                    signed(listing.limit as u64),
-                ],
-                |row| {
-                    let end_ms: i64 = row.get(3)?;
-                    Ok(Listed {
-                        cursor: row.get(0)?,
-                        uuid: row.get(1)?,
-                        start_ms: row.get(2)?,
-                        end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
-                        deleted: row.get(4)?,
-                        root: row.get(5)?,
-                        path: row.get(6)?,
-                        size: row.get(7)?,
-                        pending: row.get(8)?,
-                        vanished: row.get(9)?,
-                    })
-                },
-            )?;
-            rows.collect()
-        })
     }
 
     /// A page of unrecognised places after the cursor `after`; `state` narrows it.
@@ -360,17 +272,4 @@ fn root_totals(connection: &Connection, root: Option<i64>) -> rusqlite::Result<R
                 marked: unsigned(row.get(5)?),
             })
         })
-}
-
-/// A pattern for LIKE that finds this very text.
-fn like(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
 }

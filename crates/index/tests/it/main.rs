@@ -5,6 +5,7 @@ mod clock;
 mod drilling;
 mod file;
 mod fixture;
+mod listing;
 mod model;
 mod observing;
 mod overlapping;

@@ -28,7 +28,7 @@ pub use listener::serve;
 pub use problem::Problem;
 pub use time_range::Window;
 pub use understand::{Call, understand};
-pub(crate) use v1::{fault, recording};
+pub(crate) use v1::{fault, recordings_page};
 
 /// Queries that run at the same time, at most. Threads are left for the engine's own work.
 const QUERIES_MAX: usize = 16;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use focus_index::Listing;
+use focus_index::{IndexError, Listing, Order, Reader};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,8 +28,32 @@ pub(super) struct RecordingsQuery {
     to_ms: Option<i64>,
     text: Option<String>,
     pending: Option<bool>,
-    cursor: Option<i64>,
+    #[serde(default)]
+    order: OrderName,
+    /// Also tell how many come after this page.
+    #[serde(default)]
+    count: bool,
+    cursor: Option<String>,
     limit: Option<usize>,
+}
+
+/// The order of a listing, as the query spells it.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+enum OrderName {
+    #[serde(rename = "start")]
+    Start,
+    #[default]
+    #[serde(rename = "-start")]
+    StartDescending,
+}
+
+impl From<OrderName> for Order {
+    fn from(name: OrderName) -> Order {
+        match name {
+            OrderName::Start => Order::Start,
+            OrderName::StartDescending => Order::StartDescending,
+        }
+    }
 }
 
 /// `GET /api/v1/recordings`.
@@ -38,24 +62,50 @@ pub(super) async fn recordings(
     query: Result<Query<RecordingsQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let limit = page(query.limit)?;
-    let listing = Listing {
+    let mut listing = Listing {
         from_ms: query.from_ms,
         to_ms: query.to_ms,
         text: query.text,
         pending_only: query.pending.unwrap_or(false),
-        after: query.cursor,
-        limit,
+        order: query.order.into(),
+        after: None,
+        limit: page(query.limit)?,
     };
-    let (rows, completeness) = state
-        .read(move |engine| Ok((engine.reader().recordings(&listing)?, engine.completeness())))
+    if let Some(text) = query.cursor {
+        let after = listing.cursor_of(&text);
+        listing.after =
+            Some(after.map_err(|wrong| Problem::bad_request(format!("cursor: {wrong}")))?);
+    }
+    let count = query.count;
+    let (page, completeness) = state
+        .read(move |engine| {
+            Ok((recordings_page(&engine.reader(), &listing, count)?, engine.completeness()))
+        })
         .await?;
-    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.cursor)).flatten();
+    Ok(Json(with_completeness(page, completeness)))
+}
+
+/// A page of recordings with the cursor of the next one, and with `count` how many come after it.
+pub(crate) fn recordings_page(
+    reader: &Reader,
+    listing: &Listing,
+    count: bool,
+) -> Result<Value, IndexError> {
+    let rows = reader.recordings(listing)?;
+    let last = rows.last().filter(|_| rows.len() >= listing.limit).map(|row| row.cursor);
     let recordings: Vec<Value> = rows.iter().map(recording).collect();
-    Ok(Json(with_completeness(
-        json!({ "recordings": recordings, "next_cursor": next }),
-        completeness,
-    )))
+    let mut page = json!({
+        "recordings": recordings,
+        "next_cursor": last.map(|cursor| listing.text_of(cursor)),
+    });
+    if count {
+        let more = last.map(|cursor| reader.recordings_after(listing, cursor)).transpose()?;
+        page["more"] = json!(more.unwrap_or(0));
+        if more == Some(0) {
+            page["next_cursor"] = Value::Null;
+        }
+    }
+    Ok(page)
 }
 
 /// A recording as people and programs see it.

@@ -6,6 +6,7 @@ mod demo;
 mod drill;
 mod drill_reports;
 mod init;
+mod lines;
 mod output;
 mod query;
 mod scan;

@@ -1,7 +1,7 @@
 //! The output of commands: tables for people, JSON for programs. A closed pipe is no error, and any other
 //! output that cannot be written is one.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 
 use comfy_table::{Table, presets};
@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::Ending;
 use crate::telemetry;
+
+/// The width of a terminal that does not tell it.
+const WIDTH: usize = 80;
 
 /// Where a command's output goes. Clones share it.
 #[derive(Clone, Debug)]
@@ -23,8 +26,13 @@ impl Output {
         Output { json, failed: Arc::default() }
     }
 
+    /// Whether programs read this.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Nobody gets what is written from now on: the pipe was closed, or a write failed.
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.failed.get().is_some()
     }
 
@@ -61,8 +69,7 @@ impl Output {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(header.to_vec());
         for row in rows {
-            // A line break in a cell would begin a new row.
-            table.add_row(row.iter().map(|cell| visible(cell).replace('\n', "\\n")));
+            table.add_row(row.iter().map(|text| cell(text)));
         }
         self.line(&table.trim_fmt());
     }
@@ -79,6 +86,13 @@ impl Output {
         }
     }
 
+    /// A remark for people that is no part of the result, on stderr.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.json {
+            let _ = writeln!(std::io::stderr(), "{}", visible(text));
+        }
+    }
+
     /// An error for people, where the result for programs has it too.
     pub(crate) fn complain(&self, words: &str) {
         // Nobody is left to tell where stderr cannot be written either.
@@ -92,6 +106,19 @@ impl Output {
         let words = words.strip_prefix("error: ").unwrap_or(&words);
         let _ = writeln!(std::io::stderr(), "error: {}", visible(words));
     }
+}
+
+/// The text as part of a line: a line break would begin a new one.
+pub(crate) fn cell(text: &str) -> String {
+    visible(text).replace('\n', "\\n")
+}
+
+/// The width of the terminal that stdout is, in columns; none where it is no terminal.
+pub(crate) fn terminal_width() -> Option<usize> {
+    let out = std::io::stdout();
+    let width = || rustix::termios::tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
+    // A terminal that does not know its size says 0.
+    out.is_terminal().then(|| width().filter(|width| *width > 0).unwrap_or(WIDTH))
 }
 
 /// The text, with every character escaped that a terminal acts on or that changes the order of letters.

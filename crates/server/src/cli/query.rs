@@ -3,17 +3,25 @@
 use std::time::Duration;
 
 use focus_core::time;
-use focus_index::{Listing, Reader};
+use focus_index::{Listing, MORE_MAX, Order, Reader};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
-use super::output::Output;
+use super::lines::{Lines, Row};
+use super::output::{Output, cell, terminal_width};
 use super::{Ending, Stop, running_server, runtime};
-use crate::api::{fault, recording};
-use focus_common::client::escape;
+use crate::api::{fault, recordings_page};
+use focus_common::client::{Client, escape};
 use focus_common::config::Settings;
 use focus_engine::INDEX_FILE;
 
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// Recordings that are asked for at a time: memory holds so many.
+const PAGE: u64 = 1_000;
+
+/// Recordings that a terminal shows, unless more are asked for.
+const SHOWN: u64 = 100;
 
 /// The arguments of `focus query`.
 #[derive(Debug, clap::Args)]
@@ -30,9 +38,15 @@ pub(super) struct QueryArgs {
     /// Only those that the catalog does not have yet
     #[arg(long)]
     pending: bool,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
+    /// At most so many [default: 100 on a terminal, else all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// All of them, on a terminal too
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Go on where a page with the same filters ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
 }
 
 /// The arguments of `focus unrecognised`.
@@ -81,54 +95,187 @@ fn time_ms(flag: &str, text: Option<&String>) -> anyhow::Result<Option<i64>> {
 }
 
 pub(super) fn query(settings: &Settings, args: &QueryArgs, out: &Output) -> anyhow::Result<Ending> {
-    let from_ms = time_ms("--from", args.from.as_ref())?;
-    let to_ms = time_ms("--to", args.to.as_ref())?;
-    let mut path = format!("/api/v1/recordings?limit={}&pending={}", args.limit, args.pending);
-    for (name, value) in [("from_ms", from_ms), ("to_ms", to_ms)] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={value}"));
-        }
-    }
-    if let Some(text) = &args.text {
-        path.push_str(&format!("&text={}", escape(text)));
-    }
-    let answer = match ask(settings, &path)? {
-        Some(answer) => answer,
-        None => {
-            let listing = Listing {
-                from_ms,
-                to_ms,
-                text: args.text.clone(),
-                pending_only: args.pending,
-                after: None,
-                limit: usize::from(args.limit),
-            };
-            let reader = reader(settings)?;
-            let rows: Vec<Value> = reader.recordings(&listing)?.iter().map(recording).collect();
-            let pending = reader.totals()?.pending;
-            json!({ "recordings": rows, "complete_through": null, "pending": pending, "source": "index" })
-        }
+    let listing = Listing {
+        from_ms: time_ms("--from", args.from.as_ref())?,
+        to_ms: time_ms("--to", args.to.as_ref())?,
+        text: args.text.clone(),
+        pending_only: args.pending,
+        order: Order::Start,
+        ..Listing::default()
     };
-    out.value(&answer);
-    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("live").to_owned();
-    let rows = answer["recordings"].as_array().cloned().unwrap_or_default();
-    out.table(
-        &["UUID", "START", "END", "SIZE", "CATALOG", "PATH"],
-        rows.iter()
-            .map(|row| {
-                let pending = row["pending"].as_bool() == Some(true);
-                vec![
-                    text(row, "uuid"),
-                    text(row, "start_time"),
-                    text(row, "end_time"),
-                    row["size"].to_string(),
-                    if pending { "pending" } else { "yes" }.to_owned(),
-                    text(row, "path"),
-                ]
-            })
-            .collect(),
-    );
-    Ok(Ending::InOrder)
+    if let (Some(from_ms), Some(to_ms)) = (listing.from_ms, listing.to_ms)
+        && from_ms > to_ms
+    {
+        return Err(Stop::error(
+            Ending::Refused,
+            "--from is after --to: give the earlier time with --from",
+        ));
+    }
+    let terminal = if out.is_json() { None } else { terminal_width() };
+    let wanted = match (args.all, args.limit) {
+        (true, _) => None,
+        (false, Some(limit)) => Some(limit),
+        (false, None) => terminal.map(|_| SHOWN),
+    };
+    let pages = Pages::of(settings, listing)?;
+    let mut shown = Shown::new(out, terminal);
+    let mut cursor = args.cursor.clone();
+    let mut left = wanted;
+    loop {
+        let limit = left.unwrap_or(PAGE).min(PAGE);
+        let is_last = left == Some(limit);
+        let mut page = pages.page(cursor.as_deref(), limit, is_last).inspect_err(|_| {
+            shown.cut_off(cursor.as_deref());
+        })?;
+        let rows = page["recordings"].take();
+        let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
+        shown.page(rows, &page);
+        left = left.map(|left| left.saturating_sub(rows.len() as u64));
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() || left == Some(0) || out.is_closed() {
+            shown.end(&page);
+            return Ok(Ending::InOrder);
+        }
+    }
+}
+
+/// Where the pages of a listing come from.
+enum Pages {
+    Server { server: Client, runtime: Runtime, listing: Listing },
+    Index { reader: Reader, listing: Listing },
+}
+
+impl Pages {
+    /// From the running server, else from the index file.
+    fn of(settings: &Settings, listing: Listing) -> anyhow::Result<Pages> {
+        Ok(match running_server(&settings.state_dir)? {
+            Some(server) => Pages::Server { server, runtime: runtime()?, listing },
+            None => Pages::Index { reader: reader(settings)?, listing },
+        })
+    }
+
+    /// The page after this cursor, and with `count` how many come after it.
+    fn page(&self, cursor: Option<&str>, limit: u64, count: bool) -> anyhow::Result<Value> {
+        match self {
+            Pages::Server { server, runtime, listing } => {
+                let mut path = format!(
+                    "/api/v1/recordings?order=start&limit={limit}&count={count}&pending={}",
+                    listing.pending_only
+                );
+                for (name, value) in [("from_ms", listing.from_ms), ("to_ms", listing.to_ms)] {
+                    if let Some(value) = value {
+                        path.push_str(&format!("&{name}={value}"));
+                    }
+                }
+                for (name, value) in [("text", listing.text.as_deref()), ("cursor", cursor)] {
+                    if let Some(value) = value {
+                        path.push_str(&format!("&{name}={}", escape(value)));
+                    }
+                }
+                runtime.block_on(server.get(&path, LIMIT)).map_err(Stop::of)
+            }
+            Pages::Index { reader, listing } => {
+                let after = cursor
+                    .map(|text| listing.cursor_of(text))
+                    .transpose()
+                    .map_err(|wrong| Stop::error(Ending::Refused, format!("--cursor: {wrong}")))?;
+                let limit = usize::try_from(limit)?;
+                let listing = Listing { after, limit, ..listing.clone() };
+                let mut page = recordings_page(reader, &listing, count)?;
+                page["complete_through"] = Value::Null;
+                page["pending"] = json!(reader.totals()?.pending);
+                page["source"] = json!("index");
+                Ok(page)
+            }
+        }
+    }
+}
+
+/// What is shown of a listing, page by page: lines for people, and for programs one JSON object that is
+/// written as it comes, so that memory holds one page.
+struct Shown<'a> {
+    out: &'a Output,
+    lines: Lines,
+    on_terminal: bool,
+    /// The completeness of the first page, which holds for all of them.
+    complete_through: Option<Value>,
+    count: u64,
+}
+
+impl Shown<'_> {
+    fn new(out: &Output, terminal: Option<usize>) -> Shown<'_> {
+        let lines = Lines::new(terminal);
+        Shown { out, lines, on_terminal: terminal.is_some(), complete_through: None, count: 0 }
+    }
+
+    fn page(&mut self, rows: &[Value], page: &Value) {
+        let mut text = String::new();
+        if self.out.is_json() {
+            if self.complete_through.is_none() {
+                text.push_str("{\"recordings\": [");
+            }
+            for row in rows {
+                text.push_str(if self.count == 0 { "\n  " } else { ",\n  " });
+                text.push_str(&row.to_string());
+                self.count += 1;
+            }
+        } else {
+            let rows: Vec<Row> = rows.iter().map(cells).collect();
+            text = self.lines.page(&rows);
+        }
+        self.complete_through.get_or_insert_with(|| page["complete_through"].clone());
+        self.out.raw(text.as_bytes());
+    }
+
+    /// Ends the listing after its last page, and says what is left.
+    fn end(&self, page: &Value) {
+        if self.out.is_json() {
+            let mut end = String::from("\n],");
+            let through = self.complete_through.clone().unwrap_or_default();
+            for (name, value) in [
+                ("next_cursor", &page["next_cursor"]),
+                ("complete_through", &through),
+                ("pending", &page["pending"]),
+                ("source", &page["source"]),
+            ] {
+                end.push_str(&format!("\n\"{name}\": {value},"));
+            }
+            let more = page["more"].as_u64().unwrap_or(0);
+            self.out.raw(format!("{end}\n\"more\": {more}}}\n").as_bytes());
+        } else if let Some(cursor) = page["next_cursor"].as_str() {
+            let more = page["more"].as_u64().unwrap_or(0);
+            let least = if more >= MORE_MAX { "at least " } else { "" };
+            let words = format!(
+                "{least}{more} more, use --all for all of them, or for the next page:\n    --cursor {cursor} and the same filters"
+            );
+            if self.on_terminal {
+                self.out.line(&words);
+            } else {
+                self.out.remark(&words);
+            }
+        }
+    }
+
+    /// Ends what programs got of a listing that failed after its first page. The error follows.
+    fn cut_off(&self, cursor: Option<&str>) {
+        if self.out.is_json() && self.complete_through.is_some() {
+            self.out.raw(format!("\n],\n\"next_cursor\": {}}}\n", json!(cursor)).as_bytes());
+        }
+    }
+}
+
+/// The cells of a recording.
+fn cells(row: &Value) -> Row {
+    let text = |key: &str| cell(row[key].as_str().unwrap_or("live"));
+    let pending = row["pending"].as_bool() == Some(true);
+    [
+        text("uuid"),
+        text("start_time"),
+        text("end_time"),
+        row["size"].to_string(),
+        if pending { "pending" } else { "yes" }.to_owned(),
+        text("path"),
+    ]
 }
 
 pub(super) fn unrecognised(

@@ -124,7 +124,7 @@ async fn pages_lead_to_every_recording_once() {
         for row in page["recordings"].as_array().expect("rows") {
             assert!(seen.insert(row["uuid"].as_str().expect("a uuid").to_owned()), "twice: {row}");
         }
-        match page["next_cursor"].as_i64() {
+        match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }

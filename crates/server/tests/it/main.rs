@@ -17,6 +17,7 @@ mod golden;
 mod hardship;
 mod lease;
 mod ledger;
+mod listing;
 mod mounts;
 mod outage;
 mod power;
