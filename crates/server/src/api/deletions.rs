@@ -1,4 +1,4 @@
-//! `/api/v1/deletions/…`: the held deletions, and their approval.
+//! `/api/v1/held…`: the held deletions, and their approval.
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{AppState, Problem, v1};
 use focus_common::clock;
 use focus_engine::HeldRoot;
+use focus_index::HeldRow;
 
 /// The query of a listing of held deletions.
 #[derive(Debug, Default, Deserialize)]
@@ -19,7 +20,7 @@ pub(super) struct HeldQuery {
     limit: Option<usize>,
 }
 
-/// `GET /api/v1/deletions/held`: the number per root, or with `root` the deletions themselves.
+/// `GET /api/v1/held`: the number per root, or with `root` the deletions themselves.
 pub(super) async fn held(
     State(state): State<AppState>,
     query: Result<Query<HeldQuery>, axum::extract::rejection::QueryRejection>,
@@ -34,23 +35,23 @@ pub(super) async fn held(
     let (id, after) = (held.id, query.cursor.unwrap_or(0));
     let rows = state.read(move |engine| engine.reader().held(id, after, limit)).await?;
     let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.seq)).flatten();
-    let listed: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "uuid": row.uuid,
-                "path": row.path,
-                "gone_since": clock::rfc3339(row.vanished_ms),
-                "held_why": row.why.name(),
-                "reason": row.why.to_string(),
-                "seq": row.seq,
-            })
-        })
-        .collect();
+    let listed: Vec<Value> = rows.iter().map(held_deletion).collect();
     let mut answer = root(&held);
     answer["deletions"] = json!(listed);
     answer["next_cursor"] = json!(next);
     Ok(Json(answer))
+}
+
+/// A held deletion as people and programs see it.
+pub(crate) fn held_deletion(row: &HeldRow) -> Value {
+    json!({
+        "uuid": row.uuid,
+        "path": row.path,
+        "gone_since": clock::rfc3339(row.vanished_ms),
+        "held_why": row.why.name(),
+        "reason": row.why.to_string(),
+        "seq": row.seq,
+    })
 }
 
 /// The body of an approval.
@@ -59,11 +60,11 @@ pub(super) async fn held(
 pub(super) struct ApproveBody {
     /// The root's id, or its configured path.
     root: String,
-    /// The end of the set that was shown, as the listing names it; none: everything that is held now.
-    through: Option<i64>,
+    /// The end of the set that was shown, as the listing names it.
+    through: i64,
 }
 
-/// `POST /api/v1/deletions/approve`.
+/// `POST /api/v1/held/approve`.
 pub(super) async fn approve(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -73,10 +74,9 @@ pub(super) async fn approve(
     let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let roots = state.read(super::Engine::held_roots).await?;
     let held = find(&roots, &body.root)?;
-    let through = body.through.unwrap_or(held.through);
     let approved = state
         .engine()
-        .approve(held.id, through)
+        .approve(held.id, body.through)
         .await
         .map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(Json(json!({ "root": held.marker, "path": held.path, "approved": approved })))

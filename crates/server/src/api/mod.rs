@@ -24,6 +24,7 @@ use focus_common::clock;
 use focus_common::config::Secret;
 use focus_engine::{Completeness, Engine};
 
+pub(crate) use deletions::held_deletion;
 pub use listener::serve;
 pub use problem::Problem;
 pub use time_range::Window;
@@ -124,8 +125,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/scan", post(v1::scan))
         .route("/api/v1/verify", post(verification::verify))
         .route("/api/v1/drift", get(verification::drift))
-        .route("/api/v1/deletions/held", get(deletions::held))
-        .route("/api/v1/deletions/approve", post(deletions::approve))
+        .route("/api/v1/held", get(deletions::held))
+        .route("/api/v1/held/approve", post(deletions::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")

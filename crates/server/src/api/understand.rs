@@ -16,9 +16,9 @@ pub enum Call {
     Recordings,
     /// `GET /api/v1/unrecognised`
     Unrecognised,
-    /// `GET /api/v1/deletions/held`
+    /// `GET /api/v1/held`
     Held,
-    /// `POST /api/v1/deletions/approve`
+    /// `POST /api/v1/held/approve`
     Approve,
     /// `POST /api/v1/verify`
     Verify,

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod drill;
 mod drill_reports;
+mod held;
 mod init;
 mod lines;
 mod output;
@@ -108,8 +109,10 @@ enum Command {
     Scan,
     /// Compare storage, index and catalog, and say what differs
     Verify(verify::VerifyArgs),
+    /// List the held deletions, with reasons
+    Held,
     /// Approve the held deletions of a root
-    Approve,
+    Approve(approve::ApproveArgs),
     /// Show the state of server, catalog and roots
     Status,
     /// List recordings
@@ -191,7 +194,8 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Init => init::init(&settings, out),
         Command::Serve => serve::serve(settings),
         Command::Scan => scan::scan(settings, out),
-        Command::Approve => approve::approve(settings, out),
+        Command::Held => held::held(&settings, out),
+        Command::Approve(args) => approve::approve(settings, &args, out),
         Command::Verify(args) => verify::verify(settings, &args, out),
         Command::Status => status::status(&settings, out),
         Command::Query(args) => query::query(&settings, &args, out),

@@ -64,7 +64,7 @@ fn tell(status: &Status, out: &Output) {
     line("vanished", status.vanished.to_string());
     line("held", status.held.to_string());
     if status.held > 0 {
-        out.line("  bring the files back, or approve the deletions: `focus approve --root DIR`");
+        out.line("  `focus held` says which and why: bring the files back, or approve with `focus approve --root DIR`");
     }
     line("deleted", status.deleted.to_string());
     if let Some(drift) = status.drift.filter(|drift| *drift > 0) {

@@ -171,7 +171,7 @@ async fn more_than_max_vanished_is_held_until_it_is_approved_and_over_a_restart(
     site.focus.kill();
     site.focus.serve().await;
     site.focus.until_status("held", 150, LIMIT).await;
-    let listed = site.focus.get("/api/v1/deletions/held").expect("an answer");
+    let listed = site.focus.get("/api/v1/held").expect("an answer");
     let listed: Value = serde_json::from_str(&listed).expect("an object");
     assert_eq!(listed["roots"][0]["held"], 150, "{listed}");
     assert!(site.focus.log().contains("deletions are held"), "{}", site.focus.log());
@@ -181,7 +181,7 @@ async fn more_than_max_vanished_is_held_until_it_is_approved_and_over_a_restart(
     remove(&site, 150);
     site.focus.until_status("held", 151, LIMIT).await;
     let body = format!(r#"{{"root": "{}", "through": {through}}}"#, site.marker);
-    let path = "/api/v1/deletions/approve";
+    let path = "/api/v1/held/approve";
     assert_eq!(site.focus.ask("POST", path, &body, false).expect("an answer").status, 401);
     let approved = site.focus.ask("POST", path, &body, true).expect("an answer");
     assert_eq!((approved.status, &approved.json()["approved"]), (200, &150.into()));
@@ -300,7 +300,7 @@ async fn a_nested_mount_that_disappears_deletes_nothing() {
     in_mounts(&site, &["umount", &sub.display().to_string()]);
     site.focus.ask("POST", "/api/v1/scan", "", true).expect("a scan");
     site.focus.until_status("held", 5, LIMIT).await;
-    let path = format!("/api/v1/deletions/held?root={}", site.marker);
+    let path = format!("/api/v1/held?root={}", site.marker);
     let listed: Value = serde_json::from_str(&site.focus.get(&path).expect("held")).expect("json");
     assert_eq!(listed["deletions"][0]["held_why"], "device", "{listed}");
     assert_eq!(deleted(&server).await, 0);

@@ -15,6 +15,7 @@ mod embedded;
 mod exit_codes;
 mod golden;
 mod hardship;
+mod held;
 mod lease;
 mod ledger;
 mod listing;

@@ -147,7 +147,7 @@ async fn a_device_that_changed_while_the_server_was_away_holds_only_what_is_gone
     site.focus.by.clear();
     site.focus.serve().await;
     site.focus.until_status("held", 2, LIMIT).await;
-    let path = format!("/api/v1/deletions/held?root={}", site.marker);
+    let path = format!("/api/v1/held?root={}", site.marker);
     let listed: Value = serde_json::from_str(&site.focus.get(&path).expect("held")).expect("json");
     assert_eq!(listed["deletions"][0]["held_why"], "device", "{listed}");
     assert_eq!(site.focus.stop(), Some(0));

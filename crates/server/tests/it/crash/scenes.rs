@@ -260,6 +260,11 @@ impl Trial {
         self.gone.push("ghost".to_owned());
     }
 
+    /// An approval of all that is held.
+    fn approval(&self) -> String {
+        format!(r#"{{"root": "{}", "through": {}}}"#, self.site.marker, i64::MAX)
+    }
+
     /// Leads the server that was started to its point.
     pub(crate) async fn provoke(&mut self) {
         let (path, body) = match self.scene {
@@ -268,10 +273,7 @@ impl Trial {
                 self.busy = None;
                 return;
             }
-            Scene::Approved => {
-                let body = format!(r#"{{"root": "{}"}}"#, self.site.marker);
-                ("/api/v1/deletions/approve", body)
-            }
+            Scene::Approved => ("/api/v1/held/approve", self.approval()),
             Scene::Repair => ("/api/v1/verify", r#"{"repair": true}"#.to_owned()),
             Scene::Verified => ("/api/v1/verify", "{}".to_owned()),
             Scene::Stopped => ("", String::new()),
@@ -297,8 +299,8 @@ impl Trial {
             Scene::Approved => {
                 let held = if matches!(point, Point::Uncommitted(_)) { COUNT } else { 0 };
                 self.site.focus.until_status("held", held, LIMIT).await;
-                let body = format!(r#"{{"root": "{}"}}"#, self.site.marker);
-                let asked = self.site.focus.ask("POST", "/api/v1/deletions/approve", &body, true);
+                let body = self.approval();
+                let asked = self.site.focus.ask("POST", "/api/v1/held/approve", &body, true);
                 assert_eq!(asked.expect("an answer").json()["approved"], held);
                 self.in_order(0, &[]).await;
             }

@@ -70,7 +70,7 @@ async fn what_changes_something_needs_the_whole_token() {
     for (path, body) in [
         ("/api/v1/scan", ""),
         ("/api/v1/verify", "{}"),
-        ("/api/v1/deletions/approve", "{\"root\":\"r\"}"),
+        ("/api/v1/held/approve", "{\"root\":\"r\"}"),
     ] {
         let shorter = &token[..token.len() - 1];
         for header in [
@@ -106,8 +106,8 @@ async fn no_parameter_leads_out_of_the_index() {
         "/api/v1/%2e%2e/%2e%2e/etc/passwd",
         "/api/v1/recordings/..%2f..%2fetc%2fpasswd",
         "//etc/passwd",
-        "/api/v1/deletions/held?root=../../etc",
-        "/api/v1/deletions/held?root=%2Fetc%2Fpasswd",
+        "/api/v1/held?root=../../etc",
+        "/api/v1/held?root=%2Fetc%2Fpasswd",
     ] {
         let answer = get(&address, path, &host);
         assert_eq!(status_of(&answer), "404", "{path}: {answer}");
