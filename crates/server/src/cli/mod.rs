@@ -12,6 +12,7 @@ mod output;
 mod query;
 mod scan;
 mod serve;
+mod show;
 mod status;
 mod verify;
 
@@ -140,6 +141,8 @@ enum Command {
 enum ConfigCommand {
     /// Check settings, roots, state folder and catalog
     Check,
+    /// Show the effective settings, and where each comes from
+    Show,
 }
 
 /// Runs the command line, and returns the exit code.
@@ -202,6 +205,7 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
         Command::Drill(command) => drill::drill(command, &settings, out),
         Command::Config(ConfigCommand::Check) => check::check(settings, out),
+        Command::Config(ConfigCommand::Show) => Ok(show::show(&settings, out)),
         Command::Demo(_) | Command::Completions { .. } | Command::Man => Ok(Ending::InOrder),
     }
 }

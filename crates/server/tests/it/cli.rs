@@ -200,3 +200,49 @@ async fn the_demo_proves_itself_on_a_given_database() {
     let left = server.client().await.list_database_names().await.expect("names");
     assert!(!left.iter().any(|name| name.starts_with("focus_demo_")), "{left:?}");
 }
+
+#[test]
+fn effective_settings_are_shown_with_where_each_comes_from_and_without_secrets() {
+    let dir = TempDir::new().expect("a folder");
+    let file = dir.path().join("focus.toml");
+    let text = "database = \"db\"\n\nmongodb_uri = \"mongodb://u:hunter22@h/\"\nlisten = \"h:1\"\n";
+    std::fs::write(&file, text).expect("a file");
+    let shown = |json: &[&str]| {
+        let output = Command::new(BINARY)
+            .args(["config", "show", "--settle-ms", "17", "--config"])
+            .arg(&file)
+            .args(json)
+            .env("FOCUS_LISTEN", "127.0.0.1:1")
+            .output()
+            .expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!text.contains("hunter22"), "{text}");
+        text
+    };
+    let value: Value = serde_json::from_str(&shown(&["--json"])).expect("JSON");
+    let path = file.display().to_string();
+    for (key, wanted, source, from) in [
+        ("database", Value::from("db"), "file", Some(format!("{path}:1"))),
+        ("mongodb_uri", "***".into(), "file", Some(format!("{path}:3"))),
+        ("listen", "127.0.0.1:1".into(), "environment", Some("FOCUS_LISTEN".to_owned())),
+        ("settle_ms", 17.into(), "flag", Some("--settle-ms".to_owned())),
+        ("collection", "node4".into(), "default", None),
+    ] {
+        let setting = &value["settings"][key];
+        assert_eq!((&setting["value"], &setting["source"]), (&wanted, &source.into()), "{key}");
+        assert_eq!(setting["from"], Value::from(from), "{key}");
+    }
+    let all = focus_common::config::SETTINGS.len();
+    assert_eq!(value["settings"].as_object().map(serde_json::Map::len), Some(all));
+    let lines = shown(&[]);
+    for (key, place) in [
+        ("database", format!("{path}:1")),
+        ("listen", "environment FOCUS_LISTEN".to_owned()),
+        ("settle_ms", "flag --settle-ms".to_owned()),
+        ("collection", "default".to_owned()),
+    ] {
+        let line = lines.lines().find(|line| line.trim_start().starts_with(&format!("{key} ")));
+        assert!(line.is_some_and(|line| line.ends_with(&place)), "{key}: {lines}");
+    }
+}
