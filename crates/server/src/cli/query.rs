@@ -55,9 +55,9 @@ pub(super) struct UnrecognisedArgs {
     /// Only those in this state
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
+    /// At most so many [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
 }
 
 /// The index file, for commands while no server runs.
@@ -118,14 +118,14 @@ pub(super) fn query(settings: &Settings, args: &QueryArgs, out: &Output) -> anyh
         (false, None) => terminal.map(|_| SHOWN),
     };
     let pages = Pages::of(settings, listing)?;
-    let mut shown = Shown::new(out, terminal);
+    let mut shown = Shown::of_recordings(out, terminal);
     let mut cursor = args.cursor.clone();
     let mut left = wanted;
     loop {
         let limit = left.unwrap_or(PAGE).min(PAGE);
         let is_last = left == Some(limit);
         let mut page = pages.page(cursor.as_deref(), limit, is_last).inspect_err(|_| {
-            shown.cut_off(cursor.as_deref());
+            shown.cut_off(&json!(cursor));
         })?;
         let rows = page["recordings"].take();
         let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
@@ -195,24 +195,61 @@ impl Pages {
 /// written as it comes, so that memory holds one page.
 struct Shown<'a> {
     out: &'a Output,
-    lines: Lines,
+    /// The name of the list in that object.
+    list: &'static str,
+    layout: Layout,
     on_terminal: bool,
     /// The completeness of the first page, which holds for all of them.
     complete_through: Option<Value>,
     count: u64,
 }
 
+/// How rows become lines.
+enum Layout {
+    Recordings(Lines),
+    Reasons,
+}
+
+impl Layout {
+    fn lines(&mut self, rows: &[Value]) -> String {
+        match self {
+            Layout::Recordings(lines) => {
+                let rows: Vec<Row> = rows.iter().map(cells).collect();
+                lines.page(&rows)
+            }
+            Layout::Reasons => rows.iter().map(reasons).collect(),
+        }
+    }
+}
+
 impl Shown<'_> {
-    fn new(out: &Output, terminal: Option<usize>) -> Shown<'_> {
-        let lines = Lines::new(terminal);
-        Shown { out, lines, on_terminal: terminal.is_some(), complete_through: None, count: 0 }
+    fn of_recordings(out: &Output, terminal: Option<usize>) -> Shown<'_> {
+        Shown {
+            out,
+            list: "recordings",
+            layout: Layout::Recordings(Lines::new(terminal)),
+            on_terminal: terminal.is_some(),
+            complete_through: None,
+            count: 0,
+        }
+    }
+
+    fn of_unrecognised(out: &Output) -> Shown<'_> {
+        Shown {
+            out,
+            list: "unrecognised",
+            layout: Layout::Reasons,
+            on_terminal: false,
+            complete_through: None,
+            count: 0,
+        }
     }
 
     fn page(&mut self, rows: &[Value], page: &Value) {
         let mut text = String::new();
         if self.out.is_json() {
             if self.complete_through.is_none() {
-                text.push_str("{\"recordings\": [");
+                text = format!("{{\"{}\": [", self.list);
             }
             for row in rows {
                 text.push_str(if self.count == 0 { "\n  " } else { ",\n  " });
@@ -220,8 +257,8 @@ impl Shown<'_> {
                 self.count += 1;
             }
         } else {
-            let rows: Vec<Row> = rows.iter().map(cells).collect();
-            text = self.lines.page(&rows);
+            text = self.layout.lines(rows);
+            self.count += rows.len() as u64;
         }
         self.complete_through.get_or_insert_with(|| page["complete_through"].clone());
         self.out.raw(text.as_bytes());
@@ -229,37 +266,50 @@ impl Shown<'_> {
 
     /// Ends the listing after its last page, and says what is left.
     fn end(&self, page: &Value) {
+        let more = page["more"].as_u64().unwrap_or(0);
         if self.out.is_json() {
-            let mut end = String::from("\n],");
             let through = self.complete_through.clone().unwrap_or_default();
+            let mut end = String::from("\n]");
             for (name, value) in [
                 ("next_cursor", &page["next_cursor"]),
+                ("more", &json!(more)),
                 ("complete_through", &through),
                 ("pending", &page["pending"]),
                 ("source", &page["source"]),
             ] {
-                end.push_str(&format!("\n\"{name}\": {value},"));
+                if name != "more" || matches!(self.layout, Layout::Recordings(_)) {
+                    end.push_str(&format!(",\n\"{name}\": {value}"));
+                }
             }
-            let more = page["more"].as_u64().unwrap_or(0);
-            self.out.raw(format!("{end}\n\"more\": {more}}}\n").as_bytes());
-        } else if let Some(cursor) = page["next_cursor"].as_str() {
-            let more = page["more"].as_u64().unwrap_or(0);
-            let least = if more >= MORE_MAX { "at least " } else { "" };
-            let words = format!(
-                "{least}{more} more, use --all for all of them, or for the next page:\n    --cursor {cursor} and the same filters"
-            );
-            if self.on_terminal {
-                self.out.line(&words);
-            } else {
-                self.out.remark(&words);
+            self.out.raw(format!("{end}}}\n").as_bytes());
+            return;
+        }
+        let cursor = &page["next_cursor"];
+        match &self.layout {
+            Layout::Reasons if self.count == 0 => self.out.line("no unrecognised recordings"),
+            Layout::Reasons if !cursor.is_null() => {
+                self.out.remark("there may be more: without --limit all are listed");
             }
+            Layout::Recordings(_) if !cursor.is_null() => {
+                let least = if more >= MORE_MAX { "at least " } else { "" };
+                let cursor = cursor.as_str().unwrap_or_default();
+                let words = format!(
+                    "{least}{more} more, use --all for all of them, or for the next page:\n    --cursor {cursor} and the same filters"
+                );
+                if self.on_terminal {
+                    self.out.line(&words);
+                } else {
+                    self.out.remark(&words);
+                }
+            }
+            Layout::Recordings(_) | Layout::Reasons => {}
         }
     }
 
     /// Ends what programs got of a listing that failed after its first page. The error follows.
-    fn cut_off(&self, cursor: Option<&str>) {
+    fn cut_off(&self, cursor: &Value) {
         if self.out.is_json() && self.complete_through.is_some() {
-            self.out.raw(format!("\n],\n\"next_cursor\": {}}}\n", json!(cursor)).as_bytes());
+            self.out.raw(format!("\n],\n\"next_cursor\": {cursor}}}\n").as_bytes());
         }
     }
 }
@@ -278,39 +328,70 @@ fn cells(row: &Value) -> Row {
     ]
 }
 
+/// The lines of an unrecognised recording.
+fn reasons(row: &Value) -> String {
+    let text = |key: &str| cell(row[key].as_str().unwrap_or_default());
+    let (state, path, since) = (text("state"), text("path"), text("since"));
+    format!("{state}  {path}  since {since}\n    {}\n", text("reason"))
+}
+
 pub(super) fn unrecognised(
     settings: &Settings,
     args: &UnrecognisedArgs,
     out: &Output,
 ) -> anyhow::Result<Ending> {
-    let mut path = format!("/api/v1/unrecognised?limit={}", args.limit);
-    if let Some(state) = &args.state {
-        if focus_core::state::State::from_name(state).is_none() {
-            let known = focus_core::state::State::ALL.map(|state| state.name()).join(", ");
-            return Err(Stop::error(
-                Ending::Refused,
-                format!("--state: {state:?} is not one of {known}"),
-            ));
+    if let Some(state) = &args.state
+        && focus_core::state::State::from_name(state).is_none()
+    {
+        let known = focus_core::state::State::ALL.map(|state| state.name()).join(", ");
+        return Err(Stop::error(
+            Ending::Refused,
+            format!("--state: {state:?} is not one of {known}"),
+        ));
+    }
+    let mut shown = Shown::of_unrecognised(out);
+    let mut cursor = None;
+    let mut left = args.limit;
+    loop {
+        let limit = left.unwrap_or(PAGE).min(PAGE);
+        let mut page = unrecognised_page(settings, args, cursor, limit)
+            .inspect_err(|_| shown.cut_off(&json!(cursor)))?;
+        let rows = page["unrecognised"].take();
+        let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
+        shown.page(rows, &page);
+        left = left.map(|left| left.saturating_sub(rows.len() as u64));
+        cursor = page["next_cursor"].as_i64();
+        if cursor.is_none() || left == Some(0) || out.is_closed() {
+            shown.end(&page);
+            return Ok(Ending::InOrder);
         }
+    }
+}
+
+/// The page after this cursor: the running server's, else the index file's.
+fn unrecognised_page(
+    settings: &Settings,
+    args: &UnrecognisedArgs,
+    cursor: Option<i64>,
+    limit: u64,
+) -> anyhow::Result<Value> {
+    let mut path = format!("/api/v1/unrecognised?limit={limit}");
+    if let Some(state) = &args.state {
         path.push_str(&format!("&state={}", escape(state)));
     }
-    let answer = match ask(settings, &path)? {
-        Some(answer) => answer,
-        None => {
-            let rows =
-                reader(settings)?.unrecognised(args.state.as_deref(), None, args.limit.into())?;
-            json!({ "unrecognised": rows.iter().map(fault).collect::<Vec<_>>(), "source": "index" })
-        }
-    };
-    out.value(&answer);
-    let rows = answer["unrecognised"].as_array().cloned().unwrap_or_default();
-    for row in &rows {
-        let text = |key: &str| row[key].as_str().unwrap_or_default().replace('\n', "\\n");
-        out.line(&format!("{}  {}  since {}", text("state"), text("path"), text("since")));
-        out.line(&format!("    {}", text("reason")));
+    if let Some(cursor) = cursor {
+        path.push_str(&format!("&cursor={cursor}"));
     }
-    if rows.is_empty() {
-        out.line("no unrecognised recordings");
+    if let Some(answer) = ask(settings, &path)? {
+        return Ok(answer);
     }
-    Ok(Ending::InOrder)
+    let reader = reader(settings)?;
+    let limit = usize::try_from(limit)?;
+    let rows = reader.unrecognised(args.state.as_deref(), cursor, limit)?;
+    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.cursor);
+    let listed: Vec<Value> = rows.iter().map(fault).collect();
+    let pending = reader.totals()?.pending;
+    Ok(
+        json!({ "unrecognised": listed, "next_cursor": next, "pending": pending, "source": "index" }),
+    )
 }

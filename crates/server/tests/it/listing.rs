@@ -120,3 +120,24 @@ fn a_query_whose_window_ends_before_it_begins_is_refused() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("--from is after --to"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unrecognised_recordings_are_all_listed_with_a_server_and_without() {
+    let mut site = Site::new(&[]);
+    for n in 0..COUNT {
+        let file = site.tree.root().join(format!("alone-{n}.dat"));
+        std::fs::write(file, b"data").expect("written");
+    }
+    site.focus.serve().await;
+    site.focus.until_status("unrecognised", COUNT as u64, LIMIT).await;
+    let shown = text(&site.focus.run(&["unrecognised"]));
+    let whole = json(&site.focus.run(&["unrecognised", "--json"]));
+    assert_eq!(site.focus.stop(), Some(0));
+    assert_eq!(text(&site.focus.run(&["unrecognised"])), shown);
+    assert_eq!(shown.lines().count(), 2 * COUNT, "a line with the path, and one with the reason");
+    assert_eq!(whole["unrecognised"].as_array().map(Vec::len), Some(COUNT));
+    assert_eq!(whole["next_cursor"], Value::Null);
+    let some = json(&site.focus.run(&["unrecognised", "--limit", "1100", "--json"]));
+    assert_eq!(some["unrecognised"].as_array().map(Vec::len), Some(1_100));
+    assert!(some["next_cursor"].is_i64(), "{}", some["next_cursor"]);
+}
