@@ -4,7 +4,7 @@
 //! without a write. One that differs becomes pending. One that the catalog lacks is inserted again.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::broken::{self, Broken};
 use crate::document::{self, Stored};
@@ -251,10 +251,10 @@ pub fn spot(
     token: i64,
 ) -> Option<Vec<(i64, i64, Compared)>> {
     let mut ours: HashMap<&str, &Stored> = HashMap::new();
+    let known: HashSet<&str> = rows.iter().map(|row| row.recording.uuid.as_str()).collect();
     for stored in documents.iter().filter(|stored| stored.root.as_deref() == Some(root)) {
         let twice = ours.insert(&stored.uuid, stored).is_some();
-        let known = rows.iter().any(|row| row.recording.uuid == stored.uuid);
-        if twice || !known && is_missing(stored) {
+        if twice || !known.contains(stored.uuid.as_str()) && is_missing(stored) {
             return None;
         }
     }

@@ -62,26 +62,23 @@ pub fn concluded(entry: Entry, facts: Facts) -> Turn {
     if !is_proved || scene.named || scene.has_files && !scene.replaced {
         return Turn::keep(entry);
     }
-    let Some(held) = held(&entry, &facts) else {
-        return deleted(entry, &facts);
-    };
-    Turn::keep(match held {
+    let facts = Facts { elsewhere: facts.elsewhere && !broken::is(Broken::DeviceIgnored), ..facts };
+    if entry.drilled && facts.elsewhere {
         // On another device nothing is proved, and a drill's recording waits for no person.
-        _ if entry.drilled => entry.with_gone(Gone::Unproved),
-        why => entry.with_gone(Gone::Held { seq: facts.seq, why }),
-    })
+        return Turn::keep(entry.with_gone(Gone::Unproved));
+    }
+    match held(&entry, &facts) {
+        Some(why) => Turn::keep(entry.with_gone(Gone::Held { seq: facts.seq, why })),
+        None => deleted(entry, &facts),
+    }
 }
 
 /// Why it is not deleted at once; none: it is.
 fn held(entry: &Entry, facts: &Facts) -> Option<Held> {
-    let elsewhere = facts.elsewhere && !broken::is(Broken::DeviceIgnored);
-    if entry.drilled {
-        return elsewhere.then_some(Held::Device);
-    }
-    if facts.archive {
+    if entry.drilled || facts.archive {
         return None;
     }
-    if elsewhere {
+    if facts.elsewhere {
         return Some(Held::Device);
     }
     if entry.never_seen && !facts.has_neighbour {

@@ -9,10 +9,10 @@ use crate::vanish::Held;
 /// Of ten recordings that were seen on a device, so many found on another one make them the same.
 const FOUND_OF_TEN: u64 = 9;
 
-/// Its files were seen on the device of its folder, and it tells where that folder is now: nothing has been
-/// concluded from their absence. One that a
-/// drill planted tells nothing of a folder: it is nobody's to approve, so were it counted as missing, its
-/// folder might never be known again, and its document never removed.
+/// Its files were seen on the device of its folder, and are there, vanished or held. What is marked, left
+/// alone or leaving is known to be gone, and is not counted as missing on another device. One that a drill
+/// planted is never counted: nobody approves its deletion, so as a missing one it could keep its folder from
+/// ever being known again, and its document from being removed.
 pub fn was_seen(entry: &Entry) -> bool {
     !entry.drilled
         && !entry.never_seen

@@ -1,5 +1,6 @@
 //! What follows from each result.
 
+use super::changes::NAMED_MAX;
 use super::comparing::Sweep;
 use super::invariant::{self, Invariant};
 use super::protocol::Done;
@@ -56,7 +57,7 @@ impl Reconciler {
             }
             (Step::SpotChecking { uuids, epoch }, Done::SpotChecked(answer)) => {
                 if self.connection.epoch() == Some(epoch) {
-                    self.spot_checked(answer);
+                    self.spot_checked(uuids.len(), answer);
                 } else {
                     self.changes.add(uuids, false);
                 }
@@ -274,7 +275,8 @@ impl Reconciler {
         }
     }
 
-    fn spot_checked(&mut self, answer: Result<SpotCheck, Failure>) {
+    /// The documents of `asked` uuids, and what the index has of them.
+    fn spot_checked(&mut self, asked: usize, answer: Result<SpotCheck, Failure>) {
         let checked = match answer {
             Ok(checked) => checked,
             Err(failure) => {
@@ -284,6 +286,13 @@ impl Reconciler {
             }
         };
         let SpotCheck { rows, documents } = checked;
+        if let Err(violation) = invariant::check_count("a spot check", rows.len(), asked) {
+            return self.stop(violation);
+        }
+        if documents.len() > NAMED_MAX {
+            // The database has several of one uuid: what that means, a comparison of everything tells.
+            return self.changes.doubt_everything();
+        }
         match compare::spot(&rows, &documents, &self.root, self.memory.token) {
             Some(findings) => {
                 let found = Findings { findings, missing: Vec::new() };

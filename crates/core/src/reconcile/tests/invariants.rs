@@ -4,7 +4,7 @@ use super::world::BOUNDS;
 use super::*;
 use crate::answer::Failure;
 use crate::batch::{Call, Item, Reply};
-use crate::compare::Page;
+use crate::compare::{Page, SpotCheck};
 
 /// A world in step, with one recording that has just landed.
 fn landed() -> World {
@@ -110,6 +110,19 @@ fn a_page_larger_than_its_bound_stops_the_root() {
     let documents = world.catalog.values().map(super::world::stored).cycle();
     let page = Page::of(usize::MAX, documents.take(BOUNDS.page + 1));
     world.core.handle(Event::Done(Done::Page(Ok(page))));
+    assert_eq!(broken(&world), Invariant::QueuesBounded);
+    stays_stopped_until_a_restart(world);
+}
+
+#[test]
+fn more_rows_than_a_spot_check_asked_for_stop_the_root() {
+    let mut world = landed();
+    world.runs();
+    world.told(&["u0001"], false);
+    world.runs_to("spot check");
+    let rows = world.range(None, None, 2).items;
+    let answer = SpotCheck { rows, documents: Vec::new() };
+    world.core.handle(Event::Done(Done::SpotChecked(Ok(answer))));
     assert_eq!(broken(&world), Invariant::QueuesBounded);
     stays_stopped_until_a_restart(world);
 }
