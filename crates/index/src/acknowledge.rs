@@ -127,7 +127,7 @@ impl Index {
             for ack in &acks {
                 let Some(loaded) = load(tx, ack.id)? else { continue };
                 let turn = answered(loaded.entry, ack.generation, &ack.answer);
-                apply(tx, &loaded, turn, now_wall_ms)?;
+                apply(tx, &loaded, turn, None, now_wall_ms)?;
             }
             after_answers(tx, root)?;
             if let Some(watermark) = watermark {

@@ -91,7 +91,7 @@ impl Index {
                     continue;
                 };
                 let turn = compared(loaded.entry, generation, found, now_wall_ms);
-                apply(tx, &loaded, turn, now_wall_ms)?;
+                apply(tx, &loaded, turn, None, now_wall_ms)?;
             }
             Ok(dropped)
         })

@@ -12,9 +12,9 @@ use focus_core::document::Stored;
 use focus_core::entry::answered::{Answer, answered, picked};
 use focus_core::entry::claimed::{Holding, claimed, preferred};
 use focus_core::entry::compared::compared;
-use focus_core::entry::observed::{self, Holder};
+use focus_core::entry::observed::{self, Holder, Reported};
 use focus_core::entry::sent::Sent;
-use focus_core::entry::{Entry, EntryId, LookAgain, News, Report, Turn, waiting};
+use focus_core::entry::{Content, Effects, Entry, EntryId, LookAgain, News, Report, Turn, waiting};
 use focus_core::reconcile::CatalogMemory;
 use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Judgement, Sight};
@@ -185,7 +185,8 @@ impl Index {
             }
             Holder { here, there: here || entry.is_there() }
         });
-        let unchanged = observed::place_unchanged(known.reported, holder);
+        let reported = known.reported.map_or(Reported::Nothing, Reported::State);
+        let unchanged = observed::place_unchanged(reported, holder);
         if unchanged.cleared {
             self.report(place, None);
         }
@@ -205,15 +206,13 @@ impl Index {
             let same = row.recording == recording;
             let turn = observed::settled(row.entry, same, drilled, wall_ms);
             self.report(place, None);
-            let news = self.take(&uuid, turn);
-            self.hold(&uuid, place, recording);
-            return news;
+            return self.take_read(&uuid, turn, Some((place, recording)));
         }
         let holder = row.place.clone();
         let has_files = self.has_files(&holder);
         let holding = Holding { path: &row.recording.path, has_files };
         let (ruling, turn) = claimed(row.entry, holding, &recording.path, drilled, wall_ms);
-        let news = self.take(&uuid, turn);
+        let news = self.take_read(&uuid, turn, Some((place, recording)));
         match ruling {
             Ruling::HolderKeeps => {
                 self.report(place, Some(State::DuplicateId));
@@ -224,7 +223,6 @@ impl Index {
             Ruling::Moved => {}
         }
         self.report(place, None);
-        self.hold(&uuid, place, recording);
         news
     }
 
@@ -234,51 +232,59 @@ impl Index {
         self.rows.insert(row.recording.uuid.clone(), row);
     }
 
-    /// The place holds the uuid, with this content.
-    fn hold(&mut self, uuid: &str, place: &Place, recording: Recording) {
-        if let Some(row) = self.rows.get_mut(uuid) {
-            row.place = place.clone();
-            row.recording = recording;
-        }
-    }
-
     /// Stores what a rule made of a row, and carries out what follows.
     fn take(&mut self, uuid: &str, turn: Turn) -> News {
+        self.take_read(uuid, turn, None)
+    }
+
+    /// The same, of a rule that was told what was read at a place.
+    fn take_read(&mut self, uuid: &str, turn: Turn, read: Option<(&Place, Recording)>) -> News {
         let Some(row) = self.rows.get_mut(uuid) else { return News::None };
-        let place = row.place.clone();
-        match turn.entry {
-            Some(entry) => row.entry = entry,
-            None => drop(self.rows.remove(uuid)),
+        let at = row.place.clone();
+        let Effects { news, report, content, look_again, generation_base } = turn.effects;
+        match (turn.entry, content, read) {
+            (Some(entry), Content::Replaced, Some((place, recording))) => {
+                *row = Row { id: row.id, place: place.clone(), recording, entry };
+            }
+            (Some(_), Content::Replaced, None) => panic!("nothing was read for {uuid}"),
+            (Some(entry), Content::Kept, _) => row.entry = entry,
+            (None, Content::Kept | Content::Replaced, _) => drop(self.rows.remove(uuid)),
         }
-        let effects = turn.effects;
-        if let Some(generation) = effects.generation_base {
+        if let Some(generation) = generation_base {
             self.generation_base = self.generation_base.max(generation);
         }
-        if effects.look_again == Some(LookAgain::Claimants) {
-            let claims = |known: &Known| known.sight.uuid.as_deref() == Some(uuid);
-            for (_, known) in
-                self.places.iter_mut().filter(|(at, known)| **at != place && claims(known))
-            {
-                known.due_ms = Some(0);
-                known.sight.settled = false;
-            }
-        }
-        match effects.report {
+        match look_again {
             None => {}
-            Some(Report::Fault(fault)) => self.report(&place, Some(fault.state)),
+            Some(LookAgain::Claimants) => self.read_claimants_again(&at, uuid),
+        }
+        match report {
+            None => {}
+            Some(Report::Fault(fault)) => self.report(&at, Some(fault.state)),
+            Some(Report::FaultOfAbsent(fault)) if !self.has_files(&at) => {
+                self.report(&at, Some(fault.state));
+            }
             Some(Report::Taken) => {
-                let known = self.places.get_mut(&place);
+                let known = self.places.get_mut(&at);
                 let shared = [Some(State::CatalogRefused), Some(State::DuplicateId)];
                 if let Some(known) = known.filter(|known| shared.contains(&known.reported)) {
                     known.reported = None;
                 }
             }
-            Some(Report::Emptied) if !self.has_files(&place) => {
-                self.places.remove(&place);
+            Some(Report::Emptied) if !self.has_files(&at) => {
+                self.places.remove(&at);
             }
-            Some(Report::Emptied) => {}
+            Some(Report::FaultOfAbsent(_) | Report::Emptied) => {}
         }
-        effects.news
+        news
+    }
+
+    /// Reads again, at once, every place but this one whose sidecar named the uuid.
+    fn read_claimants_again(&mut self, but: &Place, uuid: &str) {
+        let claims = |known: &Known| known.sight.uuid.as_deref() == Some(uuid);
+        for (_, known) in self.places.iter_mut().filter(|(at, known)| *at != but && claims(known)) {
+            known.due_ms = Some(0);
+            known.sight.settled = false;
+        }
     }
 
     /// The newest pending ones.

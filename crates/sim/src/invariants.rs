@@ -30,6 +30,11 @@ pub(crate) fn check(world: &World, servers: &[Server]) -> Result<(), String> {
             }
         }
     }
+    for (uuid, row) in servers.iter().flat_map(|server| &server.index.rows) {
+        if !row.entry.is_sound() {
+            return Err(format!("{uuid} stands as no rule leaves it: {:?}", row.entry));
+        }
+    }
     match &world.catalog.stale_overwrite {
         Some(uuid) => Err(format!("no_stale_overwrite: {uuid} of a newer holder by an older one")),
         None => Ok(()),

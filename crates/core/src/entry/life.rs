@@ -201,7 +201,13 @@ impl Entry {
 
     /// The entry, now that its files are there.
     pub(super) fn returned(self) -> Entry {
-        Entry { life: Life::There, never_seen: false, ..self }
+        let acked = match self.acked {
+            // It was removed, and nothing tells whether what was sent before that lands late: the entry
+            // is not forgotten, should its files go again before anything more is sent.
+            Acked::Never if self.is_leaving() => Acked::Unsure,
+            acked => acked,
+        };
+        Entry { life: Life::There, never_seen: false, acked, ..self }
     }
 }
 

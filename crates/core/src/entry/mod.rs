@@ -40,7 +40,7 @@ mod life;
 mod turn;
 
 pub use life::{Acked, Delivery, Entry, EntryId, Gone, Life};
-pub use turn::{Effects, LookAgain, News, Report, Turn};
+pub use turn::{Content, Effects, LookAgain, News, Report, Turn};
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ pub fn settled(entry: Entry, same: bool, drilled: bool, now_ms: i64) -> Turn {
     if same && is_as_catalogued(&entry) {
         return returned(entry);
     }
-    Turn::pending(Entry { drilled, ..entry.returned().written(now_ms) })
+    Turn::pending(Entry { drilled, ..entry.returned().written(now_ms) }).replaced()
 }
 
 /// The files of the entry's own place are as they were when they last settled as its recording.
@@ -98,15 +98,30 @@ pub struct Unchanged {
     pub read_again: bool,
 }
 
+/// What is reported of a place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reported {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// This state.
+    State(State),
+    /// A state that this program does not know: a later version may have stored it.
+    Unknown,
+}
+
 /// The files of a place are as they were when they last settled. `reported` is what is reported of it;
 /// `holder` is who holds its uuid, after [`unchanged`].
-pub fn place_unchanged(reported: Option<State>, holder: Option<Holder>) -> Unchanged {
-    let is_duplicate =
-        reported == Some(State::DuplicateId) && holder.is_some_and(|holder| holder.there);
+pub fn place_unchanged(reported: Reported, holder: Option<Holder>) -> Unchanged {
+    let is_duplicate = reported == Reported::State(State::DuplicateId)
+        && holder.is_some_and(|holder| holder.there);
     Unchanged {
-        // These two are not about the files: the catalog, or the other place, decides when they end.
-        cleared: reported
-            .is_some_and(|state| !matches!(state, State::DuplicateId | State::CatalogRefused)),
+        cleared: match reported {
+            Reported::Nothing => false,
+            // These two are not about the files: the catalog, or the other place, decides when they end.
+            Reported::State(State::DuplicateId | State::CatalogRefused) => false,
+            Reported::State(_) | Reported::Unknown => true,
+        },
         read_again: !is_duplicate && !holder.is_some_and(|holder| holder.here),
     }
 }

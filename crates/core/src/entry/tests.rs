@@ -4,10 +4,12 @@ use super::absence::{Facts, Scene, approved, concluded, count, doubted, is_neigh
 use super::answered::{Answer, answered, picked};
 use super::claimed::{Holding, claimed, preferred};
 use super::compared::compared;
-use super::observed::{Holder, gone, made, place_of, place_unchanged, settled, unchanged};
+use super::observed::{
+    Holder, Reported, gone, made, place_of, place_unchanged, settled, unchanged,
+};
 use super::sent::Sent;
 use super::waiting::{retried, started};
-use super::{Acked, Delivery, Entry, EntryId, Gone, Life, LookAgain, News, Report};
+use super::{Acked, Content, Delivery, Entry, EntryId, Gone, Life, LookAgain, News, Report};
 use crate::claim::Ruling;
 use crate::compare::Compared;
 use crate::state::{Fault, State};
@@ -205,6 +207,47 @@ fn one_comparison_is_not_enough_also_for_what_was_never_acknowledged() {
 }
 
 #[test]
+fn what_came_back_after_its_document_was_missed_once_is_not_forgotten_when_it_goes_again() {
+    let leaving = leaving();
+    let missed = compared(leaving, leaving.generation, Compared::NotThere, NOW_MS);
+    let missed = missed.entry.expect("kept");
+    let holding = Holding { path: "b/r.dat", has_files: false };
+    for back in [
+        unchanged(missed, NOW_MS),
+        settled(missed, true, true, NOW_MS),
+        settled(missed, false, false, NOW_MS),
+        claimed(missed, holding, "z/r.dat", true, NOW_MS).1,
+    ] {
+        let back = back.entry.expect("kept");
+        assert!(back.is_pending() && !back.known, "it is inserted");
+        assert!(gone(back, false, NOW_MS).entry.is_some(), "what was sent may land late");
+    }
+}
+
+#[test]
+fn a_refusal_of_what_leaves_is_reported_where_no_other_recording_is() {
+    let fault = Fault::new(State::CatalogRefused, "no right to remove");
+    let refusal = Answer::Refused { fault: fault.clone(), retry_ms: 900 };
+    let turn = answered(leaving(), leaving().generation, &refusal);
+    assert_eq!(turn.effects.report, Some(Report::FaultOfAbsent(fault)));
+    assert!(turn.entry.expect("kept").is_leaving());
+}
+
+#[test]
+fn content_is_replaced_only_by_a_recording_that_was_read() {
+    let content = |turn: super::Turn| turn.effects.content;
+    let holding = Holding { path: "b/r.dat", has_files: true };
+    assert_eq!(content(settled(catalogued(), false, false, NOW_MS)), Content::Replaced);
+    assert_eq!(content(settled(catalogued(), true, false, NOW_MS)), Content::Kept);
+    assert_eq!(content(unchanged(marked(), NOW_MS)), Content::Kept);
+    assert_eq!(
+        content(claimed(vanished(), holding, "z/r.dat", false, NOW_MS).1),
+        Content::Replaced
+    );
+    assert_eq!(content(claimed(catalogued(), holding, "a/r.dat", false, NOW_MS).1), Content::Kept);
+}
+
+#[test]
 fn a_person_approves_the_set_that_was_shown() {
     let held = at(Gone::Held { seq: 4, why: Held::All });
     assert_eq!(approved(held, 3, NOW_MS).entry, Some(held));
@@ -311,12 +354,14 @@ fn a_place_whose_recording_is_anothers_by_now_is_read_again() {
         (place.cleared, place.read_again)
     };
     let holder = |here, there| Some(Holder { here, there });
-    assert_eq!(unchanged(None, holder(true, true)), (false, false));
-    assert_eq!(unchanged(Some(State::Unreadable), holder(true, true)), (true, false));
-    assert_eq!(unchanged(Some(State::CatalogRefused), holder(true, true)), (false, false));
-    assert_eq!(unchanged(Some(State::DuplicateId), holder(false, true)), (false, false));
-    assert_eq!(unchanged(Some(State::DuplicateId), holder(false, false)), (false, true));
-    assert_eq!(unchanged(None, None), (false, true));
+    let (nothing, state) = (Reported::Nothing, Reported::State);
+    assert_eq!(unchanged(nothing, holder(true, true)), (false, false));
+    assert_eq!(unchanged(Reported::Unknown, holder(true, true)), (true, false));
+    assert_eq!(unchanged(state(State::Unreadable), holder(true, true)), (true, false));
+    assert_eq!(unchanged(state(State::CatalogRefused), holder(true, true)), (false, false));
+    assert_eq!(unchanged(state(State::DuplicateId), holder(false, true)), (false, false));
+    assert_eq!(unchanged(state(State::DuplicateId), holder(false, false)), (false, true));
+    assert_eq!(unchanged(nothing, None), (false, true));
 }
 
 #[test]

@@ -196,6 +196,21 @@ async fn a_removal_that_is_refused_is_told_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_removal_that_is_refused_is_not_told_of_another_recording_at_its_place() {
+    let mut fixture = catalogued().await;
+    fixture.put("d/p1", &sidecar("another", START)).await;
+    fixture.acknowledge_all().await;
+    assert_eq!(fixture.conclude(NONE, false).await, leaving(1));
+    let fault = Fault::new(State::CatalogRefused, "not allowed to remove");
+    answered(&fixture, Answer::Refused { fault, retry_ms: 50 }).await;
+    assert_eq!(fixture.unrecognised(), []);
+    fixture.index.retry_due(fixture.root, 50).await.expect("retried");
+    answered(&fixture, Answer::Removed).await;
+    assert_eq!(fixture.unrecognised(), []);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
 async fn a_standby_learns_from_two_comparisons_that_it_has_left() {
     let mut fixture = catalogued().await;
     fixture.remove("d/p1").await;

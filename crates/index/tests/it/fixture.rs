@@ -78,6 +78,7 @@ impl Fixture {
             let batch = self.judge(&places);
             let observed = self.index.observe(self.root, batch, 5_000).await.expect("observe");
             all.changed += observed.changed;
+            all.returned += observed.returned;
             all.reported += observed.reported;
             places.clone_from(&observed.contested);
             all.contested.extend(observed.contested);

@@ -82,6 +82,38 @@ async fn a_catalogued_recording_whose_files_are_gone_has_vanished_and_can_come_b
 }
 
 #[tokio::test]
+async fn a_return_as_the_catalog_has_it_is_told_apart_from_what_is_reported() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    fixture.acknowledge_all().await;
+    let files = fixture.files[&place_of("r")].clone();
+    fixture.remove("r").await;
+    fixture.files.insert(place_of("r"), files);
+    let observed = fixture.look(&[place_of("r")]).await;
+    assert_eq!((observed.changed, observed.returned, observed.reported), (0, 1, 0));
+    assert_eq!(fixture.pending(), []);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn a_state_that_this_program_does_not_know_ends_with_the_next_good_look() {
+    for (is_changed, sidecar_after) in [(false, START), (true, START + 5)] {
+        let mut fixture = Fixture::new().await;
+        fixture.put("r", &sidecar("u", START)).await;
+        let file = rusqlite::Connection::open(fixture.path()).expect("the file");
+        file.execute_batch("UPDATE files SET state = 'x', reason = 'of a later version'")
+            .expect("as a later version left it");
+        assert_eq!(fixture.unrecognised(), [("r".to_owned(), "x".to_owned())]);
+        if is_changed {
+            fixture.write("r", &sidecar("u", sidecar_after));
+        }
+        let observed = fixture.look(&[place_of("r")]).await;
+        assert_eq!((fixture.unrecognised(), observed.reported), (vec![], 1), "{is_changed}");
+        fixture.is_in_order();
+    }
+}
+
+#[tokio::test]
 async fn a_moved_recording_keeps_its_row() {
     let mut fixture = Fixture::new().await;
     fixture.put("a/r", &sidecar("u", START)).await;
