@@ -1,7 +1,7 @@
 //! Recordings whose files are gone: proved twice, then marked as deleted, or held for a person.
 
 use focus_core::entry::absence::{self, Facts, Scene};
-use focus_core::entry::{Entry, EntryId, Gone, News};
+use focus_core::entry::{Absence, Entry, EntryId, News};
 use focus_core::recording::Place;
 use focus_core::vanish::{self, Counts, Decision, Held, MaxVanished};
 use focus_crash::Write;
@@ -228,15 +228,15 @@ fn conclude(
         let Some(loaded) = load(tx, id)? else { continue };
         let facts = facts(tx, &loaded, (elsewhere, archive, decision), seq + 1, now_ms)?;
         let turn = absence::concluded(loaded.entry, facts);
-        let step = turn.entry.as_ref().and_then(Entry::gone);
+        let step = turn.entry.as_ref().and_then(Entry::absence);
         let news = apply(tx, &loaded, turn, None, now_ms)?;
         match (step, news) {
-            (Some(Gone::Held { seq: taken, .. }), _) if taken > seq => {
+            (Some(Absence::Held { seq: taken, .. }), _) if taken > seq => {
                 seq = taken;
                 out.held += 1;
             }
-            (Some(Gone::Marked { .. }), News::Pending) => out.marked += 1,
-            (Some(Gone::Leaving { .. }), News::Pending) => out.leaving += 1,
+            (Some(Absence::Marked { .. }), News::Pending) => out.marked += 1,
+            (Some(Absence::Leaving { .. }), News::Pending) => out.leaving += 1,
             _ => {}
         }
     }

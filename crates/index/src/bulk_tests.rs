@@ -3,7 +3,7 @@
 use focus_core::entry::absence::{approved, count, is_neighbour};
 use focus_core::entry::device::{is_found, settled, was_seen};
 use focus_core::entry::waiting::{retried, started};
-use focus_core::entry::{Acked, Delivery, Entry, EntryId, Gone, Life, News};
+use focus_core::entry::{Absence, Acked, Delivery, Entry, EntryId, Life, News};
 use focus_core::json::Value;
 use focus_core::recording::Recording;
 use focus_core::vanish::{Counts, Held, WINDOW_MS};
@@ -16,15 +16,15 @@ use crate::entry::{ENTRY, Put, Read, entry, put, store};
 /// Times and places in the order of holding: few, so that they meet the bounds.
 const FEW: std::ops::Range<i64> = 1..6;
 
-fn gone() -> impl Strategy<Value = Gone> {
+fn absence() -> impl Strategy<Value = Absence> {
     let why = prop_oneof![Just(Held::All), Just(Held::Device), Just(Held::NeverSeen)];
     prop_oneof![
-        Just(Gone::Unproved),
-        FEW.prop_map(|at_ms| Gone::Proved { at_ms: at_ms.unsigned_abs() }),
-        (FEW, why).prop_map(|(seq, why)| Gone::Held { seq, why }),
-        Just(Gone::LeftAlone),
-        (FEW, any::<bool>()).prop_map(|(at_ms, approved)| Gone::Marked { at_ms, approved }),
-        FEW.prop_map(|at_ms| Gone::Leaving { at_ms }),
+        Just(Absence::Unproved),
+        FEW.prop_map(|at_ms| Absence::Proved { at_ms: at_ms.unsigned_abs() }),
+        (FEW, why).prop_map(|(seq, why)| Absence::Held { seq, why }),
+        Just(Absence::LeftAlone),
+        (FEW, any::<bool>()).prop_map(|(at_ms, approved)| Absence::Marked { at_ms, approved }),
+        FEW.prop_map(|at_ms| Absence::Leaving { at_ms }),
     ]
 }
 
@@ -45,7 +45,7 @@ fn sound_entry() -> impl Strategy<Value = Entry> {
 fn any_entry() -> impl Strategy<Value = Entry> {
     let life = prop_oneof![
         Just(Life::There),
-        (FEW, gone()).prop_map(|(since_ms, gone)| Life::Gone { since_ms, gone }),
+        (FEW, absence()).prop_map(|(since_ms, absence)| Life::Vanished { since_ms, absence }),
     ];
     let acked =
         prop_oneof![Just(Acked::Never), Just(Acked::Unsure), FEW.prop_map(Acked::Generation)];

@@ -4,7 +4,7 @@
 //! comes of it with [`apply`].
 
 use focus_core::entry::{
-    Acked, Content, Delivery, Effects, Entry, EntryId, Gone, Life, LookAgain, News, Report, Turn,
+    Absence, Acked, Content, Delivery, Effects, Entry, EntryId, Life, LookAgain, News, Report, Turn,
 };
 use focus_core::recording::Recording;
 use focus_core::vanish::Held;
@@ -73,21 +73,21 @@ fn life(row: &Row<'_>, at: usize) -> rusqlite::Result<Life> {
     let stage = Stage::from_number(row.get(at + 1)?).ok_or_else(|| unknown(at, "vanish_step"))?;
     let marked_ms =
         || Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(at + 5)?.unwrap_or(since_ms));
-    let gone = match stage {
-        Stage::Unproved => Gone::Unproved,
+    let absence = match stage {
+        Stage::Unproved => Absence::Unproved,
         Stage::Proved => match row.get::<_, Option<i64>>(at + 2)? {
-            Some(at_ms) => Gone::Proved { at_ms: unsigned(at_ms) },
-            None => Gone::Unproved,
+            Some(at_ms) => Absence::Proved { at_ms: unsigned(at_ms) },
+            None => Absence::Unproved,
         },
-        Stage::Held => Gone::Held {
+        Stage::Held => Absence::Held {
             seq: row.get::<_, Option<i64>>(at + 3)?.ok_or_else(|| unknown(at + 3, "held_seq"))?,
             why: held(row, at + 4)?,
         },
-        Stage::Marked => Gone::Marked { at_ms: marked_ms()?, approved: row.get(at + 6)? },
-        Stage::LeftAlone => Gone::LeftAlone,
-        Stage::Leaving => Gone::Leaving { at_ms: marked_ms()? },
+        Stage::Marked => Absence::Marked { at_ms: marked_ms()?, approved: row.get(at + 6)? },
+        Stage::LeftAlone => Absence::LeftAlone,
+        Stage::Leaving => Absence::Leaving { at_ms: marked_ms()? },
     };
-    Ok(Life::Gone { since_ms, gone })
+    Ok(Life::Vanished { since_ms, absence })
 }
 
 /// Why a recording is held, from the column `held_why`.
@@ -146,23 +146,25 @@ struct LifeColumns {
 
 impl LifeColumns {
     fn of(entry: &Entry) -> LifeColumns {
-        let Life::Gone { since_ms, gone } = entry.life else { return LifeColumns::default() };
+        let Life::Vanished { since_ms, absence } = entry.life else {
+            return LifeColumns::default();
+        };
         let columns = LifeColumns {
             vanished_ms: Some(since_ms),
-            stage: Stage::of(gone) as i64,
+            stage: Stage::of(absence) as i64,
             marked_ms: entry.deleted_at_ms(),
             deleted: if entry.deleted_at_ms().is_some() { FOUND_DELETED } else { 0 },
             ..LifeColumns::default()
         };
-        match gone {
-            Gone::Unproved | Gone::LeftAlone => columns,
-            Gone::Proved { at_ms } => LifeColumns { proof_ms: Some(signed(at_ms)), ..columns },
-            Gone::Held { seq, why } => {
+        match absence {
+            Absence::Unproved | Absence::LeftAlone => columns,
+            Absence::Proved { at_ms } => LifeColumns { proof_ms: Some(signed(at_ms)), ..columns },
+            Absence::Held { seq, why } => {
                 LifeColumns { held_seq: Some(seq), held_why: Some(why.name()), ..columns }
             }
-            Gone::Marked { approved, .. } => LifeColumns { approved, ..columns },
+            Absence::Marked { approved, .. } => LifeColumns { approved, ..columns },
             // It counts towards nothing, as if a person had approved it.
-            Gone::Leaving { .. } => LifeColumns { approved: true, ..columns },
+            Absence::Leaving { .. } => LifeColumns { approved: true, ..columns },
         }
     }
 }

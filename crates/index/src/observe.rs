@@ -166,12 +166,12 @@ impl Observer<'_> {
     fn absent(&mut self, place: &Known) -> rusqlite::Result<()> {
         self.clear(place)?;
         place::store_sight(self.tx, place.file, &Sight::default(), None)?;
-        self.gone_from(place, None)?;
+        self.vanished_from(place, None)?;
         place::tidy(self.tx, place.file)
     }
 
     /// The recordings that this place holds, but for that of the uuid `keep`, have no files any more.
-    fn gone_from(&mut self, place: &Known, keep: Option<&str>) -> rusqlite::Result<()> {
+    fn vanished_from(&mut self, place: &Known, keep: Option<&str>) -> rusqlite::Result<()> {
         if place.is_new {
             return Ok(());
         }
@@ -192,7 +192,7 @@ impl Observer<'_> {
             }
             let is_reported = place.reported != Reported::Nothing;
             let loaded = Loaded { id, root: self.root, file: place.file, entry, is_reported };
-            let turn = observed::gone(entry, self.facts.sent.holds(id), self.now_ms);
+            let turn = observed::vanished(entry, self.facts.sent.holds(id), self.now_ms);
             self.take(&loaded, turn, None)?;
         }
         Ok(())
@@ -222,7 +222,7 @@ impl Observer<'_> {
 
     /// A settled recording: who has its uuid?
     fn settled(&mut self, place: &Known, recording: &Recording) -> rusqlite::Result<()> {
-        self.gone_from(place, Some(&recording.uuid))?;
+        self.vanished_from(place, Some(&recording.uuid))?;
         let drilled = recording.is_drilled();
         let read = Read::at(self.root, place.file, recording);
         match self.holder(&recording.uuid)? {

@@ -5,9 +5,9 @@ mod absence;
 
 use std::collections::BTreeMap;
 
-use focus_core::batch::{Item, Outcome};
+use focus_core::batch::{Item, ItemOutcome, Outcome};
 use focus_core::claim::Ruling;
-use focus_core::compare::{Compared, Page};
+use focus_core::compare::{Compared, ComparedEntry, Page};
 use focus_core::document::Stored;
 use focus_core::entry::answered::{Answer, answered, picked};
 use focus_core::entry::claimed::{Holding, claimed, preferred};
@@ -126,7 +126,7 @@ impl Index {
         let news = match judged.conclusion {
             Conclusion::Absent => {
                 self.report(place, None);
-                self.gone_from(place, None, wall_ms);
+                self.vanished_from(place, None, wall_ms);
                 self.places.remove(place);
                 return true;
             }
@@ -163,14 +163,14 @@ impl Index {
             .is_some_and(|known| known.sight.data.is_some() || known.sight.sidecar.is_some())
     }
 
-    fn gone_from(&mut self, place: &Place, keep: Option<&str>, wall_ms: i64) {
+    fn vanished_from(&mut self, place: &Place, keep: Option<&str>, wall_ms: i64) {
         let is_gone =
             |(uuid, row): &(&String, &Row)| row.place == *place && Some(uuid.as_str()) != keep;
         let gone: Vec<String> =
             self.rows.iter().filter(is_gone).map(|(uuid, _)| uuid.clone()).collect();
         for uuid in gone {
             let row = &self.rows[&uuid];
-            let turn = observed::gone(row.entry, self.sent.holds(row.id), wall_ms);
+            let turn = observed::vanished(row.entry, self.sent.holds(row.id), wall_ms);
             self.take(&uuid, turn);
         }
     }
@@ -195,7 +195,7 @@ impl Index {
 
     fn settled(&mut self, place: &Place, recording: Recording, wall_ms: i64) -> News {
         let (uuid, drilled) = (recording.uuid.clone(), recording.is_drilled());
-        self.gone_from(place, Some(&uuid), wall_ms);
+        self.vanished_from(place, Some(&uuid), wall_ms);
         let Some(row) = self.rows.get(&uuid) else {
             let entry = observed::made(self.generation_base, drilled, wall_ms);
             self.insert(place.clone(), recording, entry);
@@ -288,43 +288,39 @@ impl Index {
     }
 
     /// The newest pending ones.
-    pub(crate) fn pick(&self, limit: usize, before: Option<i64>) -> Vec<Item> {
+    pub(crate) fn pick(&self, limit: usize, before: Option<EntryId>) -> Vec<Item> {
         let mut rows: Vec<&Row> = self
             .rows
             .values()
             .filter(|row| row.entry.is_pending())
-            .filter(|row| before.is_none_or(|before| row.id.0 < before))
+            .filter(|row| before.is_none_or(|before| row.id < before))
             .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         rows.truncate(limit);
         rows.into_iter()
             .map(|row| Item {
-                id: row.id.0,
+                id: row.id,
                 generation: row.entry.generation,
-                acknowledged: row.entry.known,
+                known: row.entry.known,
                 recording: row.content(),
             })
             .collect()
     }
 
     /// The row with this id.
-    pub(crate) fn by_id(&self, id: i64) -> Option<&Row> {
-        self.rows.values().find(|row| row.id.0 == id)
+    pub(crate) fn by_id(&self, id: EntryId) -> Option<&Row> {
+        self.rows.values().find(|row| row.id == id)
     }
 
     /// Stores what a batch came to. Gives what has nothing left to write by that.
-    pub(crate) fn acknowledge(
-        &mut self,
-        outcomes: &[(i64, i64, Outcome)],
-        now_ms: u64,
-    ) -> Vec<String> {
+    pub(crate) fn acknowledge(&mut self, outcomes: &[ItemOutcome], now_ms: u64) -> Vec<String> {
         let mut acknowledged = Vec::new();
-        for (id, generation, outcome) in outcomes {
+        for ItemOutcome { id, generation, outcome } in outcomes {
             let Some(row) = self.by_id(*id) else { continue };
             let answer = match outcome.clone() {
                 Outcome::Acknowledged => Answer::Acknowledged,
                 Outcome::Removed => Answer::Removed,
-                Outcome::SetAside(fault) => Answer::Refused { fault, retry_ms: now_ms + RETRY_MS },
+                Outcome::Refused(fault) => Answer::Refused { fault, retry_ms: now_ms + RETRY_MS },
                 Outcome::Raise(generation) => Answer::Raise { generation },
                 Outcome::Left => continue,
             };
@@ -343,9 +339,9 @@ impl Index {
     }
 
     /// The catalog may have these rows from now on. Gives those that are not pending any more.
-    pub(crate) fn note(&mut self, ids: &[i64]) -> Vec<i64> {
-        self.sent = self.sent.note(ids.iter().map(|id| EntryId(*id)));
-        let is_pending = |id: &i64| self.by_id(*id).is_some_and(|row| row.entry.is_pending());
+    pub(crate) fn note(&mut self, ids: &[EntryId]) -> Vec<EntryId> {
+        self.sent = self.sent.note(ids.iter().copied());
+        let is_pending = |id: &EntryId| self.by_id(*id).is_some_and(|row| row.entry.is_pending());
         ids.iter().copied().filter(|id| !is_pending(id)).collect()
     }
 
@@ -391,9 +387,9 @@ impl Index {
             .filter(|(uuid, _)| Some(*uuid) > after)
             .filter(|(uuid, _)| through.is_none_or(|through| *uuid <= through))
             .map(|(_, row)| focus_core::compare::Row {
-                id: row.id.0,
+                id: row.id,
                 generation: row.entry.generation,
-                acknowledged: row.entry.known,
+                known: row.entry.known,
                 vanished: row.entry.is_vanished(),
                 marked: row.entry.is_marked(),
                 changed: row.entry.is_changed(),
@@ -403,9 +399,9 @@ impl Index {
     }
 
     /// Stores what a comparison found. Gives how many of the documents' rows are dropped by now.
-    pub(crate) fn found(&mut self, findings: &[(i64, i64, Compared)], wall_ms: i64) -> u64 {
+    pub(crate) fn found(&mut self, findings: &[ComparedEntry], wall_ms: i64) -> u64 {
         let mut dropped = 0;
-        for (id, generation, found) in findings {
+        for ComparedEntry { id, generation, found } in findings {
             let Some(row) = self.by_id(*id) else {
                 dropped += u64::from(*found != Compared::NotThere);
                 continue;

@@ -108,7 +108,9 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         // An archive keeps its documents, but for those of drills; the last one of its uuid counts.
         let is_left_alone = servers.iter().any(|server| {
             let row = server.index.rows.get(&stored.uuid);
-            row.is_some_and(|row| row.entry.gone() == Some(focus_core::entry::Gone::LeftAlone))
+            row.is_some_and(|row| {
+                row.entry.absence() == Some(focus_core::entry::Absence::LeftAlone)
+            })
         });
         if !stored.deleted
             && (!world.archive || drilled && !is_left_alone)

@@ -1,7 +1,7 @@
 //! The catalog answered for what was sent to it.
 
 use super::life::tell;
-use super::{Acked, Delivery, Effects, Entry, Gone, Report, Turn};
+use super::{Absence, Acked, Delivery, Effects, Entry, Report, Turn};
 use crate::broken::{self, Broken};
 use crate::recording::Recording;
 use crate::state::Fault;
@@ -69,17 +69,17 @@ fn refused(entry: Entry, sent: i64, fault: &Fault, retry_ms: u64) -> Turn {
     if entry.generation != sent || entry.delivery == Delivery::Done {
         return Turn::keep(entry);
     }
-    let report = match entry.gone() {
+    let report = match entry.absence() {
         None => Some(Report::Fault(fault.clone())),
         // Its files are gone, and those of another recording may be at their place.
-        Some(Gone::Leaving { .. }) => Some(Report::FaultOfAbsent(fault.clone())),
+        Some(Absence::Leaving { .. }) => Some(Report::FaultOfAbsent(fault.clone())),
         // A mark is told nowhere but in the catalog. What is neither has nothing to write.
         Some(
-            Gone::Unproved
-            | Gone::Proved { .. }
-            | Gone::Held { .. }
-            | Gone::LeftAlone
-            | Gone::Marked { .. },
+            Absence::Unproved
+            | Absence::Proved { .. }
+            | Absence::Held { .. }
+            | Absence::LeftAlone
+            | Absence::Marked { .. },
         ) => None,
     };
     let entry = Entry { delivery: Delivery::Refused { retry_ms }, ..entry };

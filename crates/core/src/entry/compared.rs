@@ -1,6 +1,6 @@
 //! The catalog was compared with the index.
 
-use super::{Acked, Delivery, Entry, Gone, Life, Turn};
+use super::{Absence, Acked, Delivery, Entry, Life, Turn};
 use crate::compare::Compared;
 
 /// A comparison found this of the entry, as it was in the generation `read`.
@@ -40,7 +40,7 @@ fn differs(entry: Entry, now_ms: i64) -> Turn {
 
 /// The catalog has it as deleted already: so it is, and nothing is written.
 fn deleted(entry: Entry, at_ms: i64) -> Turn {
-    let entry = entry.with_gone(Gone::Marked { at_ms, approved: true });
+    let entry = entry.with_absence(Absence::Marked { at_ms, approved: true });
     let acked = Acked::Generation(entry.generation);
     Turn::keep(Entry { acked, delivery: Delivery::Done, ..entry })
 }

@@ -3,7 +3,7 @@
 //! Device numbers may change with a restart of the machine, so a folder that is found on another device
 //! is no proof of a swapped mount. What is found there tells.
 
-use super::{Entry, Gone};
+use super::{Absence, Entry};
 use crate::vanish::Held;
 
 /// Of ten recordings that were seen on a device, so many found on another one make them the same.
@@ -17,8 +17,8 @@ pub fn was_seen(entry: &Entry) -> bool {
     !entry.drilled
         && !entry.never_seen
         && !matches!(
-            entry.gone(),
-            Some(Gone::Marked { .. } | Gone::LeftAlone | Gone::Leaving { .. })
+            entry.absence(),
+            Some(Absence::Marked { .. } | Absence::LeftAlone | Absence::Leaving { .. })
         )
 }
 
@@ -36,8 +36,8 @@ pub fn takes_over(seen: u64, found: u64) -> bool {
 /// A device of the entry's root has taken another's place: what was held for its device is looked for
 /// anew.
 pub fn settled(entry: Entry) -> Entry {
-    match entry.gone() {
-        Some(Gone::Held { why: Held::Device, .. }) => entry.with_gone(Gone::Unproved),
+    match entry.absence() {
+        Some(Absence::Held { why: Held::Device, .. }) => entry.with_absence(Absence::Unproved),
         _ => entry,
     }
 }

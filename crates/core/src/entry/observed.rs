@@ -1,6 +1,6 @@
-//! A look at storage found files, or found them gone.
+//! A look at storage found files, or found none.
 
-use super::{Acked, Delivery, Effects, Entry, Gone, Life, LookAgain, News, Turn};
+use super::{Absence, Acked, Delivery, Effects, Entry, Life, LookAgain, News, Turn};
 use crate::document::{self, Stored};
 use crate::recording::{Place, Recording};
 use crate::state::State;
@@ -57,7 +57,7 @@ fn is_as_catalogued(entry: &Entry) -> bool {
 
 /// The entry's own place has no files any more, or those of another recording. `sent`: the catalog may
 /// have it without having acknowledged it, see [`super::sent`].
-pub fn gone(entry: Entry, sent: bool, now_ms: i64) -> Turn {
+pub fn vanished(entry: Entry, sent: bool, now_ms: i64) -> Turn {
     let effects = Effects { look_again: Some(LookAgain::Claimants), ..Effects::default() };
     if !entry.is_there() {
         return Turn { entry: Some(entry), effects };
@@ -75,7 +75,7 @@ pub fn gone(entry: Entry, sent: bool, now_ms: i64) -> Turn {
         }
         other => other,
     };
-    let life = Life::Gone { since_ms: now_ms, gone: Gone::Unproved };
+    let life = Life::Vanished { since_ms: now_ms, absence: Absence::Unproved };
     let entry = Entry { life, acked, delivery: Delivery::Done, ..entry };
     Turn { entry: Some(entry), effects }
 }
@@ -138,7 +138,7 @@ pub fn missing(stored: &Stored, recording: &Recording, now_ms: i64) -> Entry {
     let generation = stored.version.map_or(1, document::generation).max(1);
     Entry {
         generation,
-        life: Life::Gone { since_ms: now_ms, gone: Gone::Unproved },
+        life: Life::Vanished { since_ms: now_ms, absence: Absence::Unproved },
         delivery: Delivery::Done,
         acked: Acked::Generation(generation),
         known: true,

@@ -14,7 +14,7 @@ async fn a_recording_is_stored_and_pending_in_one_step() {
     assert_eq!(observed.changed, 1);
     let pending = fixture.pending();
     assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].generation, pending[0].acknowledged), (1, false));
+    assert_eq!((pending[0].generation, pending[0].known), (1, false));
     assert_eq!(pending[0].recording.path, "a/r.dat");
     assert_eq!(pending[0].recording.root, crate::fixture::MARKER);
     fixture.is_in_order();
@@ -38,7 +38,7 @@ async fn a_changed_recording_is_pending_in_the_next_generation() {
     fixture.put("r", &sidecar("u", START + 5)).await;
     let pending = fixture.pending();
     assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].generation, pending[0].acknowledged), (2, true));
+    assert_eq!((pending[0].generation, pending[0].known), (2, true));
     fixture.is_in_order();
 }
 
