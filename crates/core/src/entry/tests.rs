@@ -307,7 +307,7 @@ fn what_the_catalog_lacks_or_has_otherwise_is_pending() {
 }
 
 #[test]
-fn what_is_vanished_from_both_is_news_should_it_come_back() {
+fn what_is_gone_from_both_is_news_should_it_come_back() {
     for found in [Compared::NotThere, Compared::Differs] {
         let turn = compared(vanished_entry(), 1, found, NOW_MS);
         assert_eq!(turn.effects.news, News::None);
