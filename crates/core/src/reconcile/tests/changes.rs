@@ -88,7 +88,8 @@ fn more_documents_than_a_spot_check_may_have_lead_to_a_comparison() {
     let comparisons = world.core.comparisons();
     world.told(&["u0003"], false);
     world.runs_to("spot check");
-    let document = super::world::stored(&world.catalog["u0003"]);
+    let mut document = super::world::stored(&world.catalog["u0003"]);
+    document.root = Some("another".to_owned());
     let documents = vec![document; NAMED_MAX + 1];
     let answer = SpotCheck { rows: Vec::new(), documents };
     world.core.handle(Event::Done(Done::SpotChecked(Ok(answer))));
