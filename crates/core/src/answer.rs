@@ -7,9 +7,9 @@ use std::fmt;
 pub enum Class {
     /// It passes by itself: the call is tried again after a wait, without end.
     Transient,
-    /// The document cannot be stored as it is: that one recording is set aside.
+    /// The document cannot be stored as it is: that one recording is refused.
     RefusedDocument,
-    /// The command was too large: it is halved. A single document that is too large is set aside.
+    /// The command was too large: it is halved. A single document that is too large is refused.
     TooLarge,
     /// The database refuses us: an operator has to act, and the call is tried again slowly.
     RefusedClient,

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use crate::answer::{Answer, Class, Failure};
 use crate::broken::{self, Broken};
 use crate::document::{self, Stored, Versioned};
+use crate::entry::EntryId;
 use crate::recording::Recording;
 use crate::state::{Fault, State};
 
@@ -31,12 +32,12 @@ const READS_MAX: u8 = 3;
 /// A pending recording, as the index gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// Its row in the index.
-    pub id: i64,
+    /// Which it is.
+    pub id: EntryId,
     /// The generation of this content.
     pub generation: i64,
-    /// The catalog once acknowledged it, in some generation.
-    pub acknowledged: bool,
+    /// The catalog is believed to have a document of it.
+    pub known: bool,
     /// The content.
     pub recording: Recording,
 }
@@ -48,13 +49,24 @@ pub enum Outcome {
     Acknowledged,
     /// The catalog has no document of it any more.
     Removed,
-    /// It cannot be written: unrecognised, tried again slowly.
-    SetAside(Fault),
+    /// It cannot be written: it is reported, and tried again slowly.
+    Refused(Fault),
     /// The catalog has a later generation of it. The recording gets this generation, which is higher, and
     /// stays pending.
     Raise(i64),
     /// It stays pending as it is.
     Left,
+}
+
+/// The outcome of one recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemOutcome {
+    /// Which it is.
+    pub id: EntryId,
+    /// The generation that was sent.
+    pub generation: i64,
+    /// What it came to.
+    pub outcome: Outcome,
 }
 
 /// A call on the catalog, or a question to the index, for some recordings of the batch.
@@ -160,9 +172,8 @@ enum Stage {
 
 /// A recording of the batch.
 #[derive(Clone, Debug)]
-struct Entry {
-    /// Its row in the index.
-    id: i64,
+struct BatchEntry {
+    id: EntryId,
     generation: i64,
     stage: Stage,
     /// How often it was read back in this batch.
@@ -174,7 +185,7 @@ struct Entry {
 pub struct Batch {
     root: String,
     documents: Arc<Vec<Versioned>>,
-    entries: Vec<Entry>,
+    entries: Vec<BatchEntry>,
     /// Entries of the call under way.
     in_call: Vec<usize>,
     /// Documents in one call at most; halved after a call that was too large.
@@ -191,12 +202,12 @@ impl Batch {
         let mut entries = Vec::with_capacity(items.len());
         let mut documents = Vec::with_capacity(items.len());
         for item in items {
-            entries.push(Entry {
+            entries.push(BatchEntry {
                 id: item.id,
                 generation: item.generation,
                 stage: if item.recording.is_leaving() {
                     Stage::Remove
-                } else if item.acknowledged {
+                } else if item.known {
                     Stage::Upsert
                 } else if item.recording.deleted_at_ms.is_some() {
                     // Its files went before anything was acknowledged: a mark is written only where the catalog
@@ -237,22 +248,22 @@ impl Batch {
         self.written
     }
 
-    /// The rows of its recordings.
-    pub fn rows(&self) -> Vec<i64> {
+    /// Its recordings.
+    pub fn ids(&self) -> Vec<EntryId> {
         self.entries.iter().map(|entry| entry.id).collect()
     }
 
-    /// Leaves these rows out, because they are not pending any more.
-    pub fn leave(&mut self, rows: &[i64]) {
+    /// Leaves these out, because they are not pending any more.
+    pub fn leave(&mut self, ids: &[EntryId]) {
         for entry in &mut self.entries {
-            if rows.contains(&entry.id) {
+            if ids.contains(&entry.id) {
                 entry.stage = Stage::Done(Outcome::Left);
             }
         }
     }
 
-    /// The lowest row among its recordings.
-    pub fn lowest_id(&self) -> Option<i64> {
+    /// The lowest among its recordings.
+    pub fn lowest_id(&self) -> Option<EntryId> {
         self.entries.iter().map(|entry| entry.id).min()
     }
 
@@ -270,8 +281,9 @@ impl Batch {
             .enumerate()
             .find(|(_, entry)| !matches!(entry.stage, Stage::Done(_)))
             .map(|(at, entry)| (at, entry.stage.clone()))?;
-        let alike =
-            |entry: &Entry| std::mem::discriminant(&entry.stage) == std::mem::discriminant(&stage);
+        let alike = |entry: &BatchEntry| {
+            std::mem::discriminant(&entry.stage) == std::mem::discriminant(&stage)
+        };
         let group = self.entries.iter().enumerate().filter(|(_, entry)| alike(entry));
         self.in_call = match stage {
             Stage::Insert | Stage::Upsert | Stage::Remove => {
@@ -386,13 +398,17 @@ impl Batch {
         true
     }
 
-    /// The outcome of every recording, with its row and its generation.
-    pub fn outcomes(&self) -> Vec<(i64, i64, Outcome)> {
+    /// The outcome of every recording.
+    pub fn outcomes(&self) -> Vec<ItemOutcome> {
         self.entries
             .iter()
-            .map(|entry| match &entry.stage {
-                Stage::Done(outcome) => (entry.id, entry.generation, outcome.clone()),
-                _ => (entry.id, entry.generation, Outcome::Left),
+            .map(|entry| ItemOutcome {
+                id: entry.id,
+                generation: entry.generation,
+                outcome: match &entry.stage {
+                    Stage::Done(outcome) => outcome.clone(),
+                    _ => Outcome::Left,
+                },
             })
             .collect()
     }
@@ -451,7 +467,7 @@ impl Batch {
             None => Stage::Adopt,
             Some(root) if root == self.root => self.compare_ours(document, stored),
             Some(_) if stored.deleted => Stage::TakeOver(Box::new(stored.clone())),
-            Some(root) => Stage::Done(Outcome::SetAside(Fault::new(
+            Some(root) => Stage::Done(Outcome::Refused(Fault::new(
                 State::DuplicateId,
                 format!(
                     "the uuid {} belongs to {} in the root {root}. Give one of the two another uuid, or remove one",
@@ -504,7 +520,7 @@ fn newer(document: &Versioned, stored: &Stored) -> Option<Stage> {
 }
 
 fn unremovable(failure: &Failure) -> Stage {
-    Stage::Done(Outcome::SetAside(Fault::new(
+    Stage::Done(Outcome::Refused(Fault::new(
         State::CatalogRefused,
         format!(
             "a drill planted it, its files are gone, and its document cannot be removed: {failure}. Let the server remove documents; it is tried again by itself"
@@ -513,7 +529,7 @@ fn unremovable(failure: &Failure) -> Stage {
 }
 
 fn refused(words: &str) -> Stage {
-    Stage::Done(Outcome::SetAside(Fault::new(
+    Stage::Done(Outcome::Refused(Fault::new(
         State::CatalogRefused,
         format!(
             "the catalog's database refuses this document: {words}. Mend the sidecar, or the rule in the database; it is tried again by itself"

@@ -1,8 +1,9 @@
 use super::*;
 use crate::json::Value;
 
-fn item(id: i64, acknowledged: bool) -> Item {
-    Item { id, generation: 2, acknowledged, recording: recording(&format!("u{id}"), "here.dat") }
+fn item(id: i64, known: bool) -> Item {
+    let recording = recording(&format!("u{id}"), "here.dat");
+    Item { id: EntryId(id), generation: 2, known, recording }
 }
 
 fn recording(uuid: &str, path: &str) -> Recording {
@@ -54,7 +55,7 @@ fn after_reading(document: Option<Stored>) -> (Batch, Option<Call>) {
 }
 
 fn outcome(batch: &Batch) -> Outcome {
-    batch.outcomes().remove(0).2
+    batch.outcomes().remove(0).outcome
 }
 
 #[test]
@@ -67,9 +68,9 @@ fn one_refused_document_holds_up_no_other() {
     assert!(matches!(batch.next_call(), Some(Call::Upsert(sent)) if sent.len() == 1));
     batch.replied(Reply::Answers(vec![Answer::Written]));
     assert_eq!(batch.next_call(), None);
-    let outcomes: Vec<Outcome> = batch.outcomes().into_iter().map(|(_, _, o)| o).collect();
+    let outcomes: Vec<Outcome> = batch.outcomes().into_iter().map(|one| one.outcome).collect();
     assert!(
-        matches!(&outcomes[0], Outcome::SetAside(fault) if fault.state == State::CatalogRefused)
+        matches!(&outcomes[0], Outcome::Refused(fault) if fault.state == State::CatalogRefused)
     );
     assert_eq!(outcomes[1..], [Outcome::Acknowledged, Outcome::Acknowledged]);
 }
@@ -93,7 +94,7 @@ fn a_live_document_of_another_root_keeps_its_uuid_and_a_deleted_one_is_taken_ove
     let (batch, next) = after_reading(Some(stored("u1", Some("other"), None, "x", false)));
     assert_eq!(next, None);
     assert!(
-        matches!(outcome(&batch), Outcome::SetAside(fault) if fault.state == State::DuplicateId)
+        matches!(outcome(&batch), Outcome::Refused(fault) if fault.state == State::DuplicateId)
     );
     let (_, next) = after_reading(Some(stored("u1", Some("other"), None, "x", true)));
     assert!(matches!(next, Some(Call::TakeOver(_, _))));
@@ -134,7 +135,7 @@ fn a_duplicate_that_nobody_has_is_another_unique_index() {
     assert!(matches!(batch.next_call(), Some(Call::Read(_))));
     batch.replied(Reply::Documents(Vec::new()));
     assert_eq!(batch.next_call(), None);
-    assert!(matches!(outcome(&batch), Outcome::SetAside(fault) if fault.reason.contains("E11000")));
+    assert!(matches!(outcome(&batch), Outcome::Refused(fault) if fault.reason.contains("E11000")));
 }
 
 #[test]
@@ -152,13 +153,13 @@ fn a_size_error_halves_down_to_the_one_that_is_too_large() {
             batch.replied(Reply::Answers(vec![Answer::Written; sent.len()]));
         }
     }
-    let set_aside: Vec<i64> = batch
+    let refused: Vec<i64> = batch
         .outcomes()
         .into_iter()
-        .filter(|(_, _, outcome)| matches!(outcome, Outcome::SetAside(_)))
-        .map(|(id, _, _)| id)
+        .filter(|one| matches!(one.outcome, Outcome::Refused(_)))
+        .map(|one| one.id.0)
         .collect();
-    assert_eq!(set_aside, [6]);
+    assert_eq!(refused, [6]);
 }
 
 #[test]
@@ -167,7 +168,7 @@ fn an_answer_that_is_missing_acknowledges_nothing() {
     batch.next_call();
     batch.replied(Reply::Answers(vec![Answer::Written]));
     assert_eq!(batch.next_call(), None);
-    let outcomes: Vec<Outcome> = batch.outcomes().into_iter().map(|(_, _, o)| o).collect();
+    let outcomes: Vec<Outcome> = batch.outcomes().into_iter().map(|one| one.outcome).collect();
     assert_eq!(outcomes, [Outcome::Acknowledged, Outcome::Left]);
 }
 
@@ -185,7 +186,7 @@ fn drilled() -> Recording {
 
 /// A batch of a drill's recording that is gone, after its removal was sent, and what was read then.
 fn after_removing(document: Option<Stored>) -> (Batch, Option<Call>) {
-    let item = Item { id: 1, generation: 2, acknowledged: true, recording: leaving() };
+    let item = Item { id: EntryId(1), generation: 2, known: true, recording: leaving() };
     let mut batch = Batch::new("r", 1, vec![item]);
     let Some(Call::Remove(sent)) = batch.next_call() else { panic!("a removal") };
     assert_eq!(sent[0].version, document::version(1, 2));
@@ -249,7 +250,7 @@ fn a_removal_that_changes_nothing_ends() {
 
 #[test]
 fn who_may_not_remove_still_writes_the_others() {
-    let gone = Item { id: 2, generation: 2, acknowledged: true, recording: leaving() };
+    let gone = Item { id: EntryId(2), generation: 2, known: true, recording: leaving() };
     let mut batch = Batch::new("r", 1, vec![gone, item(1, false)]);
     assert!(matches!(batch.next_call(), Some(Call::Remove(_))));
     assert!(batch.failed(&Failure::refused_client("not authorised to remove")));
@@ -257,8 +258,10 @@ fn who_may_not_remove_still_writes_the_others() {
     batch.replied(Reply::Answers(vec![Answer::Written]));
     assert_eq!(batch.next_call(), None);
     let outcomes = batch.outcomes();
-    assert!(matches!(&outcomes[0].2, Outcome::SetAside(fault) if fault.reason.contains("remove")));
-    assert_eq!(outcomes[1].2, Outcome::Acknowledged);
+    assert!(
+        matches!(&outcomes[0].outcome, Outcome::Refused(fault) if fault.reason.contains("remove"))
+    );
+    assert_eq!(outcomes[1].outcome, Outcome::Acknowledged);
 }
 
 #[test]

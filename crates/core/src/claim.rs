@@ -7,7 +7,7 @@ use crate::broken::{self, Broken};
 pub struct Claim<'a> {
     /// Path of its data file, relative to its root.
     pub path: &'a str,
-    /// The catalog has acknowledged it at this path.
+    /// The catalog has, or may have, a document of it, at whatever path.
     pub catalogued: bool,
     /// Its files were not there at the last look.
     pub absent: bool,

@@ -4,10 +4,11 @@
 //! without a write. One that differs becomes pending. One that the catalog lacks is inserted again.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::broken::{self, Broken};
 use crate::document::{self, Stored};
+use crate::entry::EntryId;
 use crate::recording::Recording;
 
 /// Bytes of a page at most, about; one of its items may alone be larger.
@@ -77,12 +78,12 @@ impl<T> Default for Page<T> {
 /// A recording of the index, as a comparison needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Its row.
-    pub id: i64,
+    /// Which it is.
+    pub id: EntryId,
     /// The generation of this content: the outcome counts only while it is the present one.
     pub generation: i64,
-    /// The catalog acknowledged it once, in some generation.
-    pub acknowledged: bool,
+    /// The catalog is believed to have a document of it.
+    pub known: bool,
     /// Its files are gone, and it is not marked: its document is left as it is.
     pub vanished: bool,
     /// It is marked as deleted.
@@ -107,11 +108,22 @@ pub enum Compared {
     Deleted(Option<i64>),
 }
 
+/// What a comparison found for one recording of the index, as it was when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComparedEntry {
+    /// Which it is.
+    pub id: EntryId,
+    /// The generation that was compared.
+    pub generation: i64,
+    /// What was found.
+    pub found: Compared,
+}
+
 /// What one step of a comparison came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ComparedPage {
-    /// Row, generation and finding of each recording that something follows for.
-    pub findings: Vec<(i64, i64, Compared)>,
+    /// Each recording that something follows for.
+    pub findings: Vec<ComparedEntry>,
     /// Documents of our root, not deleted, whose recording the index does not know; those of drills
     /// also where they are deleted.
     pub missing: Vec<Stored>,
@@ -195,9 +207,7 @@ impl Comparison {
         }
         for row in rows {
             let found = self.take_up_to(&row.recording.uuid, &mut out);
-            if let Some(finding) = judge(&row, found.as_ref(), token) {
-                out.findings.push((row.id, row.generation, finding));
-            }
+            out.findings.extend(judged(&row, found.as_ref(), token));
         }
         if !more {
             out.missing.extend(self.documents.drain(..).filter(is_missing));
@@ -249,20 +259,25 @@ pub fn spot(
     documents: &[Stored],
     root: &str,
     token: i64,
-) -> Option<Vec<(i64, i64, Compared)>> {
+) -> Option<Vec<ComparedEntry>> {
     let mut ours: HashMap<&str, &Stored> = HashMap::new();
+    let known: HashSet<&str> = rows.iter().map(|row| row.recording.uuid.as_str()).collect();
     for stored in documents.iter().filter(|stored| stored.root.as_deref() == Some(root)) {
         let twice = ours.insert(&stored.uuid, stored).is_some();
-        let known = rows.iter().any(|row| row.recording.uuid == stored.uuid);
-        if twice || !known && is_missing(stored) {
+        if twice || !known.contains(stored.uuid.as_str()) && is_missing(stored) {
             return None;
         }
     }
     let judged = rows.iter().filter_map(|row| {
         let found = ours.get(row.recording.uuid.as_str()).copied();
-        Some((row.id, row.generation, judge(row, found, token)?))
+        judged(row, found, token)
     });
     Some(judged.collect())
+}
+
+fn judged(row: &Row, stored: Option<&Stored>, token: i64) -> Option<ComparedEntry> {
+    let found = judge(row, stored, token)?;
+    Some(ComparedEntry { id: row.id, generation: row.generation, found })
 }
 
 fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Compared> {
@@ -293,7 +308,7 @@ fn judge(row: &Row, found: Option<&Stored>, token: i64) -> Option<Compared> {
         // The catalog does not have it, and it is gone: no document is made only to be marked.
         None if row.marked => None,
         Some(_) => Some(Compared::Differs),
-        None if row.acknowledged => Some(Compared::NotThere),
+        None if row.known => Some(Compared::NotThere),
         None => None,
     }
 }

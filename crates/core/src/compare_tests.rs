@@ -29,11 +29,11 @@ fn stored(uuid: &str, size: i64) -> Stored {
     }
 }
 
-fn row(id: i64, uuid: &str, acknowledged: bool) -> Row {
+fn row(id: i64, uuid: &str, known: bool) -> Row {
     Row {
-        id,
+        id: EntryId(id),
         generation: 1,
-        acknowledged,
+        known,
         vanished: false,
         marked: false,
         changed: false,
@@ -61,8 +61,7 @@ fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Compared)
                     })
                     .cloned();
                 let compared = comparison.rows(Page::of(limit, rows), 0);
-                findings
-                    .extend(compared.findings.into_iter().map(|(id, _, finding)| (id, finding)));
+                findings.extend(compared.findings.into_iter().map(|one| (one.id.0, one.found)));
             }
         }
     }
@@ -210,6 +209,7 @@ fn single_documents_are_compared_as_the_whole_would_be() {
     elsewhere.root = Some("another".to_owned());
     let documents = [stored("a", 1), stored("b", 9), elsewhere];
     let found = spot(&rows, &documents, "r", 1).expect("enough");
+    let found: Vec<_> = found.iter().map(|one| (one.id.0, one.generation, one.found)).collect();
     let wanted = [(1, 1, Compared::Same), (2, 1, Compared::Differs), (3, 1, Compared::NotThere)];
     assert_eq!(found, wanted);
     // Two of one uuid, or one that the index does not know: more has to be looked at.

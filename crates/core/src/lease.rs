@@ -87,7 +87,7 @@ pub enum LeaseDone {
     Put(Result<bool, Failure>),
 }
 
-/// What the shell is to do now.
+/// What the keeper is to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaseNext {
     /// Do this, then hand in the result.

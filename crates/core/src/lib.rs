@@ -1,8 +1,8 @@
 //! The decisions of Focus Server.
 //!
 //! Everything here is a plain function or state machine: no files, sockets, clock,
-//! randomness or database. The shell (the crate `focus-server`) observes the world,
-//! asks this crate what follows, and carries it out.
+//! randomness or database. The engine (the crate `focus-engine`) observes the world, asks this crate what
+//! follows, and carries it out.
 
 pub mod answer;
 pub mod backoff;

@@ -4,7 +4,7 @@
 //! neither hurries nor delays anything.
 
 use crate::broken::{self, Broken};
-use crate::look::{FileStat, Look};
+use crate::look::{DataSeen, FileStat, Look, SidecarSeen};
 use crate::name;
 use crate::recording::{Place, Recording};
 use crate::sidecar::{self, Sidecar};
@@ -100,32 +100,11 @@ pub fn judge(
     rules: Rules<'_>,
     now_ms: u64,
 ) -> Judgement {
-    let mut sight = Sight {
-        data: follow(known.data, look.data.as_ref().map(|data| data.stat), closed.data, now_ms),
-        extension: look.data.as_ref().map(|data| data.extension.clone()),
-        sidecar: follow(
-            known.sidecar,
-            look.sidecar.as_ref().map(|sidecar| sidecar.stat),
-            closed.sidecar,
-            now_ms,
-        ),
-        settled: false,
-        uuid: known.uuid.clone(),
-        live: known.live,
-        changed_ms: known.changed_ms,
-    };
+    let mut sight = seen(known, look, closed, now_ms);
     if look.data.is_none() && look.sidecar.is_none() && look.fault.is_none() {
         return Judgement { conclusion: Conclusion::Absent, sight, due_ms: None };
     }
-    let verdict = if look.changing { Err(None) } else { recognise(place, known, look, rules) };
-    let (live, conclusion) = match verdict {
-        Err(None) => (false, Conclusion::Unsettled),
-        Err(Some(fault)) => (false, Conclusion::Unrecognised(fault)),
-        Ok(None) => (known.live, Conclusion::Same),
-        Ok(Some(recording)) => {
-            (recording.end_ms.is_none(), Conclusion::Settled(Box::new(recording)))
-        }
-    };
+    let (live, conclusion) = concluded(place, known, look, rules);
     // Settled or not: a uuid that is somewhere else now has moved, and is not gone.
     let read = look.sidecar.as_ref().and_then(|sidecar| sidecar.bytes.as_deref());
     sight.uuid = match (&conclusion, read) {
@@ -134,20 +113,57 @@ pub fn judge(
         (_, Some(bytes)) => uuid_of(place, bytes),
         (_, None) => sight.uuid,
     };
-    let bad = matches!(conclusion, Conclusion::Unrecognised(_));
     // A fault is believed only once nothing moves: a writer may be between two of its steps.
-    let wait_ms = [(sight.data, live), (sight.sidecar, false)]
+    let close_counts = !matches!(conclusion, Conclusion::Unrecognised(_));
+    let wait_ms = [sight.data.filter(|_| !live), sight.sidecar]
         .into_iter()
-        .filter(|(_, ignore)| !ignore)
-        .filter_map(|(file, _)| file)
-        .map(|file| still_to_stand_ms(file, !bad, rules.settle_ms, now_ms))
+        .flatten()
+        .map(|file| still_to_stand_ms(file, close_counts, rules.settle_ms, now_ms))
         .max()
         .unwrap_or(0);
     if look.changing || wait_ms > 0 {
         let due_ms = Some(now_ms.saturating_add(wait_ms.max(1)));
         return Judgement { conclusion: Conclusion::Unsettled, sight, due_ms };
     }
-    let mut due_ms = None;
+    stood(known, conclusion, sight, live, now_ms)
+}
+
+/// What is remembered of the files as this look saw them, before anything is concluded from that.
+fn seen(known: &Sight, look: &Look, closed: Closed, now_ms: u64) -> Sight {
+    let data = look.data.as_ref().map(|data| data.stat);
+    let sidecar = look.sidecar.as_ref().map(|sidecar| sidecar.stat);
+    Sight {
+        data: follow(known.data, data, closed.data, now_ms),
+        extension: look.data.as_ref().map(|data| data.extension.clone()),
+        sidecar: follow(known.sidecar, sidecar, closed.sidecar, now_ms),
+        settled: false,
+        uuid: known.uuid.clone(),
+        live: known.live,
+        changed_ms: known.changed_ms,
+    }
+}
+
+/// What the files are, were they to stand still; and whether that is a live recording.
+fn concluded(place: &Place, known: &Sight, look: &Look, rules: Rules<'_>) -> (bool, Conclusion) {
+    let verdict = if look.changing { Err(None) } else { recognise(place, known, look, rules) };
+    match verdict {
+        Err(None) => (false, Conclusion::Unsettled),
+        Err(Some(fault)) => (false, Conclusion::Unrecognised(fault)),
+        Ok(None) => (known.live, Conclusion::Same),
+        Ok(Some(recording)) => {
+            (recording.end_ms.is_none(), Conclusion::Settled(Box::new(recording)))
+        }
+    }
+}
+
+/// The files have stood still for long enough.
+fn stood(
+    known: &Sight,
+    conclusion: Conclusion,
+    mut sight: Sight,
+    live: bool,
+    now_ms: u64,
+) -> Judgement {
     match &conclusion {
         Conclusion::Same => sight.settled = true,
         Conclusion::Settled(recording) => {
@@ -165,11 +181,9 @@ pub fn judge(
             sight.live = live;
             sight.changed_ms = now_ms;
         }
-        _ => {}
+        Conclusion::Absent | Conclusion::Unsettled | Conclusion::Unrecognised(_) => {}
     }
-    if sight.settled && sight.live {
-        due_ms = Some(now_ms.saturating_add(LIVE_REWRITE_MS));
-    }
+    let due_ms = (sight.settled && sight.live).then(|| now_ms.saturating_add(LIVE_REWRITE_MS));
     Judgement { conclusion, sight, due_ms }
 }
 
@@ -210,36 +224,8 @@ fn recognise(
     look: &Look,
     rules: Rules<'_>,
 ) -> Result<Option<Recording>, Option<Fault>> {
-    let recording_id = name::recording_id(&place.stem).map_err(Some)?;
-    let Ok(folder) = std::str::from_utf8(&place.folder) else {
-        return Err(Some(Fault::new(
-            State::NameInvalid,
-            format!(
-                "the folder's name is not UTF-8: {}. Rename the folder",
-                crate::recording::show_bytes(&place.folder)
-            ),
-        )));
-    };
-    if let Some(fault) = &look.fault {
-        return Err(Some(fault.clone()));
-    }
-    let Some(data) = &look.data else {
-        return Err(Some(Fault::new(
-            State::SidecarWithoutData,
-            format!(
-                "{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"
-            ),
-        )));
-    };
-    let Some(sidecar) = &look.sidecar else {
-        return Err(Some(Fault::new(
-            State::DataWithoutSidecar,
-            format!(
-                "{recording_id}.{} has no {recording_id}.json beside it. Add the sidecar",
-                data.extension
-            ),
-        )));
-    };
+    let (recording_id, folder) = names(place).map_err(Some)?;
+    let (data, sidecar) = pair(recording_id, look).map_err(Some)?;
     let same_sidecar = known.sidecar.is_some_and(|file| file.stat == sidecar.stat);
     let same_data = known.data.is_some_and(|file| file.stat == data.stat)
         && known.extension.as_ref() == Some(&data.extension);
@@ -250,11 +236,7 @@ fn recognise(
     let bytes = sidecar.bytes.as_ref().ok_or(None)?;
     let Sidecar { uuid, start_ms, end_ms, deleted, metadata } =
         sidecar::parse(bytes, recording_id, rules.time_unit).map_err(Some)?;
-    let path = if folder.is_empty() {
-        format!("{recording_id}.{}", data.extension)
-    } else {
-        format!("{folder}/{recording_id}.{}", data.extension)
-    };
+    let slash = if folder.is_empty() { "" } else { "/" };
     Ok(Some(Recording {
         uuid,
         start_ms,
@@ -263,11 +245,43 @@ fn recognise(
         deleted_at_ms: None,
         recording_id: recording_id.to_owned(),
         root: rules.root.to_owned(),
-        path,
+        path: format!("{folder}{slash}{recording_id}.{}", data.extension),
         size: data.stat.size,
         fingerprint: fingerprint(bytes, data.stat),
         metadata,
     }))
+}
+
+/// The recording id and the folder of a place, as text.
+fn names(place: &Place) -> Result<(&str, &str), Fault> {
+    let recording_id = name::recording_id(&place.stem)?;
+    let folder = std::str::from_utf8(&place.folder).map_err(|_| {
+        let shown = crate::recording::show_bytes(&place.folder);
+        let reason = format!("the folder's name is not UTF-8: {shown}. Rename the folder");
+        Fault::new(State::NameInvalid, reason)
+    })?;
+    Ok((recording_id, folder))
+}
+
+/// Both files, where both are there and nothing hindered the look.
+fn pair<'a>(recording_id: &str, look: &'a Look) -> Result<(&'a DataSeen, &'a SidecarSeen), Fault> {
+    if let Some(fault) = &look.fault {
+        return Err(fault.clone());
+    }
+    let Some(data) = &look.data else {
+        let reason = format!(
+            "{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"
+        );
+        return Err(Fault::new(State::SidecarWithoutData, reason));
+    };
+    let Some(sidecar) = &look.sidecar else {
+        let extension = &data.extension;
+        let reason = format!(
+            "{recording_id}.{extension} has no {recording_id}.json beside it. Add the sidecar"
+        );
+        return Err(Fault::new(State::DataWithoutSidecar, reason));
+    };
+    Ok((data, sidecar))
 }
 
 /// Sixteen bytes of SHA-256, in hex, over the sidecar's bytes and the data file's size and mtime.

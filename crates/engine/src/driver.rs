@@ -7,11 +7,11 @@ use std::time::Duration;
 use focus_catalog::{Catalog, ChangedDocuments, Reach, RootPlace, Stored};
 use focus_common::clock;
 use focus_core::answer::Class;
-use focus_core::batch::{Call, Outcome, Reply};
-use focus_core::compare::{Compared, SpotCheck};
+use focus_core::batch::{Call, ItemOutcome, Outcome, Reply};
+use focus_core::compare::{ComparedEntry, SpotCheck};
 use focus_core::reconcile::{Bounds, CatalogMemory, Done, Event, Job, Next, Reconciler};
 use focus_crash::{Point, Step, here};
-use focus_index::{Ack, Answer, EntryId, Index, IndexError, RootId, RootMemory};
+use focus_index::{Ack, Answer, Index, IndexError, RootId, RootMemory};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -205,7 +205,7 @@ impl Driver {
         }
     }
 
-    /// When a recording that was set aside is due; far away where none is.
+    /// When a recording that was refused is due; far away where none is.
     async fn next_retry(&self) -> Instant {
         let (reader, id) = (self.index.reader(), self.id);
         let due = tokio::task::spawn_blocking(move || reader.next_retry(id)).await;
@@ -249,16 +249,10 @@ impl Driver {
             Job::Pick { limit, bytes_max, before } => {
                 self.pending.pick(limit, bytes_max, before).await.map(Done::Picked)
             }
-            Job::Note { rows } => {
+            Job::Note { ids } => {
                 let watermark = uuid::Uuid::new_v4().to_string();
-                let noted = self
-                    .index
-                    .note(self.id, watermark.clone(), rows.into_iter().map(EntryId).collect())
-                    .await;
-                noted.map(|gone| Done::Noted {
-                    watermark,
-                    gone: gone.iter().map(|id| id.0).collect(),
-                })
+                let noted = self.index.note(self.id, watermark.clone(), ids).await;
+                noted.map(|not_pending| Done::Noted { watermark, not_pending })
             }
             Job::Rows { after, through, limit } => {
                 let (reader, id) = (self.index.reader(), self.id);
@@ -310,7 +304,7 @@ impl Driver {
 
     async fn found(
         &self,
-        findings: Vec<(i64, i64, Compared)>,
+        findings: Vec<ComparedEntry>,
         missing: Vec<Stored>,
     ) -> Result<Done, IndexError> {
         let now_ms = clock::wall_ms();
@@ -322,21 +316,21 @@ impl Driver {
         Ok(Done::Found { dropped })
     }
 
-    fn acks(&self, outcomes: Vec<(i64, i64, Outcome)>) -> Vec<Ack> {
+    fn acks(&self, outcomes: Vec<ItemOutcome>) -> Vec<Ack> {
         outcomes
             .into_iter()
-            .filter_map(|(id, generation, outcome)| {
+            .filter_map(|ItemOutcome { id, generation, outcome }| {
                 let answer = match outcome {
                     Outcome::Acknowledged => Answer::Acknowledged,
                     Outcome::Removed => Answer::Removed,
                     Outcome::Raise(generation) => Answer::Raise { generation },
-                    Outcome::SetAside(fault) => {
+                    Outcome::Refused(fault) => {
                         let retry_ms = clock::boot_ms().saturating_add(self.retry_ms);
                         Answer::Refused { fault, retry_ms }
                     }
                     Outcome::Left => return None,
                 };
-                Some(Ack { id: EntryId(id), generation, answer })
+                Some(Ack { id, generation, answer })
             })
             .collect()
     }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use focus_catalog::memory::MemoryCatalog;
 use focus_common::config::RootSettings;
 use focus_core::batch::Item;
+use focus_core::entry::EntryId;
 use focus_core::json::Value;
 use focus_core::lease::LeaseState;
 use focus_core::reconcile::Phase;
@@ -21,7 +22,7 @@ impl PendingSource for TooMany {
         &mut self,
         limit: usize,
         _bytes_max: usize,
-        _before: Option<i64>,
+        _before: Option<EntryId>,
     ) -> Result<Vec<Item>, IndexError> {
         let count = if self.0.load(Ordering::Relaxed) { limit + 1 } else { 0 };
         Ok(vec![item(); count])
@@ -42,7 +43,7 @@ fn item() -> Item {
         fingerprint: String::new(),
         metadata: Value::Object(Vec::new()),
     };
-    Item { id: 1, generation: 1, acknowledged: false, recording }
+    Item { id: EntryId(1), generation: 1, known: false, recording }
 }
 
 /// A root that was scanned once.

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use focus_catalog::Reach;
 use focus_core::batch::Item;
-use focus_index::IndexError;
+use focus_index::{EntryId, IndexError};
 use tokio::sync::watch;
 
 use super::pending::PendingSource;
@@ -41,12 +41,12 @@ struct NoRecovery {
     /// The database has come back, and nothing was picked since.
     returned: bool,
     /// Rows up to this one are not written any more.
-    through: i64,
+    through: EntryId,
 }
 
 impl NoRecovery {
     fn new(pending: Box<dyn PendingSource>, reach: watch::Receiver<Reach>) -> NoRecovery {
-        NoRecovery { pending, reach, epoch: None, returned: false, through: i64::MIN }
+        NoRecovery { pending, reach, epoch: None, returned: false, through: EntryId(i64::MIN) }
     }
 
     fn follow_reach(&mut self) {
@@ -63,7 +63,7 @@ impl PendingSource for NoRecovery {
         &mut self,
         limit: usize,
         bytes_max: usize,
-        before: Option<i64>,
+        before: Option<EntryId>,
     ) -> Result<Vec<Item>, IndexError> {
         self.follow_reach();
         let mut picked = self.pending.pick(limit, bytes_max, before).await?;

@@ -6,7 +6,7 @@ use focus_common::clock;
 use focus_core::look::{FileStat, Look};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
-use focus_index::{IndexError, Observation};
+use focus_index::{IndexError, Observation, Observed};
 use focus_storage::RootProblem;
 use focus_storage::look::look_all;
 
@@ -94,11 +94,12 @@ impl<'a> Observer<'a> {
             let observations = self.observe(&taken.places[done..], &sights[done..])?;
             done += observations.len();
             let observed = index.observe_blocking(id, observations, clock::wall_ms())?;
-            for place in observed.contested {
+            let Observed { changed, returned, reported, contested } = observed;
+            for place in contested {
                 // The holder of a uuid that another claims: it may be gone, and the recording moved.
                 self.present.inbox().hint(place, Closed::default());
             }
-            news |= observed.changed > 0 || observed.reported > 0;
+            news |= changed > 0 || returned > 0 || reported > 0;
         }
         Ok(news)
     }

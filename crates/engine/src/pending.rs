@@ -9,7 +9,7 @@ use super::blocking::blocking;
 /// The pending recordings of one root.
 #[async_trait]
 pub(crate) trait PendingSource: Send + Sync {
-    /// The newest of them: at most `limit`, at most `bytes_max` bytes but always one, and only rows
+    /// The newest of them: at most `limit`, at most `bytes_max` bytes but always one, and only entries
     /// below `before`.
     ///
     /// # Errors
@@ -18,7 +18,7 @@ pub(crate) trait PendingSource: Send + Sync {
         &mut self,
         limit: usize,
         bytes_max: usize,
-        before: Option<i64>,
+        before: Option<EntryId>,
     ) -> Result<Vec<Item>, IndexError>;
 }
 
@@ -34,17 +34,9 @@ impl PendingSource for IndexedPending {
         &mut self,
         limit: usize,
         bytes_max: usize,
-        before: Option<i64>,
+        before: Option<EntryId>,
     ) -> Result<Vec<Item>, IndexError> {
         let (reader, id) = (self.reader.clone(), self.id);
-        let picked =
-            blocking(move || reader.pick(id, limit, bytes_max, before.map(EntryId))).await?;
-        let items = picked.into_iter().map(|pending| Item {
-            id: pending.id.0,
-            generation: pending.generation,
-            acknowledged: pending.acknowledged,
-            recording: pending.recording,
-        });
-        Ok(items.collect())
+        blocking(move || reader.pick(id, limit, bytes_max, before)).await
     }
 }

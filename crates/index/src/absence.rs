@@ -1,14 +1,14 @@
 //! Recordings whose files are gone: proved twice, then marked as deleted, or held for a person.
 
 use focus_core::entry::absence::{self, Facts, Scene};
-use focus_core::entry::{Entry, EntryId, Gone, News};
+use focus_core::entry::{Absence, Entry, EntryId, News};
 use focus_core::recording::Place;
 use focus_core::vanish::{self, Counts, Decision, Held, MaxVanished};
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::bulk::{self, NAMED};
-use crate::entry::{ENTRY, Loaded, apply, entry, held, load, store};
+use crate::entry::{Loaded, apply, held, load, store};
 use crate::place;
 use crate::rows::{RootId, signed, unsigned};
 use crate::stage::{HELD, PROVED};
@@ -228,15 +228,15 @@ fn conclude(
         let Some(loaded) = load(tx, id)? else { continue };
         let facts = facts(tx, &loaded, (elsewhere, archive, decision), seq + 1, now_ms)?;
         let turn = absence::concluded(loaded.entry, facts);
-        let step = turn.entry.as_ref().and_then(Entry::gone);
-        let news = apply(tx, &loaded, turn, now_ms)?;
+        let step = turn.entry.as_ref().and_then(Entry::absence);
+        let news = apply(tx, &loaded, turn, None, now_ms)?;
         match (step, news) {
-            (Some(Gone::Held { seq: taken, .. }), _) if taken > seq => {
+            (Some(Absence::Held { seq: taken, .. }), _) if taken > seq => {
                 seq = taken;
                 out.held += 1;
             }
-            (Some(Gone::Marked { .. }), News::Pending) => out.marked += 1,
-            (Some(Gone::Leaving { .. }), News::Pending) => out.leaving += 1,
+            (Some(Absence::Marked { .. }), News::Pending) => out.marked += 1,
+            (Some(Absence::Leaving { .. }), News::Pending) => out.leaving += 1,
             _ => {}
         }
     }
@@ -276,23 +276,8 @@ fn facts(
         .optional()?;
     // Without a place nothing tells where its files were, and nothing is concluded.
     let scene = scene.unwrap_or(Scene { named: true, has_files: false, replaced: false });
-    let has_neighbour = loaded.entry.never_seen && has_neighbour(tx, loaded)?;
+    let has_neighbour = loaded.entry.never_seen && bulk::has_neighbour(tx, loaded.id, loaded.file)?;
     Ok(Facts { scene, elsewhere, archive, has_neighbour, decision, seq, now_ms })
-}
-
-/// Its folder holds an entry that `is_neighbour`.
-fn has_neighbour(tx: &Transaction<'_>, loaded: &Loaded) -> rusqlite::Result<bool> {
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT {ENTRY} FROM files f JOIN files g ON g.folder = f.folder JOIN recordings r ON r.file = g.id
-         WHERE f.id = ?1 AND r.id <> ?2 AND r.vanished_ms IS NULL AND r.drilled = 0"
-    ))?;
-    let mut rows = statement.query(params![loaded.file, loaded.id.0])?;
-    while let Some(row) = rows.next()? {
-        if absence::is_neighbour(&entry(row, 0)?) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// What the decision rests on. What is gone is counted no further than it takes to hold it.
@@ -302,7 +287,8 @@ fn counts(
     max: MaxVanished,
     now_ms: i64,
 ) -> rusqlite::Result<Counts> {
-    let without = bulk::counts(tx, root.0, now_ms, 0)?;
-    let enough = vanish::limit(without, max).saturating_mul(2).saturating_add(1);
-    bulk::counts(tx, root.0, now_ms, enough)
+    let fixed = bulk::fixed_counts(tx, root.0, now_ms)?;
+    let enough = vanish::limit(fixed, max).saturating_mul(2).saturating_add(1);
+    let candidates = bulk::candidates(tx, root.0, enough)?;
+    Ok(Counts { gone: fixed.gone + candidates, ..fixed })
 }

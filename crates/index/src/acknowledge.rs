@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use focus_core::batch::Item;
 use focus_core::entry::EntryId;
 use focus_core::entry::answered::{Answer, answered};
 use focus_core::entry::sent::Sent;
-use focus_core::recording::Recording;
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -13,19 +13,6 @@ use crate::entry::{RootFacts, apply, load};
 use crate::rows::{RECORDING, RootId, bytes as size, recording, signed, unsigned};
 use crate::stage::{PENDING, REFUSED};
 use crate::{Index, IndexError, Reader, bulk};
-
-/// A recording that is to be written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pending {
-    /// Which it is.
-    pub id: EntryId,
-    /// The generation of this content.
-    pub generation: i64,
-    /// The catalog is believed to have a document of it.
-    pub acknowledged: bool,
-    /// The content.
-    pub recording: Recording,
-}
 
 /// What the catalog answered for one recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +37,7 @@ impl Reader {
         limit: usize,
         bytes_max: usize,
         before: Option<EntryId>,
-    ) -> Result<Vec<Pending>, IndexError> {
+    ) -> Result<Vec<Item>, IndexError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT r.id, r.generation, r.known, {RECORDING}
@@ -60,17 +47,17 @@ impl Reader {
             ))?;
             let before = before.map_or(i64::MAX, |before| before.0);
             let mut rows = statement.query(params![root.0, before, signed(limit as u64)])?;
-            let mut picked: Vec<Pending> = Vec::new();
+            let mut picked: Vec<Item> = Vec::new();
             let mut bytes = 0;
             while let Some(row) = rows.next()? {
                 bytes += size(row, 3)?;
                 if bytes > bytes_max && !picked.is_empty() {
                     break;
                 }
-                picked.push(Pending {
+                picked.push(Item {
                     id: EntryId(row.get(0)?),
                     generation: row.get(1)?,
-                    acknowledged: row.get(2)?,
+                    known: row.get(2)?,
                     recording: recording(row, 3)?,
                 });
             }
@@ -127,7 +114,7 @@ impl Index {
             for ack in &acks {
                 let Some(loaded) = load(tx, ack.id)? else { continue };
                 let turn = answered(loaded.entry, ack.generation, &ack.answer);
-                apply(tx, &loaded, turn, now_wall_ms)?;
+                apply(tx, &loaded, turn, None, now_wall_ms)?;
             }
             after_answers(tx, root)?;
             if let Some(watermark) = watermark {

@@ -3,6 +3,7 @@
 //! They are SQL because they touch a thousand rows or all of them. The tests beside this file
 //! prove each equal to its rule, on random states.
 
+use focus_core::entry::EntryId;
 use focus_core::vanish::{Counts, Held, WINDOW_MS};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -110,13 +111,11 @@ pub(crate) fn most_found(
 pub(crate) const NAMED: &str =
     "EXISTS(SELECT 1 FROM files m WHERE m.uuid = r.uuid AND m.side_size IS NOT NULL)";
 
-/// The rule [`focus_core::entry::absence::count`] on a root. Of what is gone, and nothing is concluded from
-/// it yet, at most `enough` are counted.
-pub(crate) fn counts(
+/// The rule [`focus_core::entry::absence::count`] on a root, but for what [`candidates`] counts.
+pub(crate) fn fixed_counts(
     tx: &Transaction<'_>,
     root: i64,
     now_ms: i64,
-    enough: u64,
 ) -> rusqlite::Result<Counts> {
     let (present, held): (i64, i64) = tx.query_row(
         "SELECT recordings - vanished - (SELECT count(*) FROM recordings
@@ -129,6 +128,11 @@ pub(crate) fn counts(
         params![root, now_ms.saturating_sub(WINDOW_MS)],
         |row| row.get(0),
     )?;
+    Ok(Counts { present: unsigned(present), gone: unsigned(held), marked: unsigned(marked) })
+}
+
+/// How many of a root are gone, not moved, and neither held nor marked, by the same rule: at most `enough`.
+pub(crate) fn candidates(tx: &Transaction<'_>, root: i64, enough: u64) -> rusqlite::Result<u64> {
     let candidates: i64 = tx
         .prepare_cached(&format!(
             "SELECT count(*) FROM (SELECT 1 FROM recordings r WHERE r.root = ?1
@@ -136,11 +140,23 @@ pub(crate) fn counts(
                AND NOT {NAMED} LIMIT ?2)"
         ))?
         .query_row(params![root, signed(enough)], |row| row.get(0))?;
-    Ok(Counts {
-        present: unsigned(present),
-        gone: unsigned(held) + unsigned(candidates),
-        marked: unsigned(marked),
-    })
+    Ok(unsigned(candidates))
+}
+
+/// The folder of the place `file` holds an entry other than `id` that
+/// [`focus_core::entry::absence::is_neighbour`].
+pub(crate) fn has_neighbour(
+    tx: &Transaction<'_>,
+    id: EntryId,
+    file: i64,
+) -> rusqlite::Result<bool> {
+    tx.prepare_cached(
+        "SELECT EXISTS(SELECT 1 FROM files f JOIN files g ON g.folder = f.folder
+           JOIN recordings r ON r.file = g.id
+         WHERE f.id = ?1 AND r.id <> ?2 AND r.vanished_ms IS NULL AND r.never_seen = 0
+           AND r.drilled = 0 AND (r.known OR r.acked IS NOT NULL))",
+    )?
+    .query_row(params![file, id.0], |row| row.get(0))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The index's side of a comparison with the catalog.
 
-use focus_core::compare::{Compared, Page, Row};
+use focus_core::compare::{Compared, ComparedEntry, Page, Row};
 use focus_core::entry::EntryId;
 use focus_core::entry::compared::compared;
 use focus_crash::Write;
@@ -62,9 +62,9 @@ impl Reader {
 fn compared_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let entry = entry(row, 1)?;
     Ok(Row {
-        id: row.get(0)?,
+        id: EntryId(row.get(0)?),
         generation: entry.generation,
-        acknowledged: entry.known,
+        known: entry.known,
         vanished: entry.is_vanished(),
         marked: entry.is_marked(),
         changed: entry.is_changed(),
@@ -80,18 +80,18 @@ impl Index {
     /// The index cannot be written; nothing was stored.
     pub async fn found(
         &self,
-        findings: Vec<(i64, i64, Compared)>,
+        findings: Vec<ComparedEntry>,
         now_wall_ms: i64,
     ) -> Result<u64, IndexError> {
         self.write(Write::Found, move |tx| {
             let mut dropped = 0;
-            for (id, generation, found) in findings {
-                let Some(loaded) = load(tx, EntryId(id))? else {
+            for ComparedEntry { id, generation, found } in findings {
+                let Some(loaded) = load(tx, id)? else {
                     dropped += u64::from(found != Compared::NotThere);
                     continue;
                 };
                 let turn = compared(loaded.entry, generation, found, now_wall_ms);
-                apply(tx, &loaded, turn, now_wall_ms)?;
+                apply(tx, &loaded, turn, None, now_wall_ms)?;
             }
             Ok(dropped)
         })

@@ -3,7 +3,9 @@
 //! Whoever changes how a recording stands loads its row, asks `focus_core::entry`, and stores what
 //! comes of it with [`apply`].
 
-use focus_core::entry::{Acked, Delivery, Entry, EntryId, Gone, Life, News, Report, Turn};
+use focus_core::entry::{
+    Absence, Acked, Content, Delivery, Effects, Entry, EntryId, Life, LookAgain, News, Report, Turn,
+};
 use focus_core::recording::Recording;
 use focus_core::vanish::Held;
 use rusqlite::types::Type;
@@ -15,11 +17,18 @@ use crate::schema::{LIVE_END_MS, span};
 use crate::stage::{FOUND_DELETED, SAID_DELETED, Stage, UNSURE, Way};
 use crate::sum::sum;
 
-/// Columns of `recordings` (as `r`) that make an [`Entry`], in the order [`entry`] reads them.
-pub(crate) const ENTRY: &str =
-    "r.generation, r.acked, r.known, r.pending, r.pending_since_ms, r.retry_ms,
+/// [`ENTRY`] as a literal, for statements that are put together when the program is built.
+macro_rules! entry_columns {
+    () => {
+        "r.generation, r.acked, r.known, r.pending, r.pending_since_ms, r.retry_ms,
    r.vanished_ms, r.vanish_step, r.proof_ms, r.held_seq, r.held_why, r.marked_ms, r.approved,
-   r.never_seen, r.drilled";
+   r.never_seen, r.drilled"
+    };
+}
+pub(crate) use entry_columns;
+
+/// Columns of `recordings` (as `r`) that make an [`Entry`], in the order [`entry`] reads them.
+pub(crate) const ENTRY: &str = entry_columns!();
 
 /// How many these are.
 pub(crate) const ENTRY_COLUMNS: usize = 15;
@@ -64,21 +73,21 @@ fn life(row: &Row<'_>, at: usize) -> rusqlite::Result<Life> {
     let stage = Stage::from_number(row.get(at + 1)?).ok_or_else(|| unknown(at, "vanish_step"))?;
     let marked_ms =
         || Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(at + 5)?.unwrap_or(since_ms));
-    let gone = match stage {
-        Stage::Unproved => Gone::Unproved,
+    let absence = match stage {
+        Stage::Unproved => Absence::Unproved,
         Stage::Proved => match row.get::<_, Option<i64>>(at + 2)? {
-            Some(at_ms) => Gone::Proved { at_ms: unsigned(at_ms) },
-            None => Gone::Unproved,
+            Some(at_ms) => Absence::Proved { at_ms: unsigned(at_ms) },
+            None => Absence::Unproved,
         },
-        Stage::Held => Gone::Held {
+        Stage::Held => Absence::Held {
             seq: row.get::<_, Option<i64>>(at + 3)?.ok_or_else(|| unknown(at + 3, "held_seq"))?,
             why: held(row, at + 4)?,
         },
-        Stage::Marked => Gone::Marked { at_ms: marked_ms()?, approved: row.get(at + 6)? },
-        Stage::LeftAlone => Gone::LeftAlone,
-        Stage::Leaving => Gone::Leaving { at_ms: marked_ms()? },
+        Stage::Marked => Absence::Marked { at_ms: marked_ms()?, approved: row.get(at + 6)? },
+        Stage::LeftAlone => Absence::LeftAlone,
+        Stage::Leaving => Absence::Leaving { at_ms: marked_ms()? },
     };
-    Ok(Life::Gone { since_ms, gone })
+    Ok(Life::Vanished { since_ms, absence })
 }
 
 /// Why a recording is held, from the column `held_why`.
@@ -137,23 +146,25 @@ struct LifeColumns {
 
 impl LifeColumns {
     fn of(entry: &Entry) -> LifeColumns {
-        let Life::Gone { since_ms, gone } = entry.life else { return LifeColumns::default() };
+        let Life::Vanished { since_ms, absence } = entry.life else {
+            return LifeColumns::default();
+        };
         let columns = LifeColumns {
             vanished_ms: Some(since_ms),
-            stage: Stage::of(gone) as i64,
+            stage: Stage::of(absence) as i64,
             marked_ms: entry.deleted_at_ms(),
             deleted: if entry.deleted_at_ms().is_some() { FOUND_DELETED } else { 0 },
             ..LifeColumns::default()
         };
-        match gone {
-            Gone::Unproved | Gone::LeftAlone => columns,
-            Gone::Proved { at_ms } => LifeColumns { proof_ms: Some(signed(at_ms)), ..columns },
-            Gone::Held { seq, why } => {
+        match absence {
+            Absence::Unproved | Absence::LeftAlone => columns,
+            Absence::Proved { at_ms } => LifeColumns { proof_ms: Some(signed(at_ms)), ..columns },
+            Absence::Held { seq, why } => {
                 LifeColumns { held_seq: Some(seq), held_why: Some(why.name()), ..columns }
             }
-            Gone::Marked { approved, .. } => LifeColumns { approved, ..columns },
+            Absence::Marked { approved, .. } => LifeColumns { approved, ..columns },
             // It counts towards nothing, as if a person had approved it.
-            Gone::Leaving { .. } => LifeColumns { approved: true, ..columns },
+            Absence::Leaving { .. } => LifeColumns { approved: true, ..columns },
         }
     }
 }
@@ -225,14 +236,55 @@ pub(crate) enum Put {
     Over,
 }
 
-/// Stores an entry with its content, held by the place `file`.
+/// A recording that was read at a place: what a row may have as its content.
+pub(crate) struct Read<'a> {
+    pub(crate) root: i64,
+    /// The place.
+    pub(crate) file: i64,
+    pub(crate) recording: &'a Recording,
+    /// Its metadata, as the text that is stored.
+    metadata: String,
+}
+
+impl Read<'_> {
+    /// Of this place.
+    pub(crate) fn at(root: i64, file: i64, recording: &Recording) -> Read<'_> {
+        Read { root, file, recording, metadata: recording.metadata.to_text() }
+    }
+
+    /// The row says what this says.
+    pub(crate) fn is_same(&self, tx: &Transaction<'_>, id: EntryId) -> rusqlite::Result<bool> {
+        let recording = self.recording;
+        tx.prepare_cached(
+            "SELECT start_ms = ?2 AND end_ms = ?3 AND deleted & 1 = ?4
+               AND recording_id = ?5 AND path = ?6 AND size = ?7 AND fingerprint = ?8
+               AND metadata = ?9 FROM recordings WHERE id = ?1",
+        )?
+        .query_row(
+            params![
+                id.0,
+                recording.start_ms,
+                recording.end_ms.unwrap_or(LIVE_END_MS),
+                recording.deleted,
+                recording.recording_id,
+                recording.path,
+                recording.size,
+                recording.fingerprint,
+                self.metadata,
+            ],
+            |row| row.get(0),
+        )
+    }
+}
+
+/// Stores an entry with its content, held by the place where that was read.
 pub(crate) fn put(
     tx: &Transaction<'_>,
     put: Put,
-    (root, file): (i64, i64),
-    recording: &Recording,
+    read: &Read<'_>,
     entry: &Entry,
 ) -> rusqlite::Result<()> {
+    let Read { root, file, recording, metadata } = read;
     let statement = match put {
         Put::New => {
             "INSERT INTO recordings(root, file, uuid, start_ms, end_ms, span, deleted, recording_id, path,
@@ -252,7 +304,6 @@ pub(crate) fn put(
              WHERE uuid = ?3"
         }
     };
-    let metadata = recording.metadata.to_text();
     let (way, life) = (DeliveryColumns::of(entry), LifeColumns::of(entry));
     tx.prepare_cached(statement)?.execute(params![
         root,
@@ -267,7 +318,7 @@ pub(crate) fn put(
         recording.size,
         recording.fingerprint,
         metadata,
-        sum(recording, recording.deleted, &metadata),
+        sum(recording, recording.deleted, metadata),
         entry.generation,
         way.acked,
         entry.known,
@@ -296,59 +347,94 @@ pub(crate) struct Loaded {
     pub(crate) file: i64,
     pub(crate) entry: Entry,
     /// Something is reported of that place.
-    reported: bool,
+    pub(crate) is_reported: bool,
 }
 
 /// Loads the row of an entry, where it is still there.
 ///
 /// The place is asked for in a subquery: SQLite plans a join anew with every value that is bound.
 pub(crate) fn load(tx: &Transaction<'_>, id: EntryId) -> rusqlite::Result<Option<Loaded>> {
-    tx.prepare_cached(&format!(
-        "SELECT r.root, r.file, (SELECT f.state IS NOT NULL FROM files f WHERE f.id = r.file) IS 1, {ENTRY}
-         FROM recordings r WHERE r.id = ?1"
+    tx.prepare_cached(concat!(
+        "SELECT r.root, r.file, (SELECT f.state IS NOT NULL FROM files f WHERE f.id = r.file) IS 1, ",
+        entry_columns!(),
+        " FROM recordings r WHERE r.id = ?1"
     ))?
     .query_row([id.0], |row| {
         Ok(Loaded {
             id,
             root: row.get(0)?,
             file: row.get(1)?,
-            reported: row.get(2)?,
+            is_reported: row.get(2)?,
             entry: entry(row, 3)?,
         })
     })
     .optional()
 }
 
-/// Stores what a rule made of a row, and carries out what follows for its place and its root.
+/// Stores what a rule made of a row, and carries out what follows for its place and its root. `read` is
+/// what was read, where the rule was told of that.
 pub(crate) fn apply(
     tx: &Transaction<'_>,
     loaded: &Loaded,
     turn: Turn,
+    read: Option<&Read<'_>>,
     now_ms: i64,
 ) -> rusqlite::Result<News> {
-    match &turn.entry {
-        Some(entry) => store(tx, loaded.id, &loaded.entry, entry)?,
-        None => remove(tx, loaded.id)?,
+    // All of them by name: one that is added does not compile before it is carried out here.
+    let Effects { news, report, content, look_again, generation_base } = turn.effects;
+    match look_again {
+        None => {}
+        // Before the row changes: it tells the uuid.
+        Some(LookAgain::Claimants) => place::read_claimants_again(tx, loaded.file, loaded.id)?,
     }
-    if let Some(generation) = turn.effects.generation_base {
+    match (&turn.entry, content, read) {
+        (Some(entry), Content::Replaced, Some(read)) => put(tx, Put::Over, read, entry)?,
+        (Some(_), Content::Replaced, None) => return Err(nothing_read()),
+        (Some(entry), Content::Kept, _) => store(tx, loaded.id, &loaded.entry, entry)?,
+        (None, Content::Kept | Content::Replaced, _) => remove(tx, loaded.id)?,
+    }
+    if let Some(generation) = generation_base {
         tx.prepare_cached(
             "UPDATE roots SET generation_base = max(generation_base, ?2) WHERE id = ?1",
         )?
         .execute(params![loaded.root, generation])?;
     }
-    match turn.effects.report {
-        None => {}
-        Some(Report::Fault(fault)) => {
-            place::report(tx, loaded.file, Some(&fault), now_ms)?;
-        }
-        Some(Report::Taken) if loaded.reported => place::taken(tx, loaded.file)?,
-        Some(Report::Emptied) if !place::has_files(tx, loaded.file)? => {
-            place::report(tx, loaded.file, None, now_ms)?;
-            place::tidy(tx, loaded.file)?;
-        }
-        Some(Report::Taken | Report::Emptied) => {}
+    if let Some(report) = report {
+        follow(tx, loaded, report, now_ms)?;
     }
-    Ok(turn.effects.news)
+    Ok(news)
+}
+
+/// Carries out what changes in what is reported of the place of a row.
+fn follow(
+    tx: &Transaction<'_>,
+    loaded: &Loaded,
+    report: Report,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    match report {
+        Report::Fault(fault) => place::report(tx, loaded.file, Some(&fault), now_ms).map(drop),
+        Report::FaultOfAbsent(fault) => {
+            if place::has_files(tx, loaded.file)? {
+                return Ok(());
+            }
+            place::report(tx, loaded.file, Some(&fault), now_ms).map(drop)
+        }
+        Report::Taken if loaded.is_reported => place::taken(tx, loaded.file),
+        Report::Taken => Ok(()),
+        Report::Emptied => {
+            if place::has_files(tx, loaded.file)? {
+                return Ok(());
+            }
+            place::report(tx, loaded.file, None, now_ms)?;
+            place::tidy(tx, loaded.file)
+        }
+    }
+}
+
+/// A rule that was told of no recording asks for the content of one: a fault of the program.
+fn nothing_read() -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure("no recording was read to take the row's place".into())
 }
 
 /// Removes a row.

@@ -1,10 +1,16 @@
 //! What has to hold in an index that is in order.
 
+use rusqlite::Connection;
+
+use crate::entry::{ENTRY, entry};
 use crate::stage::{DONE, FOUND_DELETED, HELD, LEAVING, MARKED, PENDING, UNPROVED};
 use crate::{IndexError, Reader};
 
-/// Each invariant, and the number of rows that break it.
-fn checks() -> [(&'static str, String); 8] {
+/// The invariant that [`focus_core::entry::Entry::is_sound`] tells of each row.
+const SOUND: &str = "every entry is one that can come of the rules";
+
+/// Each other invariant, and the number of rows that break it.
+fn checks() -> [(&'static str, String); 7] {
     [
         (
             "pending_cleared_only_after_ack",
@@ -43,14 +49,8 @@ fn checks() -> [(&'static str, String); 8] {
                    vanished_ms IS NULL AND (vanish_step <> {UNPROVED} OR marked_ms IS NOT NULL
                      OR deleted >= {FOUND_DELETED})
                    OR (vanish_step IN ({MARKED}, {LEAVING})) <> (marked_ms IS NOT NULL)
-                   OR (vanish_step = {HELD}) <> (held_seq IS NOT NULL)"
-            ),
-        ),
-        (
-            "a drill's recording is never held or marked, and only such a one leaves",
-            format!(
-                "SELECT count(*) FROM recordings WHERE drilled AND vanish_step IN ({HELD}, {MARKED})
-                   OR vanish_step = {LEAVING} AND (drilled = 0 OR pending = {DONE} OR approved = 0)"
+                   OR (vanish_step = {HELD}) <> (held_seq IS NOT NULL)
+                   OR vanish_step = {LEAVING} AND approved = 0"
             ),
         ),
         (
@@ -76,15 +76,27 @@ impl Reader {
     /// # Errors
     /// The index cannot be read.
     pub fn broken_invariants(&self) -> Result<Vec<String>, IndexError> {
-        self.read(|connection| {
-            let mut broken = Vec::new();
-            for (name, query) in checks() {
-                let count: i64 = connection.query_row(&query, [], |row| row.get(0))?;
-                if count > 0 {
-                    broken.push(format!("{name}: {count} rows"));
-                }
-            }
-            Ok(broken)
-        })
+        self.read(broken)
     }
+}
+
+pub(crate) fn broken(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut counts = vec![(SOUND, unsound(connection)?)];
+    for (name, query) in checks() {
+        let count: i64 = connection.query_row(&query, [], |row| row.get(0))?;
+        counts.push((name, count));
+    }
+    let broken = counts.into_iter().filter(|(_, count)| *count > 0);
+    Ok(broken.map(|(name, count)| format!("{name}: {count} rows")).collect())
+}
+
+/// How many rows hold an entry that cannot come of the rules, or none that can be read.
+fn unsound(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare(&format!("SELECT {ENTRY} FROM recordings r"))?;
+    let mut rows = statement.query([])?;
+    let mut unsound = 0;
+    while let Some(row) = rows.next()? {
+        unsound += i64::from(!entry(row, 0).is_ok_and(|entry| entry.is_sound()));
+    }
+    Ok(unsound)
 }

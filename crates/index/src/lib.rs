@@ -37,7 +37,7 @@ mod verify;
 mod writer;
 
 pub use absence::{Candidate, Concluded, HeldRow};
-pub use acknowledge::{Ack, Pending};
+pub use acknowledge::Ack;
 pub use error::IndexError;
 pub use focus_core::entry::EntryId;
 pub use focus_core::entry::answered::Answer;

@@ -6,7 +6,7 @@ use focus_core::entry::observed::{missing, missing_no_more, place_of};
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction};
 
-use crate::entry::{ENTRY, Put, entry, put, store};
+use crate::entry::{ENTRY, Put, Read, entry, put, store};
 use crate::place;
 use crate::rows::RootId;
 use crate::{Index, IndexError};
@@ -59,5 +59,6 @@ fn add_missing(
     }
     let Some(at) = place_of(&recording.path) else { return Ok(()) };
     let file = place::row_for(tx, root.0, &at)?;
-    put(tx, Put::New, (root.0, file), recording, &missing(stored, recording, now_ms))
+    let read = Read::at(root.0, file, recording);
+    put(tx, Put::New, &read, &missing(stored, recording, now_ms))
 }

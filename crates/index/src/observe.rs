@@ -4,18 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use focus_core::claim::Ruling;
 use focus_core::entry::claimed::{self, Holding, claimed};
-use focus_core::entry::observed::{self, Holder};
-use focus_core::entry::{Entry, EntryId, LookAgain, News};
+use focus_core::entry::observed::{self, Holder, Reported};
+use focus_core::entry::{Entry, EntryId, News, Turn};
 use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Sight};
 use focus_core::state::{Fault, State};
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::entry::{ENTRY, ENTRY_COLUMNS, Put, RootFacts, entry, put, remove, store};
+use crate::entry::{ENTRY_COLUMNS, Loaded, Put, Read, RootFacts, apply, entry, entry_columns, put};
 use crate::place;
 use crate::rows::RootId;
-use crate::schema::LIVE_END_MS;
 use crate::{Index, IndexError};
 
 /// A look that was judged.
@@ -38,8 +37,9 @@ pub struct Observation {
 pub struct Observed {
     /// Recordings made, changed, moved or come back: they are pending now.
     pub changed: u64,
-    /// Places that became or ceased to be unrecognised, and recordings that came back as the catalog has
-    /// them.
+    /// Recordings that came back as the catalog has them: there is nothing to write.
+    pub returned: u64,
+    /// Places that became or ceased to be unrecognised.
     pub reported: u64,
     /// Places that hold a uuid which another place claims: look at them again, they may be gone.
     pub contested: Vec<Place>,
@@ -110,18 +110,26 @@ struct Known {
     file: i64,
     /// Nothing was known of it before.
     is_new: bool,
-    reported: Option<State>,
+    reported: Reported,
     /// The uuid that its files last settled as.
     uuid: Option<String>,
 }
 
-/// An entry and the place that holds it.
-struct Held {
+/// A uuid that is taken: its entry, and the place that holds it.
+struct HeldUuid {
     id: EntryId,
     root: i64,
     file: i64,
     path: String,
     entry: Entry,
+}
+
+impl HeldUuid {
+    /// The row to be changed. `is_reported`: something is reported of the place that holds it.
+    fn loaded(&self, is_reported: bool) -> Loaded {
+        let HeldUuid { id, root, file, entry, path: _ } = *self;
+        Loaded { id, root, file, entry, is_reported }
+    }
 }
 
 impl Observer<'_> {
@@ -158,36 +166,34 @@ impl Observer<'_> {
     fn absent(&mut self, place: &Known) -> rusqlite::Result<()> {
         self.clear(place)?;
         place::store_sight(self.tx, place.file, &Sight::default(), None)?;
-        self.gone_from(place, None)?;
+        self.vanished_from(place, None)?;
         place::tidy(self.tx, place.file)
     }
 
     /// The recordings that this place holds, but for that of the uuid `keep`, have no files any more.
-    fn gone_from(&mut self, place: &Known, keep: Option<&str>) -> rusqlite::Result<()> {
+    fn vanished_from(&mut self, place: &Known, keep: Option<&str>) -> rusqlite::Result<()> {
         if place.is_new {
             return Ok(());
         }
         let held = self
             .tx
-            .prepare_cached(&format!(
-                "SELECT r.id, r.uuid, {ENTRY} FROM recordings r WHERE r.file = ?1"
+            .prepare_cached(concat!(
+                "SELECT r.id, r.uuid, ",
+                entry_columns!(),
+                " FROM recordings r WHERE r.file = ?1"
             ))?
             .query_map([place.file], |row| {
                 Ok((EntryId(row.get(0)?), row.get::<_, String>(1)?, entry(row, 2)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        for (id, uuid, before) in held {
+        for (id, uuid, entry) in held {
             if keep == Some(uuid.as_str()) {
                 continue;
             }
-            let turn = observed::gone(before, self.facts.sent.holds(id), self.now_ms);
-            match &turn.entry {
-                Some(after) => store(self.tx, id, &before, after)?,
-                None => remove(self.tx, id)?,
-            }
-            if turn.effects.look_again == Some(LookAgain::Claimants) {
-                place::read_claimants_again(self.tx, place.file, &uuid)?;
-            }
+            let is_reported = place.reported != Reported::Nothing;
+            let loaded = Loaded { id, root: self.root, file: place.file, entry, is_reported };
+            let turn = observed::vanished(entry, self.facts.sent.holds(id), self.now_ms);
+            self.take(&loaded, turn, None)?;
         }
         Ok(())
     }
@@ -201,10 +207,7 @@ impl Observer<'_> {
         let holder = match holder {
             Some(held) if held.file == place.file => {
                 let turn = observed::unchanged(held.entry, self.now_ms);
-                if let Some(after) = &turn.entry {
-                    store(self.tx, held.id, &held.entry, after)?;
-                }
-                self.tell(turn.effects.news);
+                self.take(&held.loaded(place.reported != Reported::Nothing), turn, None)?;
                 Some(Holder { here: true, there: true })
             }
             Some(held) => Some(Holder { here: false, there: held.entry.is_there() }),
@@ -219,47 +222,36 @@ impl Observer<'_> {
 
     /// A settled recording: who has its uuid?
     fn settled(&mut self, place: &Known, recording: &Recording) -> rusqlite::Result<()> {
-        self.gone_from(place, Some(&recording.uuid))?;
+        self.vanished_from(place, Some(&recording.uuid))?;
         let drilled = recording.is_drilled();
+        let read = Read::at(self.root, place.file, recording);
         match self.holder(&recording.uuid)? {
             None => {
                 let made = observed::made(self.facts.generation_base, drilled, self.now_ms);
-                put(self.tx, Put::New, (self.root, place.file), recording, &made)?;
+                put(self.tx, Put::New, &read, &made)?;
                 self.tell(News::Pending);
                 self.clear(place)
             }
             Some(held) if held.file == place.file => {
-                let same = self.is_same(&held, recording)?;
+                let same = read.is_same(self.tx, held.id)?;
                 let turn = observed::settled(held.entry, same, drilled, self.now_ms);
-                match &turn.entry {
-                    Some(after) if turn.effects.news == News::Pending => {
-                        put(self.tx, Put::Over, (self.root, place.file), recording, after)?;
-                    }
-                    Some(after) => store(self.tx, held.id, &held.entry, after)?,
-                    None => remove(self.tx, held.id)?,
-                }
-                self.tell(turn.effects.news);
+                let loaded = held.loaded(place.reported != Reported::Nothing);
+                self.take(&loaded, turn, Some(&read))?;
                 self.clear(place)
             }
-            Some(held) => self.claimed(place, &held, recording),
+            Some(held) => self.claimed(place, &held, &read),
         }
     }
 
     /// The recording's uuid is held by another place.
-    fn claimed(
-        &mut self,
-        place: &Known,
-        held: &Held,
-        recording: &Recording,
-    ) -> rusqlite::Result<()> {
+    fn claimed(&mut self, place: &Known, held: &HeldUuid, read: &Read<'_>) -> rusqlite::Result<()> {
+        let recording = read.recording;
         let has_files = place::has_files(self.tx, held.file)?;
         let holding = Holding { path: &held.path, has_files };
         let drilled = recording.is_drilled();
         let (ruling, turn) = claimed(held.entry, holding, &recording.path, drilled, self.now_ms);
-        if let (Some(after), News::Pending) = (&turn.entry, turn.effects.news) {
-            put(self.tx, Put::Over, (self.root, place.file), recording, after)?;
-        }
-        self.tell(turn.effects.news);
+        // Something may be reported of the other place: it is asked for where that matters.
+        self.take(&held.loaded(true), turn, Some(read))?;
         match ruling {
             Ruling::Moved => {
                 self.clear(place)?;
@@ -283,37 +275,27 @@ impl Observer<'_> {
         }
     }
 
-    /// The row says what the sidecar and the files say.
-    fn is_same(&self, held: &Held, recording: &Recording) -> rusqlite::Result<bool> {
-        self.tx
-            .prepare_cached(
-                "SELECT start_ms = ?2 AND end_ms = ?3 AND deleted & 1 = ?4
-                   AND recording_id = ?5 AND path = ?6 AND size = ?7 AND fingerprint = ?8
-                   AND metadata = ?9 FROM recordings WHERE id = ?1",
-            )?
-            .query_row(
-                params![
-                    held.id.0,
-                    recording.start_ms,
-                    recording.end_ms.unwrap_or(LIVE_END_MS),
-                    recording.deleted,
-                    recording.recording_id,
-                    recording.path,
-                    recording.size,
-                    recording.fingerprint,
-                    recording.metadata.to_text(),
-                ],
-                |row| row.get(0),
-            )
+    /// Stores what a rule made of a row, with all that follows.
+    fn take(
+        &mut self,
+        loaded: &Loaded,
+        turn: Turn,
+        read: Option<&Read<'_>>,
+    ) -> rusqlite::Result<()> {
+        let news = apply(self.tx, loaded, turn, read, self.now_ms)?;
+        self.tell(news);
+        Ok(())
     }
 
-    fn holder(&self, uuid: &str) -> rusqlite::Result<Option<Held>> {
+    fn holder(&self, uuid: &str) -> rusqlite::Result<Option<HeldUuid>> {
         self.tx
-            .prepare_cached(&format!(
-                "SELECT {ENTRY}, r.id, r.root, r.file, r.path FROM recordings r WHERE r.uuid = ?1"
+            .prepare_cached(concat!(
+                "SELECT ",
+                entry_columns!(),
+                ", r.id, r.root, r.file, r.path FROM recordings r WHERE r.uuid = ?1"
             ))?
             .query_row([uuid], |row| {
-                Ok(Held {
+                Ok(HeldUuid {
                     entry: entry(row, 0)?,
                     id: EntryId(row.get(ENTRY_COLUMNS)?),
                     root: row.get(ENTRY_COLUMNS + 1)?,
@@ -333,7 +315,7 @@ impl Observer<'_> {
                 Ok(Known {
                     file: row.get(0)?,
                     is_new: false,
-                    reported: state.as_deref().and_then(State::from_name),
+                    reported: reported(state.as_deref()),
                     uuid: row.get(2)?,
                 })
             })
@@ -350,7 +332,7 @@ impl Observer<'_> {
             }
         };
         let file = place::make(self.tx, self.root, folder, &at.stem)?;
-        Ok(Known { file, is_new: true, reported: None, uuid: None })
+        Ok(Known { file, is_new: true, reported: Reported::Nothing, uuid: None })
     }
 
     fn folder(&mut self, path: &[u8]) -> rusqlite::Result<Option<i64>> {
@@ -378,7 +360,7 @@ impl Observer<'_> {
     fn tell(&mut self, news: News) {
         match news {
             News::None => {}
-            News::Returned => self.out.reported += 1,
+            News::Returned => self.out.returned += 1,
             News::Pending => self.out.changed += 1,
         }
     }
@@ -391,9 +373,17 @@ impl Observer<'_> {
 
     /// Nothing is reported of the place of an observation any more.
     fn clear(&mut self, place: &Known) -> rusqlite::Result<()> {
-        if place.reported.is_none() {
+        if place.reported == Reported::Nothing {
             return Ok(());
         }
         self.report(place.file, None)
+    }
+}
+
+/// From the column `state`.
+fn reported(state: Option<&str>) -> Reported {
+    match state {
+        None => Reported::Nothing,
+        Some(name) => State::from_name(name).map_or(Reported::Unknown, Reported::State),
     }
 }

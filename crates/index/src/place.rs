@@ -3,6 +3,7 @@
 //! What a file was seen as is in this module alone: a column more is added to [`SIGHT`], [`sight`] and
 //! [`store_sight`].
 
+use focus_core::entry::EntryId;
 use focus_core::look::FileStat;
 use focus_core::recording::Place;
 use focus_core::settle::{FileSight, Sight};
@@ -184,14 +185,17 @@ pub(crate) fn look_again(tx: &Transaction<'_>, file: i64) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Reads again, at once, every place but `file` whose sidecar named this uuid.
+/// Reads again, at once, every place but `file` whose sidecar named the uuid of this entry.
 pub(crate) fn read_claimants_again(
     tx: &Transaction<'_>,
     file: i64,
-    uuid: &str,
+    id: EntryId,
 ) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE files SET due_ms = 0, settled = 0 WHERE uuid = ?2 AND id <> ?1")?
-        .execute(params![file, uuid])?;
+    tx.prepare_cached(
+        "UPDATE files SET due_ms = 0, settled = 0
+         WHERE uuid = (SELECT uuid FROM recordings WHERE id = ?2) AND id <> ?1",
+    )?
+    .execute(params![file, id.0])?;
     Ok(())
 }
 

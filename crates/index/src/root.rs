@@ -39,7 +39,7 @@ impl Reader {
 
 impl Index {
     /// The root with this marker, made where it is new. Boot-clock times of an earlier process
-    /// mean nothing any more: what was unsettled or set aside is looked at and tried again at once.
+    /// mean nothing any more: what was unsettled or refused is looked at and tried again at once.
     ///
     /// # Errors
     /// The index cannot be written.

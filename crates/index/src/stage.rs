@@ -2,7 +2,7 @@
 //!
 //! Nothing else in this crate spells them: a statement names them by these constants.
 
-use focus_core::entry::{Delivery, Gone};
+use focus_core::entry::{Absence, Delivery};
 
 /// The column `vanish_step`: how far a recording whose files are gone has come. 0 also where they are
 /// there, which `vanished_ms` tells.
@@ -46,14 +46,14 @@ impl Stage {
     }
 
     /// The stage of a recording whose files are gone.
-    pub(crate) fn of(gone: Gone) -> Stage {
-        match gone {
-            Gone::Unproved => Stage::Unproved,
-            Gone::Proved { .. } => Stage::Proved,
-            Gone::Held { .. } => Stage::Held,
-            Gone::Marked { .. } => Stage::Marked,
-            Gone::LeftAlone => Stage::LeftAlone,
-            Gone::Leaving { .. } => Stage::Leaving,
+    pub(crate) fn of(absence: Absence) -> Stage {
+        match absence {
+            Absence::Unproved => Stage::Unproved,
+            Absence::Proved { .. } => Stage::Proved,
+            Absence::Held { .. } => Stage::Held,
+            Absence::Marked { .. } => Stage::Marked,
+            Absence::LeftAlone => Stage::LeftAlone,
+            Absence::Leaving { .. } => Stage::Leaving,
         }
     }
 }

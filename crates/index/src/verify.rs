@@ -1,7 +1,7 @@
 //! The index's side of a verification.
 
 use focus_core::compare::{Page, Row as ComparedRow};
-use focus_core::entry::Delivery;
+use focus_core::entry::{Delivery, EntryId};
 use focus_core::recording::Place;
 use focus_core::verify::IndexedRecording;
 use rusqlite::{OptionalExtension, params};
@@ -23,9 +23,9 @@ fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<Indexed
     Ok(IndexedRecording {
         young: entry.delivery != Delivery::Done && newest_ns / 1_000_000 > cutoff_ms,
         row: ComparedRow {
-            id: row.get(0)?,
+            id: EntryId(row.get(0)?),
             generation: entry.generation,
-            acknowledged: entry.is_catalogued(),
+            known: entry.known,
             vanished: entry.is_vanished(),
             marked: entry.is_marked(),
             changed: false,

@@ -5,16 +5,16 @@ mod absence;
 
 use std::collections::BTreeMap;
 
-use focus_core::batch::{Item, Outcome};
+use focus_core::batch::{Item, ItemOutcome, Outcome};
 use focus_core::claim::Ruling;
-use focus_core::compare::{Compared, Page};
+use focus_core::compare::{Compared, ComparedEntry, Page};
 use focus_core::document::Stored;
 use focus_core::entry::answered::{Answer, answered, picked};
 use focus_core::entry::claimed::{Holding, claimed, preferred};
 use focus_core::entry::compared::compared;
-use focus_core::entry::observed::{self, Holder};
+use focus_core::entry::observed::{self, Holder, Reported};
 use focus_core::entry::sent::Sent;
-use focus_core::entry::{Entry, EntryId, LookAgain, News, Report, Turn, waiting};
+use focus_core::entry::{Content, Effects, Entry, EntryId, LookAgain, News, Report, Turn, waiting};
 use focus_core::reconcile::CatalogMemory;
 use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Judgement, Sight};
@@ -126,7 +126,7 @@ impl Index {
         let news = match judged.conclusion {
             Conclusion::Absent => {
                 self.report(place, None);
-                self.gone_from(place, None, wall_ms);
+                self.vanished_from(place, None, wall_ms);
                 self.places.remove(place);
                 return true;
             }
@@ -163,14 +163,14 @@ impl Index {
             .is_some_and(|known| known.sight.data.is_some() || known.sight.sidecar.is_some())
     }
 
-    fn gone_from(&mut self, place: &Place, keep: Option<&str>, wall_ms: i64) {
+    fn vanished_from(&mut self, place: &Place, keep: Option<&str>, wall_ms: i64) {
         let is_gone =
             |(uuid, row): &(&String, &Row)| row.place == *place && Some(uuid.as_str()) != keep;
         let gone: Vec<String> =
             self.rows.iter().filter(is_gone).map(|(uuid, _)| uuid.clone()).collect();
         for uuid in gone {
             let row = &self.rows[&uuid];
-            let turn = observed::gone(row.entry, self.sent.holds(row.id), wall_ms);
+            let turn = observed::vanished(row.entry, self.sent.holds(row.id), wall_ms);
             self.take(&uuid, turn);
         }
     }
@@ -185,7 +185,8 @@ impl Index {
             }
             Holder { here, there: here || entry.is_there() }
         });
-        let unchanged = observed::place_unchanged(known.reported, holder);
+        let reported = known.reported.map_or(Reported::Nothing, Reported::State);
+        let unchanged = observed::place_unchanged(reported, holder);
         if unchanged.cleared {
             self.report(place, None);
         }
@@ -194,7 +195,7 @@ impl Index {
 
     fn settled(&mut self, place: &Place, recording: Recording, wall_ms: i64) -> News {
         let (uuid, drilled) = (recording.uuid.clone(), recording.is_drilled());
-        self.gone_from(place, Some(&uuid), wall_ms);
+        self.vanished_from(place, Some(&uuid), wall_ms);
         let Some(row) = self.rows.get(&uuid) else {
             let entry = observed::made(self.generation_base, drilled, wall_ms);
             self.insert(place.clone(), recording, entry);
@@ -205,15 +206,13 @@ impl Index {
             let same = row.recording == recording;
             let turn = observed::settled(row.entry, same, drilled, wall_ms);
             self.report(place, None);
-            let news = self.take(&uuid, turn);
-            self.hold(&uuid, place, recording);
-            return news;
+            return self.take_read(&uuid, turn, Some((place, recording)));
         }
         let holder = row.place.clone();
         let has_files = self.has_files(&holder);
         let holding = Holding { path: &row.recording.path, has_files };
         let (ruling, turn) = claimed(row.entry, holding, &recording.path, drilled, wall_ms);
-        let news = self.take(&uuid, turn);
+        let news = self.take_read(&uuid, turn, Some((place, recording)));
         match ruling {
             Ruling::HolderKeeps => {
                 self.report(place, Some(State::DuplicateId));
@@ -224,7 +223,6 @@ impl Index {
             Ruling::Moved => {}
         }
         self.report(place, None);
-        self.hold(&uuid, place, recording);
         news
     }
 
@@ -234,91 +232,95 @@ impl Index {
         self.rows.insert(row.recording.uuid.clone(), row);
     }
 
-    /// The place holds the uuid, with this content.
-    fn hold(&mut self, uuid: &str, place: &Place, recording: Recording) {
-        if let Some(row) = self.rows.get_mut(uuid) {
-            row.place = place.clone();
-            row.recording = recording;
-        }
-    }
-
     /// Stores what a rule made of a row, and carries out what follows.
     fn take(&mut self, uuid: &str, turn: Turn) -> News {
+        self.take_read(uuid, turn, None)
+    }
+
+    /// The same, of a rule that was told what was read at a place.
+    fn take_read(&mut self, uuid: &str, turn: Turn, read: Option<(&Place, Recording)>) -> News {
         let Some(row) = self.rows.get_mut(uuid) else { return News::None };
-        let place = row.place.clone();
-        match turn.entry {
-            Some(entry) => row.entry = entry,
-            None => drop(self.rows.remove(uuid)),
+        let at = row.place.clone();
+        let Effects { news, report, content, look_again, generation_base } = turn.effects;
+        match (turn.entry, content, read) {
+            (Some(entry), Content::Replaced, Some((place, recording))) => {
+                *row = Row { id: row.id, place: place.clone(), recording, entry };
+            }
+            (Some(_), Content::Replaced, None) => panic!("nothing was read for {uuid}"),
+            (Some(entry), Content::Kept, _) => row.entry = entry,
+            (None, Content::Kept | Content::Replaced, _) => drop(self.rows.remove(uuid)),
         }
-        let effects = turn.effects;
-        if let Some(generation) = effects.generation_base {
+        if let Some(generation) = generation_base {
             self.generation_base = self.generation_base.max(generation);
         }
-        if effects.look_again == Some(LookAgain::Claimants) {
-            let claims = |known: &Known| known.sight.uuid.as_deref() == Some(uuid);
-            for (_, known) in
-                self.places.iter_mut().filter(|(at, known)| **at != place && claims(known))
-            {
-                known.due_ms = Some(0);
-                known.sight.settled = false;
-            }
-        }
-        match effects.report {
+        match look_again {
             None => {}
-            Some(Report::Fault(fault)) => self.report(&place, Some(fault.state)),
+            Some(LookAgain::Claimants) => self.read_claimants_again(&at, uuid),
+        }
+        match report {
+            None => {}
+            Some(Report::Fault(fault)) => self.report(&at, Some(fault.state)),
+            Some(Report::FaultOfAbsent(fault)) if !self.has_files(&at) => {
+                self.report(&at, Some(fault.state));
+            }
             Some(Report::Taken) => {
-                let known = self.places.get_mut(&place);
+                let known = self.places.get_mut(&at);
                 let shared = [Some(State::CatalogRefused), Some(State::DuplicateId)];
                 if let Some(known) = known.filter(|known| shared.contains(&known.reported)) {
                     known.reported = None;
                 }
             }
-            Some(Report::Emptied) if !self.has_files(&place) => {
-                self.places.remove(&place);
+            Some(Report::Emptied) if !self.has_files(&at) => {
+                self.places.remove(&at);
             }
-            Some(Report::Emptied) => {}
+            Some(Report::FaultOfAbsent(_) | Report::Emptied) => {}
         }
-        effects.news
+        news
+    }
+
+    /// Reads again, at once, every place but this one whose sidecar named the uuid.
+    fn read_claimants_again(&mut self, but: &Place, uuid: &str) {
+        let claims = |known: &Known| known.sight.uuid.as_deref() == Some(uuid);
+        for (_, known) in self.places.iter_mut().filter(|(at, known)| *at != but && claims(known)) {
+            known.due_ms = Some(0);
+            known.sight.settled = false;
+        }
     }
 
     /// The newest pending ones.
-    pub(crate) fn pick(&self, limit: usize, before: Option<i64>) -> Vec<Item> {
+    pub(crate) fn pick(&self, limit: usize, before: Option<EntryId>) -> Vec<Item> {
         let mut rows: Vec<&Row> = self
             .rows
             .values()
             .filter(|row| row.entry.is_pending())
-            .filter(|row| before.is_none_or(|before| row.id.0 < before))
+            .filter(|row| before.is_none_or(|before| row.id < before))
             .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         rows.truncate(limit);
         rows.into_iter()
             .map(|row| Item {
-                id: row.id.0,
+                id: row.id,
                 generation: row.entry.generation,
-                acknowledged: row.entry.known,
+                known: row.entry.known,
                 recording: row.content(),
             })
             .collect()
     }
 
     /// The row with this id.
-    pub(crate) fn by_id(&self, id: i64) -> Option<&Row> {
-        self.rows.values().find(|row| row.id.0 == id)
+    pub(crate) fn by_id(&self, id: EntryId) -> Option<&Row> {
+        self.rows.values().find(|row| row.id == id)
     }
 
     /// Stores what a batch came to. Gives what has nothing left to write by that.
-    pub(crate) fn acknowledge(
-        &mut self,
-        outcomes: &[(i64, i64, Outcome)],
-        now_ms: u64,
-    ) -> Vec<String> {
+    pub(crate) fn acknowledge(&mut self, outcomes: &[ItemOutcome], now_ms: u64) -> Vec<String> {
         let mut acknowledged = Vec::new();
-        for (id, generation, outcome) in outcomes {
+        for ItemOutcome { id, generation, outcome } in outcomes {
             let Some(row) = self.by_id(*id) else { continue };
             let answer = match outcome.clone() {
                 Outcome::Acknowledged => Answer::Acknowledged,
                 Outcome::Removed => Answer::Removed,
-                Outcome::SetAside(fault) => Answer::Refused { fault, retry_ms: now_ms + RETRY_MS },
+                Outcome::Refused(fault) => Answer::Refused { fault, retry_ms: now_ms + RETRY_MS },
                 Outcome::Raise(generation) => Answer::Raise { generation },
                 Outcome::Left => continue,
             };
@@ -337,9 +339,9 @@ impl Index {
     }
 
     /// The catalog may have these rows from now on. Gives those that are not pending any more.
-    pub(crate) fn note(&mut self, ids: &[i64]) -> Vec<i64> {
-        self.sent = self.sent.note(ids.iter().map(|id| EntryId(*id)));
-        let is_pending = |id: &i64| self.by_id(*id).is_some_and(|row| row.entry.is_pending());
+    pub(crate) fn note(&mut self, ids: &[EntryId]) -> Vec<EntryId> {
+        self.sent = self.sent.note(ids.iter().copied());
+        let is_pending = |id: &EntryId| self.by_id(*id).is_some_and(|row| row.entry.is_pending());
         ids.iter().copied().filter(|id| !is_pending(id)).collect()
     }
 
@@ -385,9 +387,9 @@ impl Index {
             .filter(|(uuid, _)| Some(*uuid) > after)
             .filter(|(uuid, _)| through.is_none_or(|through| *uuid <= through))
             .map(|(_, row)| focus_core::compare::Row {
-                id: row.id.0,
+                id: row.id,
                 generation: row.entry.generation,
-                acknowledged: row.entry.known,
+                known: row.entry.known,
                 vanished: row.entry.is_vanished(),
                 marked: row.entry.is_marked(),
                 changed: row.entry.is_changed(),
@@ -397,9 +399,9 @@ impl Index {
     }
 
     /// Stores what a comparison found. Gives how many of the documents' rows are dropped by now.
-    pub(crate) fn found(&mut self, findings: &[(i64, i64, Compared)], wall_ms: i64) -> u64 {
+    pub(crate) fn found(&mut self, findings: &[ComparedEntry], wall_ms: i64) -> u64 {
         let mut dropped = 0;
-        for (id, generation, found) in findings {
+        for ComparedEntry { id, generation, found } in findings {
             let Some(row) = self.by_id(*id) else {
                 dropped += u64::from(*found != Compared::NotThere);
                 continue;

@@ -30,6 +30,11 @@ pub(crate) fn check(world: &World, servers: &[Server]) -> Result<(), String> {
             }
         }
     }
+    for (uuid, row) in servers.iter().flat_map(|server| &server.index.rows) {
+        if !row.entry.is_sound() {
+            return Err(format!("{uuid} stands as no rule leaves it: {:?}", row.entry));
+        }
+    }
     match &world.catalog.stale_overwrite {
         Some(uuid) => Err(format!("no_stale_overwrite: {uuid} of a newer holder by an older one")),
         None => Ok(()),
@@ -103,7 +108,9 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         // An archive keeps its documents, but for those of drills; the last one of its uuid counts.
         let is_left_alone = servers.iter().any(|server| {
             let row = server.index.rows.get(&stored.uuid);
-            row.is_some_and(|row| row.entry.gone() == Some(focus_core::entry::Gone::LeftAlone))
+            row.is_some_and(|row| {
+                row.entry.absence() == Some(focus_core::entry::Absence::LeftAlone)
+            })
         });
         if !stored.deleted
             && (!world.archive || drilled && !is_left_alone)

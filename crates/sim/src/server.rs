@@ -1,8 +1,8 @@
 //! One server: the real core, and a shell whose every step can fail.
 
 use focus_core::answer::Failure;
-use focus_core::batch::{Call, Outcome, Reply};
-use focus_core::compare::{Compared, SpotCheck};
+use focus_core::batch::{Call, ItemOutcome, Reply};
+use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
@@ -364,12 +364,12 @@ impl Server {
                 Done::Stored
             }
             Job::Pick { limit, before, .. } => Done::Picked(self.index.pick(limit, before)),
-            Job::Note { rows } => {
-                let gone = self.index.note(&rows);
+            Job::Note { ids } => {
+                let not_pending = self.index.note(&ids);
                 self.watermarks += 1;
                 let watermark = format!("{}{}-{}", self.name, self.watermarks, world.true_ms);
                 self.index.memory.noted = Some(watermark.clone());
-                Done::Noted { watermark, gone }
+                Done::Noted { watermark, not_pending }
             }
             Job::Acknowledge { watermark, outcomes } => {
                 self.acknowledge(&outcomes, world)?;
@@ -414,11 +414,7 @@ impl Server {
         Ok(())
     }
 
-    fn acknowledge(
-        &mut self,
-        outcomes: &[(i64, i64, Outcome)],
-        world: &World,
-    ) -> Result<(), String> {
+    fn acknowledge(&mut self, outcomes: &[ItemOutcome], world: &World) -> Result<(), String> {
         let now_ms = self.now_ms(world.true_ms);
         for uuid in self.index.acknowledge(outcomes, now_ms) {
             let content = self.index.rows[&uuid].content();
@@ -432,10 +428,10 @@ impl Server {
     }
 
     /// Stores what was compared; how many of the recordings that the catalog has are not in the index.
-    fn found(&mut self, findings: &[(i64, i64, Compared)], world: &World) -> Result<u64, String> {
+    fn found(&mut self, findings: &[ComparedEntry], world: &World) -> Result<u64, String> {
         let dropped = self.index.found(findings, world.wall_ms());
-        for (id, generation, finding) in findings {
-            if let (Some(row), Compared::Same) = (self.index.by_id(*id), finding)
+        for ComparedEntry { id, generation, found } in findings {
+            if let (Some(row), Compared::Same) = (self.index.by_id(*id), found)
                 && row.entry.generation == *generation
                 && !world.was_written(&row.content())
             {

@@ -1,12 +1,12 @@
 //! Absence was proved, doubted, concluded, approved.
 
-use super::{Entry, Gone, Turn};
+use super::{Absence, Entry, Turn};
 use crate::broken::{self, Broken};
 use crate::vanish::{Counts, Decision, Held, WINDOW_MS};
 
 /// Its absence is to be proved: it is gone, and nothing has been concluded from that.
 pub fn is_candidate(entry: &Entry) -> bool {
-    matches!(entry.gone(), Some(Gone::Unproved | Gone::Proved { .. }))
+    matches!(entry.absence(), Some(Absence::Unproved | Absence::Proved { .. }))
 }
 
 /// The place of a candidate, as far as storage has been seen.
@@ -22,16 +22,16 @@ pub struct Scene {
 
 /// Absence was proved the first time, at this time of the boot-time clock.
 pub fn proved(entry: Entry, now_ms: u64) -> Entry {
-    match entry.gone() {
-        Some(Gone::Unproved) => entry.with_gone(Gone::Proved { at_ms: now_ms }),
+    match entry.absence() {
+        Some(Absence::Unproved) => entry.with_absence(Absence::Proved { at_ms: now_ms }),
         _ => entry,
     }
 }
 
 /// The first proof counts no more: a file was there, or could not be looked for.
 pub fn doubted(entry: Entry) -> Entry {
-    match entry.gone() {
-        Some(Gone::Proved { .. }) => entry.with_gone(Gone::Unproved),
+    match entry.absence() {
+        Some(Absence::Proved { .. }) => entry.with_absence(Absence::Unproved),
         _ => entry,
     }
 }
@@ -58,30 +58,27 @@ pub struct Facts {
 /// Absence was proved twice. What came back, moved or was doubted since the first proof stays as it is.
 pub fn concluded(entry: Entry, facts: Facts) -> Turn {
     let scene = facts.scene;
-    let is_proved = matches!(entry.gone(), Some(Gone::Proved { .. }));
+    let is_proved = matches!(entry.absence(), Some(Absence::Proved { .. }));
     if !is_proved || scene.named || scene.has_files && !scene.replaced {
         return Turn::keep(entry);
     }
-    let Some(held) = held(&entry, &facts) else {
-        return deleted(entry, &facts);
-    };
-    Turn::keep(match held {
+    let facts = Facts { elsewhere: facts.elsewhere && !broken::is(Broken::DeviceIgnored), ..facts };
+    if entry.drilled && facts.elsewhere {
         // On another device nothing is proved, and a drill's recording waits for no person.
-        _ if entry.drilled => entry.with_gone(Gone::Unproved),
-        why => entry.with_gone(Gone::Held { seq: facts.seq, why }),
-    })
+        return Turn::keep(entry.with_absence(Absence::Unproved));
+    }
+    match held(&entry, &facts) {
+        Some(why) => Turn::keep(entry.with_absence(Absence::Held { seq: facts.seq, why })),
+        None => deleted(entry, &facts),
+    }
 }
 
 /// Why it is not deleted at once; none: it is.
 fn held(entry: &Entry, facts: &Facts) -> Option<Held> {
-    let elsewhere = facts.elsewhere && !broken::is(Broken::DeviceIgnored);
-    if entry.drilled {
-        return elsewhere.then_some(Held::Device);
-    }
-    if facts.archive {
+    if entry.drilled || facts.archive {
         return None;
     }
-    if elsewhere {
+    if facts.elsewhere {
         return Some(Held::Device);
     }
     if entry.never_seen && !facts.has_neighbour {
@@ -96,20 +93,20 @@ fn held(entry: &Entry, facts: &Facts) -> Option<Held> {
 fn deleted(entry: Entry, facts: &Facts) -> Turn {
     let at_ms = facts.now_ms;
     if entry.drilled {
-        return Turn::pending(entry.with_gone(Gone::Leaving { at_ms }).written(at_ms));
+        return Turn::pending(entry.with_absence(Absence::Leaving { at_ms }).written(at_ms));
     }
     if facts.archive && !broken::is(Broken::ArchiveMarked) {
-        return Turn::keep(entry.with_gone(Gone::LeftAlone));
+        return Turn::keep(entry.with_absence(Absence::LeftAlone));
     }
-    Turn::pending(entry.with_gone(Gone::Marked { at_ms, approved: false }).written(at_ms))
+    Turn::pending(entry.with_absence(Absence::Marked { at_ms, approved: false }).written(at_ms))
 }
 
 /// A person approved what is held up to this place in the order of holding.
 pub fn approved(entry: Entry, through: i64, now_ms: i64) -> Turn {
-    match entry.gone() {
-        Some(Gone::Held { seq, .. }) if seq <= through => {
-            let marked = Gone::Marked { at_ms: now_ms, approved: true };
-            Turn::pending(entry.with_gone(marked).written(now_ms))
+    match entry.absence() {
+        Some(Absence::Held { seq, .. }) if seq <= through => {
+            let marked = Absence::Marked { at_ms: now_ms, approved: true };
+            Turn::pending(entry.with_absence(marked).written(now_ms))
         }
         _ => Turn::keep(entry),
     }
@@ -126,13 +123,13 @@ pub fn count(counts: &mut Counts, entry: &Entry, named: bool, now_ms: i64) {
     if entry.drilled {
         return;
     }
-    match entry.gone() {
+    match entry.absence() {
         None => counts.present += 1,
-        Some(Gone::Held { .. }) => counts.gone += 1,
-        Some(Gone::Unproved | Gone::Proved { .. }) => counts.gone += u64::from(!named),
-        Some(Gone::Marked { at_ms, approved: false }) => {
+        Some(Absence::Held { .. }) => counts.gone += 1,
+        Some(Absence::Unproved | Absence::Proved { .. }) => counts.gone += u64::from(!named),
+        Some(Absence::Marked { at_ms, approved: false }) => {
             counts.marked += u64::from(at_ms > now_ms.saturating_sub(WINDOW_MS));
         }
-        Some(Gone::Marked { .. } | Gone::LeftAlone | Gone::Leaving { .. }) => {}
+        Some(Absence::Marked { .. } | Absence::LeftAlone | Absence::Leaving { .. }) => {}
     }
 }

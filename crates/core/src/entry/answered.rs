@@ -1,7 +1,7 @@
 //! The catalog answered for what was sent to it.
 
 use super::life::tell;
-use super::{Acked, Delivery, Effects, Entry, Report, Turn};
+use super::{Absence, Acked, Delivery, Effects, Entry, Report, Turn};
 use crate::broken::{self, Broken};
 use crate::recording::Recording;
 use crate::state::Fault;
@@ -69,8 +69,19 @@ fn refused(entry: Entry, sent: i64, fault: &Fault, retry_ms: u64) -> Turn {
     if entry.generation != sent || entry.delivery == Delivery::Done {
         return Turn::keep(entry);
     }
-    // A mark is told nowhere but in the catalog: its place has no files, or those of another recording.
-    let report = (!entry.is_marked()).then(|| Report::Fault(fault.clone()));
+    let report = match entry.absence() {
+        None => Some(Report::Fault(fault.clone())),
+        // Its files are gone, and those of another recording may be at their place.
+        Some(Absence::Leaving { .. }) => Some(Report::FaultOfAbsent(fault.clone())),
+        // A mark is told nowhere but in the catalog. What is neither has nothing to write.
+        Some(
+            Absence::Unproved
+            | Absence::Proved { .. }
+            | Absence::Held { .. }
+            | Absence::LeftAlone
+            | Absence::Marked { .. },
+        ) => None,
+    };
     let entry = Entry { delivery: Delivery::Refused { retry_ms }, ..entry };
     Turn { entry: Some(entry), effects: Effects { report, ..Effects::default() } }
 }

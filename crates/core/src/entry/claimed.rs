@@ -33,7 +33,7 @@ pub fn claimed(
     let turn = match ruling {
         Ruling::HolderKeeps => Turn::keep(entry),
         Ruling::Moved | Ruling::NewcomerTakes => {
-            Turn::pending(Entry { drilled, ..entry.returned().written(now_ms) })
+            Turn::pending(Entry { drilled, ..entry.returned().written(now_ms) }).replaced()
         }
     };
     (ruling, turn)

@@ -1,26 +1,24 @@
 //! The catalog was compared with the index.
 
-use super::{Acked, Delivery, Entry, Gone, Life, Turn};
+use super::{Absence, Acked, Delivery, Entry, Life, Turn};
 use crate::compare::Compared;
 
 /// A comparison found this of the entry, as it was in the generation `read`.
 pub fn compared(entry: Entry, read: i64, found: Compared, now_ms: i64) -> Turn {
-    if found == Compared::NotThere {
-        return not_there(entry, read, now_ms);
-    }
-    // The entry may have changed since it was read. All the same the catalog has a document of it.
-    let entry = Entry { known: true, ..entry };
-    if entry.generation != read || entry.is_leaving() {
-        return Turn::keep(entry);
-    }
+    let is_present = entry.generation == read && !entry.is_leaving();
+    let known = Entry { known: true, ..entry };
     match found {
-        Compared::Same => same(entry),
+        Compared::NotThere => not_there(entry, read, now_ms),
+        // The entry may have changed since it was read. All the same the catalog has a document of it.
+        Compared::Same | Compared::Differs | Compared::Deleted(_) if !is_present => {
+            Turn::keep(known)
+        }
+        Compared::Same => same(known),
         Compared::Deleted(since_ms) if !entry.is_there() && !entry.drilled => {
-            deleted(entry, since_ms.unwrap_or(now_ms))
+            deleted(known, since_ms.unwrap_or(now_ms))
         }
         // Its files came back since it was read, as the catalog had it: that says "deleted" by now.
-        Compared::Deleted(_) | Compared::Differs => differs(entry, now_ms),
-        Compared::NotThere => Turn::keep(entry),
+        Compared::Deleted(_) | Compared::Differs => differs(known, now_ms),
     }
 }
 
@@ -42,7 +40,7 @@ fn differs(entry: Entry, now_ms: i64) -> Turn {
 
 /// The catalog has it as deleted already: so it is, and nothing is written.
 fn deleted(entry: Entry, at_ms: i64) -> Turn {
-    let entry = entry.with_gone(Gone::Marked { at_ms, approved: true });
+    let entry = entry.with_absence(Absence::Marked { at_ms, approved: true });
     let acked = Acked::Generation(entry.generation);
     Turn::keep(Entry { acked, delivery: Delivery::Done, ..entry })
 }

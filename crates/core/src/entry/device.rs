@@ -3,22 +3,22 @@
 //! Device numbers may change with a restart of the machine, so a folder that is found on another device
 //! is no proof of a swapped mount. What is found there tells.
 
-use super::{Entry, Gone};
+use super::{Absence, Entry};
 use crate::vanish::Held;
 
 /// Of ten recordings that were seen on a device, so many found on another one make them the same.
 const FOUND_OF_TEN: u64 = 9;
 
-/// Its files were seen on the device of its folder, and it tells where that folder is now: nothing has been
-/// concluded from their absence. One that a
-/// drill planted tells nothing of a folder: it is nobody's to approve, so were it counted as missing, its
-/// folder might never be known again, and its document never removed.
+/// Its files were seen on the device of its folder, and are there, vanished or held. What is marked, left
+/// alone or leaving is known to be gone, and is not counted as missing on another device. One that a drill
+/// planted is never counted: nobody approves its deletion, so as a missing one it could keep its folder from
+/// ever being known again, and its document from being removed.
 pub fn was_seen(entry: &Entry) -> bool {
     !entry.drilled
         && !entry.never_seen
         && !matches!(
-            entry.gone(),
-            Some(Gone::Marked { .. } | Gone::LeftAlone | Gone::Leaving { .. })
+            entry.absence(),
+            Some(Absence::Marked { .. } | Absence::LeftAlone | Absence::Leaving { .. })
         )
 }
 
@@ -36,8 +36,8 @@ pub fn takes_over(seen: u64, found: u64) -> bool {
 /// A device of the entry's root has taken another's place: what was held for its device is looked for
 /// anew.
 pub fn settled(entry: Entry) -> Entry {
-    match entry.gone() {
-        Some(Gone::Held { why: Held::Device, .. }) => entry.with_gone(Gone::Unproved),
+    match entry.absence() {
+        Some(Absence::Held { why: Held::Device, .. }) => entry.with_absence(Absence::Unproved),
         _ => entry,
     }
 }

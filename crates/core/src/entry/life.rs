@@ -33,17 +33,17 @@ pub enum Life {
     /// Its files are there, as far as they were looked at.
     There,
     /// A look found none of its files.
-    Gone {
+    Vanished {
         /// When it found none, milliseconds since 1970.
         since_ms: i64,
         /// What followed from that.
-        gone: Gone,
+        absence: Absence,
     },
 }
 
-/// What has followed from files that are gone.
+/// What has followed from files that a look did not find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gone {
+pub enum Absence {
     /// Nothing: one look proves nothing.
     Unproved,
     /// Absence was proved once.
@@ -120,21 +120,21 @@ impl Entry {
     }
 
     /// The step on which its absence stands; none while its files are there.
-    pub fn gone(&self) -> Option<Gone> {
+    pub fn absence(&self) -> Option<Absence> {
         match self.life {
             Life::There => None,
-            Life::Gone { gone, .. } => Some(gone),
+            Life::Vanished { absence, .. } => Some(absence),
         }
     }
 
     /// It is marked as deleted.
     pub fn is_marked(&self) -> bool {
-        matches!(self.gone(), Some(Gone::Marked { .. }))
+        matches!(self.absence(), Some(Absence::Marked { .. }))
     }
 
     /// Its document is to be removed.
     pub fn is_leaving(&self) -> bool {
-        matches!(self.gone(), Some(Gone::Leaving { .. }))
+        matches!(self.absence(), Some(Absence::Leaving { .. }))
     }
 
     /// Its files are gone, and it is not marked: its document is left as it is until more is known.
@@ -159,19 +159,19 @@ impl Entry {
 
     /// Since when the document is to say "deleted", or to be removed, milliseconds since 1970.
     pub fn deleted_at_ms(&self) -> Option<i64> {
-        match self.gone()? {
-            Gone::Marked { at_ms, .. } | Gone::Leaving { at_ms } => Some(at_ms),
+        match self.absence()? {
+            Absence::Marked { at_ms, .. } | Absence::Leaving { at_ms } => Some(at_ms),
             _ => None,
         }
     }
 
     /// Whether this combination can come of the rules; what cannot is damage.
     pub fn is_sound(&self) -> bool {
-        let delivery = match self.gone() {
+        let delivery = match self.absence() {
             None => true,
-            Some(Gone::Leaving { .. }) => self.drilled && self.delivery != Delivery::Done,
-            Some(Gone::Marked { .. }) => !self.drilled,
-            Some(Gone::Held { .. }) => !self.drilled && self.delivery == Delivery::Done,
+            Some(Absence::Leaving { .. }) => self.drilled && self.delivery != Delivery::Done,
+            Some(Absence::Marked { .. }) => !self.drilled,
+            Some(Absence::Held { .. }) => !self.drilled && self.delivery == Delivery::Done,
             Some(_) => self.delivery == Delivery::Done,
         };
         delivery && self.generation >= 1 && !(self.is_there() && self.never_seen)
@@ -191,17 +191,23 @@ impl Entry {
     }
 
     /// The entry, with the step on which its absence stands. Where its files are there it stays as it is.
-    pub(super) fn with_gone(self, next: Gone) -> Entry {
+    pub(super) fn with_absence(self, next: Absence) -> Entry {
         let life = match self.life {
             Life::There => Life::There,
-            Life::Gone { since_ms, .. } => Life::Gone { since_ms, gone: next },
+            Life::Vanished { since_ms, .. } => Life::Vanished { since_ms, absence: next },
         };
         Entry { life, ..self }
     }
 
     /// The entry, now that its files are there.
     pub(super) fn returned(self) -> Entry {
-        Entry { life: Life::There, never_seen: false, ..self }
+        let acked = match self.acked {
+            // It was removed, and nothing tells whether what was sent before that lands late: the entry
+            // is not forgotten, should its files go again before anything more is sent.
+            Acked::Never if self.is_leaving() => Acked::Unsure,
+            acked => acked,
+        };
+        Entry { life: Life::There, never_seen: false, acked, ..self }
     }
 }
 

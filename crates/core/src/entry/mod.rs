@@ -7,7 +7,7 @@
 //! same with a map.
 //!
 //! ```text
-//!          gone            proved              concluded
+//!        vanished          proved              concluded
 //!  There ──────► Unproved ───────► Proved ──┬──────────► Marked      its document says "deleted"
 //!    ▲              ▲                 │     ├──► Held ─────┘ approved by a person
 //!    │              └─────────────────┘     ├──► LeftAlone           an archive keeps its documents
@@ -18,7 +18,7 @@
 //!
 //! | module | what happened |
 //! |---|---|
-//! | [`observed`] | a look at storage found files, or found them gone |
+//! | [`observed`] | a look at storage found files, or found none |
 //! | [`claimed`] | two places name one uuid |
 //! | [`absence`] | absence was proved, doubted, concluded, approved |
 //! | [`device`] | a file system is mounted under another device number |
@@ -39,8 +39,8 @@ pub mod waiting;
 mod life;
 mod turn;
 
-pub use life::{Acked, Delivery, Entry, EntryId, Gone, Life};
-pub use turn::{Effects, LookAgain, News, Report, Turn};
+pub use life::{Absence, Acked, Delivery, Entry, EntryId, Life};
+pub use turn::{Content, Effects, LookAgain, News, Report, Turn};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
-//! A look at storage found files, or found them gone.
+//! A look at storage found files, or found none.
 
-use super::{Acked, Delivery, Effects, Entry, Gone, Life, LookAgain, News, Turn};
+use super::{Absence, Acked, Delivery, Effects, Entry, Life, LookAgain, News, Turn};
 use crate::document::{self, Stored};
 use crate::recording::{Place, Recording};
 use crate::state::State;
@@ -28,7 +28,7 @@ pub fn settled(entry: Entry, same: bool, drilled: bool, now_ms: i64) -> Turn {
     if same && is_as_catalogued(&entry) {
         return returned(entry);
     }
-    Turn::pending(Entry { drilled, ..entry.returned().written(now_ms) })
+    Turn::pending(Entry { drilled, ..entry.returned().written(now_ms) }).replaced()
 }
 
 /// The files of the entry's own place are as they were when they last settled as its recording.
@@ -57,7 +57,7 @@ fn is_as_catalogued(entry: &Entry) -> bool {
 
 /// The entry's own place has no files any more, or those of another recording. `sent`: the catalog may
 /// have it without having acknowledged it, see [`super::sent`].
-pub fn gone(entry: Entry, sent: bool, now_ms: i64) -> Turn {
+pub fn vanished(entry: Entry, sent: bool, now_ms: i64) -> Turn {
     let effects = Effects { look_again: Some(LookAgain::Claimants), ..Effects::default() };
     if !entry.is_there() {
         return Turn { entry: Some(entry), effects };
@@ -75,7 +75,7 @@ pub fn gone(entry: Entry, sent: bool, now_ms: i64) -> Turn {
         }
         other => other,
     };
-    let life = Life::Gone { since_ms: now_ms, gone: Gone::Unproved };
+    let life = Life::Vanished { since_ms: now_ms, absence: Absence::Unproved };
     let entry = Entry { life, acked, delivery: Delivery::Done, ..entry };
     Turn { entry: Some(entry), effects }
 }
@@ -98,15 +98,30 @@ pub struct Unchanged {
     pub read_again: bool,
 }
 
+/// What is reported of a place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reported {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// This state.
+    State(State),
+    /// A state that this program does not know: a later version may have stored it.
+    Unknown,
+}
+
 /// The files of a place are as they were when they last settled. `reported` is what is reported of it;
 /// `holder` is who holds its uuid, after [`unchanged`].
-pub fn place_unchanged(reported: Option<State>, holder: Option<Holder>) -> Unchanged {
-    let is_duplicate =
-        reported == Some(State::DuplicateId) && holder.is_some_and(|holder| holder.there);
+pub fn place_unchanged(reported: Reported, holder: Option<Holder>) -> Unchanged {
+    let is_duplicate = reported == Reported::State(State::DuplicateId)
+        && holder.is_some_and(|holder| holder.there);
     Unchanged {
-        // These two are not about the files: the catalog, or the other place, decides when they end.
-        cleared: reported
-            .is_some_and(|state| !matches!(state, State::DuplicateId | State::CatalogRefused)),
+        cleared: match reported {
+            Reported::Nothing => false,
+            // These two are not about the files: the catalog, or the other place, decides when they end.
+            Reported::State(State::DuplicateId | State::CatalogRefused) => false,
+            Reported::State(_) | Reported::Unknown => true,
+        },
         read_again: !is_duplicate && !holder.is_some_and(|holder| holder.here),
     }
 }
@@ -123,7 +138,7 @@ pub fn missing(stored: &Stored, recording: &Recording, now_ms: i64) -> Entry {
     let generation = stored.version.map_or(1, document::generation).max(1);
     Entry {
         generation,
-        life: Life::Gone { since_ms: now_ms, gone: Gone::Unproved },
+        life: Life::Vanished { since_ms: now_ms, absence: Absence::Unproved },
         delivery: Delivery::Done,
         acked: Acked::Generation(generation),
         known: true,

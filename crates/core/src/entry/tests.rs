@@ -4,10 +4,12 @@ use super::absence::{Facts, Scene, approved, concluded, count, doubted, is_neigh
 use super::answered::{Answer, answered, picked};
 use super::claimed::{Holding, claimed, preferred};
 use super::compared::compared;
-use super::observed::{Holder, gone, made, place_of, place_unchanged, settled, unchanged};
+use super::observed::{
+    Holder, Reported, made, place_of, place_unchanged, settled, unchanged, vanished,
+};
 use super::sent::Sent;
 use super::waiting::{retried, started};
-use super::{Acked, Delivery, Entry, EntryId, Gone, Life, LookAgain, News, Report};
+use super::{Absence, Acked, Content, Delivery, Entry, EntryId, Life, LookAgain, News, Report};
 use crate::claim::Ruling;
 use crate::compare::Compared;
 use crate::state::{Fault, State};
@@ -21,20 +23,20 @@ fn catalogued() -> Entry {
     answered(made, 1, &Answer::Acknowledged).entry.expect("kept")
 }
 
-fn vanished() -> Entry {
-    gone(catalogued(), false, 2_000).entry.expect("kept")
+fn vanished_entry() -> Entry {
+    vanished(catalogued(), false, 2_000).entry.expect("kept")
 }
 
-fn at(step: Gone) -> Entry {
-    vanished().with_gone(step)
+fn at(step: Absence) -> Entry {
+    vanished_entry().with_absence(step)
 }
 
 fn marked() -> Entry {
-    concluded(at(Gone::Proved { at_ms: 7 }), facts()).entry.expect("kept")
+    concluded(at(Absence::Proved { at_ms: 7 }), facts()).entry.expect("kept")
 }
 
 fn leaving() -> Entry {
-    let drilled = Entry { drilled: true, ..at(Gone::Proved { at_ms: 7 }) };
+    let drilled = Entry { drilled: true, ..at(Absence::Proved { at_ms: 7 }) };
     concluded(drilled, facts()).entry.expect("kept")
 }
 
@@ -74,32 +76,34 @@ fn what_became_pending_first_says_since_when() {
 #[test]
 fn what_the_catalog_never_heard_of_is_forgotten_once_it_is_gone_unless_it_was_sent() {
     let new = made(0, false, 1);
-    assert_eq!(gone(new, false, 2).entry, None);
-    let kept = gone(new, true, 2).entry.expect("kept");
+    assert_eq!(vanished(new, false, 2).entry, None);
+    let kept = vanished(new, true, 2).entry.expect("kept");
     assert_eq!((kept.acked, kept.is_pending()), (Acked::Unsure, false));
     assert!(kept.is_catalogued(), "it is not forgotten later either");
 }
 
 #[test]
 fn other_places_that_name_the_uuid_of_what_is_gone_are_looked_at_again() {
-    for entry in [catalogued(), vanished(), made(0, false, 1)] {
-        assert_eq!(gone(entry, false, 2).effects.look_again, Some(LookAgain::Claimants));
+    for entry in [catalogued(), vanished_entry(), made(0, false, 1)] {
+        assert_eq!(vanished(entry, false, 2).effects.look_again, Some(LookAgain::Claimants));
     }
 }
 
 #[test]
 fn what_comes_back_as_the_catalog_has_it_is_not_written_again() {
-    for back in [unchanged(vanished(), NOW_MS), settled(vanished(), true, false, NOW_MS)] {
+    for back in
+        [unchanged(vanished_entry(), NOW_MS), settled(vanished_entry(), true, false, NOW_MS)]
+    {
         assert_eq!((back.entry, back.effects.news), (Some(catalogued()), News::Returned));
     }
-    let back = settled(vanished(), false, false, NOW_MS);
+    let back = settled(vanished_entry(), false, false, NOW_MS);
     assert_eq!(back.effects.news, News::Pending, "it has other content");
 }
 
 #[test]
 fn what_was_found_to_differ_before_it_was_gone_is_written_when_it_comes_back() {
     let differs = compared(catalogued(), 1, Compared::Differs, 1).entry.expect("kept");
-    let entry = gone(differs, false, 2).entry.expect("kept");
+    let entry = vanished(differs, false, 2).entry.expect("kept");
     assert_eq!(unchanged(entry, NOW_MS).effects.news, News::Pending);
 }
 
@@ -113,28 +117,28 @@ fn what_comes_back_marked_or_leaving_is_written_in_a_later_generation() {
 
 #[test]
 fn the_first_proof_counts_until_it_is_doubted_or_the_process_ends() {
-    let entry = proved(vanished(), 7);
-    assert_eq!(entry.gone(), Some(Gone::Proved { at_ms: 7 }));
+    let entry = proved(vanished_entry(), 7);
+    assert_eq!(entry.absence(), Some(Absence::Proved { at_ms: 7 }));
     assert_eq!(proved(entry, 9), entry, "the first one");
-    assert_eq!(doubted(entry), vanished());
-    assert_eq!(started(entry), vanished());
+    assert_eq!(doubted(entry), vanished_entry());
+    assert_eq!(started(entry), vanished_entry());
     assert_eq!(proved(catalogued(), 7), catalogued());
 }
 
 #[test]
 fn what_was_proved_twice_is_marked_and_pending_under_a_later_generation() {
     let entry = marked();
-    assert_eq!(entry.gone(), Some(Gone::Marked { at_ms: NOW_MS, approved: false }));
+    assert_eq!(entry.absence(), Some(Absence::Marked { at_ms: NOW_MS, approved: false }));
     assert_eq!((entry.generation, entry.is_pending()), (2, true));
 }
 
 #[test]
 fn nothing_is_concluded_of_what_is_there_moved_or_not_proved() {
     let scene = facts().scene;
-    let proved = at(Gone::Proved { at_ms: 7 });
+    let proved = at(Absence::Proved { at_ms: 7 });
     for (entry, scene) in [
         (catalogued(), scene),
-        (vanished(), scene),
+        (vanished_entry(), scene),
         (proved, Scene { named: true, ..scene }),
         (proved, Scene { has_files: true, ..scene }),
     ] {
@@ -146,11 +150,11 @@ fn nothing_is_concluded_of_what_is_there_moved_or_not_proved() {
 
 #[test]
 fn a_deletion_is_held_for_each_of_its_reasons() {
-    let held = |entry: Entry, facts: Facts| match concluded(entry, facts).entry?.gone()? {
-        Gone::Held { seq: 4, why } => Some(why),
+    let held = |entry: Entry, facts: Facts| match concluded(entry, facts).entry?.absence()? {
+        Absence::Held { seq: 4, why } => Some(why),
         _ => None,
     };
-    let proved = at(Gone::Proved { at_ms: 7 });
+    let proved = at(Absence::Proved { at_ms: 7 });
     let unseen = Entry { never_seen: true, ..proved };
     let all = Decision::Hold(Held::All);
     assert_eq!(held(proved, Facts { elsewhere: true, ..facts() }), Some(Held::Device));
@@ -162,19 +166,19 @@ fn a_deletion_is_held_for_each_of_its_reasons() {
 #[test]
 fn an_archive_leaves_its_documents_alone_until_the_process_starts_again() {
     let facts = Facts { archive: true, elsewhere: true, ..facts() };
-    let turn = concluded(at(Gone::Proved { at_ms: 7 }), facts);
+    let turn = concluded(at(Absence::Proved { at_ms: 7 }), facts);
     let entry = turn.entry.expect("kept");
-    assert_eq!((entry.gone(), turn.effects.news), (Some(Gone::LeftAlone), News::None));
-    assert_eq!(started(entry), vanished());
+    assert_eq!((entry.absence(), turn.effects.news), (Some(Absence::LeftAlone), News::None));
+    assert_eq!(started(entry), vanished_entry());
 }
 
 #[test]
 fn a_drills_recording_leaves_also_an_archive_and_is_never_held() {
-    let drilled = Entry { drilled: true, ..at(Gone::Proved { at_ms: 7 }) };
+    let drilled = Entry { drilled: true, ..at(Absence::Proved { at_ms: 7 }) };
     let all = Facts { decision: Decision::Hold(Held::All), archive: true, ..facts() };
     assert!(concluded(drilled, all).entry.expect("kept").is_leaving());
     let elsewhere = concluded(drilled, Facts { elsewhere: true, ..facts() });
-    assert_eq!(elsewhere.entry.expect("kept").gone(), Some(Gone::Unproved));
+    assert_eq!(elsewhere.entry.expect("kept").absence(), Some(Absence::Unproved));
 }
 
 #[test]
@@ -197,7 +201,7 @@ fn a_standby_learns_from_two_comparisons_that_a_drills_document_is_gone() {
 
 #[test]
 fn one_comparison_is_not_enough_also_for_what_was_never_acknowledged() {
-    let sent = Entry { drilled: true, ..gone(made(0, true, 1), true, 2).entry.expect("kept") };
+    let sent = Entry { drilled: true, ..vanished(made(0, true, 1), true, 2).entry.expect("kept") };
     let gone = concluded(proved(sent, 7), facts()).entry.expect("kept");
     assert!(gone.is_leaving() && !gone.known);
     let once = compared(gone, gone.generation, Compared::NotThere, NOW_MS).entry.expect("kept");
@@ -205,11 +209,52 @@ fn one_comparison_is_not_enough_also_for_what_was_never_acknowledged() {
 }
 
 #[test]
+fn what_came_back_after_its_document_was_missed_once_is_not_forgotten_when_it_goes_again() {
+    let leaving = leaving();
+    let missed = compared(leaving, leaving.generation, Compared::NotThere, NOW_MS);
+    let missed = missed.entry.expect("kept");
+    let holding = Holding { path: "b/r.dat", has_files: false };
+    for back in [
+        unchanged(missed, NOW_MS),
+        settled(missed, true, true, NOW_MS),
+        settled(missed, false, false, NOW_MS),
+        claimed(missed, holding, "z/r.dat", true, NOW_MS).1,
+    ] {
+        let back = back.entry.expect("kept");
+        assert!(back.is_pending() && !back.known, "it is inserted");
+        assert!(vanished(back, false, NOW_MS).entry.is_some(), "what was sent may land late");
+    }
+}
+
+#[test]
+fn a_refusal_of_what_leaves_is_reported_where_no_other_recording_is() {
+    let fault = Fault::new(State::CatalogRefused, "no right to remove");
+    let refusal = Answer::Refused { fault: fault.clone(), retry_ms: 900 };
+    let turn = answered(leaving(), leaving().generation, &refusal);
+    assert_eq!(turn.effects.report, Some(Report::FaultOfAbsent(fault)));
+    assert!(turn.entry.expect("kept").is_leaving());
+}
+
+#[test]
+fn content_is_replaced_only_by_a_recording_that_was_read() {
+    let content = |turn: super::Turn| turn.effects.content;
+    let holding = Holding { path: "b/r.dat", has_files: true };
+    assert_eq!(content(settled(catalogued(), false, false, NOW_MS)), Content::Replaced);
+    assert_eq!(content(settled(catalogued(), true, false, NOW_MS)), Content::Kept);
+    assert_eq!(content(unchanged(marked(), NOW_MS)), Content::Kept);
+    assert_eq!(
+        content(claimed(vanished_entry(), holding, "z/r.dat", false, NOW_MS).1),
+        Content::Replaced
+    );
+    assert_eq!(content(claimed(catalogued(), holding, "a/r.dat", false, NOW_MS).1), Content::Kept);
+}
+
+#[test]
 fn a_person_approves_the_set_that_was_shown() {
-    let held = at(Gone::Held { seq: 4, why: Held::All });
+    let held = at(Absence::Held { seq: 4, why: Held::All });
     assert_eq!(approved(held, 3, NOW_MS).entry, Some(held));
     let entry = approved(held, 4, NOW_MS).entry.expect("kept");
-    assert_eq!(entry.gone(), Some(Gone::Marked { at_ms: NOW_MS, approved: true }));
+    assert_eq!(entry.absence(), Some(Absence::Marked { at_ms: NOW_MS, approved: true }));
     assert!(entry.is_pending() && entry.generation == 2);
 }
 
@@ -238,7 +283,7 @@ fn a_mark_that_is_refused_waits_and_is_not_in_the_way_of_others() {
 #[test]
 fn a_refusal_of_what_is_gone_by_now_changes_nothing() {
     let fault = Fault::new(State::CatalogRefused, "too large");
-    let entry = gone(made(0, false, 1), true, 2).entry.expect("kept");
+    let entry = vanished(made(0, false, 1), true, 2).entry.expect("kept");
     assert_eq!(answered(entry, 1, &Answer::Refused { fault, retry_ms: 900 }).entry, Some(entry));
 }
 
@@ -264,7 +309,7 @@ fn what_the_catalog_lacks_or_has_otherwise_is_pending() {
 #[test]
 fn what_is_gone_from_both_is_news_should_it_come_back() {
     for found in [Compared::NotThere, Compared::Differs] {
-        let turn = compared(vanished(), 1, found, NOW_MS);
+        let turn = compared(vanished_entry(), 1, found, NOW_MS);
         assert_eq!(turn.effects.news, News::None);
         let back = unchanged(turn.entry.expect("kept"), NOW_MS);
         assert_eq!(back.effects.news, News::Pending);
@@ -273,8 +318,9 @@ fn what_is_gone_from_both_is_news_should_it_come_back() {
 
 #[test]
 fn what_others_marked_is_marked_without_a_write_and_does_not_count() {
-    let entry = compared(vanished(), 1, Compared::Deleted(Some(77)), NOW_MS).entry.expect("kept");
-    assert_eq!(entry.gone(), Some(Gone::Marked { at_ms: 77, approved: true }));
+    let entry =
+        compared(vanished_entry(), 1, Compared::Deleted(Some(77)), NOW_MS).entry.expect("kept");
+    assert_eq!(entry.absence(), Some(Absence::Marked { at_ms: 77, approved: true }));
     assert!(!entry.is_pending() && entry.is_acknowledged());
     let mut counts = Counts::default();
     count(&mut counts, &entry, false, NOW_MS);
@@ -286,7 +332,7 @@ fn a_uuid_goes_where_its_files_are() {
     let holding = Holding { path: "b/r.dat", has_files: true };
     let there = claimed(catalogued(), holding, "a/r.dat", false, NOW_MS);
     assert_eq!((there.0, there.1.entry), (Ruling::HolderKeeps, Some(catalogued())));
-    let (ruling, turn) = claimed(vanished(), holding, "z/r.dat", false, NOW_MS);
+    let (ruling, turn) = claimed(vanished_entry(), holding, "z/r.dat", false, NOW_MS);
     let entry = turn.entry.expect("kept");
     assert_eq!(
         (ruling, turn.effects.news, entry.life),
@@ -311,18 +357,20 @@ fn a_place_whose_recording_is_anothers_by_now_is_read_again() {
         (place.cleared, place.read_again)
     };
     let holder = |here, there| Some(Holder { here, there });
-    assert_eq!(unchanged(None, holder(true, true)), (false, false));
-    assert_eq!(unchanged(Some(State::Unreadable), holder(true, true)), (true, false));
-    assert_eq!(unchanged(Some(State::CatalogRefused), holder(true, true)), (false, false));
-    assert_eq!(unchanged(Some(State::DuplicateId), holder(false, true)), (false, false));
-    assert_eq!(unchanged(Some(State::DuplicateId), holder(false, false)), (false, true));
-    assert_eq!(unchanged(None, None), (false, true));
+    let (nothing, state) = (Reported::Nothing, Reported::State);
+    assert_eq!(unchanged(nothing, holder(true, true)), (false, false));
+    assert_eq!(unchanged(Reported::Unknown, holder(true, true)), (true, false));
+    assert_eq!(unchanged(state(State::Unreadable), holder(true, true)), (true, false));
+    assert_eq!(unchanged(state(State::CatalogRefused), holder(true, true)), (false, false));
+    assert_eq!(unchanged(state(State::DuplicateId), holder(false, true)), (false, false));
+    assert_eq!(unchanged(state(State::DuplicateId), holder(false, false)), (false, true));
+    assert_eq!(unchanged(nothing, None), (false, true));
 }
 
 #[test]
 fn a_mark_is_told_with_its_date_and_ends_with_it() {
     assert_eq!(marked().deleted_at_ms(), Some(NOW_MS));
-    assert_eq!(at(Gone::LeftAlone).deleted_at_ms(), None);
+    assert_eq!(at(Absence::LeftAlone).deleted_at_ms(), None);
     let recording = crate::recording::Recording {
         uuid: "u".to_owned(),
         start_ms: 1,
@@ -345,9 +393,9 @@ fn a_mark_is_told_with_its_date_and_ends_with_it() {
 fn drilled_and_unseen_entries_are_no_neighbours_and_drilled_ones_are_not_counted() {
     assert!(is_neighbour(&catalogued()));
     assert!(!is_neighbour(&Entry { drilled: true, ..catalogued() }));
-    assert!(!is_neighbour(&made(0, false, 1)) && !is_neighbour(&vanished()));
+    assert!(!is_neighbour(&made(0, false, 1)) && !is_neighbour(&vanished_entry()));
     let mut counts = Counts::default();
-    for entry in [catalogued(), vanished(), marked(), at(Gone::LeftAlone)] {
+    for entry in [catalogued(), vanished_entry(), marked(), at(Absence::LeftAlone)] {
         count(&mut counts, &entry, false, NOW_MS);
         count(&mut counts, &Entry { drilled: true, ..entry }, false, NOW_MS);
     }

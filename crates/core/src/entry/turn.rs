@@ -19,6 +19,8 @@ pub struct Effects {
     pub news: News,
     /// The change of what is reported of its place; none: the report stays.
     pub report: Option<Report>,
+    /// Whether the row's content stays.
+    pub content: Content,
     /// Which places are looked at again at once.
     pub look_again: Option<LookAgain>,
     /// Entries that are made later in this root begin above this generation. So a removal that the
@@ -38,11 +40,23 @@ pub enum News {
     Pending,
 }
 
+/// Whether the content that is kept beside an entry stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// It stays.
+    #[default]
+    Kept,
+    /// The recording that was just read takes its place, and the place of that one holds the entry.
+    Replaced,
+}
+
 /// A change of what is reported of a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// This fault is reported.
     Fault(Fault),
+    /// This fault is reported where the place has no files: those there would be another recording's.
+    FaultOfAbsent(Fault),
     /// The catalog took its recording: a refusal, or a uuid that it shared, is reported no more.
     Taken,
     /// Nothing is reported, and the place is forgotten, where it has no files.
@@ -66,6 +80,12 @@ impl Turn {
     pub(super) fn pending(entry: Entry) -> Turn {
         let effects = Effects { news: News::Pending, ..Effects::default() };
         Turn { entry: Some(entry), effects }
+    }
+
+    /// The recording that was just read is the entry's content from now on.
+    pub(super) fn replaced(mut self) -> Turn {
+        self.effects.content = Content::Replaced;
+        self
     }
 
     /// The entry's document is gone for good, so nothing is left to remember but its generation.

@@ -1,6 +1,6 @@
 //! What was refused is tried again; the process starts.
 
-use super::{Delivery, Entry, Gone};
+use super::{Absence, Delivery, Entry};
 
 /// What the catalog refused is written again once its time has come, by the boot-time clock.
 pub fn retried(entry: Entry, now_ms: u64) -> Entry {
@@ -14,8 +14,8 @@ pub fn retried(entry: Entry, now_ms: u64) -> Entry {
 /// absence is none, and what was refused is tried again at once. Whether the root is an archive is asked
 /// anew.
 pub fn started(entry: Entry) -> Entry {
-    let entry = match entry.gone() {
-        Some(Gone::Proved { .. } | Gone::LeftAlone) => entry.with_gone(Gone::Unproved),
+    let entry = match entry.absence() {
+        Some(Absence::Proved { .. } | Absence::LeftAlone) => entry.with_absence(Absence::Unproved),
         _ => entry,
     };
     match entry.delivery {

@@ -1,6 +1,7 @@
 //! What waits to be written, how much of it goes into one batch, and who has the next turn.
 
 use super::protocol::Bounds;
+use crate::entry::EntryId;
 
 /// Of a long backlog every so manieth turn is the comparison's.
 const COMPARISON_TURN: u32 = 8;
@@ -19,8 +20,8 @@ pub(super) struct Backlog {
     caught_up: bool,
     /// Recordings in the next batch at most.
     limit: usize,
-    /// The next batch holds only rows below this one, because the one above failed all alone.
-    before: Option<i64>,
+    /// The next batch holds only entries below this one, because the one above failed all alone.
+    before: Option<EntryId>,
     /// Most of the last batch was in the catalog already: comparing is faster than inserting.
     mostly_there: bool,
     /// Counts the choices between writing, reporting and comparing.
@@ -29,7 +30,7 @@ pub(super) struct Backlog {
 
 /// What a reconciler that may write turns to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum NextTurn {
     /// Write what is pending.
     Backlog,
     /// Bring the unrecognised collection in step.
@@ -91,12 +92,12 @@ impl Backlog {
     ///
     /// Every second turn may be a report's. Of a long backlog some turns are the comparison's, so that
     /// neither starves.
-    pub(super) fn take_turn(&mut self, compares: bool) -> Turn {
+    pub(super) fn take_turn(&mut self, compares: bool) -> NextTurn {
         self.turn = self.turn.wrapping_add(1);
         let alone = !self.waits && !compares;
         if self.unreported && (alone || self.turn.is_multiple_of(2)) {
             self.unreported = false;
-            return Turn::Report;
+            return NextTurn::Report;
         }
         let comparison_first = if self.mostly_there {
             !self.turn.is_multiple_of(BACKLOG_TURN)
@@ -104,9 +105,9 @@ impl Backlog {
             self.turn % COMPARISON_TURN == 1
         };
         if compares && (!self.waits || comparison_first) {
-            return Turn::Comparison;
+            return NextTurn::Comparison;
         }
-        if std::mem::take(&mut self.waits) { Turn::Backlog } else { Turn::Nobody }
+        if std::mem::take(&mut self.waits) { NextTurn::Backlog } else { NextTurn::Nobody }
     }
 
     /// Recordings in the next batch at most.
@@ -114,8 +115,8 @@ impl Backlog {
         self.limit
     }
 
-    /// The row below which the next batch begins.
-    pub(super) fn before(&self) -> Option<i64> {
+    /// The entry below which the next batch begins.
+    pub(super) fn before(&self) -> Option<EntryId> {
         self.before
     }
 
@@ -126,7 +127,7 @@ impl Backlog {
     }
 
     /// A batch failed as a whole: the next one is smaller, and goes past a recording that fails all alone.
-    pub(super) fn batch_failed(&mut self, len: usize, lowest_id: Option<i64>) {
+    pub(super) fn batch_failed(&mut self, len: usize, lowest_id: Option<EntryId>) {
         if len == 1 {
             self.before = lowest_id;
         }

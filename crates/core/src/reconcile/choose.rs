@@ -1,7 +1,7 @@
 //! What is most urgent when nothing is under way.
 
 use super::Reconciler;
-use super::backlog::Turn;
+use super::backlog::NextTurn;
 use super::comparing::Compare;
 use super::protocol::Job;
 use super::step::Step;
@@ -50,12 +50,12 @@ impl Reconciler {
         }
         let compares = self.memory.owed && !self.comparing.awaits_end_of_dispute(grant, now_ms);
         match self.backlog.take_turn(compares) {
-            Turn::Report => Step::Reporting,
-            Turn::Comparison => self.compare(true, now_ms),
-            Turn::Backlog => {
+            NextTurn::Report => Step::Reporting,
+            NextTurn::Comparison => self.compare(true, now_ms),
+            NextTurn::Backlog => {
                 Step::Picking { limit: self.backlog.limit(), before: self.backlog.before() }
             }
-            Turn::Nobody => Step::Rest,
+            NextTurn::Nobody => Step::Rest,
         }
     }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use super::changes::NAMED_MAX;
 use super::protocol::{Bounds, Job};
 
-/// A rule that the reconciler and its shell keep.
+/// A rule that the reconciler and its driver keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Invariant {
     /// The catalog is written only while the lease is ours, under the token that is stored.
@@ -62,7 +62,7 @@ impl std::error::Error for Violation {}
 
 /// What a job is checked against.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts<'a> {
+pub(super) struct JobFacts<'a> {
     /// The database has shown who it is.
     pub(super) is_known: bool,
     /// The lease is ours under the token that is stored, and the database is known.
@@ -73,7 +73,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// Checks a job before it is handed out.
-pub(super) fn check_job(job: &Job, facts: Facts<'_>) -> Result<(), Violation> {
+pub(super) fn check_job(job: &Job, facts: JobFacts<'_>) -> Result<(), Violation> {
     let name = job.name();
     if job.writes_catalog() && !facts.is_known {
         return Err(Violation::new(

@@ -1,7 +1,7 @@
 //! The reconciler: what next, given this state and this event.
 //!
 //! One per root. It holds no clock, reads nothing and writes nothing: [`Reconciler::next_action`] says
-//! what is to be done, the shell does it and hands the result to [`Reconciler::handle`]. At most
+//! what is to be done, the driver does it and hands the result to [`Reconciler::handle`]. At most
 //! one job is under way, so nothing here can overtake anything else.
 //!
 //! Recovery and everyday work are one path: whenever the database is there and has shown who it
@@ -9,7 +9,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `protocol` | the words between reconciler and shell |
+//! | `protocol` | the words between reconciler and driver |
 //! | `step` | where the reconciler stands, and which job each step asks for |
 //! | `choose` | what is most urgent when nothing is under way |
 //! | `results` | what follows from each result |
@@ -32,7 +32,7 @@ use backlog::Backlog;
 use changes::Changes;
 use comparing::Comparing;
 use connection::Connection;
-use invariant::Facts;
+use invariant::JobFacts;
 use step::Step;
 use trouble::Trouble;
 
@@ -196,8 +196,8 @@ impl Reconciler {
         }
     }
 
-    fn facts(&self, now_ms: u64) -> Facts<'_> {
-        Facts {
+    fn facts(&self, now_ms: u64) -> JobFacts<'_> {
+        JobFacts {
             is_known: self.connection.is_known(),
             may_write: self.may_write(now_ms),
             noted: self.memory.noted.as_deref(),

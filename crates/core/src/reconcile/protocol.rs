@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::answer::Failure;
-use crate::batch::{Call, Item, Outcome, Reply};
-use crate::compare::{Compared, Page, Row, SpotCheck};
+use crate::batch::{Call, Item, ItemOutcome, Reply};
+use crate::compare::{ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
+use crate::entry::EntryId;
 use crate::lease::Grant;
 
 /// The bounds that the reconciler works in.
@@ -90,14 +91,13 @@ pub enum Job {
         limit: usize,
         /// At most so many bytes, but always one recording.
         bytes_max: usize,
-        /// Only rows below this one.
-        before: Option<i64>,
+        /// Only entries below this one.
+        before: Option<EntryId>,
     },
     /// Draw a fresh watermark and store it in the index as noted: [`Done::Noted`].
     Note {
-        /// The rows that are about to be sent: from now on they may be in the catalog, acknowledged
-        /// or not.
-        rows: Vec<i64>,
+        /// Those that are about to be sent: from now on they may be in the catalog, acknowledged or not.
+        ids: Vec<EntryId>,
     },
     /// Carry out a call of the batch, on the catalog or the index: [`Done::Replied`].
     Call(Call),
@@ -110,8 +110,8 @@ pub enum Job {
     Acknowledge {
         /// Remembered from now on.
         watermark: String,
-        /// Row, generation, outcome.
-        outcomes: Vec<(i64, i64, Outcome)>,
+        /// Of each recording of the batch.
+        outcomes: Vec<ItemOutcome>,
     },
     /// Store the lease's token: [`Done::Stored`].
     Token(i64),
@@ -143,8 +143,8 @@ pub enum Job {
     },
     /// Store what a comparison found: [`Done::Found`].
     Found {
-        /// Row, generation and what the comparison says of it.
-        findings: Vec<(i64, i64, Compared)>,
+        /// Of each recording that something follows for.
+        findings: Vec<ComparedEntry>,
         /// Documents of our root whose recording the index does not know, though storage has been
         /// scanned.
         missing: Vec<Stored>,
@@ -220,8 +220,8 @@ pub enum Done {
     Noted {
         /// The watermark drawn.
         watermark: String,
-        /// Those of the rows that are not pending any more: they are not sent.
-        gone: Vec<i64>,
+        /// Those of them that are not pending any more: they are not sent.
+        not_pending: Vec<EntryId>,
     },
     /// To `Call`.
     Replied(Result<Reply, Failure>),
@@ -312,7 +312,7 @@ pub enum Event {
     Done(Done),
 }
 
-/// What the shell is to do now.
+/// What the driver is to do now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// Do this, then hand in [`Event::Done`].

@@ -1,15 +1,17 @@
 //! What follows from each result.
 
+use super::changes::NAMED_MAX;
 use super::comparing::Sweep;
 use super::invariant::{self, Invariant};
 use super::protocol::Done;
 use super::step::{Findings, Step};
 use super::{Reconciler, Violation};
 use crate::answer::{Class, Failure};
-use crate::batch::{Batch, Item, Outcome, Reply};
+use crate::batch::{Batch, Item, ItemOutcome, Outcome, Reply};
 use crate::broken::{self, Broken};
 use crate::compare::{self, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
+use crate::entry::EntryId;
 
 impl Reconciler {
     pub(super) fn done(&mut self, done: Done) {
@@ -21,8 +23,15 @@ impl Reconciler {
         if self.stopped.is_some() {
             return self.stop_done(&done);
         }
+        if let Done::IndexFailed(words) = done {
+            return self.index_failed(&step, &words);
+        }
+        self.done_alone(step, done);
+    }
+
+    /// The result of a step that is neither a batch's nor a comparison's.
+    fn done_alone(&mut self, step: Step, done: Done) {
         match (step, done) {
-            (step, Done::IndexFailed(words)) => self.index_failed(&step, &words),
             (Step::Opening { epoch }, Done::Opened(answer)) => self.opened(epoch, answer),
             (Step::Owing { token, .. }, Done::Stored) => self.comparing.owed(token),
             (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
@@ -31,9 +40,19 @@ impl Reconciler {
                 self.backlog.look();
             }
             (Step::TellingLease(_), Done::Stored) => self.backlog.look(),
+            (Step::Reporting, Done::Reported(Ok(0))) => {}
+            (Step::Reporting, Done::Reported(Ok(_))) => self.backlog.more_to_report(),
+            (Step::Reporting, Done::Reported(Err(failure))) => self.call_failed(failure),
+            (step, done) => self.done_of_batch(step, done),
+        }
+    }
+
+    /// The result of a step of a batch.
+    fn done_of_batch(&mut self, step: Step, done: Done) {
+        match (step, done) {
             (Step::Picking { limit, .. }, Done::Picked(items)) => self.picked(limit, items),
-            (Step::Noting(batch), Done::Noted { watermark, gone }) => {
-                self.noted(batch, watermark, &gone);
+            (Step::Noting(batch), Done::Noted { watermark, not_pending }) => {
+                self.noted(batch, watermark, &not_pending);
             }
             (Step::Calling { batch, watermark }, Done::Replied(reply)) => {
                 self.replied(batch, watermark, reply);
@@ -41,11 +60,17 @@ impl Reconciler {
             (Step::Marking { batch, watermark }, Done::Marked(Ok(()))) => {
                 self.acknowledge(&batch, watermark);
             }
+            (Step::Marking { .. }, Done::Marked(Err(failure))) => self.call_failed(failure),
             (Step::Acknowledging { watermark, token_met, moved, .. }, Done::Stored) => {
                 self.batch_stored(watermark, token_met, moved);
             }
-            (Step::Reporting, Done::Reported(Ok(0))) => {}
-            (Step::Reporting, Done::Reported(Ok(_))) => self.backlog.more_to_report(),
+            (step, done) => self.done_of_comparison(step, done),
+        }
+    }
+
+    /// The result of a step of a comparison, or of a spot check.
+    fn done_of_comparison(&mut self, step: Step, done: Done) {
+        match (step, done) {
             (Step::ReadingPage { .. }, Done::Page(Ok(page))) => self.page_read(page),
             (Step::ReadingRows { .. }, Done::Rows(rows)) => self.rows_read(rows),
             (Step::StoringCompared(_), Done::Found { dropped }) => {
@@ -56,7 +81,7 @@ impl Reconciler {
             }
             (Step::SpotChecking { uuids, epoch }, Done::SpotChecked(answer)) => {
                 if self.connection.epoch() == Some(epoch) {
-                    self.spot_checked(answer);
+                    self.spot_checked(uuids.len(), answer);
                 } else {
                     self.changes.add(uuids, false);
                 }
@@ -68,6 +93,15 @@ impl Reconciler {
                 }
             }
             (Step::Sweeping { .. }, Done::Swept(Ok(after))) => self.swept(after),
+            (Step::ReadingPage { .. }, Done::Page(Err(failure)))
+            | (Step::Sweeping { .. }, Done::Swept(Err(failure))) => self.call_failed(failure),
+            (step, done) => self.done_of_end(step, done),
+        }
+    }
+
+    /// The result of a step that ends a comparison.
+    fn done_of_end(&mut self, step: Step, done: Done) {
+        match (step, done) {
             (Step::FinishNoting, Done::Noted { watermark, .. }) => {
                 self.memory.noted = Some(watermark.clone());
                 self.step = Step::FinishMarking { watermark };
@@ -77,21 +111,21 @@ impl Reconciler {
                 let again = self.comparing.is_owed_again();
                 self.step = Step::Finishing { identity, watermark, again };
             }
+            (Step::FinishMarking { .. }, Done::Marked(Err(failure))) => self.call_failed(failure),
             (Step::Finishing { watermark, .. }, Done::Stored) => {
                 // One that is owed again is asked for anew: at once, or after the scan.
                 self.memory.owed = false;
                 self.comparing.finish();
                 self.remember(watermark);
             }
-            (Step::Marking { .. } | Step::FinishMarking { .. }, Done::Marked(Err(failure)))
-            | (Step::Reporting, Done::Reported(Err(failure)))
-            | (Step::ReadingPage { .. }, Done::Page(Err(failure)))
-            | (Step::Sweeping { .. }, Done::Swept(Err(failure))) => {
-                self.backlog.look_at_all();
-                self.fail(failure);
-            }
             (step, done) => self.misfit(step.name(), done.name()),
         }
+    }
+
+    /// A call on the catalog failed: the step is given up, and chosen again after a wait.
+    fn call_failed(&mut self, failure: Failure) {
+        self.backlog.look_at_all();
+        self.fail(failure);
     }
 
     /// A result of another kind than the step waits for.
@@ -192,8 +226,8 @@ impl Reconciler {
         }
     }
 
-    fn noted(&mut self, mut batch: Box<Batch>, watermark: String, gone: &[i64]) {
-        batch.leave(gone);
+    fn noted(&mut self, mut batch: Box<Batch>, watermark: String, not_pending: &[EntryId]) {
+        batch.leave(not_pending);
         self.memory.noted = Some(watermark.clone());
         self.step = call_or_mark(batch, watermark);
     }
@@ -223,11 +257,9 @@ impl Reconciler {
     /// The watermark is written, after every recording of the batch had its outcome.
     fn acknowledge(&mut self, batch: &Batch, watermark: String) {
         let outcomes = batch.outcomes();
-        let any = |is: fn(&Outcome) -> bool| outcomes.iter().any(|(_, _, outcome)| is(outcome));
-        let acknowledged = outcomes
-            .iter()
-            .filter(|(_, _, outcome)| matches!(outcome, Outcome::Acknowledged))
-            .count();
+        let any = |is: fn(&Outcome) -> bool| outcomes.iter().any(|one| is(&one.outcome));
+        let is_acknowledged = |one: &&ItemOutcome| one.outcome == Outcome::Acknowledged;
+        let acknowledged = outcomes.iter().filter(is_acknowledged).count();
         let moved = any(|outcome| !matches!(outcome, Outcome::Left));
         if any(|outcome| matches!(outcome, Outcome::Removed)) {
             // What it has read of the catalog may name documents that are gone by now.
@@ -274,7 +306,8 @@ impl Reconciler {
         }
     }
 
-    fn spot_checked(&mut self, answer: Result<SpotCheck, Failure>) {
+    /// The documents of `asked` uuids, and what the index has of them.
+    fn spot_checked(&mut self, asked: usize, answer: Result<SpotCheck, Failure>) {
         let checked = match answer {
             Ok(checked) => checked,
             Err(failure) => {
@@ -284,6 +317,13 @@ impl Reconciler {
             }
         };
         let SpotCheck { rows, documents } = checked;
+        if let Err(violation) = invariant::check_count("a spot check", rows.len(), asked) {
+            return self.stop(violation);
+        }
+        if documents.len() > NAMED_MAX {
+            // The database has several of one uuid: what that means, a comparison of everything tells.
+            return self.changes.doubt_everything();
+        }
         match compare::spot(&rows, &documents, &self.root, self.memory.token) {
             Some(findings) => {
                 let found = Findings { findings, missing: Vec::new() };

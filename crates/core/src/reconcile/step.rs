@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::protocol::{Bounds, Job};
-use crate::batch::{Batch, Outcome};
-use crate::compare::Compared;
+use crate::batch::{Batch, ItemOutcome};
+use crate::compare::ComparedEntry;
 use crate::document::Stored;
+use crate::entry::EntryId;
 
 /// What the reconciler does at this moment.
 ///
@@ -48,8 +49,8 @@ pub(super) enum Step {
     Picking {
         /// How many at most.
         limit: usize,
-        /// Only rows below this one.
-        before: Option<i64>,
+        /// Only entries below this one.
+        before: Option<EntryId>,
     },
     /// Waits for `Noted`: the watermark and the rows of the batch are in the index before anything
     /// of them is in the catalog.
@@ -80,7 +81,7 @@ pub(super) enum Step {
         /// In the catalog.
         watermark: String,
         /// Handed over with the job, and empty afterwards.
-        outcomes: Vec<(i64, i64, Outcome)>,
+        outcomes: Vec<ItemOutcome>,
         /// A token above ours was met in a document.
         token_met: Option<i64>,
         /// At least one recording is not as it was before the batch.
@@ -163,8 +164,8 @@ pub(super) enum Step {
 /// afterwards.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
-    /// Row, generation, and what was found.
-    pub(super) findings: Vec<(i64, i64, Compared)>,
+    /// Of each recording that something follows for.
+    pub(super) findings: Vec<ComparedEntry>,
     /// Documents whose recording the index does not know.
     pub(super) missing: Vec<Stored>,
 }
@@ -196,8 +197,8 @@ impl Step {
             Step::Picking { limit, before } => {
                 Job::Pick { limit: *limit, bytes_max: bounds.batch_bytes_max, before: *before }
             }
-            Step::Noting(batch) => Job::Note { rows: batch.rows() },
-            Step::FinishNoting => Job::Note { rows: Vec::new() },
+            Step::Noting(batch) => Job::Note { ids: batch.ids() },
+            Step::FinishNoting => Job::Note { ids: Vec::new() },
             Step::Calling { batch, .. } => Job::Call(batch.next_call()?),
             Step::Marking { watermark, .. } | Step::FinishMarking { watermark } => {
                 Job::Mark { watermark: watermark.clone() }

@@ -113,6 +113,7 @@ pub fn differences(recording: &Recording, stored: &Stored) -> Vec<FieldDifferenc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::EntryId;
     use crate::json::Value;
 
     fn recording(uuid: &str, size: i64) -> Recording {
@@ -133,9 +134,9 @@ mod tests {
 
     fn known(uuid: &str, size: i64) -> IndexedRecording {
         let row = Row {
-            id: 1,
+            id: EntryId(1),
             generation: 1,
-            acknowledged: true,
+            known: true,
             vanished: false,
             marked: false,
             changed: false,

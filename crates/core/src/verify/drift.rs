@@ -80,6 +80,7 @@ impl Drift {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::EntryId;
 
     fn dark(uuid: usize) -> Finding {
         Finding {
@@ -87,7 +88,7 @@ mod tests {
             uuid: uuid.to_string(),
             path: String::new(),
             fields: Vec::new(),
-            row: Some((1, 1)),
+            row: Some((EntryId(1), 1)),
             document: None,
         }
     }

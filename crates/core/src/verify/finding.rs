@@ -2,6 +2,7 @@
 
 use crate::compare::Row;
 use crate::document::Stored;
+use crate::entry::EntryId;
 
 /// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,8 +72,8 @@ pub struct Finding {
     pub path: String,
     /// The fields that differ; empty unless the kind is a mismatch.
     pub fields: Vec<FieldDifference>,
-    /// Row and generation in the index; none where the index has no row.
-    pub row: Option<(i64, i64)>,
+    /// Entry and generation in the index; none where the index has no entry.
+    pub row: Option<(EntryId, i64)>,
     /// The document of a missing recording that the index has no row for.
     pub document: Option<Box<Stored>>,
 }

@@ -1,15 +1,15 @@
 //! What the reconciler has to do about findings.
 
 use super::finding::{Finding, FindingKind};
-use crate::compare::Compared;
+use crate::compare::{Compared, ComparedEntry};
 use crate::document::Stored;
 
 /// The repairs of some findings. The reconciler carries them out as it does the results of a
 /// comparison.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repairs {
-    /// Row, generation and difference of each recording that is to be written.
-    pub rows: Vec<(i64, i64, Compared)>,
+    /// The difference of each recording that is to be written.
+    pub rows: Vec<ComparedEntry>,
     /// Documents whose recording the index does not know: each is looked for on storage, and is
     /// handled as a recording whose files are gone where storage does not have it.
     pub missing: Vec<Stored>,
@@ -21,11 +21,11 @@ impl Repairs {
         let mut repairs = Repairs::default();
         for finding in findings {
             match (finding.kind, finding.row, &finding.document) {
-                (FindingKind::Dark, Some((row, generation)), _) => {
-                    repairs.rows.push((row, generation, Compared::NotThere));
+                (FindingKind::Dark, Some((id, generation)), _) => {
+                    repairs.rows.push(ComparedEntry { id, generation, found: Compared::NotThere });
                 }
-                (FindingKind::Mismatch, Some((row, generation)), _) => {
-                    repairs.rows.push((row, generation, Compared::Differs));
+                (FindingKind::Mismatch, Some((id, generation)), _) => {
+                    repairs.rows.push(ComparedEntry { id, generation, found: Compared::Differs });
                 }
                 (FindingKind::Missing, None, Some(stored)) => {
                     repairs.missing.push((**stored).clone());
@@ -40,10 +40,12 @@ impl Repairs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::EntryId;
 
     fn finding(kind: FindingKind, row: Option<(i64, i64)>, document: Option<Stored>) -> Finding {
         let document = document.map(Box::new);
         let (uuid, path) = (String::new(), String::new());
+        let row = row.map(|(id, generation)| (EntryId(id), generation));
         Finding { kind, uuid, path, fields: Vec::new(), row, document }
     }
 
@@ -65,7 +67,8 @@ mod tests {
             finding(FindingKind::Missing, Some((5, 6)), None),
             finding(FindingKind::Duplicate, None, None),
         ]);
-        assert_eq!(repairs.rows, [(1, 2, Compared::NotThere), (3, 4, Compared::Differs)]);
+        let row = |id, generation, found| ComparedEntry { id: EntryId(id), generation, found };
+        assert_eq!(repairs.rows, [row(1, 2, Compared::NotThere), row(3, 4, Compared::Differs)]);
         assert_eq!(repairs.missing, [document]);
     }
 }

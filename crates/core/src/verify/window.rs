@@ -53,6 +53,7 @@ fn without_last_uuid(documents: &mut Vec<Stored>) {
 mod tests {
     use super::*;
     use crate::compare::Row;
+    use crate::entry::EntryId;
     use crate::json::Value;
     use crate::recording::Recording;
 
@@ -74,9 +75,9 @@ mod tests {
         let row = |uuid: &&str| IndexedRecording {
             young: false,
             row: Row {
-                id: 1,
+                id: EntryId(1),
                 generation: 1,
-                acknowledged: true,
+                known: true,
                 vanished: false,
                 marked: false,
                 changed: false,

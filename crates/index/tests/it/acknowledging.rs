@@ -1,6 +1,6 @@
 //! What the catalog's answers make of the index, and what it remembers across a restart.
 
-use focus_core::compare::Compared;
+use focus_core::compare::{Compared, ComparedEntry};
 use focus_index::{Ack, Answer};
 
 use crate::fixture::{Fixture, sidecar};
@@ -17,7 +17,7 @@ async fn a_recording_changed_in_flight_stays_pending() {
     fixture.index.acknowledge(fixture.root, None, vec![ack], 6_000).await.expect("stored");
     let pending = fixture.pending();
     assert_eq!((pending.len(), pending[0].generation), (1, 2));
-    assert!(pending[0].acknowledged, "an older generation is there");
+    assert!(pending[0].known, "an older generation is there");
     fixture.is_in_order();
 }
 
@@ -104,17 +104,17 @@ async fn a_comparison_settles_what_is_pending_and_passes_over_what_changed() {
     let findings = rows
         .iter()
         .map(|row| {
-            let finding = match &*row.recording.uuid {
+            let found = match &*row.recording.uuid {
                 "differs" => Compared::Differs,
                 "absent" => Compared::NotThere,
                 _ => Compared::Same,
             };
-            (row.id, row.generation, finding)
+            ComparedEntry { id: row.id, generation: row.generation, found }
         })
         .collect();
     fixture.index.found(findings, 0).await.expect("stored");
     let mut pending: Vec<_> =
-        fixture.pending().into_iter().map(|one| (one.recording.uuid, one.acknowledged)).collect();
+        fixture.pending().into_iter().map(|one| (one.recording.uuid, one.known)).collect();
     pending.sort();
     let expected = [("absent", false), ("changed", true), ("differs", true)];
     assert_eq!(pending, expected.map(|(uuid, known)| (uuid.to_owned(), known)));
@@ -122,7 +122,7 @@ async fn a_comparison_settles_what_is_pending_and_passes_over_what_changed() {
 }
 
 #[tokio::test]
-async fn what_was_set_aside_is_pending_again_in_its_time_and_after_a_restart() {
+async fn what_was_refused_is_pending_again_in_its_time_and_after_a_restart() {
     let mut fixture = Fixture::new().await;
     fixture.put("r", &sidecar("u", START)).await;
     let aside = async |fixture: &Fixture| {
@@ -165,7 +165,7 @@ async fn what_a_comparison_saw_is_known_also_of_a_recording_that_changed_meanwhi
     fixture.put("r", &sidecar("u", START)).await;
     let (id, generation) = (fixture.pending()[0].id, fixture.pending()[0].generation);
     fixture.put("r", &sidecar("u", START + 1)).await;
-    let found = vec![(id.0, generation, Compared::Same)];
+    let found = vec![ComparedEntry { id, generation, found: Compared::Same }];
     fixture.index.found(found, 6_000).await.expect("stored");
     fixture.remove("r").await;
     assert!(fixture.listed()[0].vanished, "its document has to be told of");

@@ -1,7 +1,8 @@
 //! Recordings that a drill planted: gone from storage, they leave the catalog, and are never marked,
 //! held or counted.
 
-use focus_core::compare::Compared;
+use focus_core::batch::Item;
+use focus_core::compare::{Compared, ComparedEntry};
 use focus_core::document::Stored;
 use focus_core::recording::Recording;
 use focus_core::state::{Fault, State};
@@ -37,11 +38,7 @@ async fn catalogued() -> Fixture {
 }
 
 async fn answered(fixture: &Fixture, answer: Answer) {
-    let ack = |one: focus_index::Pending| Ack {
-        id: one.id,
-        generation: one.generation,
-        answer: answer.clone(),
-    };
+    let ack = |one: Item| Ack { id: one.id, generation: one.generation, answer: answer.clone() };
     let acks = fixture.pending().into_iter().map(ack).collect();
     fixture.index.acknowledge(fixture.root, None, acks, 9_100).await.expect("stored");
 }
@@ -135,7 +132,7 @@ async fn one_that_comes_back_after_its_removal_is_above_what_was_sent_for_it() {
     fixture.put("d/p1", &drilled("p1")).await;
     let back = fixture.pending().remove(0);
     assert!(back.generation > sent, "{} after {sent}", back.generation);
-    assert!(!back.acknowledged, "it is inserted");
+    assert!(!back.known, "it is inserted");
     fixture.is_in_order();
 }
 
@@ -196,13 +193,29 @@ async fn a_removal_that_is_refused_is_told_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_removal_that_is_refused_is_not_told_of_another_recording_at_its_place() {
+    let mut fixture = catalogued().await;
+    fixture.put("d/p1", &sidecar("another", START)).await;
+    fixture.acknowledge_all().await;
+    assert_eq!(fixture.conclude(NONE, false).await, leaving(1));
+    let fault = Fault::new(State::CatalogRefused, "not allowed to remove");
+    answered(&fixture, Answer::Refused { fault, retry_ms: 50 }).await;
+    assert_eq!(fixture.unrecognised(), []);
+    fixture.index.retry_due(fixture.root, 50).await.expect("retried");
+    answered(&fixture, Answer::Removed).await;
+    assert_eq!(fixture.unrecognised(), []);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
 async fn a_standby_learns_from_two_comparisons_that_it_has_left() {
     let mut fixture = catalogued().await;
     fixture.remove("d/p1").await;
     fixture.conclude(NONE, false).await;
     let gone = fixture.pending().remove(0);
     for left in [1, 0] {
-        let found = vec![(gone.id.0, gone.generation, Compared::NotThere)];
+        let (id, generation) = (gone.id, gone.generation);
+        let found = vec![ComparedEntry { id, generation, found: Compared::NotThere }];
         fixture.index.found(found, 9_000).await.expect("stored");
         assert_eq!(fixture.pending().len(), left);
         fixture.is_in_order();

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use focus_core::batch::Item;
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
 use focus_core::vanish::MaxVanished;
-use focus_index::{
-    Ack, Answer, Concluded, Index, Listed, Listing, Observation, Observed, Pending, RootId,
-};
+use focus_index::{Ack, Answer, Concluded, Index, Listed, Listing, Observation, Observed, RootId};
 
 pub(crate) const MARKER: &str = "root-1";
 
@@ -78,6 +77,7 @@ impl Fixture {
             let batch = self.judge(&places);
             let observed = self.index.observe(self.root, batch, 5_000).await.expect("observe");
             all.changed += observed.changed;
+            all.returned += observed.returned;
             all.reported += observed.reported;
             places.clone_from(&observed.contested);
             all.contested.extend(observed.contested);
@@ -124,7 +124,7 @@ impl Fixture {
         places.iter().zip(&known).map(judge).collect()
     }
 
-    pub(crate) fn pending(&self) -> Vec<Pending> {
+    pub(crate) fn pending(&self) -> Vec<Item> {
         self.index.reader().pick(self.root, 10_000, usize::MAX, None).expect("pick")
     }
 

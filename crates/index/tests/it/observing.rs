@@ -14,7 +14,7 @@ async fn a_recording_is_stored_and_pending_in_one_step() {
     assert_eq!(observed.changed, 1);
     let pending = fixture.pending();
     assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].generation, pending[0].acknowledged), (1, false));
+    assert_eq!((pending[0].generation, pending[0].known), (1, false));
     assert_eq!(pending[0].recording.path, "a/r.dat");
     assert_eq!(pending[0].recording.root, crate::fixture::MARKER);
     fixture.is_in_order();
@@ -38,7 +38,7 @@ async fn a_changed_recording_is_pending_in_the_next_generation() {
     fixture.put("r", &sidecar("u", START + 5)).await;
     let pending = fixture.pending();
     assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].generation, pending[0].acknowledged), (2, true));
+    assert_eq!((pending[0].generation, pending[0].known), (2, true));
     fixture.is_in_order();
 }
 
@@ -79,6 +79,38 @@ async fn a_catalogued_recording_whose_files_are_gone_has_vanished_and_can_come_b
     assert!(!fixture.listed()[0].vanished);
     assert_eq!(fixture.pending().len(), 1, "the catalog is told again");
     fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn a_return_as_the_catalog_has_it_is_told_apart_from_what_is_reported() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("r", &sidecar("u", START)).await;
+    fixture.acknowledge_all().await;
+    let files = fixture.files[&place_of("r")].clone();
+    fixture.remove("r").await;
+    fixture.files.insert(place_of("r"), files);
+    let observed = fixture.look(&[place_of("r")]).await;
+    assert_eq!((observed.changed, observed.returned, observed.reported), (0, 1, 0));
+    assert_eq!(fixture.pending(), []);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn a_state_that_this_program_does_not_know_ends_with_the_next_good_look() {
+    for (is_changed, sidecar_after) in [(false, START), (true, START + 5)] {
+        let mut fixture = Fixture::new().await;
+        fixture.put("r", &sidecar("u", START)).await;
+        let file = rusqlite::Connection::open(fixture.path()).expect("the file");
+        file.execute_batch("UPDATE files SET state = 'x', reason = 'of a later version'")
+            .expect("as a later version left it");
+        assert_eq!(fixture.unrecognised(), [("r".to_owned(), "x".to_owned())]);
+        if is_changed {
+            fixture.write("r", &sidecar("u", sidecar_after));
+        }
+        let observed = fixture.look(&[place_of("r")]).await;
+        assert_eq!((fixture.unrecognised(), observed.reported), (vec![], 1), "{is_changed}");
+        fixture.is_in_order();
+    }
 }
 
 #[tokio::test]

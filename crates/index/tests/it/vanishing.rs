@@ -1,6 +1,6 @@
 //! What is gone: marked, held, approved, moved.
 
-use focus_core::compare::Compared;
+use focus_core::compare::{Compared, ComparedEntry};
 use focus_core::document::Stored;
 use focus_core::vanish::{Held, MaxVanished};
 use focus_index::Concluded;
@@ -166,7 +166,8 @@ async fn a_mark_that_the_catalog_has_already_is_taken_over() {
     fixture.conclude(MAX, false).await;
     let rows =
         fixture.index.reader().range(fixture.root, None, Some("u0"), 10).expect("read").items;
-    let found = vec![(rows[0].id, rows[0].generation, Compared::Deleted(Some(77)))];
+    let (id, generation) = (rows[0].id, rows[0].generation);
+    let found = vec![ComparedEntry { id, generation, found: Compared::Deleted(Some(77)) }];
     fixture.index.found(found, 9_000).await.expect("stored");
     assert_eq!(fixture.index.reader().totals().expect("totals").held, 2);
     assert_eq!(fixture.pending(), []);

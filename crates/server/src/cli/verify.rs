@@ -85,7 +85,7 @@ async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verificati
         engine.stop().await;
         match ended {
             Ok(verified) => break verified,
-            // The damaged file is set aside, and a new index is made from storage.
+            // The damaged file is kept, and a new index is made from storage.
             Err(why) if repair => engine = Engine::start_anew(settings.clone(), why).await?,
             Err(why) => break Err(VerifyError::CouldNotTell(why)),
         }

@@ -107,7 +107,7 @@ async fn the_bad_are_listed_and_promoted_and_the_good_are_not_delayed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_the_database_refuses_is_set_aside_alone() {
+async fn a_document_that_the_database_refuses_waits_alone() {
     if embedded_only("catalog_refused") {
         return;
     }

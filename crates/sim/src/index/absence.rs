@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use focus_core::entry::absence::{self, Facts, Scene, is_candidate};
-use focus_core::entry::{Effects, Entry, Gone, News, Turn, device};
+use focus_core::entry::{Absence, Effects, Entry, News, Turn, device};
 use focus_core::recording::Place;
 use focus_core::vanish::{Counts, SECOND_LOOK_MS, judge};
 
@@ -54,7 +54,7 @@ impl Index {
                 now_ms: proofs.wall_ms,
             };
             let turn = absence::concluded(row.entry, facts);
-            if let Some(Gone::Held { seq, .. }) = turn.entry.as_ref().and_then(Entry::gone) {
+            if let Some(Absence::Held { seq, .. }) = turn.entry.as_ref().and_then(Entry::absence) {
                 self.held_seq = seq;
             }
             if self.take(&uuid, turn) == News::Pending {
@@ -77,21 +77,23 @@ impl Index {
             let row = &self.rows[&uuid];
             let (place, before) = (row.place.clone(), row.entry);
             let replaced = self.scene(row, named).replaced;
-            let after =
-                match ((proofs.absent)(&place).map(|absent| absent || replaced), before.gone()) {
-                    (Some(true), Some(Gone::Proved { at_ms })) => {
-                        if proofs.now_ms >= at_ms + SECOND_LOOK_MS {
-                            ready.push(uuid.clone());
-                        }
-                        before
+            let after = match (
+                (proofs.absent)(&place).map(|absent| absent || replaced),
+                before.absence(),
+            ) {
+                (Some(true), Some(Absence::Proved { at_ms })) => {
+                    if proofs.now_ms >= at_ms + SECOND_LOOK_MS {
+                        ready.push(uuid.clone());
                     }
-                    (Some(true), _) => absence::proved(before, proofs.now_ms),
-                    (Some(false), _) => {
-                        self.places.entry(place).or_default().due_ms = Some(0);
-                        absence::doubted(before)
-                    }
-                    (None, _) => absence::doubted(before),
-                };
+                    before
+                }
+                (Some(true), _) => absence::proved(before, proofs.now_ms),
+                (Some(false), _) => {
+                    self.places.entry(place).or_default().due_ms = Some(0);
+                    absence::doubted(before)
+                }
+                (None, _) => absence::doubted(before),
+            };
             self.take(&uuid, Turn { entry: Some(after), effects: Effects::default() });
         }
         ready

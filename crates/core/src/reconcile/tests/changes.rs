@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::compare::SpotCheck;
 
 /// A world in step, whose database tells of others' changes.
 fn followed() -> World {
@@ -79,6 +80,21 @@ fn a_spot_check_that_fails_leads_to_a_comparison() {
         world.converges(1);
         assert_eq!(world.core.comparisons(), comparisons + 1);
     }
+}
+
+#[test]
+fn more_documents_than_a_spot_check_may_have_lead_to_a_comparison() {
+    let mut world = followed();
+    let comparisons = world.core.comparisons();
+    world.told(&["u0003"], false);
+    world.runs_to("spot check");
+    let mut document = super::world::stored(&world.catalog["u0003"]);
+    document.root = Some("another".to_owned());
+    let documents = vec![document; NAMED_MAX + 1];
+    let answer = SpotCheck { rows: Vec::new(), documents };
+    world.core.handle(Event::Done(Done::SpotChecked(Ok(answer))));
+    world.converges(1);
+    assert_eq!(world.core.comparisons(), comparisons + 1);
 }
 
 #[test]

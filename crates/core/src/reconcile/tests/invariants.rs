@@ -4,7 +4,8 @@ use super::world::BOUNDS;
 use super::*;
 use crate::answer::Failure;
 use crate::batch::{Call, Item, Reply};
-use crate::compare::Page;
+use crate::compare::{Page, SpotCheck};
+use crate::entry::EntryId;
 
 /// A world in step, with one recording that has just landed.
 fn landed() -> World {
@@ -92,9 +93,9 @@ fn a_result_without_a_job_stops_the_root() {
 #[test]
 fn more_recordings_than_were_asked_for_stop_the_root() {
     let item = Item {
-        id: 1,
+        id: EntryId(1),
         generation: 1,
-        acknowledged: false,
+        known: false,
         recording: super::world::recording(1, 1),
     };
     let world = stopped_by("pick", Done::Picked(vec![item; BOUNDS.batch_max + 1]));
@@ -115,30 +116,47 @@ fn a_page_larger_than_its_bound_stops_the_root() {
 }
 
 #[test]
+fn more_rows_than_a_spot_check_asked_for_stop_the_root() {
+    let mut world = landed();
+    world.runs();
+    world.told(&["u0001"], false);
+    world.runs_to("spot check");
+    let rows = world.range(None, None, 2).items;
+    let answer = SpotCheck { rows, documents: Vec::new() };
+    world.core.handle(Event::Done(Done::SpotChecked(Ok(answer))));
+    assert_eq!(broken(&world), Invariant::QueuesBounded);
+    stays_stopped_until_a_restart(world);
+}
+
+#[test]
 fn a_job_that_would_break_a_rule_is_not_handed_out() {
-    let good = Facts { is_known: true, may_write: true, noted: Some("w1"), bounds: BOUNDS };
+    let good = JobFacts { is_known: true, may_write: true, noted: Some("w1"), bounds: BOUNDS };
     let mark = Job::Mark { watermark: "w1".to_owned() };
     let insert = Job::Call(Call::Insert(std::sync::Arc::default()));
     let pick = |limit| Job::Pick { limit, bytes_max: 1, before: None };
     let uuids = (0..=NAMED_MAX).map(|n| n.to_string()).collect();
     let cases = [
         (mark.clone(), good, None),
-        (mark.clone(), Facts { noted: Some("w2"), ..good }, Some(Invariant::WatermarkNotedFirst)),
-        (mark.clone(), Facts { noted: None, ..good }, Some(Invariant::WatermarkNotedFirst)),
-        (mark, Facts { may_write: false, ..good }, Some(Invariant::NoWriteWithoutLease)),
+        (
+            mark.clone(),
+            JobFacts { noted: Some("w2"), ..good },
+            Some(Invariant::WatermarkNotedFirst),
+        ),
+        (mark.clone(), JobFacts { noted: None, ..good }, Some(Invariant::WatermarkNotedFirst)),
+        (mark, JobFacts { may_write: false, ..good }, Some(Invariant::NoWriteWithoutLease)),
         (insert.clone(), good, None),
-        (insert, Facts { may_write: false, ..good }, Some(Invariant::NoWriteWithoutLease)),
+        (insert, JobFacts { may_write: false, ..good }, Some(Invariant::NoWriteWithoutLease)),
         (
             Job::Report,
-            Facts { is_known: false, ..good },
+            JobFacts { is_known: false, ..good },
             Some(Invariant::NoWriteToAnUnknownDatabase),
         ),
         (
             Job::Sweep { after: None },
-            Facts { may_write: false, ..good },
+            JobFacts { may_write: false, ..good },
             Some(Invariant::NoWriteWithoutLease),
         ),
-        (Job::Call(Call::Read(Vec::new())), Facts { may_write: false, ..good }, None),
+        (Job::Call(Call::Read(Vec::new())), JobFacts { may_write: false, ..good }, None),
         (pick(BOUNDS.batch_max), good, None),
         (pick(BOUNDS.batch_max + 1), good, Some(Invariant::QueuesBounded)),
         (Job::SpotCheck { uuids }, good, Some(Invariant::QueuesBounded)),

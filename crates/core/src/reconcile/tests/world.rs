@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::answer::{Answer, Failure};
-use crate::batch::{Call, Item, Outcome, Reply};
-use crate::compare::{Compared, Page, Row, SpotCheck};
+use crate::batch::{Call, Item, ItemOutcome, Outcome, Reply};
+use crate::compare::{Compared, ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored, Versioned};
+use crate::entry::EntryId;
 use crate::json::Value;
 use crate::lease::Grant;
 use crate::recording::Recording;
@@ -221,13 +222,14 @@ impl World {
                     .iter()
                     .rev()
                     .filter(|(id, row)| {
-                        row.acked != Some(row.generation) && before.is_none_or(|b| **id < b)
+                        row.acked != Some(row.generation)
+                            && before.is_none_or(|b| EntryId(**id) < b)
                     })
                     .take(limit)
                     .map(|(id, row)| Item {
-                        id: *id,
+                        id: EntryId(*id),
                         generation: row.generation,
-                        acknowledged: row.acked.is_some(),
+                        known: row.acked.is_some(),
                         recording: recording(*id, row.size),
                     })
                     .collect(),
@@ -236,7 +238,7 @@ impl World {
                 self.drawn += 1;
                 let watermark = format!("w{}", self.drawn);
                 self.memory.noted = Some(watermark.clone());
-                Done::Noted { watermark, gone: Vec::new() }
+                Done::Noted { watermark, not_pending: Vec::new() }
             }
             Job::Call(_) if fate == 0 => Done::Replied(self.lost()),
             Job::Call(call) => {
@@ -285,12 +287,12 @@ impl World {
                 let mut dropped = 0;
                 for id in std::mem::take(&mut self.drops) {
                     self.rows.remove(&id);
-                    dropped += u64::from(findings.iter().any(|(found, ..)| *found == id));
+                    dropped += u64::from(findings.iter().any(|one| one.id == EntryId(id)));
                 }
-                for (id, generation, finding) in findings {
-                    let Some(row) = self.rows.get_mut(&id) else { continue };
+                for ComparedEntry { id, generation, found } in findings {
+                    let Some(row) = self.rows.get_mut(&id.0) else { continue };
                     if row.generation == generation {
-                        row.acked = (finding == Compared::Same).then_some(generation);
+                        row.acked = (found == Compared::Same).then_some(generation);
                     }
                 }
                 Done::Found { dropped }
@@ -307,13 +309,13 @@ impl World {
         }
     }
 
-    pub(super) fn acknowledge(&mut self, outcomes: &[(i64, i64, Outcome)]) {
-        for (id, generation, outcome) in outcomes {
-            let Some(row) = self.rows.get_mut(id) else { continue };
+    pub(super) fn acknowledge(&mut self, outcomes: &[ItemOutcome]) {
+        for ItemOutcome { id, generation, outcome } in outcomes {
+            let Some(row) = self.rows.get_mut(&id.0) else { continue };
             match outcome {
                 Outcome::Acknowledged => row.acked = Some(*generation),
                 Outcome::Raise(to) => row.generation = row.generation.max(*to),
-                Outcome::SetAside(fault) => panic!("nothing is refused here: {fault:?}"),
+                Outcome::Refused(fault) => panic!("nothing is refused here: {fault:?}"),
                 Outcome::Removed => panic!("no drill planted anything here"),
                 Outcome::Left => {}
             }
@@ -330,9 +332,9 @@ impl World {
             .rows
             .iter()
             .map(|(id, row)| Row {
-                id: *id,
+                id: EntryId(*id),
                 generation: row.generation,
-                acknowledged: row.acked.is_some(),
+                known: row.acked.is_some(),
                 vanished: false,
                 marked: false,
                 changed: row.generation > 1 && row.acked != Some(row.generation),
