@@ -271,6 +271,7 @@ async fn tell(
     if ids.is_empty() {
         return Ok(());
     }
+    // By `_id`, which has the collection's collation: what is equal by it is one document.
     let mut found =
         collection.find(doc! { "_id": { "$in": ids } }).projection(doc! { "uuid": 1 }).await?;
     while let Some(document) = found.try_next().await? {

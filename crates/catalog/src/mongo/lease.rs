@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use focus_core::answer::{Class, Failure};
 use focus_core::lease::LeaseDoc;
+use mongodb::action::Action;
 use mongodb::bson::{Document, doc};
 
 use super::state::MongoState;
 use super::write_command::{failure_of, number, run_write, write_concern_failure};
+use super::{collation, open};
 use crate::RootPlace;
 
 /// Lease calls end within this: one that takes longer has lost its use.
@@ -21,10 +23,16 @@ pub(super) async fn read(
     state: &MongoState,
     root: &RootPlace,
 ) -> Result<Option<LeaseDoc>, Failure> {
+    // Nobody draws a token or takes the lease without having read it.
+    open::check_root(state, root).await?;
     let filter = doc! { "_id": id(root) };
     let found = state
-        .call(LIMIT, |_, database| async move {
-            database.collection::<Document>("focus_meta").find_one(filter).await
+        .call(LIMIT, |live, database| async move {
+            database
+                .collection::<Document>("focus_meta")
+                .find_one(filter)
+                .optional(live.simple(), |find, simple| find.collation(simple))
+                .await
         })
         .await?;
     Ok(found.as_ref().map(lease))
@@ -36,7 +44,7 @@ pub(super) async fn draw_token(state: &MongoState, above: i64) -> Result<i64, Fa
     run_write(state, doc! { "update": "focus_meta", "updates": [update] }).await?;
     let reply = state
         .call(LIMIT, |live, database| async move {
-            let command = doc! {
+            let mut command = doc! {
                 "findAndModify": "focus_meta",
                 "query": { "_id": "token" },
                 "update": { "$inc": { "value": 1_i64 } },
@@ -44,6 +52,9 @@ pub(super) async fn draw_token(state: &MongoState, above: i64) -> Result<i64, Fa
                 "upsert": true,
                 "writeConcern": live.write_concern.clone(),
             };
+            if live.has_collations {
+                command.insert("collation", collation::document());
+            }
             database.run_command(command).await
         })
         .await?;
@@ -87,6 +98,9 @@ pub(super) async fn put(
     let reply = state
         .call(LIMIT, |live, database| async move {
             let mut command = command;
+            if live.has_collations {
+                collation::name_in_statements(&mut command);
+            }
             command.insert("writeConcern", live.write_concern.clone());
             database.run_command(command).await
         })

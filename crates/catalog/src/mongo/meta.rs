@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use focus_core::answer::{Class, Failure};
+use mongodb::action::Action;
 use mongodb::bson::{Document, doc};
 
 use super::state::MongoState;
@@ -33,8 +34,12 @@ pub(super) async fn identity(state: &MongoState) -> Result<String, Failure> {
 pub(super) async fn meta(state: &MongoState, id: &str) -> Result<Option<String>, Failure> {
     let filter = doc! { "_id": id };
     let found = state
-        .call(LIMIT, |_, database| async move {
-            database.collection::<Document>("focus_meta").find_one(filter).await
+        .call(LIMIT, |live, database| async move {
+            database
+                .collection::<Document>("focus_meta")
+                .find_one(filter)
+                .optional(live.simple(), |find, simple| find.collation(simple))
+                .await
         })
         .await?;
     Ok(found.and_then(|document| document.get_str("value").ok().map(str::to_owned)))

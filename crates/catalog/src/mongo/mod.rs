@@ -4,17 +4,21 @@
 //! |---|---|
 //! | `catalog`, `settings` | the interface, and where the database is |
 //! | `supervisor`, `state` | follow the database's coming and going, and bound every call |
+//! | `fitness` | tells which collections cannot be used, before anything is written |
 //! | `open`, `meta` | make what is missing, and tell who the database is |
 //! | `recordings`, `unrecognised`, `lease` | the calls |
 //! | `write_command` | one write command, and the answer to each of its documents |
+//! | `collation` | texts are compared by their bytes, whatever a collection's default is |
 //! | `changes` | what others change, from change streams |
 //! | `document`, `bson_value`, `failure` | documents and errors in the core's terms |
 
 mod bson_value;
 mod catalog;
 mod changes;
+mod collation;
 mod document;
 mod failure;
+mod fitness;
 mod lease;
 mod meta;
 mod open;

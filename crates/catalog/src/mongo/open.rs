@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use focus_core::answer::Failure;
 use futures_util::TryStreamExt;
+use mongodb::action::Action;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::changes;
 use super::meta::{identity, meta};
-use super::settings::Layout;
-use super::state::{Collections, MongoState};
+use super::settings::{Collections, Layout};
+use super::state::MongoState;
 use super::write_command::run_write;
+use super::{changes, collation, fitness};
 use crate::{OpenedCatalog, RootPlace};
 
 /// A call of the opening ends within this.
@@ -27,6 +28,7 @@ pub(super) async fn open(state: &MongoState, root: &RootPlace) -> Result<OpenedC
         state.collections.lock().insert(root.id.clone(), collections);
     }
     let collections = state.collections_of(root)?;
+    fitness::check_root(state, &collections, LIMIT).await?;
     // Uniqueness first: without it nothing is written.
     indexes(state, &collections.recordings).await?;
     let identity = identity(state).await?;
@@ -35,6 +37,24 @@ pub(super) async fn open(state: &MongoState, root: &RootPlace) -> Result<OpenedC
     // Only to know, and to say, what is missing: nothing depends on it.
     let _ = changes::probe(state, &root.id, &collections.recordings).await;
     Ok(OpenedCatalog { identity: format!("{identity}/{collection}"), watermark })
+}
+
+/// Looks at the collections of a root once per connection, for calls that come before the opening.
+///
+/// # Errors
+/// One of them cannot be used.
+pub(super) async fn check_root(state: &MongoState, root: &RootPlace) -> Result<(), Failure> {
+    let epoch = state.live()?.epoch;
+    if state.settings.layout == Layout::Collection || state.fit.lock().get(&root.id) == Some(&epoch)
+    {
+        // The supervisor has looked.
+        return Ok(());
+    }
+    if let Some(row) = base_path_rows(state, root).await?.first() {
+        fitness::check_root(state, &collections_named_by(root, row)?, LIMIT).await?;
+    }
+    state.fit.lock().insert(root.id.clone(), epoch);
+    Ok(())
 }
 
 /// Reads the identity and makes nothing.
@@ -58,10 +78,11 @@ pub(super) async fn identify(state: &MongoState, root: &RootPlace) -> Result<Str
 async fn base_path_rows(state: &MongoState, root: &RootPlace) -> Result<Vec<Document>, Failure> {
     let filter = doc! { "base_path": &root.path };
     state
-        .call(LIMIT, |_, database| async move {
+        .call(LIMIT, |live, database| async move {
             let cursor = database
                 .collection::<Document>("base_paths")
                 .find(filter)
+                .optional(live.simple(), |find, simple| find.collation(simple))
                 .sort(doc! { "_id": 1 })
                 .limit(1)
                 .await?;
@@ -95,11 +116,7 @@ fn collections_named_by(root: &RootPlace, row: &Document) -> Result<Collections,
         },
         _ => return Err(bad_row(root)),
     };
-    Ok(Collections {
-        unrecognised: format!("{guid}-unrecognized_recordings"),
-        recordings: guid,
-        is_archive: row.get_bool("is_archive").unwrap_or(false),
-    })
+    Ok(Collections::named(&guid, row.get_bool("is_archive").unwrap_or(false)))
 }
 
 fn bad_row(root: &RootPlace) -> Failure {
@@ -133,6 +150,7 @@ async fn indexes(state: &MongoState, collection: &str) -> Result<(), Failure> {
             index.get_document("key").is_ok_and(|key| {
                 key.keys().next().is_some_and(|first| first == field)
                     && !index.contains_key("partialFilterExpression")
+                    && !collation::is_other(index)
             })
         });
         if !there {
@@ -143,41 +161,19 @@ async fn indexes(state: &MongoState, collection: &str) -> Result<(), Failure> {
 }
 
 async fn list_indexes(state: &MongoState, collection: &str) -> Result<Vec<Document>, Failure> {
-    let name = collection.to_owned();
-    let listed = state
-        .call(LIMIT, |_, database| async move {
-            let cursor = database.collection::<Document>(&name).list_indexes().await?;
-            cursor.try_collect::<Vec<_>>().await
-        })
-        .await;
+    let command = doc! { "listIndexes": collection, "cursor": {} };
+    let listed =
+        state.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
     match listed {
-        Ok(models) => Ok(models
-            .into_iter()
-            .map(|model| {
-                let mut index = doc! { "key": model.keys };
-                if let Some(options) = model.options {
-                    if let Some(name) = options.name {
-                        index.insert("name", name);
-                    }
-                    index.insert("unique", options.unique.unwrap_or(false));
-                    index.insert("sparse", options.sparse.unwrap_or(false));
-                    if let Some(filter) = options.partial_filter_expression {
-                        index.insert("partialFilterExpression", filter);
-                    }
-                    if options.collation.is_some() {
-                        index.insert("collation", true);
-                    }
-                }
-                index
-            })
-            .collect()),
+        Ok(reply) => Ok(fitness::first_batch(&reply)),
         // The collection is not there yet.
         Err(failure) if failure.code == Some(26) => Ok(Vec::new()),
         Err(failure) => Err(failure),
     }
 }
 
-/// Whether an index makes `uuid` unique. Another index on `uuid` is in the way of one that does.
+/// Whether an index makes `uuid` unique. Another index on `uuid` is in the way of one that does,
+/// unless it has a collation: then it says nothing of `uuid` as it is, and both have room.
 fn has_unique(existing: &[Document], collection: &str) -> Result<bool, Failure> {
     let mut blame: BTreeMap<&str, String> = BTreeMap::new();
     for index in existing {
@@ -188,17 +184,15 @@ fn has_unique(existing: &[Document], collection: &str) -> Result<bool, Failure> 
                     Some(Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_))
                 )
         });
-        if !on_uuid {
+        if !on_uuid || collation::is_other(index) {
             continue;
         }
         let name = index.get_str("name").unwrap_or("uuid_1");
-        let flag = |key: &str| index.get_bool(key).unwrap_or(false);
+        let flag = |key: &str| fitness::is_set(index.get(key));
         let why = if !flag("unique") {
             "is not unique"
         } else if flag("sparse") || index.contains_key("partialFilterExpression") {
             "leaves documents out"
-        } else if index.contains_key("collation") {
-            "has a collation"
         } else {
             return Ok(true);
         };
@@ -224,6 +218,9 @@ async fn create(
         name = format!("focus_{field}");
     }
     let mut index = doc! { "key": { field: 1 }, "name": name };
+    if state.live()?.has_collations {
+        index.insert("collation", collation::document());
+    }
     if unique {
         index.insert("unique", true);
     }

@@ -6,12 +6,13 @@ use focus_core::answer::{Answer, Failure};
 use focus_core::compare::Page;
 use focus_core::recording::DRILL_FIELD;
 use futures_util::TryStreamExt;
+use mongodb::action::Action;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Document, cstr, doc};
 
-use super::document;
-use super::state::{MongoState, READ_LIMIT};
+use super::state::{LiveConnection, MongoState, READ_LIMIT};
 use super::write_command::{WriteKind, run_write, send};
+use super::{collation, document};
 use crate::{RootPlace, Stored, Versioned};
 
 pub(super) async fn insert(
@@ -30,14 +31,15 @@ pub(super) async fn upsert(
     root: &RootPlace,
     batch: &[Versioned],
 ) -> Result<Vec<Answer>, Failure> {
-    let now = state.live()?.now();
+    let live = state.live()?;
+    let now = live.now();
     let update = |document: &Versioned| {
         let query = doc! {
             "uuid": &document.recording.uuid,
             "root": &root.id,
             "version": { "$not": { "$gt": document.version } },
         };
-        update_statement(&query, &document::fields(document, now)?, true)
+        update_statement(&live, &query, &document::fields(document, now)?, true)
     };
     update_all(state, root, batch, &update).await
 }
@@ -97,11 +99,12 @@ async fn claim(
     document: &Versioned,
     query: Document,
 ) -> Result<Answer, Failure> {
-    let now = state.live()?.now();
+    let live = state.live()?;
+    let now = live.now();
     let update = |document: &Versioned| {
         let mut set = document::fields(document, now)?;
         set.append(cstr!("root"), root.id.as_str());
-        update_statement(&query, &set, false)
+        update_statement(&live, &query, &set, false)
     };
     let batch = std::slice::from_ref(document);
     let answers = update_all(state, root, batch, &update).await?;
@@ -112,6 +115,7 @@ async fn claim(
 
 /// One update: plain `$set`, so that no value is ever evaluated.
 fn update_statement(
+    live: &LiveConnection,
     query: &Document,
     set: &RawDocumentBuf,
     upsert: bool,
@@ -123,6 +127,10 @@ fn update_statement(
     statement.append(cstr!("u"), change);
     statement.append(cstr!("upsert"), upsert);
     statement.append(cstr!("multi"), false);
+    if live.has_collations {
+        statement
+            .append(cstr!("collation"), RawDocumentBuf::try_from(&collation::document()).ok()?);
+    }
     Some(statement)
 }
 
@@ -144,10 +152,11 @@ pub(super) async fn read(
     let filter = doc! { "uuid": { "$in": uuids } };
     let collection = state.collections_of(root)?.recordings;
     state
-        .call(READ_LIMIT, |_, database| async move {
+        .call(READ_LIMIT, |live, database| async move {
             let cursor = database
                 .collection::<RawDocumentBuf>(&collection)
                 .find(filter)
+                .optional(live.simple(), |find, simple| find.collation(simple))
                 .projection(document::ours())
                 .await?;
             let found = cursor.try_filter_map(|found| ready(Ok(document::stored(&found))));
@@ -166,10 +175,11 @@ pub(super) async fn page(
     let collection = state.collections_of(root)?.recordings;
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     state
-        .call(READ_LIMIT, |_, database| async move {
+        .call(READ_LIMIT, |live, database| async move {
             let mut cursor = database
                 .collection::<RawDocumentBuf>(&collection)
                 .find(filter)
+                .optional(live.simple(), |find, simple| find.collation(simple))
                 .projection(document::ours())
                 .sort(doc! { "uuid": 1 })
                 .limit(most)
@@ -202,8 +212,12 @@ async fn count_where(
 ) -> Result<u64, Failure> {
     let collections = state.collections_of(root)?;
     state
-        .call(READ_LIMIT, |_, database| async move {
-            database.collection::<Document>(&collections.recordings).count_documents(filter).await
+        .call(READ_LIMIT, |live, database| async move {
+            database
+                .collection::<Document>(&collections.recordings)
+                .count_documents(filter)
+                .optional(live.simple(), |count, simple| count.collation(simple))
+                .await
         })
         .await
 }

@@ -9,6 +9,25 @@ pub enum Layout {
     BasePaths,
 }
 
+/// The collections of one root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Collections {
+    pub(super) recordings: String,
+    pub(super) unrecognised: String,
+    pub(super) is_archive: bool,
+}
+
+impl Collections {
+    /// Those that this name leads to.
+    pub(super) fn named(recordings: &str, is_archive: bool) -> Collections {
+        Collections {
+            recordings: recordings.to_owned(),
+            unrecognised: format!("{recordings}-unrecognized_recordings"),
+            is_archive,
+        }
+    }
+}
+
 /// Where the catalog is, and how patient its probe is.
 #[derive(Clone)]
 pub struct MongoSettings {
@@ -37,6 +56,11 @@ impl MongoSettings {
             probe_timeout_ms: 500,
             write_timeout_ms: 20_000,
         }
+    }
+
+    /// The collections of every root, in the layout `collection`.
+    pub(super) fn collections(&self) -> Collections {
+        Collections::named(&self.collection, false)
     }
 }
 

@@ -9,13 +9,15 @@ use focus_core::answer::{Class, Failure};
 use futures_util::future::BoxFuture;
 use mongodb::bson::{DateTime, Document};
 use mongodb::change_stream::event::ResumeToken;
+use mongodb::options::Collation;
 use mongodb::{Client, Database};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use super::failure;
-use super::settings::{Layout, MongoSettings};
+use super::settings::{Collections, Layout, MongoSettings};
+use super::{collation, failure};
 use crate::{Reach, RootPlace};
 
 /// Readings end within this. A page of documents may be large, and the link slow.
@@ -37,6 +39,8 @@ pub(super) struct MongoState {
     acknowledged_ms: AtomicU64,
     /// Where the recordings of each root are, by the root's id; in the layout `base_paths` alone.
     pub(super) collections: Mutex<HashMap<String, Collections>>,
+    /// The epoch in which the collections of each root were last found fit, by the root's id.
+    pub(super) fit: Mutex<HashMap<String, u64>>,
     pub(super) remarks: Mutex<Vec<String>>,
     /// What is known of the change streams of each collection, by its name.
     pub(super) stream_support: Mutex<HashMap<String, StreamSupport>>,
@@ -54,14 +58,8 @@ pub(super) struct LiveConnection {
     pub(super) clock: (DateTime, Instant),
     /// Majority and journaled, where the server takes that.
     pub(super) write_concern: Document,
-}
-
-/// The collections of one root.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Collections {
-    pub(super) recordings: String,
-    pub(super) unrecognised: String,
-    pub(super) is_archive: bool,
+    /// The server knows collations.
+    pub(super) has_collations: bool,
 }
 
 /// Where the change stream of a root goes on.
@@ -87,6 +85,11 @@ pub(super) struct StreamSupport {
 }
 
 impl LiveConnection {
+    /// The collation that a call has to name. A server without collations has the simple one alone.
+    pub(super) fn simple(&self) -> Option<Collation> {
+        self.has_collations.then(collation::simple)
+    }
+
     /// The database's time now: its time at the start of the connection, carried on by our own
     /// clock.
     pub(super) fn now(&self) -> DateTime {
@@ -107,6 +110,7 @@ impl MongoState {
             started: Instant::now(),
             acknowledged_ms: AtomicU64::new(0),
             collections: Mutex::default(),
+            fit: Mutex::default(),
             remarks: Mutex::default(),
             stream_support: Mutex::default(),
             resume_points: Mutex::default(),
@@ -196,9 +200,7 @@ impl MongoState {
     /// The root has not been opened in the catalog yet.
     pub(super) fn collections_of(&self, root: &RootPlace) -> Result<Collections, Failure> {
         if self.settings.layout == Layout::Collection {
-            let recordings = self.settings.collection.clone();
-            let unrecognised = format!("{recordings}-unrecognized_recordings");
-            return Ok(Collections { recordings, unrecognised, is_archive: false });
+            return Ok(self.settings.collections());
         }
         self.collections
             .lock()
@@ -213,5 +215,26 @@ impl MongoState {
         if !remarks.iter().any(|known| known == words) {
             remarks.push(words.to_owned());
         }
+    }
+}
+
+/// Runs a command with a client of the caller's, within a bound.
+pub(super) async fn ask(
+    state: &MongoState,
+    client: &Client,
+    database: &str,
+    command: Document,
+    limit: Duration,
+) -> Result<Document, Failure> {
+    let database = client.database(database);
+    let task = tokio::spawn(async move { database.run_command(command).await });
+    match timeout(limit, task).await {
+        Ok(Ok(Ok(reply))) => Ok(reply),
+        Ok(Ok(Err(error))) => Err(failure::of(&state.settings, &error)),
+        Ok(Err(error)) => Err(Failure::transient(error.to_string())),
+        Err(_) => Err(Failure::transient(format!(
+            "it takes connections but does not answer within {} ms",
+            limit.as_millis()
+        ))),
     }
 }

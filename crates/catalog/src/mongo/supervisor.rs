@@ -21,8 +21,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::failure;
-use super::state::{LiveConnection, MongoState};
+use super::state::{LiveConnection, MongoState, ask};
+use super::{collation, failure, fitness};
 use crate::Reach;
 
 /// Time between two tries to connect while nothing listens.
@@ -39,6 +39,9 @@ const PROBE_LIMIT_MAX: Duration = Duration::from_secs(5);
 
 /// A write acknowledged within this time is a sign of life.
 const ALIVE: Duration = Duration::from_secs(1);
+
+/// The `_id` of a document that nobody has.
+const NOTHING: &str = "focus:nothing";
 
 /// What the probe sees, set by events of the MongoDB driver.
 #[derive(Debug, Default)]
@@ -150,8 +153,8 @@ async fn attempt(
     let limit = patience.max(Duration::from_millis(500)) * 2;
     let met = meet(state, &writer, &probe, limit).await;
     match met {
-        Ok((clock, write_concern)) => {
-            let live = LiveConnection { epoch, writer, clock, write_concern };
+        Ok(Met { clock, write_concern, has_collations }) => {
+            let live = LiveConnection { epoch, writer, clock, write_concern, has_collations };
             Ok(Connection { probe, live, watched, base })
         }
         Err(failure) => {
@@ -214,13 +217,20 @@ fn client(
         .map_err(|error| Refusal { failure: failure::of(&state.settings, &error), answered: true })
 }
 
+/// What a primary has said of itself.
+struct Met {
+    clock: (DateTime, Instant),
+    write_concern: Document,
+    has_collations: bool,
+}
+
 /// Asks the writer for a writable primary, its time and its abilities.
 async fn meet(
     state: &MongoState,
     writer: &Client,
     probe: &Client,
     limit: Duration,
-) -> Result<((DateTime, Instant), Document), Failure> {
+) -> Result<Met, Failure> {
     let hello = ask(state, writer, &state.settings.database, doc! { "hello": 1 }, limit).await?;
     if !hello.get_bool("isWritablePrimary").unwrap_or(false) {
         return Err(Failure::transient("there is no writable primary yet"));
@@ -236,6 +246,8 @@ async fn meet(
     )
     .await?;
     ask(state, probe, "admin", doc! { "ping": 1 }, limit).await?;
+    fitness::check_shared(state, writer, limit).await?;
+    let has_collations = has_collations(state, writer, limit).await?;
     let clock = match hello.get_datetime("localTime") {
         Ok(time) => (*time, Instant::now()),
         Err(_) => {
@@ -252,7 +264,30 @@ async fn meet(
         state
             .remark("the server shows no replica set: a write is safe once its own journal has it");
     }
-    Ok((clock, write_concern(state, writer, limit).await?))
+    let write_concern = write_concern(state, writer, limit).await?;
+    Ok(Met { clock, write_concern, has_collations })
+}
+
+/// Whether the server takes a collation, asked with a reading that finds nothing.
+async fn has_collations(
+    state: &MongoState,
+    writer: &Client,
+    limit: Duration,
+) -> Result<bool, Failure> {
+    let nothing = doc! {
+        "find": "focus_meta",
+        "filter": { "_id": NOTHING },
+        "limit": 1,
+        "singleBatch": true,
+        "collation": collation::document(),
+    };
+    match ask(state, writer, &state.settings.database, nothing, limit).await {
+        Ok(_) => Ok(true),
+        Err(failure) if matches!(failure.class, Class::RefusedClient | Class::Transient) => {
+            Err(failure)
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 /// Majority and journaled, where the server takes that: a server may refuse to journal, and is asked
@@ -265,7 +300,7 @@ async fn write_concern(
     let mut write_concern = doc! { "w": "majority", "j": true };
     let nothing = doc! {
         "delete": "focus_meta",
-        "deletes": [{ "q": { "_id": "focus:nothing" }, "limit": 1 }],
+        "deletes": [{ "q": { "_id": NOTHING }, "limit": 1 }],
         "writeConcern": write_concern.clone(),
     };
     if let Err(failure) = ask(state, writer, &state.settings.database, nothing, limit).await {
@@ -276,27 +311,6 @@ async fn write_concern(
         write_concern.remove("j");
     }
     Ok(write_concern)
-}
-
-/// Runs a command outside the bound calls: there is no connection of an epoch yet.
-async fn ask(
-    state: &MongoState,
-    client: &Client,
-    database: &str,
-    command: Document,
-    limit: Duration,
-) -> Result<Document, Failure> {
-    let database = client.database(database);
-    let task = tokio::spawn(async move { database.run_command(command).await });
-    match timeout(limit, task).await {
-        Ok(Ok(Ok(reply))) => Ok(reply),
-        Ok(Ok(Err(error))) => Err(failure::of(&state.settings, &error)),
-        Ok(Err(error)) => Err(Failure::transient(error.to_string())),
-        Err(_) => Err(Failure::transient(format!(
-            "it takes connections but does not answer within {} ms",
-            limit.as_millis()
-        ))),
-    }
 }
 
 /// Follows a connection until the database goes, and tells why it went.

@@ -3,6 +3,7 @@
 use focus_core::answer::Failure;
 use focus_core::state::State;
 use futures_util::TryStreamExt;
+use mongodb::action::Action;
 use mongodb::bson::{DateTime, Document, doc};
 
 use super::settings::Layout;
@@ -64,10 +65,11 @@ pub(super) async fn page(
     let filter = doc! { "_id": { "$gt": from, "$lt": until } };
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let documents = state
-        .call(READ_LIMIT, |_, database| async move {
+        .call(READ_LIMIT, |live, database| async move {
             let cursor = database
                 .collection::<Document>(&collections.unrecognised)
                 .find(filter)
+                .optional(live.simple(), |find, simple| find.collation(simple))
                 .sort(doc! { "_id": 1 })
                 .limit(limit)
                 .await?;

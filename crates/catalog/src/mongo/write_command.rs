@@ -4,9 +4,9 @@ use focus_core::answer::{Answer, Class, Failure};
 use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf};
 use mongodb::bson::{Bson, Document, cstr};
 
-use super::failure;
 use super::settings::MongoSettings;
 use super::state::MongoState;
+use super::{collation, failure};
 use crate::Versioned;
 
 /// The code of an error by which a unique index refuses a document.
@@ -169,6 +169,9 @@ pub(super) async fn run_write(state: &MongoState, mut command: Document) -> Resu
     let reply = state
         .call(state.write_limit(), |live, database| async move {
             command.insert("ordered", false);
+            if live.has_collations {
+                collation::name_in_statements(&mut command);
+            }
             command.insert("writeConcern", live.write_concern.clone());
             database.run_command(command).await
         })

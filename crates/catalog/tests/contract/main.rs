@@ -1,6 +1,7 @@
 //! The contract of the catalog, as one suite for every backend.
 
 mod backends;
+mod collections;
 mod coming;
 mod others;
 

@@ -9,7 +9,7 @@ use anyhow::Context;
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
-use mongodb::options::FindOptions;
+use mongodb::options::{Collation, FindOptions};
 use mongodb::{Client, Collection};
 
 use super::address::Address;
@@ -134,7 +134,10 @@ impl Database {
         let rows = self.collection::<Document>("base_paths");
         let filter = doc! { "base_path": root };
         let row =
-            self.call(async move { rows.find_one(filter).sort(doc! { "_id": 1 }).await }).await?;
+            self.call(async move {
+                rows.find_one(filter).collation(simple()).sort(doc! { "_id": 1 }).await
+            })
+            .await?;
         Ok(row.and_then(|row| row.get_str("guid").ok().map(str::to_owned)))
     }
 
@@ -182,7 +185,7 @@ impl Database {
     async fn find(&self, filter: Document, uuids_only: bool) -> anyhow::Result<Vec<Document>> {
         let recordings = self.recordings::<Document>();
         let projection = uuids_only.then(|| doc! { "uuid": 1 });
-        let options = FindOptions::builder().projection(projection).build();
+        let options = FindOptions::builder().projection(projection).collation(simple()).build();
         self.call(async move {
             recordings.find(filter).with_options(options).await?.try_collect::<Vec<_>>().await
         })
@@ -198,8 +201,10 @@ impl Database {
         for chunk in uuids.chunks(CHUNK) {
             let recordings = self.recordings::<Document>();
             let filter = doc! { "uuid": { "$in": chunk.to_vec() }, "metadata.focus_drill": drill };
-            removed +=
-                self.call(async move { recordings.delete_many(filter).await }).await?.deleted_count;
+            removed += self
+                .call(async move { recordings.delete_many(filter).collation(simple()).await })
+                .await?
+                .deleted_count;
         }
         Ok(removed)
     }
@@ -213,7 +218,11 @@ impl Database {
         mut visit: impl FnMut(&RawDocumentBuf) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let recordings = self.recordings::<RawDocumentBuf>();
-        let options = FindOptions::builder().sort(doc! { "uuid": 1 }).batch_size(1_000).build();
+        let options = FindOptions::builder()
+            .sort(doc! { "uuid": 1 })
+            .collation(simple())
+            .batch_size(1_000)
+            .build();
         let mut cursor =
             self.call(async move { recordings.find(doc! {}).with_options(options).await }).await?;
         loop {
@@ -259,6 +268,11 @@ impl Database {
         }
         Ok(shape)
     }
+}
+
+/// Texts by their bytes, whatever the default collation of the collection is.
+fn simple() -> Collation {
+    Collation::builder().locale("simple").build()
 }
 
 fn is_duplicate(error: &mongodb::error::Error) -> bool {

@@ -4,6 +4,7 @@ mod answers;
 mod changes;
 mod cli;
 mod clock;
+mod collections;
 mod crash;
 mod damage;
 mod deletions;
