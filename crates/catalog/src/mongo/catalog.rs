@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::settings::MongoSettings;
 use super::state::MongoState;
-use super::{changes, failure, lease, meta, open, recordings, supervisor, unrecognised};
+use super::{changes, failure, lease, meta, open, preview, recordings, supervisor, unrecognised};
 use crate::{
     Backend, Catalog, ChangeHints, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc,
     Versioned,
@@ -48,6 +48,14 @@ impl MongoCatalog {
         let state = Arc::new(MongoState::new(settings, address));
         let supervisor = tokio::spawn(supervisor::run(Arc::clone(&state)));
         Ok(Arc::new(MongoCatalog { state, supervisor }))
+    }
+
+    /// What an opening for this root would make, one phrase each; makes nothing.
+    ///
+    /// # Errors
+    /// The opening would fail.
+    pub async fn preview(&self, root: &RootPlace) -> Result<Vec<String>, Failure> {
+        preview::preview(&self.state, root).await
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `supervisor`, `state` | follow the database's coming and going, and bound every call |
 //! | `fitness` | tells which collections cannot be used, before anything is written |
 //! | `open`, `meta` | make what is missing, and tell who the database is |
+//! | `preview` | tells what would be made |
 //! | `recordings`, `unrecognised`, `lease` | the calls |
 //! | `write_command` | one write command, and the answer to each of its documents |
 //! | `collation` | texts are compared by their bytes, whatever a collection's default is |
@@ -22,6 +23,7 @@ mod fitness;
 mod lease;
 mod meta;
 mod open;
+mod preview;
 mod recordings;
 mod settings;
 mod state;

@@ -21,6 +21,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// An index on a large collection is made within this.
 const INDEX_LIMIT: Duration = Duration::from_secs(600);
 
+/// The field whose index is unique.
+const UNIQUE: &str = "uuid";
+
 /// Makes missing collections, indexes, row and identity, and reads the identity.
 pub(super) async fn open(state: &MongoState, root: &RootPlace) -> Result<OpenedCatalog, Failure> {
     if state.settings.layout == Layout::BasePaths {
@@ -50,8 +53,8 @@ pub(super) async fn check_root(state: &MongoState, root: &RootPlace) -> Result<(
         // The supervisor has looked.
         return Ok(());
     }
-    if let Some(row) = base_path_rows(state, root).await?.first() {
-        fitness::check_root(state, &collections_named_by(root, row)?, LIMIT).await?;
+    if let Some(collections) = base_path_known(state, root).await? {
+        fitness::check_root(state, &collections, LIMIT).await?;
     }
     state.fit.lock().insert(root.id.clone(), epoch);
     Ok(())
@@ -91,6 +94,15 @@ async fn base_path_rows(state: &MongoState, root: &RootPlace) -> Result<Vec<Docu
         .await
 }
 
+/// The collections that the root's row in `base_paths` names; none without a row.
+pub(super) async fn base_path_known(
+    state: &MongoState,
+    root: &RootPlace,
+) -> Result<Option<Collections>, Failure> {
+    let rows = base_path_rows(state, root).await?;
+    rows.first().map(|row| collections_named_by(root, row)).transpose()
+}
+
 /// The root's row in `base_paths`, made if it is missing. If two servers made rows at once, both
 /// use the smallest one.
 async fn base_path(state: &MongoState, root: &RootPlace) -> Result<Collections, Failure> {
@@ -128,16 +140,13 @@ fn bad_row(root: &RootPlace) -> Failure {
 
 async fn indexes(state: &MongoState, collection: &str) -> Result<(), Failure> {
     let existing = list_indexes(state, collection).await?;
-    let missing_unique = !has_unique(&existing, collection)?;
     let taken = names(&existing);
-    if missing_unique {
-        create(state, collection, "uuid", true, &taken).await.map_err(|failure| {
+    for field in missing_indexes(&existing, collection)? {
+        let unique = field == UNIQUE;
+        create(state, collection, field, unique, &taken).await.map_err(|failure| {
             match (failure.class, failure.code) {
-                (_, Some(11000)) => Failure::refused_client(format!(
-                    "the collection {collection} has several documents with one uuid, or without one, so no unique index can be made: {}. Remove or mend them",
-                    failure.words
-                )),
-                (_, Some(67)) => Failure::refused_client(format!(
+                (_, Some(11000)) if unique => not_unique(collection, &failure.words),
+                (_, Some(67)) if unique => Failure::refused_client(format!(
                     "the collection {collection} is sharded by another key than uuid, so uuid cannot be unique: {}",
                     failure.words
                 )),
@@ -145,22 +154,42 @@ async fn indexes(state: &MongoState, collection: &str) -> Result<(), Failure> {
             }
         })?;
     }
-    for field in ["start_time", "end_time", "deleted"] {
-        let there = existing.iter().any(|index| {
+    Ok(())
+}
+
+/// Documents of the collection stand in the way of a unique index.
+pub(super) fn not_unique(collection: &str, words: &str) -> Failure {
+    Failure::refused_client(format!(
+        "the collection {collection} has several documents with one uuid, or without one, so no unique index can be made: {words}. Remove or mend them"
+    ))
+}
+
+/// The fields on which an index has to be made, the unique one first.
+///
+/// # Errors
+/// An index of others is in the way.
+pub(super) fn missing_indexes(
+    existing: &[Document],
+    collection: &str,
+) -> Result<Vec<&'static str>, Failure> {
+    let is_missing = |field: &&str| {
+        !existing.iter().any(|index| {
             index.get_document("key").is_ok_and(|key| {
                 key.keys().next().is_some_and(|first| first == field)
                     && !index.contains_key("partialFilterExpression")
                     && !collation::is_other(index)
             })
-        });
-        if !there {
-            create(state, collection, field, false, &taken).await?;
-        }
-    }
-    Ok(())
+        })
+    };
+    let unique = (!has_unique(existing, collection)?).then_some(UNIQUE);
+    let others = ["start_time", "end_time", "deleted"].into_iter().filter(is_missing);
+    Ok(unique.into_iter().chain(others).collect())
 }
 
-async fn list_indexes(state: &MongoState, collection: &str) -> Result<Vec<Document>, Failure> {
+pub(super) async fn list_indexes(
+    state: &MongoState,
+    collection: &str,
+) -> Result<Vec<Document>, Failure> {
     let command = doc! { "listIndexes": collection, "cursor": {} };
     let listed =
         state.call(LIMIT, |_, database| async move { database.run_command(command).await }).await;
@@ -258,7 +287,7 @@ async fn collection_uuid(state: &MongoState, collection: &str) -> Result<String,
 }
 
 /// Names in a set, for choosing what is missing.
-fn names(documents: &[Document]) -> HashSet<String> {
+pub(super) fn names(documents: &[Document]) -> HashSet<String> {
     documents
         .iter()
         .filter_map(|document| document.get_str("name").ok().map(str::to_owned))

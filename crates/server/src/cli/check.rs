@@ -24,21 +24,24 @@ pub(super) fn check(settings: Settings, out: &Output) -> anyhow::Result<Ending> 
             "no root is configured: give --root DIR, or roots in focus.toml".to_owned(),
         ));
     }
-    let mut place = None;
+    let mut places = Vec::new();
     for root in &settings.roots {
         let path = root.path.display().to_string();
         match marker::read(&root.path) {
             Ok(id) => {
                 findings.push((Ending::InOrder, format!("root {path}: marked as {id}")));
-                place.get_or_insert(RootPlace { id, path });
+                places.push(RootPlace { id, path });
             }
             Err(problem) => findings.push((Ending::CouldNotTell, problem.to_string())),
         }
     }
-    if settings.state_dir.is_dir() || settings.state_dir.ancestors().any(|dir| dir.is_dir()) {
+    if settings.state_dir.is_dir() {
         findings.push((Ending::InOrder, format!("state folder: {}", settings.state_dir.display())));
+    } else if settings.state_dir.ancestors().any(|dir| dir.is_dir()) {
+        let words = format!("state folder: {}, to be made", settings.state_dir.display());
+        findings.push((Ending::InOrder, words));
     }
-    findings.extend(runtime()?.block_on(catalog(&settings, place)));
+    findings.extend(runtime()?.block_on(catalog(&settings, &places)));
     let worst = [Ending::Refused, Ending::CouldNotTell]
         .into_iter()
         .find(|ending| findings.iter().any(|(found, _)| found == ending))
@@ -56,10 +59,11 @@ pub(super) fn check(settings: Settings, out: &Output) -> anyhow::Result<Ending> 
     Ok(worst)
 }
 
-async fn catalog(settings: &Settings, place: Option<RootPlace>) -> Vec<(Ending, String)> {
+async fn catalog(settings: &Settings, places: &[RootPlace]) -> Vec<(Ending, String)> {
     let Some(uri) = &settings.mongodb_uri else {
         let path = settings.state_dir.join(CATALOG_FILE);
-        return vec![(Ending::InOrder, format!("catalog: embedded ({})", path.display()))];
+        let made = if path.exists() { "" } else { ", to be made" };
+        return vec![(Ending::InOrder, format!("catalog: embedded ({}){made}", path.display()))];
     };
     let layout = match settings.layout {
         Layout::Collection => mongo::Layout::Collection,
@@ -89,14 +93,21 @@ async fn catalog(settings: &Settings, place: Option<RootPlace>) -> Vec<(Ending, 
         }
     }
     let mut findings = vec![(Ending::InOrder, format!("catalog: mongodb ({address})"))];
-    if let Some(place) = place {
-        match catalog.open(&place).await {
-            Ok(_) => findings.push((Ending::InOrder, "indexes and identity are there".to_owned())),
+    for place in places {
+        let finding = match catalog.preview(place).await {
+            Ok(missing) if missing.is_empty() => {
+                (Ending::InOrder, "indexes and identity are there".to_owned())
+            }
+            Ok(missing) => (Ending::InOrder, format!("to be made: {}", missing.join("; "))),
             Err(failure) => {
                 let refused = failure.class == Class::RefusedClient;
                 let ending = if refused { Ending::Refused } else { Ending::CouldNotTell };
-                findings.push((ending, failure.to_string()));
+                (ending, failure.to_string())
             }
+        };
+        // Roots that share a collection lack the same.
+        if !findings.contains(&finding) {
+            findings.push(finding);
         }
     }
     findings.extend(catalog.remarks().into_iter().map(|remark| (Ending::InOrder, remark)));

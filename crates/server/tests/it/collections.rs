@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 
-use crate::site::{LIMIT, Site, embedded_only};
+use crate::site::{LIMIT, Site, embedded_only, no_server_to_end};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_that_the_database_empties_by_itself_is_named_and_not_written_to() {
@@ -84,4 +84,35 @@ async fn a_collection_with_a_default_collation_works_with_indexes_of_the_simple_
         assert!(!collated(index.options.as_ref()), "{index:?}");
     }
     assert_eq!(indexes.len(), 5, "{indexes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_the_settings_says_what_would_be_made_and_makes_nothing() {
+    let site = Site::new(&[]);
+    let check = site.focus.run(&["config", "check"]);
+    let said = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(check.status.success() && said.contains("catalog.db), to be made"), "{said}");
+    assert!(said.contains("state, to be made") && !site.state().exists(), "{said}");
+    if no_server_to_end("a check of a database") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let client = server.client().await;
+    let before = client.list_database_names().await.expect("names");
+    for layout in ["collection", "base_paths"] {
+        let site = Site::with(&server, &["--database", "typo", "--layout", layout]);
+        let check = site.focus.run(&["config", "check"]);
+        let said = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert!(check.status.success(), "{said}");
+        let own = if layout == "collection" {
+            "the collection node4"
+        } else {
+            "in the collection base_paths"
+        };
+        for words in ["to be made: the database typo", own, "the identity"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert_eq!(client.list_database_names().await.expect("names"), before, "{layout}");
+        assert!(!site.state().exists());
+    }
 }
