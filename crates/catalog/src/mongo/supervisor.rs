@@ -114,7 +114,11 @@ async fn connect(state: &MongoState, epoch: u64) -> Connection {
 fn tell_down(state: &MongoState, why: String, refused: bool) {
     state.reach.send_if_modified(|reach| {
         let changed = match reach {
-            Reach::Down { refused: before, .. } => *before != refused,
+            // What an operator has to mend is told as it is now. Words on what passes by itself
+            // differ from try to try.
+            Reach::Down { refused: before, why: told } => {
+                *before != refused || (refused && *told != why)
+            }
             _ => true,
         };
         if changed {
