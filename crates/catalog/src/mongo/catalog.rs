@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use focus_core::answer::{Answer, Failure};
 use focus_core::compare::Page;
 use focus_core::lease::LeaseDoc;
+use mongodb::error::ErrorKind;
 use mongodb::options::{ConnectionString, HostInfo};
 use tokio::sync::watch;
 
@@ -34,9 +35,16 @@ impl MongoCatalog {
         let parsed = ConnectionString::parse(&settings.uri).map_err(|error| {
             Failure::refused_client(failure::redact(
                 &settings.uri,
-                &format!("the MongoDB connection string cannot be used: {}", error.kind),
+                &format!("the MongoDB connection string cannot be used: {}", unusable(&error)),
             ))
         })?;
+        #[expect(deprecated, reason = "the driver takes it here, and fails with it at every try")]
+        let socket_timeout = parsed.socket_timeout;
+        if socket_timeout.is_some() {
+            return Err(Failure::refused_client(
+                "the MongoDB connection string cannot be used: the option socketTimeoutMS is not supported. Remove it; every call has a bound of its own",
+            ));
+        }
         let hosts = match &parsed.host_info {
             HostInfo::HostIdentifiers(hosts) => {
                 hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
@@ -57,6 +65,23 @@ impl MongoCatalog {
     pub async fn preview(&self, root: &RootPlace) -> Result<Vec<String>, Failure> {
         preview::preview(&self.state, root).await
     }
+}
+
+/// Why a connection string cannot be used, in words that name the option to blame.
+fn unusable(error: &mongodb::error::Error) -> String {
+    let ErrorKind::InvalidArgument { message, .. } = error.kind.as_ref() else {
+        return error.kind.to_string();
+    };
+    let Some((option, hint)) = message.split_once(" is an invalid option") else {
+        return message.clone();
+    };
+    if option.eq_ignore_ascii_case("compressors") {
+        // The driver knows it, and names it as similar to itself.
+        return "the option compressors is not supported: compression is not built in. Remove it"
+            .to_owned();
+    }
+    let similar = hint.rsplit_once(": ").map(|(_, name)| format!(" (a similar one is {name})"));
+    format!("the option {option} is not known{}. Correct or remove it", similar.unwrap_or_default())
 }
 
 impl Drop for MongoCatalog {

@@ -246,3 +246,30 @@ fn effective_settings_are_shown_with_where_each_comes_from_and_without_secrets()
         assert!(line.is_some_and(|line| line.ends_with(&place)), "{key}: {lines}");
     }
 }
+
+#[test]
+fn an_option_of_the_connection_string_that_cannot_be_used_is_named_at_the_start() {
+    let site = Site::new(&[]);
+    let root = site.tree.root().display().to_string();
+    let state = site.state().display().to_string();
+    let cases: [(&str, &[&str]); 4] = [
+        ("compressors=zlib", &["compressors", "not built in"]),
+        ("socketTimeoutMS=1", &["socketTimeoutMS", "not supported"]),
+        ("replicaSett=rs0", &["replicasett is not known (a similar one is replicaset)"]),
+        ("nonsense=1", &["the option nonsense is not known. Correct or remove it"]),
+    ];
+    for (option, words) in cases {
+        let uri = format!("mongodb://anna:s3cret@127.0.0.1:9/?{option}");
+        for command in [&["serve"][..], &["config", "check"]] {
+            let args = ["--root", &root, "--state-dir", &state, "--mongodb-uri", &uri];
+            let output = focus(&[command, &args].concat());
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{option}: {said}");
+            for word in words {
+                assert!(said.contains(word), "{word}: {said}");
+            }
+            assert!(!said.contains("s3cret") && !said.contains("similar name"), "{said}");
+        }
+    }
+}
