@@ -12,6 +12,7 @@ pub mod claim;
 pub mod compare;
 pub mod document;
 pub mod entry;
+pub mod iso8601;
 pub mod json;
 pub mod lease;
 pub mod look;

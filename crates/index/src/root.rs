@@ -1,5 +1,6 @@
 //! A root's row: what the index remembers of its catalog and its lease.
 
+use focus_core::state::State;
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -163,6 +164,11 @@ fn root(
         },
     )?;
     let now = signed(now_boot_ms);
+    // What is a time depends on the root's settings, which may be others now.
+    tx.execute(
+        "UPDATE files SET due_ms = 0 WHERE root = ?1 AND state = ?2",
+        params![memory.id.0, State::TimeInvalid.name()],
+    )?;
     tx.execute(
         "UPDATE files SET due_ms = 0, changed_ms = 0,
            data_since_ms = CASE WHEN data_size IS NULL THEN NULL ELSE ?2 END,
