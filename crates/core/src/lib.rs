@@ -10,6 +10,7 @@ pub mod batch;
 pub mod broken;
 pub mod claim;
 pub mod compare;
+pub mod configured;
 pub mod document;
 pub mod entry;
 pub mod iso8601;

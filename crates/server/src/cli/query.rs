@@ -72,7 +72,11 @@ pub(super) fn reader(settings: &Settings) -> anyhow::Result<Reader> {
             ),
         ));
     }
-    Ok(Reader::new(&path))
+    let reader = Reader::new(&path);
+    if !settings.roots.is_empty() {
+        reader.answer_for(super::forget::configured(settings));
+    }
+    Ok(reader)
 }
 
 /// The server's answer; none where no server runs.

@@ -23,6 +23,7 @@ mod mounts;
 mod outage;
 mod power;
 mod recovery;
+mod removed_roots;
 mod roots;
 mod scarcity;
 mod scene;
