@@ -29,5 +29,6 @@ mod scarcity;
 mod scene;
 mod security;
 mod site;
+mod times;
 mod unrecognised;
 mod verify;
