@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
+use focus_core::sidecar::Times;
 use focus_index::{Index, IndexError, Listing, Observation};
 
 /// Bytes changed in one file at most.
@@ -106,7 +107,7 @@ fn observation(n: i64) -> Observation {
         sidecar: Some(SidecarSeen { stat, bytes: Some(text.into_bytes()) }),
         ..Look::default()
     };
-    let rules = Rules { root: "root-1", time_unit: None, settle_ms: 0 };
+    let rules = Rules { root: "root-1", times: Times::default(), settle_ms: 0 };
     let closed = Closed { data: true, sidecar: true };
     let judged = judge(&place, &Sight::default(), &look, closed, rules, 1);
     Observation {

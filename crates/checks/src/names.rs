@@ -4,6 +4,7 @@ use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::name::{self, NAME_BYTES_MAX};
 use focus_core::recording::{Place, show_bytes, shown_bytes};
 use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
+use focus_core::sidecar::Times;
 use focus_core::state::State;
 use focus_storage::Pair;
 
@@ -42,7 +43,7 @@ fn place(stem: &[u8], folder: &[u8]) {
         sidecar: Some(SidecarSeen { stat, bytes: Some(br#"{"start_time":1}"#.to_vec()) }),
         ..Look::default()
     };
-    let rules = Rules { root: "root", time_unit: None, settle_ms: 0 };
+    let rules = Rules { root: "root", times: Times::default(), settle_ms: 0 };
     let closed = Closed { data: true, sidecar: true };
     let judged = judge(&place, &Sight::default(), &look, closed, rules, 1);
     let folder = std::str::from_utf8(folder);

@@ -3,7 +3,7 @@
 use focus_core::document::Versioned;
 use focus_core::json::{self, DEPTH_MAX, JsonError, Value};
 use focus_core::recording::Recording;
-use focus_core::sidecar::{self, Sidecar, UUID_BYTES_MAX};
+use focus_core::sidecar::{self, Sidecar, Times, UUID_BYTES_MAX};
 use focus_core::state::State;
 use focus_core::time::{EARLIEST_MS, LATEST_MS, TimeUnit};
 
@@ -38,7 +38,7 @@ pub fn sidecars(bytes: &[u8]) {
     }
     let units = [TimeUnit::Seconds, TimeUnit::Millis, TimeUnit::Micros, TimeUnit::Nanos];
     for unit in std::iter::once(None).chain(units.map(Some)) {
-        match sidecar::parse(bytes, RECORDING_ID, unit) {
+        match sidecar::parse(bytes, RECORDING_ID, Times { unit, zone: None }) {
             Ok(sidecar) => {
                 let fields = fields.as_ref().expect("a sidecar is an object");
                 understood(bytes, fields, &sidecar);

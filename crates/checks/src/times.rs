@@ -1,5 +1,6 @@
 //! Times: every text and number is refused, or gives the same millisecond as other arithmetic.
 
+use focus_core::iso8601;
 use focus_core::time::{self, Decimal, EARLIEST_MS, LATEST_MS, TimeUnit};
 
 const UNITS: [(TimeUnit, i128); 4] = [
@@ -12,12 +13,8 @@ const UNITS: [(TimeUnit, i128); 4] = [
 /// Checks one text as a time, and as a number of every unit.
 pub fn times(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let ours = time::from_text(text);
-    assert_eq!(
-        ours.clone().ok(),
-        rfc3339_ms(bytes).filter(|ms| in_range(*ms)),
-        "{text:?}: {ours:?}"
-    );
+    let ours = iso8601::from_text(text, None);
+    assert_eq!(ours.clone().ok(), by_shapes(text).filter(|ms| in_range(*ms)), "{text:?}: {ours:?}");
     let decimal = Decimal::parse(text);
     if let Ok(number) = serde_json::from_str::<serde_json::Number>(text) {
         // Their number allows space around it, and a double may be out of their range.
@@ -78,42 +75,37 @@ fn plain(text: &str) -> Option<(i128, i128)> {
     Some((sign * (whole.parse::<i128>().ok()? * scale + part), scale))
 }
 
-/// RFC 3339 by its grammar, with days counted one by one.
-fn rfc3339_ms(text: &[u8]) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| -> Option<i64> {
-        let part = text.get(range)?;
-        part.iter().try_fold(0, |sum, byte| {
-            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
-        })
-    };
-    let is = |at: usize, set: &[u8]| text.get(at).is_some_and(|byte| set.contains(byte));
-    if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":")) {
-        return None;
-    }
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let mut at = 19;
-    let mut millis = 0;
-    if is(at, b".") {
-        let digits = text[20..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let three = [0, 1, 2].map(|n| if n < digits { i64::from(text[20 + n] - b'0') } else { 0 });
-        millis = three[0] * 100 + three[1] * 10 + three[2];
-        at = 20 + digits;
-        if digits == 0 {
-            return None;
+/// A text by the shapes of its parts, with days counted one by one.
+fn by_shapes(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_once(['T', 't', ' '])?;
+    let offset_at = rest.find(['Z', 'z', '+', '-'])?;
+    let (time, offset) = rest.split_at(offset_at);
+    let (time, fraction) =
+        time.split_once(['.', ',']).map_or((time, None), |(time, part)| (time, Some(part)));
+    let date = digits(date, &["####-##-##", "########"])?;
+    let time = digits(time, &["##:##:##", "######", "##:##", "####"])?;
+    let (has_second, second) = (time.len() == 6, time.get(4..).map_or(0, number));
+    let millis = match fraction {
+        None => 0,
+        Some("") => return None,
+        Some(part) if has_second && part.bytes().all(|byte| byte.is_ascii_digit()) => {
+            number(&format!("{part}00")[..3])
         }
-    }
-    let offset = match text.get(at)? {
-        b'Z' | b'z' if text.len() == at + 1 => 0,
-        sign @ (b'+' | b'-') if text.len() == at + 6 && is(at + 3, b":") => {
-            let (hours, minutes) = (number(at + 1..at + 3)?, number(at + 4..at + 6)?);
+        Some(_) => return None,
+    };
+    let offset = match offset {
+        "Z" | "z" => 0,
+        offset => {
+            let size = digits(&offset[1..], &["##:##", "####", "##"])?;
+            let (hours, minutes) = (number(&size[..2]), number(&size[2..]));
             if hours > 23 || minutes > 59 {
                 return None;
             }
-            (hours * 60 + minutes) * if *sign == b'-' { -1 } else { 1 }
+            (hours * 60 + minutes) * if offset.starts_with('-') { -1 } else { 1 }
         }
-        _ => return None,
     };
+    let (year, month, day) = (number(&date[..4]), number(&date[4..6]), number(&date[6..]));
+    let (hour, minute) = (number(&time[..2]), number(&time[2..4]));
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days_in = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let month_at = usize::try_from(month.checked_sub(1)?).ok()?;
@@ -123,8 +115,46 @@ fn rfc3339_ms(text: &[u8]) -> Option<i64> {
     let before: i64 = days_in[..month_at].iter().sum();
     let years = year - 1;
     let days = years * 365 + years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400);
-    // 719,162 days lie between year 1 and 1970. A leap second counts as the one before it.
+    // 719,162 days lie between year 1 and 1970.
     let days = days + before + day - 1 - 719_162;
-    let seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second.min(59);
-    Some(seconds * 1_000 + millis)
+    let minutes = (days * 24 + hour) * 60 + minute - offset;
+    if second == 60 && !ends_a_month(minutes) {
+        return None;
+    }
+    Some((minutes * 60 + second) * 1_000 + millis)
+}
+
+/// Whether the minute that many minutes after 1970 began is the last one of a month in UTC.
+fn ends_a_month(minutes: i64) -> bool {
+    let (mut days, rest) = ((minutes + 1).div_euclid(1_440), (minutes + 1).rem_euclid(1_440));
+    // Every 400 years have 146,097 days, and 1600 began 135,140 days before 1970.
+    days = (days + 135_140).rem_euclid(146_097);
+    let mut year = 1600;
+    loop {
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        for days_in in [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+            if days <= 0 {
+                return days == 0 && rest == 0;
+            }
+            days -= days_in;
+        }
+        year += 1;
+    }
+}
+
+/// The digits of a text that has one of these shapes.
+fn digits(text: &str, shapes: &[&str]) -> Option<String> {
+    let fits = |shape: &&&str| {
+        shape.len() == text.len()
+            && shape
+                .bytes()
+                .zip(text.bytes())
+                .all(|(want, byte)| if want == b'#' { byte.is_ascii_digit() } else { byte == want })
+    };
+    shapes.iter().find(fits).map(|_| text.chars().filter(char::is_ascii_digit).collect())
+}
+
+/// A number of few digits; 0 for none.
+fn number(digits: &str) -> i64 {
+    digits.bytes().fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'))
 }

@@ -237,6 +237,9 @@ pub struct Status {
     pub index_reason: Option<String>,
     /// Each configured root.
     pub roots: Vec<RootStatus>,
+    /// Roots that the index knows and that are not configured any more. They are in no answer and no count.
+    #[serde(default)]
+    pub removed_roots: Vec<RemovedRoot>,
 }
 
 /// An outage of the catalog.
@@ -287,6 +290,29 @@ pub struct Verifying {
     pub compared: u64,
     /// Recordings of the root in all.
     pub of: u64,
+}
+
+/// A root that is not configured any more.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct RemovedRoot {
+    /// The path where it was seen last.
+    pub path: String,
+    /// The marker's id.
+    pub id: String,
+    /// Its recordings in the index.
+    pub recordings: u64,
+    /// What to do.
+    pub remark: String,
+}
+
+impl RemovedRoot {
+    /// A root with this path and marker, and so many recordings in the index.
+    pub fn of(path: String, id: String, recordings: u64) -> RemovedRoot {
+        let remark = format!(
+            "{path} is not configured any more, and its {recordings} recordings are in no answer: configure it again, or drop it from the index with `focus forget --root {path}`"
+        );
+        RemovedRoot { path, id, recordings, remark }
+    }
 }
 
 /// One root.

@@ -7,9 +7,8 @@ use crate::broken::{self, Broken};
 use crate::look::{DataSeen, FileStat, Look, SidecarSeen};
 use crate::name;
 use crate::recording::{Place, Recording};
-use crate::sidecar::{self, Sidecar};
+use crate::sidecar::{self, Sidecar, Times};
 use crate::state::{Fault, State};
-use crate::time::TimeUnit;
 use sha2::{Digest, Sha256};
 
 /// A live recording is rewritten at most this often.
@@ -85,8 +84,8 @@ pub struct Judgement {
 pub struct Rules<'a> {
     /// The id in the root's marker.
     pub root: &'a str,
-    /// Overrides the unit of numbers.
-    pub time_unit: Option<TimeUnit>,
+    /// How its sidecars write times.
+    pub times: Times<'a>,
     /// How long files must have been seen unchanged.
     pub settle_ms: u64,
 }
@@ -235,7 +234,7 @@ fn recognise(
     // Not read although it is needed: the caller looks again and reads it.
     let bytes = sidecar.bytes.as_ref().ok_or(None)?;
     let Sidecar { uuid, start_ms, end_ms, deleted, metadata } =
-        sidecar::parse(bytes, recording_id, rules.time_unit).map_err(Some)?;
+        sidecar::parse(bytes, recording_id, rules.times).map_err(Some)?;
     let slash = if folder.is_empty() { "" } else { "/" };
     Ok(Some(Recording {
         uuid,

@@ -3,7 +3,8 @@ use crate::look::{DataSeen, SidecarSeen};
 
 const GOOD: &str = "{\"start_time\": 5, \"end_time\": 6}";
 const LIVE: &str = "{\"start_time\": 5}";
-const RULES: Rules<'_> = Rules { root: "r", time_unit: None, settle_ms: 2_000 };
+const RULES: Rules<'_> =
+    Rules { root: "r", times: Times { unit: None, zone: None }, settle_ms: 2_000 };
 const BOTH: Closed = Closed { data: true, sidecar: true };
 
 fn place() -> Place {

@@ -1,14 +1,29 @@
 //! What a sidecar says.
 
+use jiff::tz::TimeZone;
+
+use crate::iso8601;
 use crate::json::{self, Field, Value};
 use crate::state::{Fault, State};
-use crate::time::{self, TimeUnit};
+use crate::time::{self, TimeFault, TimeUnit};
 
 /// A sidecar holds at most so many bytes.
 pub const SIDECAR_BYTES_MAX: usize = 1 << 20;
 
 /// A `uuid` has at most so many bytes.
 pub const UUID_BYTES_MAX: usize = 1_024;
+
+/// Characters of a value that a reason shows at most.
+const SHOWN_MAX: usize = 40;
+
+/// How the sidecars of a root write times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times<'a> {
+    /// The unit of numbers; none: told by the size of the number.
+    pub unit: Option<TimeUnit>,
+    /// Where texts without an offset are meant; none: they are no times.
+    pub zone: Option<&'a TimeZone>,
+}
 
 /// A sidecar that was understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +40,11 @@ pub struct Sidecar {
     pub metadata: Value,
 }
 
-/// Reads a sidecar. `unit` overrides the unit of numbers.
+/// Reads a sidecar.
 ///
 /// # Errors
 /// `sidecar_invalid` or `time_invalid`, with line and column.
-pub fn parse(bytes: &[u8], recording_id: &str, unit: Option<TimeUnit>) -> Result<Sidecar, Fault> {
+pub fn parse(bytes: &[u8], recording_id: &str, times: Times<'_>) -> Result<Sidecar, Fault> {
     let invalid = |reason: String| Fault::new(State::SidecarInvalid, reason);
     let fields = json::object(bytes).map_err(|error| {
         invalid(format!("{recording_id}.json is not usable JSON: {error}. Write the sidecar anew"))
@@ -39,6 +54,7 @@ pub fn parse(bytes: &[u8], recording_id: &str, unit: Option<TimeUnit>) -> Result
     let mut end = None;
     let mut deleted = false;
     let mut metadata = Vec::new();
+    let mut misspelt = None;
     for field in fields {
         match field.key.as_str() {
             "uuid" => match &field.value {
@@ -67,18 +83,29 @@ pub fn parse(bytes: &[u8], recording_id: &str, unit: Option<TimeUnit>) -> Result
                     )));
                 }
             },
-            "start_time" => start = time_of(&field, recording_id, unit)?,
-            "end_time" => end = time_of(&field, recording_id, unit)?.map(|ms| (ms, field.position)),
-            _ => metadata.push((escape_key(&field.key), escape(field.value))),
+            "start_time" => start = time_of(&field, recording_id, times)?,
+            "end_time" => {
+                end = time_of(&field, recording_id, times)?.map(|ms| (ms, field.position));
+            }
+            _ => {
+                if misspelt.is_none() && is_like_start_time(&field.key) {
+                    misspelt = Some((field.key.clone(), field.position));
+                }
+                metadata.push((escape_key(&field.key), escape(field.value)));
+            }
         }
     }
     let Some(start_ms) = start else {
-        return Err(Fault::new(
-            State::TimeInvalid,
-            format!(
+        let reason = match misspelt {
+            Some((key, position)) => format!(
+                "{recording_id}.json has no start_time, but {}, {position}. Rename that field to start_time",
+                Value::String(cut(&key)).to_text()
+            ),
+            None => format!(
                 "{recording_id}.json has no start_time. Add one, such as \"2024-05-01T12:00:00Z\""
             ),
-        ));
+        };
+        return Err(Fault::new(State::TimeInvalid, reason));
     };
     if let Some((end_ms, position)) = end
         && end_ms < start_ms
@@ -102,27 +129,43 @@ pub fn uuid(bytes: &[u8], recording_id: &str) -> Option<String> {
     }
 }
 
-fn time_of(
-    field: &Field,
-    recording_id: &str,
-    unit: Option<TimeUnit>,
-) -> Result<Option<i64>, Fault> {
+/// `start_time` in other letters: `StartTime`, `start-time`, `starttime`.
+fn is_like_start_time(key: &str) -> bool {
+    let letters = key.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.'));
+    letters.map(|c| c.to_ascii_lowercase()).eq("starttime".chars())
+}
+
+fn time_of(field: &Field, recording_id: &str, times: Times<'_>) -> Result<Option<i64>, Fault> {
     let read = match (&field.number, &field.value) {
-        (Some(number), _) => time::from_number(number, unit),
+        (Some(number), _) => time::from_number(number, times.unit).map_err(|why| why.to_string()),
         (None, Value::Null) => return Ok(None),
-        (None, Value::String(text)) => time::from_text(text),
+        (None, Value::String(text)) => {
+            iso8601::from_text(text, times.zone).map_err(|why| match why {
+                TimeFault::NoOffset => format!("{why}, or set time_zone of the root"),
+                why => why.to_string(),
+            })
+        }
         _ => Err("is neither a text nor a number".to_owned()),
     };
     read.map(Some).map_err(|why| {
-        let shown: String = match &field.number {
-            Some(number) => number.chars().take(40).collect(),
-            None => field.value.to_text().chars().take(40).collect(),
+        let shown = match (&field.number, &field.value) {
+            (Some(number), _) => cut(number),
+            (None, Value::String(text)) => Value::String(cut(text)).to_text(),
+            (None, value) => cut(&value.to_text()),
         };
         Fault::new(
             State::TimeInvalid,
             format!("{recording_id}.json, {}: {} {shown} {why}", field.position, field.key),
         )
     })
+}
+
+/// The beginning of a value, for a reason.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Escapes the keys that BSON or a database refuses, at every level; reversible.
@@ -159,7 +202,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Sidecar, Fault> {
-        parse(text.as_bytes(), "r1", None)
+        parse(text.as_bytes(), "r1", Times::default())
     }
 
     #[test]
@@ -210,6 +253,58 @@ mod tests {
         ] {
             let fault = read(text).expect_err(text);
             assert_eq!(fault.state, state, "{text}: {}", fault.reason);
+            assert!(fault.reason.contains(words), "{text}: {}", fault.reason);
+        }
+    }
+
+    #[test]
+    fn a_reason_says_what_to_do_about_a_time() {
+        let long = format!("{{\"start_time\": \"{}\"}}", "é".repeat(50));
+        for (text, words) in [
+            (
+                r#"{"start_time": "2024-02-30T12:00:00Z"}"#,
+                r#"r1.json, line 1, column 16: start_time "2024-02-30T12:00:00Z" has day 30, but 2024-02 has the days 01 to 29. Correct the date"#,
+            ),
+            (
+                r#"{"start_time": "2024-02-28T12:00:00"}"#,
+                r#""2024-02-28T12:00:00" has no offset: add one, such as Z or +02:00, or set time_zone of the root"#,
+            ),
+            (
+                r#"{"a": 1, "StartTime": "2024-02-28T12:00:00Z"}"#,
+                r#"r1.json has no start_time, but "StartTime", line 1, column 23. Rename that field to start_time"#,
+            ),
+            (r#"{"start-time": 1}"#, "Rename that field to start_time"),
+            (r#"{"starttimes": 1}"#, "has no start_time. Add one"),
+            (&long, &format!("start_time \"{}…\" is not an ISO 8601 time", "é".repeat(40))),
+        ] {
+            let fault = read(text).expect_err(text);
+            assert_eq!(fault.state, State::TimeInvalid, "{text}");
+            assert!(fault.reason.contains(words), "{text}: {}", fault.reason);
+        }
+    }
+
+    #[test]
+    fn a_recording_that_ends_in_a_leap_second_ends_after_its_start() {
+        let sidecar = read(
+            r#"{"start_time": "2012-06-30T23:59:59.900Z", "end_time": "2012-06-30T23:59:60.620Z"}"#,
+        )
+        .expect("times");
+        assert_eq!(sidecar.end_ms.map(|end_ms| end_ms - sidecar.start_ms), Some(720));
+    }
+
+    #[test]
+    fn the_time_zone_of_a_root_gives_the_offset_that_a_text_does_not_have() {
+        let zone = iso8601::zone("Europe/Berlin").expect("a zone");
+        let times = Times { unit: None, zone: Some(&zone) };
+        let read = |text: &str| parse(text.as_bytes(), "r1", times);
+        let sidecar = read(r#"{"start_time": "2024-05-01 14:00:00"}"#).expect("a time");
+        assert_eq!(sidecar.start_ms, 1_714_564_800_000);
+        for (text, words) in [
+            (r#"{"start_time": "2024-03-31 02:30:00"}"#, "does not exist in Europe/Berlin"),
+            (r#"{"start_time": "2024-10-27 02:30:00"}"#, "exists twice in Europe/Berlin"),
+        ] {
+            let fault = read(text).expect_err(text);
+            assert_eq!(fault.state, State::TimeInvalid, "{text}");
             assert!(fault.reason.contains(words), "{text}: {}", fault.reason);
         }
     }

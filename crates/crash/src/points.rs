@@ -60,6 +60,8 @@ named! {
         Concluded = "concluded",
         /// Held deletions approved.
         Approve = "approve",
+        /// A part of a root that is forgotten.
+        Forget = "forget",
         /// What was written to the unrecognised collection.
         Reported = "reported",
         /// The tables of a new version.

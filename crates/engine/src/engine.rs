@@ -7,7 +7,7 @@ use focus_catalog::Catalog;
 use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_common::config::{Layout, RootSettings, Settings};
-use focus_index::{Index, Opened, Reader};
+use focus_index::{ConfiguredRoot, Index, Opened, Reader};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -110,6 +110,12 @@ impl Engine {
             reader,
             catalog,
         };
+        let configured = engine.settings.roots.iter();
+        engine.reader.answer_for(
+            configured
+                .map(|root| ConfiguredRoot { path: root.path.display().to_string(), marker: None })
+                .collect(),
+        );
         engine.start_check()?;
         for root in engine.settings.roots.clone() {
             engine.start_root(root, writes)?;

@@ -9,6 +9,7 @@
 //! | | `watching`, `scanner`, `scan` | the watch and the scans tell where to look |
 //! | | `inbox` | holds what is to be looked at, bounded |
 //! | index | `observer` | looks, has the core judge, stores what it is |
+//! | | `forgetting` | drops a root that is not configured any more |
 //! | | `absence`, `approval` | proves that files are gone before a deletion is marked or held |
 //! | | `index_fault` | tells that the index cannot be used |
 //! | catalog | `writing`, `lease`, `driver` | hold the lease and carry out the reconciler's jobs |
@@ -25,6 +26,7 @@ mod changes;
 mod driver;
 mod engine;
 mod error;
+mod forgetting;
 mod inbox;
 mod index_fault;
 mod lease;
@@ -48,5 +50,6 @@ mod writing;
 pub use approval::HeldRoot;
 pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};
 pub use error::StartError;
-pub use status::{Completeness, PassReport};
+pub use forgetting::{ForgetError, ForgottenRoot, forget};
+pub use status::{Completeness, PassReport, removed_roots};
 pub use verify::result::{Difference, ReportedFinding, Verification, VerifyError};

@@ -143,7 +143,7 @@ impl<'a> Observer<'a> {
     ) -> Result<(Observation, usize), ObserveError> {
         let rules = Rules {
             root: self.present.root.id(),
-            time_unit: self.present.served.settings.time_unit,
+            times: self.present.served.settings.times(),
             settle_ms: self.present.settings.settle_ms,
         };
         let now_ms = clock::boot_ms();

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use focus_catalog::Reach;
+use focus_common::clock;
 use focus_common::config::Settings;
 use focus_core::reconcile::Phase;
 use tokio::time::{Instant, sleep};
@@ -71,7 +72,8 @@ impl Engine {
         let now = Instant::now();
         let settled_by = *patience.settled_by.get_or_insert_with(|| now + patience.settle);
         let totals = self.reader.totals().unwrap_or_default();
-        let settled = totals.unsettled == 0 && !self.is_deciding() || now >= settled_by;
+        let settled = totals.unsettled == 0 && !self.is_due() && !self.is_deciding();
+        let settled = settled || now >= settled_by;
         let stood_by = self.has_phase(Phase::Standby) && now >= patience.standby_by;
         let reached = self.is_reached() && !stood_by;
         let written = totals.pending == 0 && self.is_in_step() || !reached;
@@ -91,6 +93,15 @@ impl Engine {
         let mut report = self.pass_report(self.is_reached());
         report.problems.push(words);
         Some(report)
+    }
+
+    /// Whether a root that is there has places that are to be looked at again by now.
+    fn is_due(&self) -> bool {
+        self.roots.iter().any(|served| {
+            let id = served.memory.borrow().as_ref().map(|(_, memory)| memory.id);
+            let due_ms = id.and_then(|id| self.reader.next_due(id).ok().flatten());
+            served.is_present() && due_ms.is_some_and(|due_ms| due_ms <= clock::boot_ms())
+        })
     }
 
     /// Whether something is gone from a root that is there, and no decision on it is made yet.

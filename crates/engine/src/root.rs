@@ -72,6 +72,7 @@ fn remember(served: &ServedRoot, index: &Index, root: &Root) -> Option<RootId> {
         match index.root_blocking(root.id().to_owned(), path.clone(), clock::boot_ms()) {
             Ok(memory) => {
                 let id = memory.id;
+                index.reader().was_there(&served.path(), root.id());
                 served.remember(root.id(), memory);
                 return Some(id);
             }

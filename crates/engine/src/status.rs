@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use focus_catalog::{Backend, Reach};
 use focus_core::answer::Class;
 use focus_core::reconcile::Phase;
+use focus_index::{IndexError, Reader};
 
 use super::engine::Engine;
 use super::lease::LeaseKeeper;
@@ -14,7 +15,8 @@ use super::served_root::ServedRoot;
 use super::view::ReconcilerView;
 use focus_common::clock;
 use focus_common::status::{
-    AnswerSource, CatalogKind, CatalogState, Comparison, IndexState, RootState, RootStatus, Status,
+    AnswerSource, CatalogKind, CatalogState, Comparison, IndexState, RemovedRoot, RootState,
+    RootStatus, Status,
 };
 
 /// Completeness, as every answer carries it.
@@ -149,6 +151,7 @@ impl Engine {
             index_state,
             index_reason,
             roots: self.roots.iter().map(|root| root.root_status()).collect(),
+            removed_roots: removed_roots(&self.reader).unwrap_or_default(),
         }
     }
 
@@ -227,6 +230,15 @@ impl Engine {
     fn views(&self) -> impl Iterator<Item = ReconcilerView> + '_ {
         self.views.iter().map(|view| view.lock().clone())
     }
+}
+
+/// The roots that this reader's answers leave out.
+///
+/// # Errors
+/// The index cannot be read.
+pub fn removed_roots(reader: &Reader) -> Result<Vec<RemovedRoot>, IndexError> {
+    let roots = reader.indexed_roots()?.into_iter().filter(|root| !root.is_configured);
+    Ok(roots.map(|root| RemovedRoot::of(root.path, root.marker, root.recordings)).collect())
 }
 
 /// The worst phase of all roots, with its reason. Without a root it is the database's own.

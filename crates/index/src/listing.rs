@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row, params};
 use crate::overlap::{classes, earliest};
 use crate::rows::{signed, unsigned};
 use crate::schema::LIVE_END_MS;
+use crate::scope::Scope;
 use crate::stage::DONE;
 use crate::{IndexError, Reader};
 
@@ -132,7 +133,8 @@ impl Listing {
     }
 
     /// The rows of one span class: `columns` of at most ?9 of them, in order.
-    fn statement(&self, columns: &str) -> String {
+    fn statement(&self, columns: &str, scope: &Scope) -> String {
+        let of_roots = scope.and("r.root");
         let (beyond, descending) = match self.order {
             Order::Start => (">", ""),
             Order::StartDescending => ("<", "DESC"),
@@ -142,7 +144,7 @@ impl Listing {
              WHERE r.span = ?1 AND r.start_ms BETWEEN ?2 AND ?3 AND r.end_ms >= ?4
                AND (r.start_ms {beyond} ?5 OR r.id {beyond} ?6)
                AND (?7 IS NULL OR r.uuid LIKE ?7 ESCAPE '\\' OR r.path LIKE ?7 ESCAPE '\\')
-               AND (?8 = 0 OR r.pending <> {DONE})
+               AND (?8 = 0 OR r.pending <> {DONE}){of_roots}
              ORDER BY r.start_ms {descending}, r.id {descending} LIMIT ?9"
         )
     }
@@ -163,7 +165,7 @@ impl Reader {
     /// # Errors
     /// The index cannot be read.
     pub fn recordings(&self, listing: &Listing) -> Result<Vec<Listed>, IndexError> {
-        self.read(|connection| page(connection, listing))
+        self.read(|connection| page(connection, listing, &self.scope(connection)?))
     }
 
     /// How many recordings come after the cursor `after`, counted up to 100,000.
@@ -172,20 +174,25 @@ impl Reader {
     /// The index cannot be read.
     pub fn recordings_after(&self, listing: &Listing, after: Cursor) -> Result<u64, IndexError> {
         let rest = Listing { after: Some(after), ..listing.clone() };
-        self.read(|connection| count(connection, &rest))
+        self.read(|connection| count(connection, &rest, &self.scope(connection)?))
     }
 }
 
-fn page(connection: &Connection, listing: &Listing) -> rusqlite::Result<Vec<Listed>> {
+fn page(
+    connection: &Connection,
+    listing: &Listing,
+    scope: &Scope,
+) -> rusqlite::Result<Vec<Listed>> {
     // One snapshot for all classes.
     let snapshot = connection.unchecked_transaction()?;
     let pattern = listing.text.as_deref().map(like);
     let Cursor { start_ms, id } = listing.begin();
-    let sql = listing.statement(&format!(
+    let columns = format!(
         "r.id, r.uuid, r.start_ms, r.end_ms, r.deleted,
          (SELECT marker FROM roots WHERE id = r.root), r.path, r.size, r.pending <> {DONE},
          r.vanished_ms IS NOT NULL"
-    ));
+    );
+    let sql = listing.statement(&columns, scope);
     let mut statements = Vec::new();
     for class in classes(&snapshot)? {
         statements.push((snapshot.prepare(&sql)?, class));
@@ -225,11 +232,11 @@ fn page(connection: &Connection, listing: &Listing) -> rusqlite::Result<Vec<List
     Ok(rows)
 }
 
-fn count(connection: &Connection, listing: &Listing) -> rusqlite::Result<u64> {
+fn count(connection: &Connection, listing: &Listing, scope: &Scope) -> rusqlite::Result<u64> {
     let snapshot = connection.unchecked_transaction()?;
     let pattern = listing.text.as_deref().map(like);
     let Cursor { start_ms, id } = listing.begin();
-    let sql = format!("SELECT count(*) FROM ({})", listing.statement("1"));
+    let sql = format!("SELECT count(*) FROM ({})", listing.statement("1", scope));
     let mut counted = 0;
     for class in classes(&snapshot)? {
         let (first, last) = listing.starts(class);

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use rusqlite::{Connection, Row, params};
 
 use crate::schema::{LIVE_END_MS, LIVE_SPAN};
+use crate::scope::Scope;
 use crate::{IndexError, Reader};
 
 impl Reader {
@@ -23,26 +24,26 @@ impl Reader {
         to_ms: i64,
         sink: &mut dyn FnMut(i64, Option<i64>) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
-        self.read(|connection| overlapping(connection, from_ms, to_ms, sink))
+        self.read(|connection| {
+            let scope = self.scope(connection)?;
+            overlapping(connection, (from_ms, to_ms), &scope, sink)
+        })
     }
 }
 
 fn overlapping(
     connection: &Connection,
-    from_ms: i64,
-    to_ms: i64,
+    (from_ms, to_ms): (i64, i64),
+    scope: &Scope,
     sink: &mut dyn FnMut(i64, Option<i64>) -> ControlFlow<()>,
 ) -> rusqlite::Result<()> {
+    let of_class = of_class(scope);
     // One snapshot for all classes.
     let snapshot = connection.unchecked_transaction()?;
     let mut statements = Vec::new();
     for class in classes(&snapshot)? {
         let earliest = earliest(class, from_ms);
-        let statement = snapshot.prepare(
-            "SELECT start_ms, end_ms FROM recordings
-             WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0
-             ORDER BY start_ms, end_ms",
-        )?;
+        let statement = snapshot.prepare(&of_class)?;
         statements.push((statement, class, earliest));
     }
     let mut streams = Vec::with_capacity(statements.len());
@@ -70,6 +71,16 @@ pub(crate) fn earliest(class: i64, from_ms: i64) -> i64 {
     if class == LIVE_SPAN { i64::MIN } else { from_ms.saturating_sub(longest) }
 }
 
+/// The recordings of one span class that overlap a window, by start.
+fn of_class(scope: &Scope) -> String {
+    let of_roots = scope.and("root");
+    format!(
+        "SELECT start_ms, end_ms FROM recordings
+         WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0{of_roots}
+         ORDER BY start_ms, end_ms"
+    )
+}
+
 /// The span classes that occur, each found by one step in the time index.
 pub(crate) fn classes(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement =
@@ -85,4 +96,36 @@ pub(crate) fn classes(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
 
 fn pair(row: Option<&Row<'_>>) -> rusqlite::Result<Option<(i64, i64)>> {
     row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite carries out the query of one class.
+    fn plan(scope: &Scope) -> String {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        crate::schema::migrate(&mut connection).expect("tables");
+        let sql = format!("EXPLAIN QUERY PLAN {}", of_class(scope));
+        let mut statement = connection.prepare(&sql).expect("a plan");
+        let lines = statement
+            .query_map(params![1, 2, 3, 4], |row| row.get::<_, String>(3))
+            .expect("lines")
+            .collect::<rusqlite::Result<Vec<_>>>();
+        lines.expect("lines").join("; ")
+    }
+
+    #[test]
+    fn a_window_is_read_from_the_time_index_alone_where_every_root_is_configured() {
+        let plan = plan(&Scope::All);
+        assert!(plan.contains("COVERING INDEX recordings_time (span=? AND start_ms>?"), "{plan}");
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
+    #[test]
+    fn a_window_beside_a_removed_root_is_still_a_short_range_of_the_time_index() {
+        let plan = plan(&Scope::Only(vec![1, 3]));
+        assert!(plan.contains("INDEX recordings_time (span=? AND start_ms>?"), "{plan}");
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
 }

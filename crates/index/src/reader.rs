@@ -7,8 +7,10 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, InterruptHandle, params};
 
 use crate::rows::{RootId, RootTotals, signed, unsigned};
+use crate::scope::Scope;
 use crate::stage::{LEAVING, PENDING};
 use crate::{IndexError, open};
+use focus_core::configured::ConfiguredRoot;
 use focus_core::recording::Place;
 
 /// Connections kept for the next query; more are opened when more ask at once.
@@ -27,6 +29,8 @@ pub struct Reader {
 struct Pool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    /// The roots that answers are about; none: all.
+    configured: Mutex<Option<Vec<ConfiguredRoot>>>,
     /// What ends the checks that go on.
     checks: Mutex<Vec<InterruptHandle>>,
 }
@@ -37,7 +41,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// Counts over all roots, kept by the index itself: cheap at any size.
+/// Counts over all configured roots, kept by the index itself: cheap at any size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Recognised recordings, those marked as deleted left out.
@@ -84,6 +88,7 @@ impl Reader {
             pool: Arc::new(Pool {
                 path: path.to_owned(),
                 idle: Mutex::default(),
+                configured: Mutex::default(),
                 checks: Mutex::default(),
             }),
         }
@@ -100,13 +105,14 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<Unrecognised>, IndexError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+            let of_roots = self.scope(connection)?.and("f.root");
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT f.id, t.marker, d.path, f.stem, f.state, f.reason, f.faulty_since_ms,
                    (f.data_size IS NOT NULL) + (f.side_size IS NOT NULL)
                  FROM files f JOIN folders d ON d.id = f.folder JOIN roots t ON t.id = f.root
-                 WHERE f.state IS NOT NULL AND f.id > ?1 AND (?2 IS NULL OR f.state = ?2)
-                 ORDER BY f.id LIMIT ?3",
-            )?;
+                 WHERE f.state IS NOT NULL AND f.id > ?1 AND (?2 IS NULL OR f.state = ?2){of_roots}
+                 ORDER BY f.id LIMIT ?3"
+            ))?;
             let rows = statement.query_map(
                 params![after.unwrap_or(0), state, signed(limit as u64)],
                 |row| {
@@ -126,22 +132,24 @@ impl Reader {
         })
     }
 
-    /// The counts over all roots.
+    /// The counts over all configured roots.
     ///
     /// # Errors
     /// The index cannot be read.
     pub fn totals(&self) -> Result<Totals, IndexError> {
         self.read(|connection| {
-            let sums = root_totals(connection, None)?;
-            let mut by_state = connection.prepare_cached(
-                "SELECT state, count(*) FROM files WHERE state IS NOT NULL GROUP BY state",
-            )?;
+            let scope = self.scope(connection)?;
+            let of_roots = scope.and("root");
+            let sums = root_totals(connection, None, &scope)?;
+            let mut by_state = connection.prepare_cached(&format!(
+                "SELECT state, count(*) FROM files WHERE state IS NOT NULL{of_roots} GROUP BY state"
+            ))?;
             let unrecognised = by_state
                 .query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
                 .collect::<rusqlite::Result<_>>()?;
             let pending_since_ms = connection
                 .prepare_cached(&format!(
-                    "SELECT min(pending_since_ms) FROM recordings WHERE pending = {PENDING}"
+                    "SELECT min(pending_since_ms) FROM recordings WHERE pending = {PENDING}{of_roots}"
                 ))?
                 .query_row([], |row| row.get(0))?;
             Ok(Totals {
@@ -162,7 +170,7 @@ impl Reader {
     /// # Errors
     /// The index cannot be read.
     pub fn root_totals(&self, root: RootId) -> Result<RootTotals, IndexError> {
-        self.read(|connection| root_totals(connection, Some(root.0)))
+        self.read(|connection| root_totals(connection, Some(root.0), &Scope::All))
     }
 
     /// Whether any root's catalog has ever been met, by a database of which something is remembered.
@@ -248,19 +256,28 @@ impl Reader {
         IndexError::of(&self.pool.path, error)
     }
 
+    pub(crate) fn configured(&self) -> &Mutex<Option<Vec<ConfiguredRoot>>> {
+        &self.pool.configured
+    }
+
     fn idle(&self) -> parking_lot::MutexGuard<'_, Vec<Connection>> {
         self.pool.idle.lock()
     }
 }
 
-fn root_totals(connection: &Connection, root: Option<i64>) -> rusqlite::Result<RootTotals> {
+fn root_totals(
+    connection: &Connection,
+    root: Option<i64>,
+    scope: &Scope,
+) -> rusqlite::Result<RootTotals> {
+    let of_roots = scope.and("id");
     connection
         .prepare_cached(&format!(
             "SELECT coalesce(sum(recordings - marked - leaving), 0), coalesce(sum(pending), 0),
                coalesce(sum(vanished - marked - leaving), 0), coalesce(sum(unsettled), 0),
                coalesce(sum(held), 0), coalesce(sum(marked), 0)
              FROM (SELECT *, (SELECT count(*) FROM recordings r WHERE r.root = roots.id
-               AND r.vanish_step = {LEAVING}) AS leaving FROM roots WHERE ?1 IS NULL OR id = ?1)"
+               AND r.vanish_step = {LEAVING}) AS leaving FROM roots WHERE (?1 IS NULL OR id = ?1){of_roots})"
         ))?
         .query_row([root], |row| {
             Ok(RootTotals {

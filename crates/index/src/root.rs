@@ -1,5 +1,6 @@
 //! A root's row: what the index remembers of its catalog and its lease.
 
+use focus_core::state::State;
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -169,6 +170,15 @@ fn root(
            side_since_ms = CASE WHEN side_size IS NULL THEN NULL ELSE ?2 END
          WHERE root = ?1 AND due_ms IS NOT NULL",
         params![memory.id.0, now],
+    )?;
+    // What is a time depends on the root's settings, which may be others now. These files have been
+    // unchanged for long enough: else they had no state.
+    tx.execute(
+        "UPDATE files SET due_ms = 0, changed_ms = 0,
+           data_since_ms = CASE WHEN data_size IS NULL THEN NULL ELSE 0 END,
+           side_since_ms = CASE WHEN side_size IS NULL THEN NULL ELSE 0 END
+         WHERE root = ?1 AND state = ?2",
+        params![memory.id.0, State::TimeInvalid.name()],
     )?;
     bulk::start(tx, memory.id.0)?;
     Ok(memory)

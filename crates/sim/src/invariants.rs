@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::document::Stored;
 use focus_core::recording::Recording;
+use focus_core::sidecar::Times;
 
 use crate::catalog::ROOT;
 use crate::server::Server;
@@ -48,7 +49,9 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         let Some(files) = world.storage.places.get(&at) else { continue };
         let (Some(data), Some((_, bytes))) = (files.data, &files.sidecar) else { continue };
         let stem = String::from_utf8_lossy(&at.stem).into_owned();
-        let Ok(sidecar) = focus_core::sidecar::parse(bytes, &stem, None) else { continue };
+        let Ok(sidecar) = focus_core::sidecar::parse(bytes, &stem, Times::default()) else {
+            continue;
+        };
         let recording = Recording {
             uuid: sidecar.uuid.clone(),
             start_ms: sidecar.start_ms,

@@ -7,6 +7,7 @@ use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, judge};
+use focus_core::sidecar::Times;
 use focus_core::vanish::Counts;
 
 use crate::catalog::{Catalog, ROOT};
@@ -451,7 +452,7 @@ impl Server {
     ) -> Result<(), String> {
         let Some(look) = world.storage.look(place) else { return Ok(()) };
         let known = self.index.sight(place);
-        let rules = Rules { root: ROOT, time_unit: None, settle_ms: SETTLE_MS };
+        let rules = Rules { root: ROOT, times: Times::default(), settle_ms: SETTLE_MS };
         let now_ms = self.now_ms(world.true_ms);
         let judged = judge(place, &known, &look, closed, rules, now_ms);
         if let focus_core::settle::Conclusion::Settled(recording) = &judged.conclusion {

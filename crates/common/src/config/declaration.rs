@@ -67,8 +67,9 @@ const fn first<T: Copy>(given: &[T]) -> Option<T> {
 }
 
 settings! {
-    /// Folders with recordings. An entry is a path, or a table with `path` and `time_unit`, the unit of
-    /// numbers in its sidecars: `s`, `ms`, `us` or `ns`.
+    /// Folders with recordings. An entry is a path, or a table with `path`, `time_unit`, the unit of
+    /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), and `time_zone`, the IANA name of the time zone of
+    /// times without an offset.
     roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
 
     /// MongoDB connection string. It is never shown or logged.

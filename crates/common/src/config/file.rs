@@ -139,6 +139,11 @@ mod tests {
             told,
             "focus.toml, line 3, column 13: roots: one of `s`, `ms`, `us`, `ns` is wanted\n"
         );
+        let told = mistakes("[[roots]]\npath = \"/a\"\ntime_zone = \"Europe/Berlim\"\n");
+        assert_eq!(
+            told,
+            "focus.toml, line 3, column 13: roots: time_zone wants the IANA name of a time zone, such as Europe/Berlin\n"
+        );
         let told = mistakes("\nroots = [{ time_unit = \"s\" }]\n");
         assert!(told.contains("line 2") && told.contains("missing field `path`"), "{told}");
     }

@@ -99,6 +99,14 @@ impl Overrides {
         }
     }
 
+    /// What was given without the flags of one setting, by its key.
+    #[must_use]
+    pub fn without_flags_of(mut self, key: &str) -> Overrides {
+        self.given
+            .retain(|given| given.setting.key != key || !matches!(given.source, Source::Flag(_)));
+        self
+    }
+
     /// The connection string, where environment or flags give one.
     pub fn mongodb_uri(&self) -> Option<&str> {
         let given = self.given.iter().rfind(|given| given.setting.key == "mongodb_uri")?;

@@ -66,11 +66,13 @@ fn every_setting_has_a_variable_of_its_own() {
 
 #[test]
 fn lists_and_tables_are_json_in_the_environment() {
-    let roots = r#"["/a", { "path": "/b", "time_unit": "ms" }]"#;
+    let roots = r#"["/a", { "path": "/b", "time_unit": "ms", "time_zone": "Europe/Berlin" }]"#;
     let given =
         settings("", &[("FOCUS_ROOTS", roots), ("FOCUS_DATA_EXTENSIONS", r#"["raw"]"#)], &[])
             .expect("good");
     assert_eq!(given.roots[1].time_unit, Some(focus_core::time::TimeUnit::Millis));
+    let zone = given.roots[1].time_zone.as_ref().and_then(|zone| zone.iana_name());
+    assert_eq!(zone, Some("Europe/Berlin"));
     assert_eq!(given.data_extensions, ["raw"]);
     let told = mistakes("", &[("FOCUS_ROOTS", r#"[{ "pth": "/a" }]"#)], &[]);
     assert_eq!(told, "roots (FOCUS_ROOTS): the key \"pth\" is not known: did you mean \"path\"?\n");

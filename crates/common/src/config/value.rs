@@ -4,7 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use focus_core::iso8601;
+use focus_core::sidecar::Times;
 use focus_core::time::TimeUnit;
+use jiff::tz::TimeZone;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -127,6 +130,8 @@ impl Wrong {
             super::suggestion::unknown_field(message)
         } else if let (true, Some(expected)) = (message.starts_with("unknown variant"), expected) {
             format!("{expected} is wanted")
+        } else if message.starts_with(NO_SUCH_ZONE) {
+            NO_SUCH_ZONE.to_owned()
         } else if message.starts_with("missing field `") {
             message.split(" at line ").next().unwrap_or(message).to_owned()
         } else {
@@ -236,11 +241,7 @@ impl Value for Vec<RootSettings> {
     }
 
     fn shown(&self) -> Json {
-        let shown = |root: &RootSettings| match root.time_unit {
-            None => root.path.shown(),
-            Some(unit) => json!({ "path": root.path.shown(), "time_unit": TimeUnitName::of(unit) }),
-        };
-        self.iter().map(shown).collect()
+        self.iter().map(RootSettings::shown).collect()
     }
 }
 
@@ -261,12 +262,34 @@ pub struct RootSettings {
     pub path: PathBuf,
     /// The unit of numbers in its sidecars; none: told by the size of the number.
     pub time_unit: Option<TimeUnit>,
+    /// Where times without an offset are meant in its sidecars; none: they are no times.
+    pub time_zone: Option<TimeZone>,
 }
 
 impl RootSettings {
     /// A root with nothing of its own.
     fn of(path: PathBuf) -> RootSettings {
-        RootSettings { path: absolute(&path), time_unit: None }
+        RootSettings { path: absolute(&path), time_unit: None, time_zone: None }
+    }
+
+    /// How its sidecars write times.
+    pub fn times(&self) -> Times<'_> {
+        Times { unit: self.time_unit, zone: self.time_zone.as_ref() }
+    }
+
+    fn shown(&self) -> Json {
+        let unit = self.time_unit.map(TimeUnitName::of);
+        let zone = self.time_zone.as_ref().and_then(TimeZone::iana_name);
+        let own = [("time_unit", unit), ("time_zone", zone)];
+        let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        if own.is_empty() {
+            return self.path.shown();
+        }
+        let mut table = json!({ "path": self.path.shown() });
+        for (key, value) in own {
+            table[key] = json!(value);
+        }
+        table
     }
 }
 
@@ -289,7 +312,8 @@ impl<'de> Deserialize<'de> for RootSettings {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RootSettings, A::Error> {
                 let table = RootTable::deserialize(MapAccessDeserializer::new(map))?;
                 let time_unit = table.time_unit.map(TimeUnitName::unit);
-                Ok(RootSettings { time_unit, ..RootSettings::of(table.path) })
+                let time_zone = table.time_zone.map(|ZoneName(zone)| zone);
+                Ok(RootSettings { time_unit, time_zone, ..RootSettings::of(table.path) })
             }
         }
 
@@ -302,7 +326,21 @@ impl<'de> Deserialize<'de> for RootSettings {
 struct RootTable {
     path: PathBuf,
     time_unit: Option<TimeUnitName>,
+    time_zone: Option<ZoneName>,
 }
+
+/// A time zone, by its name.
+struct ZoneName(TimeZone);
+
+impl<'de> Deserialize<'de> for ZoneName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ZoneName, D::Error> {
+        let name = String::deserialize(from)?;
+        iso8601::zone(&name).map(ZoneName).ok_or_else(|| serde::de::Error::custom(NO_SUCH_ZONE))
+    }
+}
+
+/// What a name that is none of a time zone is told.
+const NO_SUCH_ZONE: &str = "time_zone wants the IANA name of a time zone, such as Europe/Berlin";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]

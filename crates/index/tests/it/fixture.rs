@@ -7,6 +7,7 @@ use focus_core::batch::Item;
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
+use focus_core::sidecar::Times;
 use focus_core::vanish::MaxVanished;
 use focus_index::{Ack, Answer, Concluded, Index, Listed, Listing, Observation, Observed, RootId};
 
@@ -110,7 +111,7 @@ impl Fixture {
         let known = self.index.reader().sights(self.root, places).expect("sights");
         let judge = |(place, known): (&Place, &Sight)| {
             let look = look_of(self.files.get(place));
-            let rules = Rules { root: MARKER, time_unit: None, settle_ms: 0 };
+            let rules = Rules { root: MARKER, times: Times::default(), settle_ms: 0 };
             let closed = Closed { data: true, sidecar: true };
             let judged = judge(place, known, &look, closed, rules, self.now_ms);
             Observation {

@@ -10,4 +10,5 @@ mod model;
 mod observing;
 mod overlapping;
 mod power;
+mod removing;
 mod vanishing;

@@ -57,6 +57,21 @@ async fn a_broken_sidecar_stops_neither_the_recording_nor_the_others() {
 }
 
 #[tokio::test]
+async fn a_time_that_was_none_is_read_again_after_a_start_because_settings_may_have_changed() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("good", &sidecar("u", START)).await;
+    fixture.put("local", r#"{"start_time": "2024-05-01T12:00:00"}"#).await;
+    let due = |fixture: &Fixture| {
+        fixture.index.reader().due(fixture.root, u64::MAX, 10).expect("what is due")
+    };
+    assert_eq!(fixture.unrecognised(), [("local".to_owned(), "time_invalid".to_owned())]);
+    assert_eq!(due(&fixture), []);
+    fixture.reopen().await;
+    assert_eq!(due(&fixture), [place_of("local")]);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
 async fn a_recording_gone_before_it_was_catalogued_leaves_no_trace() {
     let mut fixture = Fixture::new().await;
     fixture.put("r", &sidecar("u", START)).await;

@@ -1,6 +1,7 @@
 //! The HTTP API: routes, the state of their handlers, and the headers of answers.
 
 mod deletions;
+mod forgetting;
 mod guard;
 mod listener;
 mod problem;
@@ -125,6 +126,7 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/scan", post(v1::scan))
         .route("/api/v1/verify", post(verification::verify))
         .route("/api/v1/drift", get(verification::drift))
+        .route("/api/v1/roots/forget", post(forgetting::forget))
         .route("/api/v1/held", get(deletions::held))
         .route("/api/v1/held/approve", post(deletions::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })

@@ -5,7 +5,7 @@ use axum::http::Uri;
 use serde::de::DeserializeOwned;
 
 use super::time_range::{Window, window};
-use super::{deletions, v1, verification};
+use super::{deletions, forgetting, v1, verification};
 
 /// A call with a query string or a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +20,21 @@ pub enum Call {
     Held,
     /// `POST /api/v1/held/approve`
     Approve,
+    /// `POST /api/v1/roots/forget`
+    Forget,
     /// `POST /api/v1/verify`
     Verify,
 }
 
 impl Call {
     /// Every call.
-    pub const ALL: [Call; 6] = [
+    pub const ALL: [Call; 7] = [
         Call::Window,
         Call::Recordings,
         Call::Unrecognised,
         Call::Held,
         Call::Approve,
+        Call::Forget,
         Call::Verify,
     ];
 }
@@ -48,6 +51,7 @@ pub fn understand(call: Call, bytes: &[u8]) -> Result<Option<Window>, String> {
         Call::Unrecognised => query::<v1::UnrecognisedQuery>(bytes),
         Call::Held => query::<deletions::HeldQuery>(bytes),
         Call::Approve => body::<deletions::ApproveBody>(bytes),
+        Call::Forget => body::<forgetting::ForgetBody>(bytes),
         Call::Verify => body::<verification::VerifyBody>(bytes),
     }
 }

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod drill;
 mod drill_reports;
+mod forget;
 mod held;
 mod init;
 mod lines;
@@ -114,6 +115,8 @@ enum Command {
     Held,
     /// Approve the held deletions of a root
     Approve(approve::ApproveArgs),
+    /// Drop a root that is not configured any more from the index
+    Forget,
     /// Show the state of server, catalog and roots
     Status,
     /// List recordings
@@ -171,6 +174,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             made.map(|()| Ending::InOrder).map_err(Into::into)
         }
         Command::Demo(args) => demo::run(&args, &overrides, &out),
+        Command::Forget => forget::forget(&overrides, &out),
         command => match config::load(&overrides) {
             Err(mistakes) => {
                 let words: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
@@ -206,7 +210,9 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Drill(command) => drill::drill(command, &settings, out),
         Command::Config(ConfigCommand::Check) => check::check(settings, out),
         Command::Config(ConfigCommand::Show) => Ok(show::show(&settings, out)),
-        Command::Demo(_) | Command::Completions { .. } | Command::Man => Ok(Ending::InOrder),
+        Command::Demo(_) | Command::Forget | Command::Completions { .. } | Command::Man => {
+            Ok(Ending::InOrder)
+        }
     }
 }
 

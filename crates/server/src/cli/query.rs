@@ -72,7 +72,11 @@ pub(super) fn reader(settings: &Settings) -> anyhow::Result<Reader> {
             ),
         ));
     }
-    Ok(Reader::new(&path))
+    let reader = Reader::new(&path);
+    if !settings.roots.is_empty() {
+        reader.answer_for(super::forget::configured(settings));
+    }
+    Ok(reader)
 }
 
 /// The server's answer; none where no server runs.
@@ -89,7 +93,7 @@ pub(super) fn ask(settings: &Settings, path: &str) -> anyhow::Result<Option<Valu
 fn time_ms(flag: &str, text: Option<&String>) -> anyhow::Result<Option<i64>> {
     let Some(text) = text else { return Ok(None) };
     time::from_number(text, None)
-        .or_else(|_| time::from_text(text))
+        .or_else(|_| focus_core::iso8601::from_text(text, None))
         .map(Some)
         .map_err(|why| Stop::error(Ending::Refused, format!("{flag}: {text:?} {why}")))
 }

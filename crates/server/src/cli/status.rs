@@ -16,7 +16,8 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         tell(&status, out);
         return Ok(ending(&status));
     }
-    let totals = reader(settings)?.totals()?;
+    let reader = reader(settings)?;
+    let totals = reader.totals()?;
     let catalog = match settings.mongodb_uri {
         Some(_) => CatalogKind::Mongodb,
         None => CatalogKind::Embedded,
@@ -33,6 +34,7 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         deleted: totals.marked,
         unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
         unrecognised_by_state: totals.unrecognised.into_iter().collect(),
+        removed_roots: focus_engine::removed_roots(&reader)?,
         ..Status::default()
     };
     out.value(&json!(status));
@@ -120,5 +122,8 @@ fn tell(status: &Status, out: &Output) {
         for reason in [&root.reason, &root.watch_reason].into_iter().flatten() {
             out.line(&format!("  {reason}"));
         }
+    }
+    for root in &status.removed_roots {
+        line("removed root", root.remark.clone());
     }
 }

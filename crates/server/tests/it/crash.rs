@@ -38,6 +38,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             Write::Proved | Write::Doubted => &[Scene::Gone],
             Write::Concluded => &[Scene::Gone, Scene::Held],
             Write::Approve => &[Scene::Approved],
+            Write::Forget => &[Scene::Forgotten],
         },
         Point::At(step) => match step {
             Step::BeforeInsert
@@ -138,6 +139,7 @@ played! {
     a_crash_while_a_drills_documents_are_removed_leaves_none_of_them: Drilled,
     a_crash_while_deletions_are_held_leaves_them_held: Held,
     a_crash_while_deletions_are_approved_lets_all_through_or_none: Approved,
+    a_crash_while_a_root_is_forgotten_leaves_it_or_leaves_nothing_of_it: Forgotten,
     a_crash_while_a_device_takes_the_place_of_another_deletes_nothing_more: Device,
     a_crash_while_an_index_is_rebuilt_writes_nothing_anew: Rebuilt,
     a_crash_in_a_repair_leaves_what_the_next_one_mends: Repair,

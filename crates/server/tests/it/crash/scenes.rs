@@ -18,6 +18,9 @@ use crate::site::{LIMIT, Site};
 /// Recordings that are there from the beginning.
 const COUNT: usize = 12;
 
+/// The body that forgets the root of [`Scene::Forgotten`].
+const FORGET: &str = r#"{"root": "removed"}"#;
+
 /// What goes on around a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
@@ -37,6 +40,8 @@ pub(crate) enum Scene {
     Held,
     /// All are held, and approved.
     Approved,
+    /// The index knows a root that is not configured, and forgets it.
+    Forgotten,
     /// The index saw everything on another device.
     Device,
     /// The index is damaged.
@@ -149,6 +154,15 @@ impl Trial {
                 self.site.focus.serve().await;
                 self.site.focus.until_status("held", COUNT, LIMIT).await;
                 assert_eq!(self.site.focus.stop(), Some(0));
+            }
+            Scene::Forgotten => {
+                self.catalogued(COUNT).await;
+                let index = self.site.state().join("index.db");
+                let index = rusqlite::Connection::open(index).expect("the index");
+                let rows = "INSERT INTO roots(id, marker, path) VALUES(7, 'removed', '/removed');
+                    INSERT INTO folders(id, root, path) VALUES(70, 7, '');
+                    INSERT INTO files(root, folder, stem) VALUES(7, 70, 'r');";
+                index.execute_batch(rows).expect("a root");
             }
             Scene::Device => {
                 self.catalogued(COUNT).await;
@@ -274,6 +288,7 @@ impl Trial {
                 return;
             }
             Scene::Approved => ("/api/v1/held/approve", self.approval()),
+            Scene::Forgotten => ("/api/v1/roots/forget", FORGET.to_owned()),
             Scene::Repair => ("/api/v1/verify", r#"{"repair": true}"#.to_owned()),
             Scene::Verified => ("/api/v1/verify", "{}".to_owned()),
             Scene::Stopped => ("", String::new()),
@@ -303,6 +318,12 @@ impl Trial {
                 let asked = self.site.focus.ask("POST", "/api/v1/held/approve", &body, true);
                 assert_eq!(asked.expect("an answer").json()["approved"], held);
                 self.in_order(0, &[]).await;
+            }
+            Scene::Forgotten => {
+                let wanted = if matches!(point, Point::Uncommitted(_)) { 200 } else { 404 };
+                let asked = self.site.focus.ask("POST", "/api/v1/roots/forget", FORGET, true);
+                assert_eq!(asked.expect("an answer").status, wanted);
+                self.in_order(COUNT, &[]).await;
             }
             Scene::Others => {
                 let theirs = self.site.planted[COUNT + 2].uuid.clone();
