@@ -80,7 +80,8 @@ pub(crate) fn seen_on(tx: &Transaction<'_>, root: i64, device: i64) -> rusqlite:
             "SELECT count(*) FROM recordings r JOIN files f ON f.id = r.file
                JOIN folders d ON d.id = f.folder
              WHERE d.root = ?1 AND d.device = ?2 AND r.vanish_step NOT IN ({MARKED}, {LEFT_ALONE}, {LEAVING})
-               AND r.never_seen = 0 AND r.drilled = 0"
+               AND r.never_seen = 0 AND r.drilled = 0
+               AND (r.vanished_ms IS NULL OR f.data_size IS NULL AND f.side_size IS NULL)"
         ),
         params![root, device],
         |row| row.get(0),

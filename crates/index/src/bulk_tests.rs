@@ -117,6 +117,11 @@ fn is_named(at: usize) -> bool {
     at.is_multiple_of(3)
 }
 
+/// There are files at the place of the entry: [`tables`] puts the sidecar of the entry before it there.
+fn has_files(at: usize, entries: usize) -> bool {
+    is_named((at + entries - 1) % entries)
+}
+
 /// Everything of every row of `recordings` but its id, and the counters of the root.
 fn dump(connection: &Connection) -> Vec<String> {
     let rows = |query: &str| {
@@ -193,7 +198,9 @@ proptest! {
     fn what_was_seen_and_what_is_found_on_a_device_is_counted_by_the_rules(entries in entries()) {
         let mut connection = tables(&entries);
         let tx = connection.transaction().expect("a transaction");
-        let seen = entries.iter().filter(|entry| was_seen(entry)).count() as u64;
+        let seen = entries.iter().enumerate();
+        let seen = seen.filter(|(at, entry)| was_seen(entry, has_files(*at, entries.len())));
+        let seen = seen.count() as u64;
         prop_assert_eq!(seen_on(&tx, 1, 7).expect("counted"), seen);
         tx.execute("UPDATE folders SET device_now = 8", []).expect("moved");
         let found = entries.iter().filter(|entry| is_found(entry)).count() as u64;

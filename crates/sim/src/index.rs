@@ -157,7 +157,7 @@ impl Index {
         }
     }
 
-    fn has_files(&self, place: &Place) -> bool {
+    pub(crate) fn has_files(&self, place: &Place) -> bool {
         self.places
             .get(place)
             .is_some_and(|known| known.sight.data.is_some() || known.sight.sidecar.is_some())

@@ -10,12 +10,14 @@ use crate::vanish::Held;
 const FOUND_OF_TEN: u64 = 9;
 
 /// Its files were seen on the device of its folder, and are there, vanished or held. What is marked, left
-/// alone or leaving is known to be gone, and is not counted as missing on another device. One that a drill
-/// planted is never counted: nobody approves its deletion, so as a missing one it could keep its folder from
-/// ever being known again, and its document from being removed.
-pub fn was_seen(entry: &Entry) -> bool {
+/// alone or leaving is known to be gone, and is not counted as missing on another device. Nor is a vanished
+/// one whose place `has_files`: these are another's, or too few to be a recording, and nothing is concluded
+/// from them. One that a drill planted is never counted: nobody approves its deletion, so as a missing one
+/// it could keep its folder from ever being known again, and its document from being removed.
+pub fn was_seen(entry: &Entry, has_files: bool) -> bool {
     !entry.drilled
         && !entry.never_seen
+        && (entry.is_there() || !has_files)
         && !matches!(
             entry.absence(),
             Some(Absence::Marked { .. } | Absence::LeftAlone | Absence::Leaving { .. })

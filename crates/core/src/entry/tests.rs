@@ -417,3 +417,11 @@ fn a_path_names_a_place_where_it_has_a_stem() {
     assert_eq!(place_of("r.dat").expect("a place").display(), "r");
     assert_eq!((place_of("a/r"), place_of("a/.dat")), (None, None));
 }
+
+#[test]
+fn a_vanished_recording_whose_place_has_files_is_not_missing_on_another_device() {
+    assert!(super::device::was_seen(&catalogued(), true));
+    assert!(super::device::was_seen(&vanished_entry(), false));
+    assert!(!super::device::was_seen(&vanished_entry(), true), "its data file is there alone");
+    assert!(!super::device::was_seen(&marked(), false));
+}

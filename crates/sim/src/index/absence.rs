@@ -156,7 +156,8 @@ impl Index {
             let is_of = |row: &&Row| {
                 self.devices.get(&row.place.folder).is_some_and(|known| known.seen == old)
             };
-            let seen = self.rows.values().filter(is_of).filter(|row| device::was_seen(&row.entry));
+            let was_seen = |row: &&Row| device::was_seen(&row.entry, self.has_files(&row.place));
+            let seen = self.rows.values().filter(is_of).filter(was_seen);
             let found = self.rows.values().filter(is_of).filter(|row| device::is_found(&row.entry));
             if device::takes_over(seen.count() as u64, found.count() as u64) {
                 self.devices
