@@ -61,7 +61,7 @@ pub fn load(overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
         }
     }
     mistakes.extend(overrides.apply(&mut settings));
-    finish(settings, mistakes, &file::read)
+    finish(settings, mistakes, &read_connection_string)
 }
 
 /// Settings from the text of a file alone: nothing else is read, also not what it refers to.
@@ -110,6 +110,16 @@ fn read_uri_file(
     settings.mongodb_uri = Some(Secret::new(text.trim().to_owned()));
     settings.sources.set("mongodb_uri", source);
     Ok(())
+}
+
+/// Reads a file that holds a connection string. An empty one is a secret that was not filled in, and not a
+/// wish for the embedded catalog.
+fn read_connection_string(path: &Path) -> std::io::Result<String> {
+    let text = file::read(path)?;
+    if text.trim().is_empty() {
+        return Err(std::io::Error::other("it is empty: write the connection string into it"));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -131,3 +131,20 @@ fn defaults_are_within_their_own_rules() {
         assert!(setting.help().ends_with('.'), "{}", setting.key);
     }
 }
+
+#[test]
+fn a_folder_has_one_spelling_with_or_without_a_slash_at_its_end() {
+    let given = settings("roots = [\"/data/a/\", \"/data/./b\"]\n", &[], &[]).expect("good");
+    let paths: Vec<String> =
+        given.roots.iter().map(|root| root.path.display().to_string()).collect();
+    assert_eq!(paths, ["/data/a", "/data/b"]);
+}
+
+#[test]
+fn a_file_for_the_connection_string_that_is_empty_is_a_mistake() {
+    let path = std::env::temp_dir().join(format!("focus-empty-{}", uuid::Uuid::new_v4()));
+    std::fs::write(&path, " \n").expect("written");
+    let read = read_connection_string(&path);
+    std::fs::remove_file(&path).expect("removed");
+    assert!(read.is_err_and(|error| error.to_string().contains("it is empty")));
+}

@@ -371,7 +371,9 @@ impl TimeUnitName {
     }
 }
 
-/// An absolute path without `.` parts; `..` stays, because links may be on the way.
+/// An absolute path without `.` parts and without a `/` at its end, so that one folder has one spelling;
+/// `..` stays, because links may be on the way.
 pub(super) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.components().collect()
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Ending;
 use super::output::Output;
 use super::query::{ask, reader};
-use focus_common::config::Settings;
+use focus_common::config::{Settings, Source};
 use focus_common::standing::Standing;
 use focus_common::status::{CatalogKind, Status};
 
@@ -22,6 +22,11 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         Some(_) => CatalogKind::Mongodb,
         None => CatalogKind::Embedded,
     };
+    // Flags say which roots are asked about, and not which ones there are.
+    let removed_roots = match settings.source("roots") {
+        Source::Flag(_) => Vec::new(),
+        _ => focus_engine::removed_roots(&reader)?,
+    };
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         catalog,
@@ -34,7 +39,7 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         deleted: totals.marked,
         unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
         unrecognised_by_state: totals.unrecognised.into_iter().collect(),
-        removed_roots: focus_engine::removed_roots(&reader)?,
+        removed_roots,
         ..Status::default()
     };
     out.value(&json!(status));

@@ -55,7 +55,9 @@ pub(super) fn verify(
                 let asked = server.get("/api/v1/status", ASKED);
                 serde_json::from_value(asked.await.ok()?["verification"].take()).ok()
             });
-            return Ok::<Verification, anyhow::Error>(serde_json::from_value(answer.await?)?);
+            return Ok::<Verification, anyhow::Error>(serde_json::from_value(
+                answer.await.map_err(Stop::of)?,
+            )?);
         }
         directly(settings, args.repair).await
     })?;

@@ -50,6 +50,7 @@ async fn the_status_of_what_is_not_there_ends_with_3_and_of_what_is_in_order_wit
     fs::rename(&root, &away).expect("taken away");
     site.focus.until_status("/roots/0/state", "absent", LIMIT).await;
     assert_eq!(status(&site), 3, "the root is away");
+    assert_eq!(site.focus.run(&["verify"]).status.code(), Some(3), "it could not tell");
     fs::rename(&away, &root).expect("brought back");
     site.focus.until_status("/roots/0/state", "present", LIMIT).await;
 
