@@ -140,8 +140,6 @@ pub struct Comparison {
     last_page: bool,
     /// Rows of the page under way are still to be compared.
     page_open: bool,
-    /// No row has been compared with the page under way.
-    page_fresh: bool,
     /// The rows of the index up to this uuid are compared.
     rows_after: Option<String>,
     /// Rows compared.
@@ -181,12 +179,6 @@ impl Comparison {
         }
     }
 
-    /// A page was read, and no row has been compared with it yet. What is written now would look as if
-    /// the catalog did not have it, and would be written once more.
-    pub fn has_fresh_page(&self) -> bool {
-        self.page_fresh
-    }
-
     /// Rows of the index compared so far.
     pub fn compared(&self) -> u64 {
         self.compared
@@ -203,14 +195,12 @@ impl Comparison {
         self.last_page = self.through.is_none();
         self.documents = page.items.into();
         self.page_open = true;
-        self.page_fresh = true;
     }
 
     /// Takes rows of the index; `token` is the one that was held last.
     pub fn rows(&mut self, page: Page<Row>, token: i64) -> ComparedPage {
         let mut out = ComparedPage::default();
         let Page { items: rows, more, .. } = page;
-        self.page_fresh = false;
         self.compared += rows.len() as u64;
         if let Some(last) = rows.last() {
             self.rows_after = Some(last.recording.uuid.clone());

@@ -49,10 +49,6 @@ impl Reconciler {
             return Step::SpotChecking { uuids, epoch };
         }
         let compares = self.memory.owed && !self.comparing.awaits_end_of_dispute(grant, now_ms);
-        // Between a page and its rows nothing is written: it would look as if the catalog did not have it.
-        if compares && self.comparing.has_fresh_page() {
-            return self.compare(true, now_ms);
-        }
         match self.backlog.take_turn(compares) {
             NextTurn::Report => Step::Reporting,
             NextTurn::Comparison => self.compare(true, now_ms),

@@ -139,11 +139,6 @@ impl Comparing {
         self.comparison.as_mut()
     }
 
-    /// The one under way has read a page, and compared nothing with it yet.
-    pub(super) fn has_fresh_page(&self) -> bool {
-        self.comparison.as_ref().is_some_and(Comparison::has_fresh_page)
-    }
-
     /// How many recordings the one under way has compared; none where none is under way.
     pub(super) fn progress(&self) -> Option<u64> {
         (self.comparison.is_some() || self.sweep.is_some()).then_some(self.compared)

@@ -20,21 +20,6 @@ fn a_comparison_under_an_earlier_token_does_not_count_for_a_new_one() {
 }
 
 #[test]
-fn nothing_is_written_between_a_page_and_the_first_rows_compared_with_it() {
-    let mut world = World::new(1);
-    world.bring_up(1);
-    world.runs();
-    world.core.handle(Event::CompareDue);
-    let page = world.runs_to("page");
-    // Lands after the page was read: the page cannot have it.
-    (0..3).for_each(|id| world.land(id));
-    let done = world.carry_out(page, false);
-    world.core.handle(Event::Done(done));
-    let next = world.core.next_action(world.now_ms);
-    assert!(matches!(&next, Next::Run(Job::Rows { .. })), "{next:?}");
-}
-
-#[test]
 fn a_comparison_that_is_due_asks_anew_who_the_database_is() {
     let mut world = World::new(1);
     (0..20).for_each(|id| world.land(id));
