@@ -83,8 +83,8 @@ fn is_proved_absent(
     id: RootId,
     finding: &Finding,
 ) -> Result<bool, RootProblem> {
-    // A path that names no place says nothing of storage.
-    let Some(place) = place_of(&finding.path) else { return Ok(false) };
+    // A path that names no place is on no storage.
+    let Some(place) = place_of(&finding.path) else { return Ok(true) };
     let proof = prove(root, pair, &place.folder, &[&place.stem])?;
     let Proof::Read { there, .. } = proof else { return Ok(false) };
     Ok(!there[0] || is_anothers(reader, id, place, &finding.uuid))
