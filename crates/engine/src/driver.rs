@@ -21,6 +21,7 @@ use super::index_fault::IndexFault;
 use super::lease::LeaseKeeper;
 use super::pending::PendingSource;
 use super::served_root::ServedRoot;
+use super::step_log;
 use super::unrecognised::Unrecognised;
 use super::view::ReconcilerView;
 
@@ -124,7 +125,15 @@ impl Driver {
             self.tell();
             match next {
                 Next::Run(job) => {
+                    let (name, began) = (job.name(), Instant::now());
                     let done = self.carry_out(job).await;
+                    tracing::debug!(
+                        root = self.place.path,
+                        step = name,
+                        ms = began.elapsed().as_millis(),
+                        "{}",
+                        step_log::result(&done)
+                    );
                     self.follow_reach();
                     self.core.handle(Event::Done(done));
                 }

@@ -17,6 +17,7 @@
 //! | | `changes` | follow what others change in the catalog |
 //! | | `view` | what the status shows of a reconciler |
 //! | | `outage` | remembers when the catalog was away |
+//! | | `step_log` | what the log tells of each job |
 //! | people | `status`, `pass`, `verify` | tell how things are, and whether the catalog is true to storage |
 
 mod absence;
@@ -41,6 +42,7 @@ mod scan;
 mod scanner;
 mod served_root;
 mod status;
+mod step_log;
 mod unrecognised;
 mod verify;
 mod view;

@@ -13,6 +13,9 @@ use crate::view::ReconcilerView;
 use focus_common::clock;
 use focus_common::status::{Outage, Recovery};
 
+/// Causes of one outage that are logged at most.
+const LOGGED_MAX: usize = 16;
+
 /// What is known of outages.
 #[derive(Debug, Default)]
 pub(crate) struct Outages {
@@ -36,7 +39,10 @@ struct CurrentOutage {
     began_ms: i64,
     /// When it began, for measuring.
     began: Instant,
+    /// Its cause, as last known.
     reason: String,
+    /// The causes that the log has, so that two that take turns do not fill it.
+    logged: Vec<String>,
 }
 
 /// The writing of what an outage has left.
@@ -128,19 +134,27 @@ pub(crate) async fn follow(
 fn begin(outages: &Outages, why: String, refused: bool) {
     let mut known = outages.lock();
     known.recovery = None;
-    if let Some(current) = &mut known.now {
-        current.reason = why;
+    let goes_on = known.now.is_some();
+    let current = known.now.get_or_insert_with(|| CurrentOutage {
+        began_ms: clock::wall_ms(),
+        began: Instant::now(),
+        reason: String::new(),
+        logged: Vec::new(),
+    });
+    current.reason.clone_from(&why);
+    if current.logged.contains(&why) || current.logged.len() >= LOGGED_MAX {
         return;
     }
     if refused {
         tracing::error!("the catalog refuses us: {why}");
+    } else if goes_on {
+        tracing::warn!("the outage of the catalog goes on: {why}");
     } else {
         tracing::warn!(
             "outage of the catalog begun: {why}. New recordings are kept, and queries answered from the index"
         );
     }
-    known.now =
-        Some(CurrentOutage { began_ms: clock::wall_ms(), began: Instant::now(), reason: why });
+    current.logged.push(why);
 }
 
 async fn end(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>], reader: &Reader) {

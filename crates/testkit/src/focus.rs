@@ -174,6 +174,11 @@ impl Focus {
         self.signal(Signal::TERM);
     }
 
+    /// Asks it to read its settings again, and does not wait.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `catalog`, `settings` | the interface, and where the database is |
 //! | `supervisor`, `state` | follow the database's coming and going, and bound every call |
+//! | `diagnosis` | why a database that was tried does not serve us, in words for people |
 //! | `fitness` | tells which collections cannot be used, before anything is written |
 //! | `open`, `meta` | make what is missing, and tell who the database is |
 //! | `preview` | tells what would be made |
@@ -17,6 +18,7 @@ mod bson_value;
 mod catalog;
 mod changes;
 mod collation;
+mod diagnosis;
 mod document;
 mod failure;
 mod fitness;

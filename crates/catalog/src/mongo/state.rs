@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::diagnosis::Cause;
 use super::settings::{Collections, Layout, MongoSettings};
 use super::{collation, failure};
 use crate::{Reach, RootPlace};
@@ -42,6 +43,8 @@ pub(super) struct MongoState {
     /// The epoch in which the collections of each root were last found fit, by the root's id.
     pub(super) fit: Mutex<HashMap<String, u64>>,
     pub(super) remarks: Mutex<Vec<String>>,
+    /// Why the database does not serve us, as the last look for the cause found it.
+    pub(super) cause: Mutex<Option<Cause>>,
     /// What is known of the change streams of each collection, by its name.
     pub(super) stream_support: Mutex<HashMap<String, StreamSupport>>,
     /// Where the change stream of each root goes on, by the root's id.
@@ -112,6 +115,7 @@ impl MongoState {
             collections: Mutex::default(),
             fit: Mutex::default(),
             remarks: Mutex::default(),
+            cause: Mutex::default(),
             stream_support: Mutex::default(),
             resume_points: Mutex::default(),
         }

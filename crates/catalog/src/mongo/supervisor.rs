@@ -17,12 +17,15 @@ use mongodb::event::EventHandler;
 use mongodb::event::sdam::SdamEvent;
 use mongodb::options::{ClientOptions, ServerAddress};
 use mongodb::{Client, ServerType};
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::diagnosis::Cause;
+use super::settings::MongoSettings;
 use super::state::{LiveConnection, MongoState, ask};
-use super::{collation, failure, fitness};
+use super::{collation, diagnosis, failure, fitness};
 use crate::Reach;
 
 /// Time between two tries to connect while nothing listens.
@@ -37,18 +40,31 @@ const REFUSED: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 /// The longest time of a probe, on a slow link.
 const PROBE_LIMIT_MAX: Duration = Duration::from_secs(5);
 
+/// Time between two looks for the cause, while a database takes connections and does not serve us.
+const DIAGNOSIS_PAUSE: Duration = Duration::from_secs(2);
+
 /// A write acknowledged within this time is a sign of life.
 const ALIVE: Duration = Duration::from_secs(1);
 
 /// The `_id` of a document that nobody has.
 const NOTHING: &str = "focus:nothing";
 
-/// What the probe sees, set by events of the MongoDB driver.
+/// Which client is made.
+enum Part<'a> {
+    /// The one that follows the topology.
+    Probe(&'a Arc<Watched>),
+    /// The one of all calls.
+    Writer(&'a Arc<Watched>),
+}
+
+/// What the clients see, set by events of the MongoDB driver.
 #[derive(Debug, Default)]
 struct Watched {
     /// No server takes writes.
     lost: AtomicBool,
     changed: Notify,
+    /// Why a heartbeat failed last, where that says more than that it failed.
+    failure: Mutex<Option<Failure>>,
 }
 
 /// A connection with the probe that watches it.
@@ -81,26 +97,35 @@ pub(super) async fn run(state: Arc<MongoState>) {
 }
 
 /// Tries until a writable primary answers.
-async fn connect(state: &MongoState, epoch: u64) -> Connection {
+async fn connect(state: &Arc<MongoState>, epoch: u64) -> Connection {
     let mut patience = Duration::from_millis(state.settings.probe_timeout_ms);
     let mut refused_wait = REFUSED.0;
+    let mut diagnosed: Option<Instant> = None;
+    *state.cause.lock() = None;
     loop {
         let wait = match attempt(state, epoch, patience).await {
             Ok(connection) => return connection,
-            Err(Refusal { failure, answered }) => {
-                let refused = failure.class == Class::RefusedClient;
-                tell_down(state, failure.words, refused);
-                if refused {
-                    refused_wait = (refused_wait * 2).min(REFUSED.1);
-                    refused_wait
-                } else if answered {
-                    // Something is there: a slow link wants a longer look.
-                    patience = (patience * 3 / 2).min(PROBE_LIMIT_MAX);
-                    KNOCK_ANSWERED
-                } else {
-                    patience = Duration::from_millis(state.settings.probe_timeout_ms);
-                    KNOCK
+            Err(Refusal { failure, .. }) if failure.class == Class::RefusedClient => {
+                tell_down(state, Told::Known(Cause { words: failure.words, refused: true }));
+                refused_wait = (refused_wait * 2).min(REFUSED.1);
+                refused_wait
+            }
+            Err(Refusal { failure, answered: Some(base) }) => {
+                let cause = state.cause.lock().clone();
+                tell_down(state, cause.map_or(Told::Unknown(failure.words), Told::Known));
+                if diagnosed.is_none_or(|at| at.elapsed() >= DIAGNOSIS_PAUSE) {
+                    diagnosed = Some(Instant::now());
+                    tokio::spawn(diagnose(Arc::clone(state), base, patience));
                 }
+                // Something is there: a slow link wants a longer look.
+                patience = (patience * 3 / 2).min(PROBE_LIMIT_MAX);
+                KNOCK_ANSWERED
+            }
+            Err(Refusal { failure, answered: None }) => {
+                *state.cause.lock() = None;
+                tell_down(state, Told::Known(Cause { words: failure.words, refused: false }));
+                patience = Duration::from_millis(state.settings.probe_timeout_ms);
+                KNOCK
             }
         };
         let jitter = Duration::from_millis(fastrand::u64(0..=20));
@@ -111,28 +136,46 @@ async fn connect(state: &MongoState, epoch: u64) -> Connection {
     }
 }
 
-fn tell_down(state: &MongoState, why: String, refused: bool) {
+/// Why the database does not serve us.
+enum Told {
+    /// A cause, in words that stay while it does.
+    Known(Cause),
+    /// Words that differ from try to try: they are told once.
+    Unknown(String),
+}
+
+/// Tells that the database does not serve us, and why. One that serves us by now is left alone: a
+/// diagnosis may come late.
+fn tell_down(state: &MongoState, told: Told) {
     state.reach.send_if_modified(|reach| {
-        let changed = match reach {
-            // What an operator has to mend is told as it is now. Words on what passes by itself
-            // differ from try to try.
-            Reach::Down { refused: before, why: told } => {
-                *before != refused || (refused && *told != why)
-            }
-            _ => true,
+        let cause = match (&*reach, told) {
+            (Reach::Up { .. }, _) | (Reach::Down { .. }, Told::Unknown(_)) => return false,
+            (Reach::Connecting, Told::Unknown(words)) => Cause { words, refused: false },
+            (_, Told::Known(cause)) => cause,
         };
-        if changed {
-            *reach = Reach::Down { why, refused };
-        }
+        let next = Reach::Down { why: cause.words, refused: cause.refused };
+        let changed = *reach != next;
+        *reach = next;
         changed
     });
+}
+
+/// Finds out why a database that takes connections does not serve us, and tells it. It runs beside the next
+/// tries, which it must not delay.
+async fn diagnose(state: Arc<MongoState>, base: Box<ClientOptions>, patience: Duration) {
+    let cause = diagnosis::cause(&base, patience).await;
+    tracing::debug!("{}: looked for the cause: {cause:?}", state.address);
+    (*state.cause.lock()).clone_from(&cause);
+    if let Some(cause) = cause {
+        tell_down(&state, Told::Known(cause));
+    }
 }
 
 /// Why a try to connect failed.
 struct Refusal {
     failure: Failure,
-    /// A host accepted the connection.
-    answered: bool,
+    /// A host accepted the connection: what the connection string says.
+    answered: Option<Box<ClientOptions>>,
 }
 
 async fn attempt(
@@ -140,20 +183,20 @@ async fn attempt(
     epoch: u64,
     patience: Duration,
 ) -> Result<Connection, Refusal> {
-    let transient = |words: String| Refusal { failure: Failure::transient(words), answered: false };
+    let transient = |words: String| Refusal { failure: Failure::transient(words), answered: None };
     let parse = tokio::spawn(ClientOptions::parse(state.settings.uri.clone()).into_future());
     let base = match timeout(Duration::from_secs(5), parse).await {
         Ok(Ok(Ok(base))) => base,
         Ok(Ok(Err(error))) => {
-            return Err(Refusal { failure: failure::of(&state.settings, &error), answered: false });
+            return Err(Refusal { failure: failure::of(&state.settings, &error), answered: None });
         }
         Ok(Err(error)) => return Err(transient(error.to_string())),
         Err(_) => return Err(transient("the name service does not answer".to_owned())),
     };
     knock(&base, patience).await.map_err(transient)?;
     let watched = Arc::new(Watched::default());
-    let probe = client(state, &base, patience, Some(&watched))?;
-    let writer = client(state, &base, Duration::from_secs(2), None)?;
+    let probe = client(state, &base, patience, Part::Probe(&watched))?;
+    let writer = client(state, &base, Duration::from_secs(2), Part::Writer(&watched))?;
     let limit = patience.max(Duration::from_millis(500)) * 2;
     let met = meet(state, &writer, &probe, limit).await;
     match met {
@@ -161,12 +204,17 @@ async fn attempt(
             let live = LiveConnection { epoch, writer, clock, write_concern, has_collations };
             Ok(Connection { probe, live, watched, base })
         }
-        Err(failure) => {
+        Err(mut failure) => {
             tokio::spawn(async move {
                 probe.shutdown().immediate(true).await;
                 writer.shutdown().immediate(true).await;
             });
-            Err(Refusal { failure, answered: true })
+            if failure.class == Class::Transient
+                && let Some(heartbeat) = watched.failure.lock().take()
+            {
+                failure = heartbeat;
+            }
+            Err(Refusal { failure, answered: Some(Box::new(base)) })
         }
     }
 }
@@ -182,8 +230,8 @@ async fn knock(options: &ClientOptions, patience: Duration) -> Result<(), String
         let port = port.unwrap_or(27017);
         match timeout(patience, TcpStream::connect((host.as_str(), port))).await {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => words = format!("{host}:{port}: {error}"),
-            Err(_) => words = format!("{host}:{port} does not answer"),
+            Ok(Err(error)) => words = diagnosis::unreachable(host, port, &error),
+            Err(_) => words = diagnosis::silent_host(host, port),
         }
     }
     Err(words)
@@ -193,32 +241,51 @@ fn client(
     state: &MongoState,
     base: &ClientOptions,
     connect: Duration,
-    watched: Option<&Arc<Watched>>,
+    part: Part<'_>,
 ) -> Result<Client, Refusal> {
     let mut options = options(base.clone(), connect);
-    if let Some(watched) = watched {
-        options.max_pool_size = Some(1);
-        let watched = Arc::clone(watched);
-        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
-            if let SdamEvent::TopologyDescriptionChanged(event) = event {
-                let writable = event.new_description.servers().values().any(|server| {
-                    matches!(
-                        server.server_type(),
-                        ServerType::RsPrimary
-                            | ServerType::Standalone
-                            | ServerType::Mongos
-                            | ServerType::LoadBalancer
-                    )
-                });
-                watched.lost.store(!writable, Ordering::Relaxed);
-                watched.changed.notify_one();
-            }
-        }));
-    } else {
-        options.max_pool_size = Some(8);
+    let (watched, probes) = match part {
+        Part::Probe(watched) => (Arc::clone(watched), true),
+        Part::Writer(watched) => (Arc::clone(watched), false),
+    };
+    options.max_pool_size = Some(if probes { 1 } else { 8 });
+    let settings = state.settings.clone();
+    options.sdam_event_handler = Some(EventHandler::callback(move |event| match event {
+        SdamEvent::ServerHeartbeatFailed(event) => {
+            *watched.failure.lock() = heartbeat_failure(&settings, &event.failure);
+        }
+        SdamEvent::TopologyDescriptionChanged(event) if probes => {
+            let writable = event.new_description.servers().values().any(|server| {
+                matches!(
+                    server.server_type(),
+                    ServerType::RsPrimary
+                        | ServerType::Standalone
+                        | ServerType::Mongos
+                        | ServerType::LoadBalancer
+                )
+            });
+            watched.lost.store(!writable, Ordering::Relaxed);
+            watched.changed.notify_one();
+        }
+        _ => {}
+    }));
+    Client::with_options(options).map_err(|error| Refusal {
+        failure: failure::of(&state.settings, &error),
+        answered: Some(Box::new(base.clone())),
+    })
+}
+
+/// What a heartbeat that failed says of the cause; none where it says nothing but that it failed.
+fn heartbeat_failure(settings: &MongoSettings, error: &mongodb::error::Error) -> Option<Failure> {
+    let mut failure = failure::of(settings, error);
+    if failure.words.contains("certificate") || failure.words.contains("CertNotValid") {
+        failure.class = Class::RefusedClient;
+        failure.words = format!(
+            "the certificate of the database is not trusted: {}. Name the certificate of its authority with tlsCAFile in the connection string, and call the host by a name that the certificate has",
+            failure.words
+        );
     }
-    Client::with_options(options)
-        .map_err(|error| Refusal { failure: failure::of(&state.settings, &error), answered: true })
+    (failure.class == Class::RefusedClient).then_some(failure)
 }
 
 /// What a primary has said of itself.
@@ -367,6 +434,8 @@ fn options(mut options: ClientOptions, connect: Duration) -> ClientOptions {
     // The reconciler repeats what is in doubt; a retry inside the driver would only hide it.
     options.retry_writes = Some(false);
     options.retry_reads = Some(false);
+    // Everything is read where it is written: a secondary may be behind.
+    options.selection_criteria = None;
     options.app_name.get_or_insert_with(|| "focus".to_owned());
     options
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::rules;
-use super::setting::{Flag, Setting};
+use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
 use super::{Secret, Source};
@@ -19,6 +19,7 @@ use super::{Secret, Source};
 ///     flag: "name" "VALUE",       optional: the command line takes it
 ///     range: least, most,         optional: for numbers, both ends included
 ///     default_is: "words",        optional: in place of a default that says nothing to people
+///     reload: Restart,            optional: how a running server takes another value
 ///     rule: function;             optional: what else has to hold of the value
 /// ```
 macro_rules! settings {
@@ -28,6 +29,7 @@ macro_rules! settings {
         $(, flag: $flag:literal $value_name:literal)?
         $(, range: $least:literal, $most:literal)?
         $(, default_is: $default_is:literal)?
+        $(, reload: $reload:ident)?
         $(, rule: $rule:path)?
         ;
     )+) => {
@@ -54,6 +56,9 @@ macro_rules! settings {
             flag: first(&[$(Flag { name: $flag, value_name: $value_name })?]),
             range: first(&[$(($least, $most))?]),
             default_is: first(&[$($default_is)?]),
+            reload: or_engine_anew(first(&[$(Reload::$reload)?])),
+            same: |one, other| one.$key == other.$key,
+            keep: |settings, from| settings.$key = from.$key.clone(),
             read: |settings, given| <$type as Value>::read(given).map(|value| settings.$key = value),
             shown: |settings| settings.$key.shown(),
             rule: first(&[$(|settings| $rule(&settings.$key))?]),
@@ -64,6 +69,15 @@ macro_rules! settings {
 /// The first element, if there is one: an optional part of an entry.
 const fn first<T: Copy>(given: &[T]) -> Option<T> {
     if given.is_empty() { None } else { Some(given[0]) }
+}
+
+/// How a running server takes another value, where the entry does not say: nearly all settings are the
+/// engine's.
+const fn or_engine_anew(declared: Option<Reload>) -> Reload {
+    match declared {
+        Some(reload) => reload,
+        None => Reload::EngineAnew,
+    }
 }
 
 settings! {
@@ -92,13 +106,18 @@ settings! {
     /// Folder for index, embedded catalog, lock and token.
     state_dir: PathBuf = state_dir(),
         flag: "state-dir" "DIR", default_is: "$XDG_STATE_HOME/focus, else ~/.local/state/focus",
-        rule: rules::state_dir;
+        reload: Restart, rule: rules::state_dir;
 
     /// Address and port of the HTTP API.
-    listen: String = "127.0.0.1:8480".to_owned(), flag: "listen" "ADDR", rule: rules::listen;
+    listen: String = "127.0.0.1:8480".to_owned(), flag: "listen" "ADDR",
+        reload: Restart, rule: rules::listen;
 
     /// Further host names that clients call the server by. See [security.md](security.md).
-    allowed_hosts: Vec<String> = Vec::new(), default_is: "none";
+    allowed_hosts: Vec<String> = Vec::new(), default_is: "none", reload: AtOnce;
+
+    /// What the log tells: `off`, `error`, `warn`, `info`, `debug` or `trace`, and after it
+    /// `MODULE=LEVEL` for parts of the program. See [the log](#log).
+    log: String = "info".to_owned(), reload: AtOnce, rule: rules::log;
 
     /// How long a file must stay unchanged before it is catalogued.
     settle_ms: u64 = 2_000, flag: "settle-ms" "N", range: 0, 3_600_000;
@@ -120,7 +139,7 @@ settings! {
     lease_ms: u64 = 10_000, range: 2_000, 600_000;
 
     /// Time between verifications of storage, index and catalog. 0 turns them off.
-    verify_interval_ms: u64 = 86_400_000, range: 0, 31_536_000_000;
+    verify_interval_ms: u64 = 86_400_000, range: 0, 31_536_000_000, reload: AtOnce;
 
     /// Percentage of a root's recordings. Where more go within an hour, their deletions are held.
     max_vanished_percent: u64 = 10, range: 0, 100;

@@ -19,7 +19,7 @@ use std::path::Path;
 pub use declaration::{SETTINGS, Settings};
 pub use overrides::Overrides;
 pub use secret::Secret;
-pub use setting::{Flag, Setting};
+pub use setting::{Flag, Reload, Setting};
 pub use source::Source;
 pub use value::{Kind, Layout, RootSettings};
 

@@ -88,3 +88,29 @@ pub(super) fn data_extensions(extensions: &[String]) -> Vec<String> {
         |bad: &String| format!("{bad:?} is no extension for data: without a dot, and not json");
     extensions.iter().filter(bad).map(words).collect()
 }
+
+/// A filter of the log: levels, and modules with levels.
+pub(super) fn log(filter: &str) -> Vec<String> {
+    let level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
+    let module = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c))
+    };
+    let good = |part: &str| match part.split_once('=') {
+        Some((name, word)) => module(name) && level(word),
+        None => level(part),
+    };
+    let bad = |part: &&str| !good(part);
+    let words = |part: &str| {
+        format!(
+            "{part:?} is no part of a filter of the log: a level is wanted ({}), or MODULE=LEVEL, such as debug,focus_engine=trace",
+            LEVELS.join(", ")
+        )
+    };
+    if filter.trim().is_empty() {
+        return Vec::new();
+    }
+    filter.split(',').map(str::trim).filter(bad).map(words).collect()
+}
+
+/// The levels of the log, from nothing to everything.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

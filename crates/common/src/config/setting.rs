@@ -17,9 +17,24 @@ pub struct Setting {
     pub range: Option<(u64, u64)>,
     pub(super) help: &'static [&'static str],
     pub(super) default_is: Option<&'static str>,
+    /// How a running server takes another value of it.
+    pub reload: Reload,
+    pub(super) same: fn(&Settings, &Settings) -> bool,
+    pub(super) keep: fn(&mut Settings, &Settings),
     pub(super) read: fn(&mut Settings, Given<'_>) -> Result<(), Wrong>,
     pub(super) shown: fn(&Settings) -> Json,
     pub(super) rule: Option<Rule>,
+}
+
+/// How a running server takes another value of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// At once.
+    AtOnce,
+    /// The engine starts anew with it; the server goes on.
+    EngineAnew,
+    /// Only when the server is started again.
+    Restart,
 }
 
 /// What has to hold of a setting: every mistake, as what is wrong and what to do.
@@ -69,6 +84,16 @@ impl Setting {
     /// Its value in these settings; a secret is hidden.
     pub fn value(&self, settings: &Settings) -> Json {
         (self.shown)(settings)
+    }
+
+    /// Whether its value is the same in both.
+    pub fn is_same(&self, one: &Settings, other: &Settings) -> bool {
+        (self.same)(one, other)
+    }
+
+    /// Takes its value over from other settings.
+    pub fn keep(&self, settings: &mut Settings, from: &Settings) {
+        (self.keep)(settings, from);
     }
 
     /// What a value of the wrong type is told.

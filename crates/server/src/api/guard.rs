@@ -61,7 +61,8 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
 async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
     let headers = request.headers();
     let host = host(&request);
-    if let Some(hosts) = &state.hosts
+    let hosts = state.hosts.borrow().clone();
+    if let Some(hosts) = &hosts
         && let Some(host) = &host
         && !is_known(host, hosts)
     {

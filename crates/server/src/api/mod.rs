@@ -38,6 +38,9 @@ const QUERIES_MAX: usize = 16;
 /// How long a query waits for its turn.
 const QUERY_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The names that `Host` may have besides addresses and `localhost`, in lower case; none: any name.
+pub type Hosts = Option<Arc<[String]>>;
+
 /// The state that every handler shares.
 #[derive(Clone, Debug)]
 pub struct AppState {
@@ -45,24 +48,22 @@ pub struct AppState {
     engine: watch::Receiver<Arc<Engine>>,
     /// The token that calls which change something have to carry.
     token: Arc<Secret>,
-    /// Names that `Host` may have besides addresses and `localhost`; none: any name.
-    hosts: Option<Arc<[String]>>,
+    hosts: watch::Receiver<Hosts>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
 impl AppState {
-    /// The state of a server that has just started. `hosts` are the names that `Host` may have besides
-    /// addresses and `localhost`; without it any name is taken.
+    /// The state of a server that has just started. `hosts` may change while it serves.
     pub fn new(
         engine: watch::Receiver<Arc<Engine>>,
         token: Secret,
-        hosts: Option<Vec<String>>,
+        hosts: watch::Receiver<Hosts>,
     ) -> AppState {
         AppState {
             engine,
             token: Arc::new(token),
-            hosts: hosts.map(Into::into),
+            hosts,
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }

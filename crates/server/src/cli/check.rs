@@ -9,7 +9,7 @@ use focus_storage::marker;
 use serde_json::json;
 
 use super::output::Output;
-use super::{Ending, runtime};
+use super::{Ending, NO_ROOT, runtime};
 use focus_common::config::{Layout, Settings};
 use focus_engine::CATALOG_FILE;
 
@@ -19,10 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn check(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     let mut findings: Vec<(Ending, String)> = Vec::new();
     if settings.roots.is_empty() {
-        findings.push((
-            Ending::Refused,
-            "no root is configured: give --root DIR, or roots in focus.toml".to_owned(),
-        ));
+        findings.push((Ending::Refused, NO_ROOT.to_owned()));
     }
     let mut places = Vec::new();
     for root in &settings.roots {

@@ -160,7 +160,7 @@ fn recovered(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
 }
 
 fn proxy(settings: &Settings, args: &ProxyArgs, out: &Output) -> anyhow::Result<Ending> {
-    crate::telemetry::start();
+    crate::telemetry::log(&settings.log);
     let folder = Folder::of(&settings.state_dir);
     let control = args.control.clone().unwrap_or_else(|| folder.file("proxy.sock"));
     if args.control.is_none() {

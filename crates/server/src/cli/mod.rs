@@ -11,6 +11,7 @@ mod init;
 mod lines;
 mod output;
 mod query;
+mod reload;
 mod scan;
 mod serve;
 mod show;
@@ -78,6 +79,9 @@ impl Stop {
         Stop::error(ending, format!("{:#}", anyhow::Error::from(error)))
     }
 }
+
+/// What settings without a root are told.
+const NO_ROOT: &str = "no root is configured: give --root DIR, or roots = [\"DIR\"] in focus.toml";
 
 /// The server that runs on this state folder, if there is one. Commands act through it.
 fn running_server(state_dir: &Path) -> anyhow::Result<Option<Client>> {
@@ -184,7 +188,10 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 if let Some(uri) = &settings.mongodb_uri {
                     telemetry::hide(&Secrets::of_uri(uri.expose()));
                 }
-                with_settings(command, settings, &out)
+                match command {
+                    Command::Serve => serve::serve(settings, overrides),
+                    command => with_settings(command, settings, &out),
+                }
             }
         },
     };
@@ -199,7 +206,6 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     match command {
         Command::Init => init::init(&settings, out),
-        Command::Serve => serve::serve(settings),
         Command::Scan => scan::scan(settings, out),
         Command::Held => held::held(&settings, out),
         Command::Approve(args) => approve::approve(settings, &args, out),
@@ -210,9 +216,11 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Drill(command) => drill::drill(command, &settings, out),
         Command::Config(ConfigCommand::Check) => check::check(settings, out),
         Command::Config(ConfigCommand::Show) => Ok(show::show(&settings, out)),
-        Command::Demo(_) | Command::Forget | Command::Completions { .. } | Command::Man => {
-            Ok(Ending::InOrder)
-        }
+        Command::Serve
+        | Command::Demo(_)
+        | Command::Forget
+        | Command::Completions { .. }
+        | Command::Man => Ok(Ending::InOrder),
     }
 }
 

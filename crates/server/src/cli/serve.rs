@@ -11,10 +11,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Ending, Stop, runtime};
-use crate::api::{self, AppState};
+use super::reload::Reloaded;
+use super::{Ending, NO_ROOT, Stop, runtime};
+use crate::api::{self, AppState, Hosts};
 use crate::telemetry;
-use focus_common::config::{Secret, Settings};
+use focus_common::config::{Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
 use focus_engine::Engine;
 
@@ -31,9 +32,9 @@ const REBUILD_PAUSE: Duration = Duration::from_secs(10);
 /// Time between two tries to open an index.
 const INDEX_RETRY: Duration = Duration::from_secs(1);
 
-pub(super) fn serve(settings: Settings) -> anyhow::Result<Ending> {
+pub(super) fn serve(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending> {
     focus_heap::share_one_arena();
-    telemetry::start();
+    telemetry::log(&settings.log);
     match focus_crash::arm() {
         Ok(None) => {}
         Ok(Some(point)) => {
@@ -42,19 +43,16 @@ pub(super) fn serve(settings: Settings) -> anyhow::Result<Ending> {
         Err(words) => return Err(Stop::error(Ending::Refused, words)),
     }
     if settings.roots.is_empty() {
-        return Err(Stop::error(
-            Ending::Refused,
-            "no root is configured: give --root DIR, or roots = [\"DIR\"] in focus.toml",
-        ));
+        return Err(Stop::error(Ending::Refused, NO_ROOT));
     }
     let runtime = runtime()?;
-    let ended = runtime.block_on(run(settings));
+    let ended = runtime.block_on(run(settings, overrides));
     // A thread in a file system that hangs must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
-async fn run(settings: Settings) -> anyhow::Result<Ending> {
+async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending> {
     let mut signals = Signals::new()?;
     let _lock = state_dir::lock(&settings.state_dir)?;
     let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
@@ -71,8 +69,8 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
     let server =
         ServerFile { address: address.to_string(), token: token(), pid: std::process::id() };
     let (engines, shown) = watch::channel(Arc::clone(&engine));
-    let hosts = hosts(&settings, address.ip());
-    let state = AppState::new(shown, Secret::new(server.token.clone()), hosts);
+    let (hosts, known) = watch::channel(hosts(&settings, address.ip()));
+    let state = AppState::new(shown, Secret::new(server.token.clone()), known);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
@@ -81,8 +79,17 @@ async fn run(settings: Settings) -> anyhow::Result<Ending> {
         engine.catalog_kind(),
         engine.catalog_address(),
     );
-    let mut serving =
-        Serving { settings, server, engine, engines, unpublished: false, rebuilt: None };
+    let mut serving = Serving {
+        settings,
+        overrides,
+        server,
+        ip: address.ip(),
+        hosts,
+        engine,
+        engines,
+        unpublished: false,
+        rebuilt: None,
+    };
     serving.until(&mut signals).await?;
     tracing::info!("stopping");
     state_dir::withdraw(&serving.settings.state_dir);
@@ -101,10 +108,11 @@ fn token() -> String {
     token
 }
 
-/// The signals that end the server.
+/// The signals that the server heeds.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -112,22 +120,45 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for one of them.
+    /// Waits for one that ends the server.
     async fn end(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
     }
+
+    /// Waits for one.
+    async fn next(&mut self) -> Heeded {
+        tokio::select! {
+            _ = self.terminate.recv() => Heeded::End,
+            _ = self.interrupt.recv() => Heeded::End,
+            _ = self.hangup.recv() => Heeded::Reload,
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Heeded {
+    End,
+    Reload,
 }
 
 /// A server that runs.
 struct Serving {
+    /// What the server works with now.
     settings: Settings,
+    /// Environment and flags, for reading the settings again.
+    overrides: Overrides,
     server: ServerFile,
+    /// The address that is listened on.
+    ip: IpAddr,
+    /// Hands other host names to the HTTP interface.
+    hosts: watch::Sender<Hosts>,
     engine: Arc<Engine>,
     /// Hands a new engine to the HTTP interface.
     engines: watch::Sender<Arc<Engine>>,
@@ -140,15 +171,21 @@ struct Serving {
 impl Serving {
     /// Does what is due again and again, until a signal ends the server.
     async fn until(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
-        let every = Duration::from_millis(self.settings.verify_interval_ms);
         let mut published = tokio::time::interval(PUBLISHED_LOOK);
         let mut tidying = tokio::time::interval(TIDYING);
-        let mut verify_at = Instant::now() + every;
+        let mut verified_at = Instant::now();
         loop {
+            let every = Duration::from_millis(self.settings.verify_interval_ms);
             tokio::select! {
-                () = signals.end() => return Ok(()),
-                () = tokio::time::sleep_until(verify_at), if !every.is_zero() => {
-                    verify_at = Instant::now() + every;
+                heeded = signals.next() => match heeded {
+                    Heeded::End => return Ok(()),
+                    Heeded::Reload => tokio::select! {
+                        reloaded = self.reload() => reloaded?,
+                        () = signals.end() => return Ok(()),
+                    }
+                },
+                () = tokio::time::sleep_until(verified_at + every), if !every.is_zero() => {
+                    verified_at = Instant::now();
                     self.verify();
                 }
                 // A backlog, a scan or a comparison leaves free memory. Without any this takes a millisecond.
@@ -198,17 +235,54 @@ impl Serving {
         self.engines.send_replace(Arc::clone(&self.engine));
         Ok(())
     }
+
+    /// Reads the settings again, and takes what has changed. Settings with a mistake change nothing.
+    async fn reload(&mut self) -> anyhow::Result<()> {
+        let reloaded = match Reloaded::read(&self.settings, &self.overrides) {
+            Ok(reloaded) => reloaded,
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    tracing::error!(
+                        "the settings were read again and stay as they were: {mistake}"
+                    );
+                }
+                return Ok(());
+            }
+        };
+        for key in &reloaded.need_a_restart {
+            tracing::warn!("{key} has changed in the settings: restart the server for it");
+        }
+        telemetry::log(&reloaded.settings.log);
+        tracing::info!("the settings were read again: {}", reloaded.told());
+        self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
+        let before = std::mem::replace(&mut self.settings, reloaded.settings);
+        if !reloaded.engine_anew {
+            return Ok(());
+        }
+        self.engine.stop().await;
+        let started = match start(&self.settings, None).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                tracing::error!("the server goes on with the settings of before: {error:#}");
+                self.settings = before;
+                start(&self.settings, None).await?
+            }
+        };
+        self.engine = Arc::new(started);
+        self.engines.send_replace(Arc::clone(&self.engine));
+        Ok(())
+    }
 }
 
 /// The names that requests may call this server by; none: any name. A loopback address is for the users of this
 /// machine: a page from anywhere whose name leads to this address must not read the server through a browser.
-fn hosts(settings: &Settings, ip: IpAddr) -> Option<Vec<String>> {
+fn hosts(settings: &Settings, ip: IpAddr) -> Hosts {
     if !ip.is_loopback() && settings.allowed_hosts.is_empty() {
         return None;
     }
     let listens = settings.listen.rsplit_once(':').map_or("", |(host, _)| host);
     let named = settings.allowed_hosts.iter().map(String::as_str).chain([listens]);
-    Some(named.map(str::to_lowercase).collect())
+    Some(named.map(str::to_lowercase).collect::<Vec<_>>().into())
 }
 
 /// Starts the engine. While the disk of the index is full or fails, it tries again.

@@ -1,6 +1,7 @@
 //! The shipped binary, against real files, sockets, signals and a real database.
 
 mod answers;
+mod causes;
 mod changes;
 mod cli;
 mod clock;
@@ -24,6 +25,7 @@ mod mounts;
 mod outage;
 mod power;
 mod recovery;
+mod reload;
 mod removed_roots;
 mod roots;
 mod scarcity;

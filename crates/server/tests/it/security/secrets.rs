@@ -57,8 +57,13 @@ async fn a_password_turns_up_nowhere() {
 
 async fn password_is_hidden(uri: &str, state: &str) {
     let mut site = Site::new(&[]);
-    site.focus.by =
-        ["env", "FOCUS_LOG=trace", &format!("FOCUS_MONGODB_URI={uri}")].map(str::to_owned).to_vec();
+    site.focus.by = [
+        "env",
+        "FOCUS_LOG=trace,mongodb=trace,hickory_resolver=trace",
+        &format!("FOCUS_MONGODB_URI={uri}"),
+    ]
+    .map(str::to_owned)
+    .to_vec();
     site.land(2);
     site.focus.serve().await;
     site.focus.until_status("catalog_state", state, LIMIT).await;
@@ -76,7 +81,9 @@ async fn password_is_hidden(uri: &str, state: &str) {
         let root = site.tree.root().display().to_string();
         let mut command = Command::new(BINARY);
         command.args(args).args(["--root", &root]).current_dir(dir.path());
-        command.env("FOCUS_LOG", "trace").env("XDG_STATE_HOME", dir.path());
+        command
+            .env("FOCUS_LOG", "trace,mongodb=trace,hickory_resolver=trace")
+            .env("XDG_STATE_HOME", dir.path());
         if env {
             command.env("FOCUS_MONGODB_URI", uri);
         }
