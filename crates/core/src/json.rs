@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+/// Characters of a key that an error shows at most.
+const KEY_SHOWN_MAX: usize = 80;
+
 /// Objects and arrays inside one another at most.
 pub const DEPTH_MAX: usize = 64;
 
@@ -299,7 +302,8 @@ impl<'a> Parser<'a> {
             }
             let key = self.string()?;
             if !seen.insert(key.clone()) {
-                return Err(self.error_at(start, format!("the key {key:?} is there twice")));
+                let shown: String = key.chars().take(KEY_SHOWN_MAX).collect();
+                return Err(self.error_at(start, format!("the key {shown:?} is there twice")));
             }
             self.space();
             if self.peek() != Some(b':') {

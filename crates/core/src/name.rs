@@ -1,6 +1,6 @@
 //! Which file stems can be recording ids.
 
-use crate::recording::show_bytes;
+use crate::recording::quoted;
 use crate::state::{Fault, State};
 
 /// Bytes in a recording id at most.
@@ -12,11 +12,9 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// `name_invalid`: not UTF-8, empty, with control characters, or over 255 bytes; nothing else.
 pub fn recording_id(stem: &[u8]) -> Result<&str, Fault> {
     let refuse = |what: &str| {
-        let shown: String = show_bytes(stem).escape_default().take(80).collect();
-        Err(Fault::new(
-            State::NameInvalid,
-            format!("the name {shown:?} {what}. Rename the files of this recording"),
-        ))
+        let reason =
+            format!("the name {} {what}. Rename the files of this recording", quoted(stem));
+        Err(Fault::new(State::NameInvalid, reason))
     };
     let Ok(name) = std::str::from_utf8(stem) else { return refuse("is not UTF-8") };
     if name.is_empty() {

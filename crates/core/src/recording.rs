@@ -46,6 +46,29 @@ pub fn show_bytes(bytes: &[u8]) -> String {
     text
 }
 
+/// Characters of a name that [`quoted`] shows at most.
+const QUOTED_MAX: usize = 80;
+
+/// A name in quotes for a sentence: as [`show_bytes`], with every control character as its escape and no
+/// more than the beginning of a long one. Each byte is escaped once.
+pub fn quoted(bytes: &[u8]) -> String {
+    let shown = show_bytes(bytes);
+    let mut text = String::from("\"");
+    for (at, c) in shown.chars().enumerate() {
+        if at == QUOTED_MAX {
+            text.push('…');
+            break;
+        }
+        if c.is_control() || c == '"' {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text.push('"');
+    text
+}
+
 /// It begins with `xNN`.
 fn is_code(text: &[u8]) -> bool {
     let hex = |byte: &u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte);
@@ -122,6 +145,19 @@ impl Recording {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_a_sentence_is_escaped_once_and_its_quote_ends() {
+        for (bytes, shown) in [
+            (&b"a\xFFb"[..], r#""a\xFFb""#),
+            (b"a\tb\n", r#""a\tb\n""#),
+            (br#"a"b\c"#, r#""a\"b\c""#),
+            ("ü日".as_bytes(), "\"ü日\""),
+        ] {
+            assert_eq!(quoted(bytes), shown);
+        }
+        assert_eq!(quoted(&[b'x'; 300]), format!("\"{}…\"", "x".repeat(80)));
+    }
 
     #[test]
     fn two_byte_strings_never_look_the_same() {

@@ -255,7 +255,7 @@ fn recognise(
 fn names(place: &Place) -> Result<(&str, &str), Fault> {
     let recording_id = name::recording_id(&place.stem)?;
     let folder = std::str::from_utf8(&place.folder).map_err(|_| {
-        let shown = crate::recording::show_bytes(&place.folder);
+        let shown = crate::recording::quoted(&place.folder);
         let reason = format!("the folder's name is not UTF-8: {shown}. Rename the folder");
         Fault::new(State::NameInvalid, reason)
     })?;

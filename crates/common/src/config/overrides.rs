@@ -11,6 +11,9 @@ use super::setting::{Flag, Setting};
 use super::value::{Given, Kind, Wrong};
 use super::{Mistake, Source};
 
+/// The heading in `--help` of what every command takes.
+const HEADING: &str = "Global options";
+
 /// The variable that names the settings file.
 const CONFIG: &str = "FOCUS_CONFIG";
 
@@ -99,6 +102,19 @@ impl Overrides {
         }
     }
 
+    /// Every flag, as an argument that all commands take. Its id is the setting's key, and `config` for the
+    /// settings file.
+    pub fn args() -> impl Iterator<Item = Arg> {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .global(true)
+            .help_heading(HEADING)
+            .help("Settings file [default: ./focus.toml or /etc/focus/focus.toml, where there is one]");
+        [config].into_iter().chain(flags().map(|(setting, flag)| arg(setting, flag)))
+    }
+
     /// What was given without the flags of one setting, by its key.
     #[must_use]
     pub fn without_flags_of(mut self, key: &str) -> Overrides {
@@ -156,14 +172,7 @@ impl clap::FromArgMatches for Overrides {
 
 impl clap::Args for Overrides {
     fn augment_args(command: Command) -> Command {
-        let config = Arg::new("config")
-            .long("config")
-            .value_name("FILE")
-            .value_parser(clap::value_parser!(PathBuf))
-            .global(true)
-            .help_heading("Settings")
-            .help("Settings file [default: ./focus.toml or /etc/focus/focus.toml, where there is one]");
-        command.arg(config).args(flags().map(|(setting, flag)| arg(setting, flag)))
+        command.args(Overrides::args())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -186,7 +195,7 @@ fn arg(setting: &Setting, flag: Flag) -> Arg {
         .long(flag.name)
         .value_name(flag.value_name)
         .global(true)
-        .help_heading("Settings")
+        .help_heading(HEADING)
         .help(format!("{sentence}{more}{default}"))
         .action(if several { ArgAction::Append } else { ArgAction::Set });
     match setting.kind {

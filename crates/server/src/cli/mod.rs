@@ -7,8 +7,10 @@ mod drill;
 mod drill_reports;
 mod forget;
 mod held;
+mod help;
 mod init;
 mod lines;
+mod manual;
 mod output;
 mod query;
 mod reload;
@@ -22,7 +24,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde_json::json;
 
 use focus_common::client::{Client, ClientError};
 use focus_common::config::{self, Overrides, Settings};
@@ -99,7 +103,7 @@ struct Cli {
     #[command(flatten)]
     overrides: Overrides,
     /// Print JSON for programs: the last value on stdout is the result
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
     #[command(subcommand)]
     command: Command,
@@ -157,7 +161,10 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     telemetry::tell_panics();
     let json = args.iter().any(|arg| arg == "--json");
     let out = Output::new(json);
-    let Cli { overrides, command, .. } = match Cli::try_parse_from(args) {
+    let parsed = help::shown(Cli::command())
+        .try_get_matches_from(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let Cli { overrides, command, .. } = match parsed {
         Ok(cli) => cli,
         Err(error) => return usage(&out, &error),
     };
@@ -168,14 +175,12 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "focus", &mut text);
-            out.raw(&text);
+            out.text("completions", &String::from_utf8_lossy(&text));
             Ok(Ending::InOrder)
         }
         Command::Man => {
-            let mut text = Vec::new();
-            let made = clap_mangen::Man::new(Cli::command()).render(&mut text);
-            out.raw(&text);
-            made.map(|()| Ending::InOrder).map_err(Into::into)
+            out.text("manual", &manual::page(Cli::command()));
+            Ok(Ending::InOrder)
         }
         Command::Demo(args) => demo::run(&args, &overrides, &out),
         Command::Forget => forget::forget(&overrides, &out),
@@ -225,13 +230,31 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
 }
 
 fn usage(out: &Output, error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // Help and version.
-        out.raw(format!("{}\n", error.render().to_string().trim_end()).as_bytes());
-        return ExitCode::from(out.ended(Ending::InOrder).code());
+    let text = format!("{}\n", error.render().to_string().trim_end());
+    match error.kind() {
+        ErrorKind::DisplayVersion => {
+            let version = text.trim().rsplit(' ').next().unwrap_or_default();
+            if out.is_json() {
+                out.value(&json!({ "version": version }))
+            } else {
+                out.raw(text.as_bytes())
+            }
+            ExitCode::from(out.ended(Ending::InOrder).code())
+        }
+        ErrorKind::DisplayHelp => {
+            out.text("help", &text);
+            ExitCode::from(out.ended(Ending::InOrder).code())
+        }
+        // No command was named: what there is, and no error before it.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !out.is_json() => {
+            out.remark(text.trim_end());
+            ExitCode::from(Ending::Refused.code())
+        }
+        _ => {
+            out.error(text.trim_end(), Ending::Refused);
+            ExitCode::from(out.ended(Ending::Refused).code())
+        }
     }
-    out.error(error.render().to_string().trim_end(), Ending::Refused);
-    ExitCode::from(out.ended(Ending::Refused).code())
 }
 
 /// The runtime of a command. Its number of threads does not depend on the machine.

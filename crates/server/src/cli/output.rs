@@ -86,6 +86,15 @@ impl Output {
         }
     }
 
+    /// A text that is the whole result: as it is for people, under this name for programs.
+    pub(crate) fn text(&self, name: &str, text: &str) {
+        if self.json {
+            self.value(&json!({ name: text }));
+        } else {
+            self.raw(text.as_bytes());
+        }
+    }
+
     /// A remark for people that is no part of the result, on stderr.
     pub(crate) fn remark(&self, text: &str) {
         if !self.json {

@@ -35,36 +35,54 @@ fn refuses(args: &[&str], code: i32, words: &[&str]) {
 
 #[test]
 fn every_command_takes_every_fixed_spelling() {
+    let all = [
+        "--config",
+        "c.toml",
+        "--root",
+        "/r",
+        "--mongodb-uri",
+        "mongodb://h/",
+        "--database",
+        "d",
+        "--collection",
+        "c",
+        "--layout",
+        "collection",
+        "--state-dir",
+        "/s",
+        "--listen",
+        "h:1",
+        "--settle-ms",
+        "1",
+        "--scan-interval-ms",
+        "1000",
+        "--json",
+    ];
     for command in [
         &["init"][..],
         &["serve"],
         &["scan"],
+        &["verify"],
+        &["held"],
+        &["approve"],
+        &["forget"],
         &["status"],
         &["query"],
         &["unrecognised"],
         &["config", "check"],
+        &["config", "show"],
+        &["drill", "run"],
+        &["drill", "recover"],
+        &["drill", "list"],
         &["demo"],
+        &["completions", "bash"],
         &["man"],
     ] {
-        let mut args = command.to_vec();
-        args.push("--help");
-        let help = focus(&args);
-        let text = String::from_utf8_lossy(&help.stdout);
-        for flag in [
-            "--config",
-            "--root",
-            "--mongodb-uri",
-            "--database",
-            "--collection",
-            "--layout",
-            "--state-dir",
-            "--listen",
-            "--settle-ms",
-            "--scan-interval-ms",
-            "--json",
-        ] {
-            assert!(text.contains(flag), "{command:?} does not know {flag}");
-        }
+        // A flag that is not known is told before the help is shown.
+        let help = focus(&[command, &all, &["--help"]].concat());
+        assert_eq!(help.status.code(), Some(0), "{command:?}: {help:?}");
+        let value: Value = serde_json::from_slice(&help.stdout).expect("JSON");
+        assert!(value["help"].as_str().is_some_and(|text| text.contains("Usage:")), "{value}");
     }
 }
 
@@ -271,5 +289,78 @@ fn an_option_of_the_connection_string_that_cannot_be_used_is_named_at_the_start(
             }
             assert!(!said.contains("s3cret") && !said.contains("similar name"), "{said}");
         }
+    }
+}
+
+#[test]
+fn help_shows_the_global_options_that_a_command_heeds_and_every_command_takes_all() {
+    let help = |command: &[&str]| {
+        let output = focus(&[command, &["--help"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for (command, shown, hidden) in [
+        (&["serve"][..], &["--listen", "--settle-ms", "--mongodb-uri"][..], &[][..]),
+        (&["held"], &["--root", "--state-dir", "--json"], &["--listen", "--layout", "--settle-ms"]),
+        (&["completions"], &["--json"], &["--root", "--state-dir", "--config"]),
+        (&["drill", "list"], &["--state-dir"], &["--mongodb-uri", "--root"]),
+        (&["drill", "run"], &["--mongodb-uri", "--listen"], &[]),
+    ] {
+        let text = help(command);
+        let (_, global) = text.split_once("Global options:").expect("a heading of their own");
+        for flag in shown {
+            assert!(global.contains(flag), "{command:?} {flag}: {text}");
+        }
+        for flag in hidden {
+            assert!(!text.contains(flag), "{command:?} {flag}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_manual_names_every_commands_options_the_environment_files_and_exit_codes() {
+    let output = focus(&["man"]);
+    let page = String::from_utf8_lossy(&output.stdout).replace("\\-", "-");
+    for name in [
+        "focus verify",
+        "--repair",
+        "--csv",
+        "focus drill run",
+        "--outage-for",
+        "focus approve",
+        "--dry-run",
+        ".SH ENVIRONMENT",
+        "FOCUS_CONFIG",
+        ".SH FILES",
+        "index.db",
+        ".SH EXIT STATUS",
+    ] {
+        assert!(page.contains(name), "{name}: {page}");
+    }
+    for setting in focus_common::config::SETTINGS {
+        assert!(page.contains(&setting.environment()), "{}", setting.key);
+    }
+    assert!(!page.contains("]("), "a link: {page}");
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_and_no_error_before_it() {
+    let output = focus(&[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.starts_with("Keeps a catalog") && !said.contains("error:"), "{said}");
+}
+
+#[test]
+fn programs_get_json_from_commands_whose_result_is_a_text() {
+    for (command, name) in [
+        (&["--version"][..], "version"),
+        (&["--help"], "help"),
+        (&["man"], "manual"),
+        (&["completions", "bash"], "completions"),
+    ] {
+        let output = focus(&[command, &["--json"]].concat());
+        let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(value[name].as_str().is_some_and(|text| !text.is_empty()), "{command:?}: {value}");
     }
 }
