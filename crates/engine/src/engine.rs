@@ -98,7 +98,7 @@ impl Engine {
             identity,
             rebuilt: opened.rebuilt,
             verifications: Verifications::of(&settings.state_dir),
-            outages: Arc::default(),
+            outages: Arc::new(Outages::of(&settings.state_dir, writes)),
             roots: Vec::new(),
             views: Vec::new(),
             threads: Mutex::default(),

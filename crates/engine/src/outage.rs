@@ -1,25 +1,49 @@
 //! Outages of the catalog: when one began and ended, and how fast what it left was caught up.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use focus_catalog::Reach;
 use focus_core::reconcile::Phase;
 use focus_index::Reader;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::view::ReconcilerView;
-use focus_common::clock;
 use focus_common::status::{Outage, Recovery};
+use focus_common::{clock, state_dir};
 
 /// Causes of one outage that are logged at most.
 const LOGGED_MAX: usize = 16;
 
-/// What is known of outages.
-#[derive(Debug, Default)]
+/// The file of the outages in the state folder.
+const FILE: &str = "outages.json";
+
+/// What is known of outages. The beginning of one survives a restart of the server.
+#[derive(Debug)]
 pub(crate) struct Outages {
     known: Mutex<Known>,
+    /// Where they are kept; none for an engine that only reads.
+    file: Option<PathBuf>,
+}
+
+/// What the state folder has of outages.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    /// The outage that goes on.
+    now: Option<Began>,
+    /// The last one that ended.
+    last: Option<Outage>,
+}
+
+/// The beginning of an outage that goes on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Began {
+    /// Milliseconds since 1970.
+    began_ms: i64,
+    reason: String,
 }
 
 #[derive(Debug, Default)]
@@ -37,8 +61,10 @@ struct Known {
 struct CurrentOutage {
     /// When it began, milliseconds since 1970.
     began_ms: i64,
-    /// When it began, for measuring.
-    began: Instant,
+    /// Since when it is measured here.
+    since: Instant,
+    /// What it had lasted before: it began under an earlier server.
+    before: Duration,
     /// Its cause, as last known.
     reason: String,
     /// The causes that the log has, so that two that take turns do not fill it.
@@ -56,7 +82,57 @@ struct CatchUp {
     acknowledged_before: u64,
 }
 
+impl CurrentOutage {
+    fn outage_ms(&self) -> u64 {
+        u64::try_from((self.before + self.since.elapsed()).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Outages {
+    /// With what an earlier server has kept in the state folder. A file that cannot be read says nothing.
+    /// `keeps`: for the next server, too.
+    pub(crate) fn of(state_dir: &Path, keeps: bool) -> Outages {
+        let file = state_dir.join(FILE);
+        let kept: Option<Kept> =
+            std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Kept { now, last } = kept.unwrap_or_default();
+        let now = now.map(|Began { began_ms, reason }| {
+            let passed_ms = clock::wall_ms().saturating_sub(began_ms);
+            CurrentOutage {
+                began_ms,
+                since: Instant::now(),
+                before: Duration::from_millis(u64::try_from(passed_ms).unwrap_or(0)),
+                reason,
+                logged: Vec::new(),
+            }
+        });
+        Outages {
+            known: Mutex::new(Known { now, last, recovery: None }),
+            file: keeps.then_some(file),
+        }
+    }
+
+    /// Keeps what is known for the next server. Where the disk is full, only a restart forgets.
+    fn keep(&self) {
+        let Some(file) = &self.file else { return };
+        let kept = {
+            let known = self.lock();
+            let now = known.now.as_ref();
+            Kept {
+                now: now.map(|now| Began { began_ms: now.began_ms, reason: now.reason.clone() }),
+                last: known.last.clone(),
+            }
+        };
+        let part = file.with_extension("part");
+        let stored = serde_json::to_vec(&kept)
+            .map_err(std::io::Error::from)
+            .and_then(|bytes| state_dir::write_private(&part, &bytes))
+            .and_then(|()| std::fs::rename(&part, file));
+        if let Err(error) = stored {
+            tracing::warn!("{} cannot be written: {error}", file.display());
+        }
+    }
+
     fn lock(&self) -> parking_lot::MutexGuard<'_, Known> {
         self.known.lock()
     }
@@ -66,7 +142,7 @@ impl Outages {
         self.lock().now.as_ref().map(|current| Outage {
             began_at: clock::rfc3339(current.began_ms),
             ended_at: None,
-            outage_ms: millis(current.began),
+            outage_ms: current.outage_ms(),
             reason: current.reason.clone(),
             pending,
             converge_ms: None,
@@ -116,8 +192,16 @@ pub(crate) async fn follow(
                 let now = reach.borrow_and_update().clone();
                 match now {
                     Reach::Connecting => {}
-                    Reach::Down { why, refused } => begin(&outages, why, refused),
-                    Reach::Up { .. } => end(&outages, &views, &reader).await,
+                    Reach::Down { why, refused } => {
+                        if begin(&outages, why, refused) {
+                            keep(&outages).await;
+                        }
+                    }
+                    Reach::Up { .. } => {
+                        if end(&outages, &views, &reader).await {
+                            keep(&outages).await;
+                        }
+                    }
                 }
             }
             changed = phases.changed() => {
@@ -125,25 +209,36 @@ pub(crate) async fn follow(
                     return;
                 }
                 phases.borrow_and_update();
-                converge(&outages, &views);
+                if converge(&outages, &views) {
+                    keep(&outages).await;
+                }
             }
         }
     }
 }
 
-fn begin(outages: &Outages, why: String, refused: bool) {
+/// Keeps what is known, where waiting for a disk stops nothing else.
+async fn keep(outages: &Arc<Outages>) {
+    let outages = Arc::clone(outages);
+    // A panic there has been told.
+    let _ = tokio::task::spawn_blocking(move || outages.keep()).await;
+}
+
+/// True: something is to be kept.
+fn begin(outages: &Outages, why: String, refused: bool) -> bool {
     let mut known = outages.lock();
     known.recovery = None;
     let goes_on = known.now.is_some();
     let current = known.now.get_or_insert_with(|| CurrentOutage {
         began_ms: clock::wall_ms(),
-        began: Instant::now(),
+        since: Instant::now(),
+        before: Duration::ZERO,
         reason: String::new(),
         logged: Vec::new(),
     });
     current.reason.clone_from(&why);
     if current.logged.contains(&why) || current.logged.len() >= LOGGED_MAX {
-        return;
+        return !goes_on;
     }
     if refused {
         tracing::error!("the catalog refuses us: {why}");
@@ -155,21 +250,22 @@ fn begin(outages: &Outages, why: String, refused: bool) {
         );
     }
     current.logged.push(why);
+    true
 }
 
-async fn end(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>], reader: &Reader) {
+/// True: something is to be kept.
+async fn end(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>], reader: &Reader) -> bool {
     let (since, returned_ms) = (Instant::now(), clock::wall_ms());
     let reader = reader.clone();
     let totals = tokio::task::spawn_blocking(move || reader.totals()).await;
     let pending = totals.ok().and_then(Result::ok).map_or(0, |totals| totals.pending);
     let acknowledged_before = acknowledged(views);
     let mut known = outages.lock();
-    let Some(current) = known.now.take() else { return };
+    let Some(current) = known.now.take() else { return false };
     known.last = Some(Outage {
         began_at: clock::rfc3339(current.began_ms),
         ended_at: Some(clock::rfc3339(returned_ms)),
-        outage_ms: u64::try_from(since.duration_since(current.began).as_millis())
-            .unwrap_or(u64::MAX),
+        outage_ms: current.outage_ms(),
         reason: current.reason,
         pending,
         converge_ms: None,
@@ -178,18 +274,20 @@ async fn end(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>], reader: &R
     drop(known);
     // It may all be caught up by now.
     converge(outages, views);
+    true
 }
 
-fn converge(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>]) {
+/// True: something is to be kept.
+fn converge(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>]) -> bool {
     let in_step = views.iter().all(|view| {
         let phase = view.lock().phase;
         matches!(phase, Phase::InStep | Phase::Standby)
     });
     if !in_step {
-        return;
+        return false;
     }
     let mut known = outages.lock();
-    let Some(catch_up) = known.recovery.take() else { return };
+    let Some(catch_up) = known.recovery.take() else { return false };
     let converge_ms = millis(catch_up.since);
     if let Some(last) = &mut known.last {
         last.converge_ms = Some(converge_ms);
@@ -201,6 +299,7 @@ fn converge(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>]) {
             last.pending,
         );
     }
+    true
 }
 
 fn acknowledged(views: &[Arc<Mutex<ReconcilerView>>]) -> u64 {

@@ -1,6 +1,9 @@
 //! The embedded catalog is taken away and brought back like any other database.
 
+use std::fs;
 use std::time::Duration;
+
+use focus_testkit::wait::until;
 
 use crate::site::{LIMIT, Site};
 
@@ -101,4 +104,48 @@ async fn a_first_scan_of_many_large_folders_ends() {
     site.focus.serve().await;
     site.focus.until_status("recordings", 9_000, LIMIT).await;
     site.focus.until_status("pending", 0, LIMIT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_of_an_outage_survives_a_restart_of_the_server() {
+    let mut site = Site::new(&[]);
+    site.land(2);
+    site.focus.serve().await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    site.focus.until_status("recordings", 2, LIMIT).await;
+    let (catalog, away) = (site.state().join("catalog"), site.state().join("catalog.away"));
+    fs::rename(&catalog, &away).expect("taken away");
+    site.focus.until_status("catalog_state", "down", LIMIT).await;
+    let file = site.state().join("outages.json");
+    until("it is kept", LIMIT, || async {
+        let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        if text.contains("began_ms") { Ok(()) } else { Err(text) }
+    })
+    .await;
+    let began = |site: &Site| {
+        let status = site.focus.status().expect("a status");
+        status["outage"]["began_at"].as_str().map(str::to_owned)
+    };
+    let first = began(&site);
+    assert!(first.is_some());
+    site.focus.kill();
+    site.focus.serve().await;
+    site.focus.until_status("catalog_state", "down", LIMIT).await;
+    assert_eq!(began(&site), first, "after a crash");
+    assert_eq!(site.focus.stop(), Some(0));
+    fs::rename(&away, &catalog).expect("brought back");
+    site.focus.serve().await;
+    site.focus.until_status("outage", serde_json::Value::Null, LIMIT).await;
+    site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    for _ in 0..2 {
+        let status = site.focus.status().expect("a status");
+        assert_eq!(
+            status["last_outage"]["began_at"].as_str().map(str::to_owned),
+            first,
+            "{status:#}"
+        );
+        assert!(status["last_outage"]["ended_at"].is_string(), "{status:#}");
+        assert_eq!(site.focus.stop(), Some(0));
+        site.focus.serve().await;
+    }
 }
