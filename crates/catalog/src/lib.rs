@@ -204,6 +204,12 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
         Ok(false)
     }
 
+    /// The hosts that calls go to now: those of the connection string, or the members that the database names.
+    /// Empty while it is away, and for a backend without hosts.
+    fn hosts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What the database server lacks and how the backend works around it, one sentence each; empty
     /// if it lacks nothing.
     fn remarks(&self) -> Vec<String>;

@@ -187,6 +187,9 @@ pub struct Status {
     pub catalog: CatalogKind,
     /// Where the catalog is, without credentials.
     pub catalog_address: String,
+    /// The hosts that calls go to now: those of the connection string, or the members that the database names.
+    #[serde(default)]
+    pub catalog_hosts: Vec<String>,
     /// How far the catalog follows the index.
     pub catalog_state: CatalogState,
     /// Why it is so and what to do, where there is something to say.

@@ -91,12 +91,13 @@ pub async fn look(
     let probe =
         Probe::new(&address).await.map_err(|error| EarlyEnd::refused(format!("{error:#}")))?;
     let database = Database::open(&address).await?;
-    server_serves(&server, &root_id, &root, &database).await?;
+    let hosts = server_serves(&server, &root_id, &root, &database).await?;
     if settings.layout == Layout::BasePaths {
         address.collection = base_path(&database, &report.root).await?;
     }
     let database = Database::open(&address).await?;
     let prepared = outage.prepare().await?;
+    outage.suits(&address, &hosts).await?;
     report.outage.what = outage.describe();
     report.outage.blast_radius.clone_from(&prepared.blast_radius);
     let extension = settings.data_extensions.first().cloned().unwrap_or_else(|| "dat".to_owned());
@@ -152,13 +153,13 @@ fn address(settings: &Settings) -> Result<Address, EarlyEnd> {
     })
 }
 
-/// The server is there, serves this root, and writes to this database.
+/// The server is there, serves this root, and writes to this database: the hosts that its calls go to.
 async fn server_serves(
     server: &Server,
     root_id: &str,
     root: &Path,
     database: &Database,
-) -> Result<(), EarlyEnd> {
+) -> Result<Vec<String>, EarlyEnd> {
     let status = server.status().await.map_err(|error| {
         EarlyEnd::inconclusive(format!(
             "the server at http://{} does not answer: {error}. Start `focus serve`, or give --server URL",
@@ -183,8 +184,8 @@ async fn server_serves(
     let lease = database.meta(&format!("lease:{root_id}")).await?;
     let holder = lease.and_then(|lease| lease.get_str("holder").ok().map(str::to_owned));
     match (served.lease_holder.as_deref(), holder) {
-        (Some(says), Some(there)) if says == there => Ok(()),
-        (None, _) => Ok(()),
+        (Some(says), Some(there)) if says == there => Ok(status.catalog_hosts),
+        (None, _) => Ok(status.catalog_hosts),
         (Some(_), there) => Err(EarlyEnd::refused(format!(
             "the server at http://{} does not write to this database: the lease of the root is {} there. Give the server's own --mongodb-uri and --database",
             server.address(),

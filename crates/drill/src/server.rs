@@ -63,6 +63,8 @@ pub struct Status {
     pub catalog_state: CatalogState,
     /// Why it is so, and what to do.
     pub catalog_reason: Option<String>,
+    /// The hosts that the server's calls go to.
+    pub catalog_hosts: Vec<String>,
     /// Recognised recordings.
     pub recordings: u64,
     /// Recordings that the catalog has not acknowledged.

@@ -125,6 +125,7 @@ impl Engine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             catalog: self.catalog_kind(),
             catalog_address: self.catalog.address(),
+            catalog_hosts: self.catalog.hosts(),
             catalog_state: state.into(),
             catalog_reason: reason,
             catalog_refuses: self.catalog_refuses(),

@@ -216,6 +216,10 @@ impl Catalog for MongoCatalog {
         changes::follow(&self.state, root, hints).await
     }
 
+    fn hosts(&self) -> Vec<String> {
+        self.state.live().map_or_else(|_| Vec::new(), |live| live.hosts)
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.state.remarks.lock().clone()
     }

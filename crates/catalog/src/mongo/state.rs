@@ -55,6 +55,8 @@ pub(super) struct MongoState {
 #[derive(Clone, Debug)]
 pub(super) struct LiveConnection {
     pub(super) epoch: u64,
+    /// Where the client goes.
+    pub(super) hosts: Vec<String>,
     /// The client of all calls; the supervisor's probe has one of its own.
     pub(super) writer: Client,
     /// The database's time when it was connected, and ours.

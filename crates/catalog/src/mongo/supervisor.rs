@@ -200,8 +200,10 @@ async fn attempt(
     let limit = patience.max(Duration::from_millis(500)) * 2;
     let met = meet(state, &writer, &probe, limit).await;
     match met {
-        Ok(Met { clock, write_concern, has_collations }) => {
-            let live = LiveConnection { epoch, writer, clock, write_concern, has_collations };
+        Ok(Met { clock, write_concern, has_collations, members }) => {
+            let hosts = hosts_in_use(&base, members);
+            let live =
+                LiveConnection { epoch, hosts, writer, clock, write_concern, has_collations };
             Ok(Connection { probe, live, watched, base })
         }
         Err(mut failure) => {
@@ -293,6 +295,8 @@ struct Met {
     clock: (DateTime, Instant),
     write_concern: Document,
     has_collations: bool,
+    /// The members of its set, as it names them.
+    members: Vec<String>,
 }
 
 /// Asks the writer for a writable primary, its time and its abilities.
@@ -336,7 +340,17 @@ async fn meet(
             .remark("the server shows no replica set: a write is safe once its own journal has it");
     }
     let write_concern = write_concern(state, writer, limit).await?;
-    Ok(Met { clock, write_concern, has_collations })
+    let members = hello.get_array("hosts").map_or(&[][..], Vec::as_slice);
+    let members = members.iter().filter_map(Bson::as_str).map(str::to_owned).collect();
+    Ok(Met { clock, write_concern, has_collations, members })
+}
+
+/// The driver stays with the hosts of a direct connection, and goes on to the members of a set that names them.
+fn hosts_in_use(options: &ClientOptions, members: Vec<String>) -> Vec<String> {
+    if options.direct_connection == Some(true) || members.is_empty() {
+        return options.hosts.iter().map(ToString::to_string).collect();
+    }
+    members
 }
 
 /// Whether the server takes a collation, asked with a reading that finds nothing.

@@ -1,5 +1,9 @@
 //! Where the database is. No message and no report shows the credentials in the address.
 
+use std::time::Duration;
+
+use mongodb::Client;
+use mongodb::bson::{Bson, doc};
 use mongodb::options::ClientOptions;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +28,30 @@ impl Address {
         let rest = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
         let hosts = rest.split(['/', '?']).next().unwrap_or_default();
         format!("mongodb://{hosts}/{}", self.name)
+    }
+
+    /// The members that the database at `listen` names, where clients that come there go on to those and not
+    /// back to `listen`; none where they stay.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn leads_around(&self, listen: &str) -> anyhow::Result<Option<Vec<String>>> {
+        let mut options = self.client_options().await?;
+        options.hosts = vec![listen.parse()?];
+        options.direct_connection = Some(true);
+        options.server_selection_timeout = Some(Duration::from_secs(5));
+        let client = Client::with_options(options)?;
+        let hello = client.database("admin").run_command(doc! { "hello": 1 }).await?;
+        let named = hello.get_array("hosts").map_or(&[][..], Vec::as_slice);
+        let named: Vec<String> = named.iter().filter_map(Bson::as_str).map(str::to_owned).collect();
+        let stays = named.is_empty() || named.iter().any(|host| host == listen);
+        Ok((!stays).then_some(named))
+    }
+
+    /// The connection string asks for this very server, whatever it names as the members of its set.
+    pub async fn is_direct(&self) -> bool {
+        let options = self.client_options().await;
+        options.is_ok_and(|options| options.direct_connection == Some(true))
     }
 
     /// A message without the credentials of the connection string.

@@ -12,6 +12,7 @@ use super::process::ProcessOutage;
 use super::proxy::ProxyOutage;
 use super::restore::Restore;
 use super::systemd::SystemdOutage;
+use crate::database::address::Address;
 use crate::scenario::options::Options;
 use crate::scenario::outage_kind::OutageKind;
 use crate::state::journal::Journal;
@@ -27,6 +28,12 @@ pub trait AnyOutage: Send + Sync {
     /// # Errors
     /// As there.
     async fn prepare(&mut self) -> Result<Prepared<Restore>, Hindrance>;
+
+    /// As [`Outage::suits`].
+    ///
+    /// # Errors
+    /// As there.
+    async fn suits(&self, address: &Address, hosts: &[String]) -> Result<(), Hindrance>;
 
     /// As [`Outage::down`].
     ///
@@ -51,6 +58,10 @@ where
     async fn prepare(&mut self) -> Result<Prepared<Restore>, Hindrance> {
         let Prepared { blast_radius, marked, way_up } = Outage::prepare(self).await?;
         Ok(Prepared { blast_radius, marked, way_up: way_up.into() })
+    }
+
+    async fn suits(&self, address: &Address, hosts: &[String]) -> Result<(), Hindrance> {
+        Outage::suits(self, address, hosts).await
     }
 
     async fn down(&self, journal: &Journal) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::database::address::Address;
 use crate::database::probe::Probe;
 use crate::scenario::outage_kind::OutageKind;
 use crate::state::folder::Folder;
@@ -46,6 +47,15 @@ pub trait Outage: Send + Sync {
     /// # Errors
     /// Why the outage is not begun.
     async fn prepare(&mut self) -> Result<Prepared<Self::Up>, Hindrance>;
+
+    /// Checks, after [`Outage::prepare`], that the outage meets the drill, which finds the database at this
+    /// address, and the server, whose calls go to these hosts. Breaks nothing.
+    ///
+    /// # Errors
+    /// It would take nothing away.
+    async fn suits(&self, _address: &Address, _hosts: &[String]) -> Result<(), Hindrance> {
+        Ok(())
+    }
 
     /// Takes the database away. Called once, after the plan is on disk and the guard is armed. Whatever outlives
     /// a kill of the drill (a process) is noted in the journal before it does anything.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::contract::{Hindrance, Outage, Prepared, Surroundings, WayUp};
+use crate::database::address::Address;
 use crate::proxy::protocol::{Answer, LINE_BYTES_MAX, Mode, Order};
 use crate::scenario::options::Options;
 use crate::state::journal::Journal;
@@ -24,6 +25,8 @@ pub struct ProxyOutage {
     mode: Mode,
     fallback_ms: u64,
     between: Option<String>,
+    /// Where it listens.
+    listen: Option<String>,
 }
 
 impl ProxyOutage {
@@ -49,6 +52,7 @@ impl ProxyOutage {
             mode,
             fallback_ms: options.deadline_ms(),
             between: None,
+            listen: None,
         })
     }
 }
@@ -70,6 +74,7 @@ impl Outage for ProxyOutage {
             ))
         })?;
         self.between = Some(format!("{} to {}", answer.listen, answer.upstream));
+        self.listen = Some(answer.listen.clone());
         let prepared = Prepared {
             blast_radius: vec![
                 self.describe(),
@@ -86,6 +91,30 @@ impl Outage for ProxyOutage {
             )));
         }
         Ok(prepared)
+    }
+
+    async fn suits(&self, address: &Address, hosts: &[String]) -> Result<(), Hindrance> {
+        let Some(listen) = &self.listen else { return Ok(()) };
+        // Where the server does not tell, its status will say whether the outage took effect.
+        let passes = hosts.is_empty() || hosts.iter().any(|host| host == listen);
+        let named = address.leads_around(listen).await.map_err(|error| {
+            Hindrance::CouldNotTell(format!(
+                "the database does not answer through the proxy at {listen}: {error:#}"
+            ))
+        })?;
+        match named {
+            Some(named) if !passes || !address.is_direct().await => {
+                Err(Hindrance::Refused(format!(
+                    "the database names its members {}, and clients go there, around the proxy at {listen}: give server and drill a connection string with directConnection=true, such as mongodb://{listen}/?directConnection=true",
+                    named.join(", ")
+                )))
+            }
+            None if !passes => Err(Hindrance::Refused(format!(
+                "the server's calls go to {}, and not through the proxy at {listen}: start the server with --mongodb-uri mongodb://{listen}/",
+                hosts.join(", ")
+            ))),
+            _ => Ok(()),
+        }
     }
 
     async fn down(&self, _journal: &Journal) -> anyhow::Result<()> {

@@ -66,7 +66,7 @@ pub struct Flags {
     /// For `proxy`: its control socket [default: drill/proxy.sock in the state folder]
     #[arg(long, value_name = "FILE")]
     pub control: Option<PathBuf>,
-    /// For `proxy` with `slow`: delay of each piece of data, milliseconds [default: 1000]
+    /// For `proxy` with `slow`: delay of each piece of data, milliseconds [default: 10000]
     #[arg(long, value_name = "N")]
     pub latency_ms: Option<u64>,
     /// For `proxy` with `slow`: bytes per second, 0 for no bound [default: 0]

@@ -9,6 +9,10 @@ use super::outage_kind::OutageKind;
 /// Recordings planted by one drill at most.
 pub const COUNT_MAX: u32 = 100_000;
 
+/// Delay of a slow proxy where none is given, milliseconds: well above the silence by which a server takes its
+/// database for away.
+const SLOW_LATENCY_MS: u64 = 10_000;
+
 /// What a drill is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -94,7 +98,7 @@ impl Options {
             pid_file: path(&flags.pid_file, method.pid_file),
             method: text(&flags.method, method.method),
             control: path(&flags.control, method.control),
-            latency_ms: flags.latency_ms.or(method.latency_ms).unwrap_or(1_000),
+            latency_ms: flags.latency_ms.or(method.latency_ms).unwrap_or(SLOW_LATENCY_MS),
             bandwidth: flags.bandwidth.or(method.bandwidth).unwrap_or(0),
             namespace: text(&flags.namespace, method.namespace),
             workload: text(&flags.workload, method.workload),

@@ -160,3 +160,36 @@ async fn the_servers_own_state_folder_tells_where_it_is() {
     passed(&said, 1);
     scene.nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_database_is_away_with_the_proxys_defaults() {
+    if left_out("slow by default") {
+        return;
+    }
+    let scene = Scene::begin(Way::Proxy("slow"), 5).await;
+    passed(&scene.run(&["--count", "3"]).await, 3);
+    scene.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_sends_its_clients_around_the_proxy_is_refused_with_what_to_do() {
+    if left_out("around the proxy") {
+        return;
+    }
+    let mut scene = Scene::begin(Way::Proxy("refuse"), 5).await;
+    let around = scene.uri.replace("?directConnection=true", "");
+    let words = "directConnection=true";
+    // The drill itself goes around, and then the server does.
+    ended(&scene.run(&["--mongodb-uri", &around]).await, "refused", words);
+    assert_eq!(scene.focus.stop(), Some(0));
+    let (root, state) = (scene.root(), scene.dir.path().join("state"));
+    let args = ["--settle-ms", "200", "--mongodb-uri", &around];
+    scene.focus = focus_testkit::focus::Focus::new(BINARY, &root, &state, &args);
+    scene.focus.serve().await;
+    scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    let status = scene.focus.status().expect("a status");
+    let upstream = format!("127.0.0.1:{}", scene.node.port);
+    assert_eq!(status["catalog_hosts"], serde_json::json!([upstream]), "{status:#}");
+    ended(&scene.run(&[]).await, "refused", words);
+    scene.nothing_is_left().await;
+}
