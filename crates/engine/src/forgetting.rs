@@ -22,7 +22,7 @@ pub enum ForgetError {
     },
     /// A scan would find it again.
     #[error(
-        "the root {path} is configured: take it out of the settings and restart the server, then forget it"
+        "the root {path} is configured: take it out of the settings and reload or restart the server, then forget it"
     )]
     Configured {
         /// Its path.

@@ -64,6 +64,18 @@ impl Focus {
         }
     }
 
+    /// The server of this binary on this state folder, with these arguments and no others.
+    pub fn with_args(binary: &str, state: &Path, args: &[&str]) -> Focus {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Focus {
+            by: Vec::new(),
+            binary: PathBuf::from(binary),
+            args,
+            state: state.to_owned(),
+            child: None,
+        }
+    }
+
     /// Runs a command to its end.
     ///
     /// # Panics

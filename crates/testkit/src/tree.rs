@@ -49,6 +49,11 @@ impl Tree {
         Tree { root: root.to_owned(), made: 0 }
     }
 
+    /// A tree whose first recording has this number, so that several trees share no uuid.
+    pub fn beginning_at(root: &Path, made: u64) -> Tree {
+        Tree { root: root.to_owned(), made }
+    }
+
     /// The root.
     pub fn root(&self) -> &Path {
         &self.root

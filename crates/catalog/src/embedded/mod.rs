@@ -4,6 +4,7 @@
 //! the file that was opened, the catalog is down; a file that comes back may be another one, until it
 //! has shown its identity. SQLite's rollback journal keeps all of the catalog in one file.
 
+pub mod backup;
 mod calls;
 mod catalog;
 mod failure;

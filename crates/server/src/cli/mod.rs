@@ -1,6 +1,7 @@
 //! The commands: the command line, and how each command ends.
 
 mod approve;
+mod backup;
 mod check;
 mod demo;
 mod drill;
@@ -125,6 +126,8 @@ enum Command {
     Approve(approve::ApproveArgs),
     /// Drop a root that is not configured any more from the index
     Forget,
+    /// Copy the embedded catalog into a file, also while the server runs
+    Backup(backup::BackupArgs),
     /// Show the state of server, catalog and roots
     Status,
     /// List recordings
@@ -215,6 +218,7 @@ fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::
         Command::Held => held::held(&settings, out),
         Command::Approve(args) => approve::approve(settings, &args, out),
         Command::Verify(args) => verify::verify(settings, &args, out),
+        Command::Backup(args) => backup::backup(&settings, &args, out),
         Command::Status => status::status(&settings, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),

@@ -253,10 +253,11 @@ impl Serving {
             tracing::warn!("{key} has changed in the settings: restart the server for it");
         }
         telemetry::log(&reloaded.settings.log);
-        tracing::info!("the settings were read again: {}", reloaded.told());
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
+        let told = reloaded.told();
         let before = std::mem::replace(&mut self.settings, reloaded.settings);
         if !reloaded.engine_anew {
+            tracing::info!("the settings were read again: {told}");
             return Ok(());
         }
         self.engine.stop().await;
@@ -270,6 +271,7 @@ impl Serving {
         };
         self.engine = Arc::new(started);
         self.engines.send_replace(Arc::clone(&self.engine));
+        tracing::info!("the settings were read again: {told}");
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod lease;
 mod ledger;
 mod listing;
 mod mounts;
+mod operate;
 mod outage;
 mod power;
 mod recovery;
