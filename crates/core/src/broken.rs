@@ -45,11 +45,13 @@ pub enum Broken {
     ArchiveMarked,
     /// Absence counts as proved on whatever device is mounted.
     DeviceIgnored,
+    /// A folder that has lost its marker is a new root, whatever is known of it.
+    KnownRootMarkedAnew,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 20] = [
+    pub const ALL: [Broken; 21] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -70,6 +72,7 @@ impl Broken {
         Broken::AnyGenerationAcknowledged,
         Broken::ArchiveMarked,
         Broken::DeviceIgnored,
+        Broken::KnownRootMarkedAnew,
     ];
 }
 

@@ -18,6 +18,8 @@ pub mod json;
 pub mod lease;
 pub mod look;
 pub mod name;
+pub mod one_root;
+pub mod recognise;
 pub mod reconcile;
 pub mod recording;
 pub mod secret;

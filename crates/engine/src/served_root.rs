@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use crate::inbox::Inbox;
 use crate::index_fault::IndexFault;
 use crate::lease::LeaseKeeper;
+use crate::markers::Markers;
 
 /// One configured root, whether its storage is there or not.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct ServedRoot {
     pub(crate) complete_through_ms: Mutex<Option<i64>>,
     /// Asked only whether the root is an archive.
     pub(crate) catalog: Arc<dyn Catalog>,
+    /// The markers of all configured roots.
+    pub(crate) markers: Arc<Markers>,
     /// The root's lease; none until the root is known.
     pub(crate) lease: Mutex<Option<Arc<LeaseKeeper>>>,
 }
@@ -57,6 +60,7 @@ impl ServedRoot {
         settings: RootSettings,
         catalog: Arc<dyn Catalog>,
         index_fault: Arc<IndexFault>,
+        markers: Arc<Markers>,
     ) -> ServedRoot {
         ServedRoot {
             inbox: Arc::new(Inbox::default()),
@@ -69,6 +73,7 @@ impl ServedRoot {
             lease: Mutex::new(None),
             catalog,
             index_fault,
+            markers,
             scans: 0.into(),
             complete_through_ms: Mutex::new(None),
             settings,
@@ -155,6 +160,7 @@ fn state_of(problem: &RootProblem) -> RootState {
         RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => RootState::Absent,
         RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => RootState::NoMarker,
         RootProblem::Replaced { .. } => RootState::Replaced,
+        RootProblem::Duplicate { .. } => RootState::DuplicateMarker,
         RootProblem::Unreadable { .. } => RootState::Unreadable,
     }
 }

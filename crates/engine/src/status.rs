@@ -199,7 +199,16 @@ impl Engine {
 
     /// The worst phase of all roots, with its reason.
     fn catalog_state(&self) -> (Phase, Option<String>) {
-        let views: Vec<ReconcilerView> = self.views().collect();
+        // A root that is another one's copy is not catalogued, and the other one's state is not its.
+        let never_served = |root: &ServedRoot| {
+            root.memory.borrow().is_none() && root.presence().0 == RootState::DuplicateMarker
+        };
+        let views: Vec<ReconcilerView> = self
+            .roots
+            .iter()
+            .zip(self.views())
+            .filter_map(|(root, view)| (!never_served(root)).then_some(view))
+            .collect();
         catalog_state(&self.catalog.reach().borrow(), &views, self.lease_trouble())
     }
 
