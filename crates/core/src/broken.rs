@@ -47,11 +47,13 @@ pub enum Broken {
     DeviceIgnored,
     /// A folder that has lost its marker is a new root, whatever is known of it.
     KnownRootMarkedAnew,
+    /// A server on a copy of the root takes the lease like any other.
+    CopyTakesLease,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 21] = [
+    pub const ALL: [Broken; 22] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -73,6 +75,7 @@ impl Broken {
         Broken::ArchiveMarked,
         Broken::DeviceIgnored,
         Broken::KnownRootMarkedAnew,
+        Broken::CopyTakesLease,
     ];
 }
 

@@ -17,6 +17,7 @@ pub mod iso8601;
 pub mod json;
 pub mod lease;
 pub mod look;
+pub mod marker_place;
 pub mod name;
 pub mod one_root;
 pub mod recognise;

@@ -31,6 +31,7 @@ pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
             Ok(root) => {
                 expected = Some(root.id().to_owned());
                 served.inbox.reopen();
+                served.set_marker_place(&root);
                 if let Some(id) = remember(served, index, &root) {
                     let (root, pair) = (&root, &pair);
                     let present = PresentRoot { served, root, id, index, pair, settings };
@@ -155,6 +156,7 @@ fn observe(present: PresentRoot<'_>, mut watching: Watching<'_>) -> Result<(), R
         }
         if looked.elapsed() >= PRESENCE_LOOK {
             present.root.still_there()?;
+            served.set_marker_place(present.root);
             watching.keep();
             looked = Instant::now();
         }

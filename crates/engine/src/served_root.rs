@@ -7,6 +7,7 @@ use focus_catalog::Catalog;
 use focus_common::clock;
 use focus_common::config::RootSettings;
 use focus_common::status::{RootState, RootStatus, WatchState};
+use focus_core::marker_place::MarkerPlace;
 use focus_index::RootMemory;
 use focus_storage::{Root, RootProblem};
 use parking_lot::Mutex;
@@ -37,6 +38,8 @@ pub(crate) struct ServedRoot {
     pub(crate) catalog: Arc<dyn Catalog>,
     /// The markers of all configured roots.
     pub(crate) markers: Arc<Markers>,
+    /// Where the root's marker is, as the lease is to say it; none until it was seen.
+    pub(crate) marker_place: Mutex<Option<MarkerPlace>>,
     /// The root's lease; none until the root is known.
     pub(crate) lease: Mutex<Option<Arc<LeaseKeeper>>>,
 }
@@ -74,6 +77,7 @@ impl ServedRoot {
             catalog,
             index_fault,
             markers,
+            marker_place: Mutex::new(None),
             scans: 0.into(),
             complete_through_ms: Mutex::new(None),
             settings,
@@ -93,6 +97,21 @@ impl ServedRoot {
     pub(crate) fn remember(&self, marker: &str, memory: RootMemory) {
         self.completed_through(memory.complete_through_ms);
         self.memory.send_replace(Some((marker.to_owned(), memory)));
+    }
+
+    /// Takes note of where the marker is: it may have been made anew.
+    pub(crate) fn set_marker_place(&self, root: &Root) {
+        let Some((inode, ctime_ns)) = root.marker_stat() else { return };
+        let mut place = self.marker_place.lock();
+        let known = place.as_ref().map(|place| (place.inode, place.ctime_ns));
+        if known == Some((inode, ctime_ns)) {
+            return;
+        }
+        let now = MarkerPlace { host: host(), path: self.path(), inode, ctime_ns };
+        *place = Some(now.clone());
+        if let Some(lease) = self.lease.lock().as_ref() {
+            lease.set_place(now);
+        }
     }
 
     /// Takes note that the storage is there.
@@ -152,6 +171,12 @@ impl ServedRoot {
     fn completed_through(&self, through_ms: Option<i64>) {
         *self.complete_through_ms.lock() = through_ms;
     }
+}
+
+/// The name of this machine; empty where the system does not tell.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// The state of a root with this problem.

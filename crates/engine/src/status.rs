@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use focus_catalog::{Backend, Reach};
+use focus_catalog::{Backend, Reach, RootPlace};
 use focus_core::answer::Class;
 use focus_core::reconcile::Phase;
 use focus_index::{IndexError, Reader};
 
 use super::engine::Engine;
-use super::lease::LeaseKeeper;
+use super::lease::{LeaseKeeper, told_of_copy};
 use super::served_root::ServedRoot;
 use super::view::ReconcilerView;
 use focus_common::clock;
@@ -81,6 +81,12 @@ impl ServedRoot {
             status.lease_holder = holder;
             status.lease_token = grant.map(|grant| grant.token);
             status.lease_lost = lost;
+            let copy_of = lease.copy_of().filter(|_| status.state == RootState::Present);
+            if let Some((of, id)) = copy_of.zip(status.id.clone()) {
+                status.state = RootState::DuplicateMarker;
+                let place = RootPlace { id, path: status.path.clone() };
+                status.reason = Some(told_of_copy(&place, &of));
+            }
         }
         status
     }

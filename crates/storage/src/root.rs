@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use focus_core::one_root::{FolderId, SeenRoot};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::marker;
 use crate::problem::RootProblem;
@@ -58,6 +58,14 @@ impl Root {
     /// The id in the root's marker.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Inode and ctime of the marker; none where it is not there. The ctime is in nanoseconds since 1970.
+    pub fn marker_stat(&self) -> Option<(u64, i64)> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let stat = rustix::fs::statat(&self.folder, marker::MARKER, flags).ok()?;
+        let nanoseconds = i64::try_from(stat.st_ctime_nsec).unwrap_or(0);
+        Some((stat.st_ino, stat.st_ctime.saturating_mul(1_000_000_000).saturating_add(nanoseconds)))
     }
 
     /// The path by which the root was opened.

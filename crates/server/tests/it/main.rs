@@ -6,6 +6,7 @@ mod changes;
 mod cli;
 mod clock;
 mod collections;
+mod copied_volume;
 mod crash;
 mod damage;
 mod deletions;
