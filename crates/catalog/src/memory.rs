@@ -271,7 +271,10 @@ impl Catalog for MemoryCatalog {
         new: &LeaseDoc,
     ) -> Result<bool, Failure> {
         self.call(|data| {
-            let as_expected = data.leases.get(&root.id) == expected;
+            let as_expected = match (data.leases.get(&root.id), expected) {
+                (Some(stored), Some(expected)) => stored.is_same_state(expected),
+                (stored, expected) => stored.is_none() && expected.is_none(),
+            };
             if as_expected {
                 data.leases.insert(root.id.clone(), new.clone());
             }

@@ -23,6 +23,7 @@ impl Status {
             | RootState::Absent
             | RootState::NoMarker
             | RootState::Replaced
+            | RootState::DuplicateMarker
             | RootState::Unreadable => Standing::NotThere,
         });
         let catalog = match self.catalog_state {

@@ -125,6 +125,8 @@ state! {
         NoMarker = "no_marker",
         /// Another root lies in its place.
         Replaced = "replaced",
+        /// It has the marker of another root: a copy of that one, or another way to it.
+        DuplicateMarker = "duplicate_marker",
         /// It can be read only in part, or not at all.
         Unreadable = "unreadable",
     }

@@ -45,11 +45,15 @@ pub enum Broken {
     ArchiveMarked,
     /// Absence counts as proved on whatever device is mounted.
     DeviceIgnored,
+    /// A folder that has lost its marker is a new root, whatever is known of it.
+    KnownRootMarkedAnew,
+    /// A server on a copy of the root takes the lease like any other.
+    CopyTakesLease,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 20] = [
+    pub const ALL: [Broken; 22] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -70,6 +74,8 @@ impl Broken {
         Broken::AnyGenerationAcknowledged,
         Broken::ArchiveMarked,
         Broken::DeviceIgnored,
+        Broken::KnownRootMarkedAnew,
+        Broken::CopyTakesLease,
     ];
 }
 

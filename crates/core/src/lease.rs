@@ -11,10 +11,15 @@
 //! | its own, of this process | renews it |
 //! | its own, of an earlier process | takes it at once, under a new token |
 //! | one older than a token it held, where no token is higher | takes it back at once: the database was restored |
+//! | another's, which has the root in another folder | stands by until a person decides: its own folder is a copy |
+//! | such a one that is released, and this state folder knows no token yet | takes it at once: the root was moved |
 //! | anybody else's | challenges it |
+//!
+//! A server that stands by as a copy does not take a lease that is gone either, until it is started anew.
 
 use crate::answer::Failure;
 use crate::broken::{self, Broken};
+use crate::marker_place::MarkerPlace;
 
 /// A challenge begins again where two reads are further apart than this: nothing is known of the time
 /// between them.
@@ -39,6 +44,17 @@ pub struct LeaseDoc {
     pub released: bool,
     /// Its length, as its holder has it, milliseconds.
     pub length_ms: u64,
+    /// Where its holder has the root; none where nobody has told.
+    pub at: Option<MarkerPlace>,
+}
+
+impl LeaseDoc {
+    /// Both are one state of the lease. Where its holder has the root is no part of it: each change of the
+    /// lease raises the counter.
+    pub fn is_same_state(&self, other: &LeaseDoc) -> bool {
+        let state = |doc: &LeaseDoc| (doc.token, doc.counter, doc.released, doc.length_ms);
+        state(self) == state(other) && self.holder == other.holder
+    }
 }
 
 /// The right to write, for a while.
@@ -164,6 +180,8 @@ struct Watch {
 pub struct Lease {
     me: String,
     length_ms: u64,
+    /// Where this server has the root; none where that is not known.
+    at: Option<MarkerPlace>,
     epoch: Option<u64>,
     step: Step,
     running: bool,
@@ -189,6 +207,10 @@ pub struct Lease {
     /// A renewal did not find the lease as it was: nothing is written before the lease has been read.
     suspended: bool,
     watch: Option<Watch>,
+    /// This state folder has not met the root's lease before.
+    is_new: bool,
+    /// Where another server has the root of which ours is a copy.
+    copy_of: Option<MarkerPlace>,
     state: LeaseState,
     holder: Option<String>,
     releasing: bool,
@@ -203,6 +225,7 @@ impl Lease {
         Lease {
             me: me.to_owned(),
             length_ms,
+            at: None,
             epoch: None,
             step: Step::Look,
             running: false,
@@ -217,11 +240,23 @@ impl Lease {
             drawn: None,
             suspended: false,
             watch: None,
+            is_new: seen.max(held) == 0,
+            copy_of: None,
             state: LeaseState::Unknown,
             holder: None,
             releasing: false,
             lost: 0,
         }
+    }
+
+    /// This server has the root there. The next change of the lease says so.
+    pub fn set_place(&mut self, at: MarkerPlace) {
+        self.at = Some(at);
+    }
+
+    /// Where another server has the root of which ours is a copy; none where it is none.
+    pub fn copy_of(&self) -> Option<&MarkerPlace> {
+        self.copy_of.as_ref()
     }
 
     /// The database takes writes.
@@ -250,7 +285,7 @@ impl Lease {
     /// works tells.
     fn after_doubt(&self) -> Step {
         match &self.ours {
-            Some((doc, ..)) if !self.is_contested() => Step::Renew { new: raised(doc) },
+            Some((doc, ..)) if !self.is_contested() => Step::Renew { new: self.raised(doc) },
             _ => Step::Look,
         }
     }
@@ -288,7 +323,7 @@ impl Lease {
         self.state = LeaseState::Unknown;
         self.step = match self.ours.take() {
             Some((doc, ..)) if self.epoch.is_some() => {
-                Step::Release { new: LeaseDoc { released: true, ..raised(&doc) } }
+                Step::Release { new: LeaseDoc { released: true, ..self.raised(&doc) } }
             }
             _ => Step::Over,
         };
@@ -418,7 +453,10 @@ impl Lease {
 
     fn read(&mut self, now_ms: u64, found: Option<LeaseDoc>) {
         let Some(doc) = found else {
-            return self.take(None, false);
+            return match self.copy_of {
+                Some(_) => self.stand_by(now_ms),
+                None => self.take(None, false),
+            };
         };
         self.holder = (!doc.released).then(|| doc.holder.clone());
         let known = self.known;
@@ -426,6 +464,13 @@ impl Lease {
         let mine = doc.holder == self.me;
         // Nobody can have held the lease since this state folder did.
         let as_held = mine && doc.token == self.held && self.held == known;
+        let restored = self.held > doc.token && self.held == known;
+        let moved = doc.released && self.is_new;
+        self.copy_of = self.other_folder(&doc).filter(|_| !restored && !moved);
+        if self.copy_of.is_some() {
+            self.is_new = false;
+            return self.stand_by(now_ms);
+        }
         if doc.released {
             return self.take(Some(doc), as_held);
         }
@@ -434,11 +479,11 @@ impl Lease {
                 return self.take(Some(doc), true);
             }
             // A renewal whose answer was lost has arrived.
-            self.step = Step::Renew { new: raised(&doc) };
+            self.step = Step::Renew { new: self.raised(&doc) };
             return;
         }
         // The database was restored: it names an older holder, and no token is above our own.
-        if self.held > doc.token && self.held == known {
+        if restored {
             // That holder may believe in its lease until it next renews. The lease is taken only if what was
             // read is its last renewal, and the length of that renewal has begun by now.
             if !mine {
@@ -455,17 +500,37 @@ impl Lease {
         self.challenge(now_ms, doc);
     }
 
-    fn challenge(&mut self, now_ms: u64, doc: LeaseDoc) {
+    /// Where the holder of this lease has the root, if that is another folder than ours.
+    fn other_folder(&self, doc: &LeaseDoc) -> Option<MarkerPlace> {
+        let (theirs, ours) = (doc.at.as_ref()?, self.at.as_ref()?);
+        let is_other = doc.holder != self.me && !theirs.is_same_marker(ours);
+        (is_other && !broken::is(Broken::CopyTakesLease)).then(|| theirs.clone())
+    }
+
+    /// Leaves the lease to another server, and reads it again later.
+    fn stand_by(&mut self, now_ms: u64) {
         if self.ours.take().is_some() {
             self.lost += 1;
         }
         self.suspended = false;
         self.state = LeaseState::Standby;
+        self.watch = None;
+        self.step = Step::Rest { until_ms: now_ms + self.poll_ms() };
+    }
+
+    /// Time between two reads of another's lease.
+    fn poll_ms(&self) -> u64 {
+        (self.length_ms / 20).clamp(50, 500)
+    }
+
+    fn challenge(&mut self, now_ms: u64, doc: LeaseDoc) {
+        let before = self.watch.take();
+        self.stand_by(now_ms);
         let length_ms = self.length_of(&doc);
         // A read is older than its answer: the challenge counts from the first answer to the last sending.
-        let watch = match self.watch.take() {
+        let watch = match before {
             Some(watch)
-                if watch.seen == doc
+                if watch.seen.is_same_state(&doc)
                     && (now_ms.saturating_sub(watch.last_ms) <= GAP_MAX_MS
                         || broken::is(Broken::ChallengeOverGaps)) =>
             {
@@ -477,9 +542,8 @@ impl Lease {
         if self.sent_ms >= over_ms {
             return self.take(Some(doc), false);
         }
-        let poll_ms = (self.length_ms / 20).clamp(50, 500);
         self.watch = Some(watch);
-        self.step = Step::Rest { until_ms: over_ms.min(now_ms + poll_ms) };
+        self.step = Step::Rest { until_ms: over_ms.min(now_ms + self.poll_ms()) };
     }
 
     /// The length that is believed of a lease read back.
@@ -508,13 +572,15 @@ impl Lease {
             counter: from.as_ref().map_or(0, |from| from.counter).saturating_add(1),
             released: false,
             length_ms: self.length_ms,
+            at: self.at.clone(),
         };
         self.step = Step::Take { from, new, continuous };
     }
-}
 
-fn raised(doc: &LeaseDoc) -> LeaseDoc {
-    LeaseDoc { counter: doc.counter.saturating_add(1), ..doc.clone() }
+    fn raised(&self, doc: &LeaseDoc) -> LeaseDoc {
+        let at = self.at.clone().or_else(|| doc.at.clone());
+        LeaseDoc { counter: doc.counter.saturating_add(1), at, ..doc.clone() }
+    }
 }
 
 /// What a renewal or a release expects to find.

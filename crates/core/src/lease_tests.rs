@@ -1,4 +1,5 @@
 use super::*;
+use crate::marker_place::MarkerPlace;
 
 const LENGTH: u64 = 10_000;
 
@@ -18,7 +19,10 @@ impl World {
                 LeaseDone::Drawn(Ok(self.counter))
             }
             LeaseJob::Put { expected, new } => {
-                let as_expected = self.doc == *expected;
+                let as_expected = match (&self.doc, expected) {
+                    (Some(stored), Some(expected)) => stored.is_same_state(expected),
+                    (stored, expected) => stored.is_none() && expected.is_none(),
+                };
                 if as_expected {
                     self.doc = Some(new.clone());
                 }
@@ -252,4 +256,89 @@ fn a_copy_of_a_state_folder_does_not_take_turns_with_its_original() {
         assert!(!(writes(&a, now_ms) && writes(&b, now_ms) && now_ms > 3_000));
     }
     assert_eq!(world.doc.as_ref().map(|doc| doc.token), Some(2));
+}
+
+fn at(ctime_ms: i64) -> MarkerPlace {
+    let ctime_ns = ctime_ms * 1_000_000;
+    MarkerPlace { host: "h".to_owned(), path: "/r".to_owned(), inode: 7, ctime_ns }
+}
+
+fn up_at(name: &str, held: i64, ctime_ms: i64) -> Lease {
+    let mut lease = up(name, held);
+    lease.set_place(at(ctime_ms));
+    lease
+}
+
+#[test]
+fn a_server_on_a_copy_of_the_root_never_takes_the_lease_whatever_becomes_of_its_holder() {
+    let mut world = World::default();
+    let mut holder = up_at("a", 0, 1);
+    world.run(&mut holder, 0);
+    let mut copy = up_at("c", 0, 2);
+    let mut now_ms = world.run_for(&mut copy, 10, 5 * LENGTH);
+    assert_eq!((copy.state(), copy.copy_of()), (LeaseState::Standby, Some(&at(1))));
+    // The holder fell silent long ago; then it gives the lease up; then somebody removes it.
+    holder.release();
+    world.run(&mut holder, now_ms);
+    assert!(world.doc.as_ref().is_some_and(|doc| doc.released));
+    now_ms = world.run_for(&mut copy, now_ms, 3 * LENGTH);
+    assert_eq!((copy.grant(), copy.state()), (None, LeaseState::Standby));
+    world.doc = None;
+    now_ms = world.run_for(&mut copy, now_ms, 3 * LENGTH);
+    assert_eq!(copy.grant(), None);
+    // It is started anew after the lease was removed: a person has decided.
+    let mut again = Lease::new("c", 0, copy.known(), LENGTH);
+    again.set_place(at(2));
+    again.up(1);
+    world.run(&mut again, now_ms);
+    assert_eq!(again.state(), LeaseState::Held);
+    // A restart alone decides nothing.
+    let mut first = up_at("a", 1, 1);
+    world.run_for(&mut first, now_ms, 3 * LENGTH);
+    assert_eq!((first.state(), first.copy_of()), (LeaseState::Standby, Some(&at(2))));
+    again.release();
+    world.run(&mut again, now_ms);
+    let mut first = up_at("a", 1, 1);
+    world.run_for(&mut first, now_ms, 3 * LENGTH);
+    assert_eq!((first.grant(), first.state()), (None, LeaseState::Standby));
+}
+
+#[test]
+fn a_standby_on_the_same_marker_takes_over_as_ever() {
+    let mut world = World::default();
+    world.run(&mut up_at("a", 0, 1), 0);
+    let mut standby = up_at("b", 0, 1);
+    world.run_for(&mut standby, 10, 2 * LENGTH);
+    assert_eq!((standby.state(), standby.copy_of()), (LeaseState::Held, None));
+}
+
+#[test]
+fn a_root_that_was_moved_is_taken_by_its_own_state_folder_and_by_a_new_one_once_it_is_released() {
+    let mut world = World::default();
+    let mut holder = up_at("a", 0, 1);
+    world.run(&mut holder, 0);
+    // The holder died, and its root was restored elsewhere: the same state folder goes on at once.
+    let mut restored = up_at("a", 1, 2);
+    world.run(&mut restored, 10);
+    assert_eq!(restored.state(), LeaseState::Held);
+    assert_eq!(world.doc.as_ref().and_then(|doc| doc.at.clone()), Some(at(2)));
+    restored.release();
+    world.run(&mut restored, 20);
+    let mut moved = up_at("n", 0, 3);
+    world.run(&mut moved, 30);
+    assert_eq!((moved.state(), moved.copy_of()), (LeaseState::Held, None));
+}
+
+#[test]
+fn a_marker_that_was_made_anew_is_told_with_the_next_renewal_and_its_standby_is_none_of_a_copy() {
+    let mut world = World::default();
+    let mut holder = up_at("a", 0, 1);
+    world.run(&mut holder, 0);
+    let mut standby = up_at("b", 0, 2);
+    world.run(&mut standby, 10);
+    assert!(standby.copy_of().is_some());
+    holder.set_place(at(2));
+    world.run_for(&mut holder, 10, LENGTH / 2);
+    world.run(&mut standby, LENGTH);
+    assert_eq!((standby.state(), standby.copy_of()), (LeaseState::Standby, None));
 }

@@ -11,6 +11,7 @@ use focus_core::reconcile::Phase;
 use focus_core::recording::Recording;
 
 use super::super::lease;
+use super::super::markers::Markers;
 use super::*;
 
 /// Hands out more recordings than were asked for, once it is told to.
@@ -49,7 +50,9 @@ fn item() -> Item {
 /// A root that was scanned once.
 fn served(catalog: &Arc<dyn Catalog>) -> Arc<ServedRoot> {
     let settings = RootSettings { path: "/recordings".into(), time_unit: None, time_zone: None };
-    let served = ServedRoot::new(settings, Arc::clone(catalog), Arc::new(IndexFault::default()));
+    let markers = Arc::new(Markers::new(&[]));
+    let fault = Arc::new(IndexFault::default());
+    let served = ServedRoot::new(settings, Arc::clone(catalog), fault, markers);
     served.scans.store(1, Ordering::Relaxed);
     Arc::new(served)
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::StartError;
 use crate::index_fault::IndexFault;
+use crate::markers::Markers;
 use crate::outage::{self, Outages};
 use crate::root;
 use crate::served_root::ServedRoot;
@@ -117,8 +118,9 @@ impl Engine {
                 .collect(),
         );
         engine.start_check()?;
+        let markers = Arc::new(Markers::new(&engine.settings.roots));
         for root in engine.settings.roots.clone() {
-            engine.start_root(root, writes)?;
+            engine.start_root(root, &markers, writes)?;
         }
         engine.start_outages();
         Ok(engine)
@@ -134,9 +136,14 @@ impl Engine {
         })
     }
 
-    fn start_root(&mut self, settings: RootSettings, writes: bool) -> Result<(), StartError> {
+    fn start_root(
+        &mut self,
+        settings: RootSettings,
+        markers: &Arc<Markers>,
+        writes: bool,
+    ) -> Result<(), StartError> {
         let (catalog, fault) = (Arc::clone(&self.catalog), Arc::clone(&self.index_fault));
-        let served = Arc::new(ServedRoot::new(settings, catalog, fault));
+        let served = Arc::new(ServedRoot::new(settings, catalog, fault, Arc::clone(markers)));
         let view = Arc::new(Mutex::new(ReconcilerView::default()));
         let (root, index, all) = (Arc::clone(&served), self.index.clone(), self.settings.clone());
         self.spawn("root", "a root", move || root::run(&root, &index, &all))?;
@@ -257,9 +264,15 @@ async fn open_index(settings: &Settings, damage: Option<String>) -> Result<Opene
 /// The catalog that the settings name. `known`: one was met before, so that an embedded one that is
 /// missing is an outage, and is not made anew.
 fn catalog(settings: &Settings, known: bool) -> Result<Arc<dyn Catalog>, StartError> {
-    let Some(uri) = &settings.mongodb_uri else {
+    let Some(mongo) = mongo_settings(settings) else {
         return Ok(EmbeddedCatalog::start(settings.state_dir.join(CATALOG_FILE), known));
     };
+    Ok(MongoCatalog::start(mongo)?)
+}
+
+/// Where the database is; none where the catalog is embedded.
+pub(crate) fn mongo_settings(settings: &Settings) -> Option<MongoSettings> {
+    let uri = settings.mongodb_uri.as_ref()?;
     let layout = match settings.layout {
         Layout::Collection => mongo::Layout::Collection,
         Layout::BasePaths => mongo::Layout::BasePaths,
@@ -267,5 +280,5 @@ fn catalog(settings: &Settings, known: bool) -> Result<Arc<dyn Catalog>, StartEr
     let mut mongo =
         MongoSettings::new(uri.expose(), &settings.database, &settings.collection, layout);
     mongo.probe_timeout_ms = settings.probe_timeout_ms;
-    Ok(MongoCatalog::start(mongo)?)
+    Some(mongo)
 }

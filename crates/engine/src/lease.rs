@@ -7,6 +7,7 @@ use std::time::Duration;
 use focus_catalog::{Catalog, Reach, RootPlace};
 use focus_core::answer::{Class, Failure};
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
+use focus_core::marker_place::MarkerPlace;
 use focus_core::reconcile::Right;
 use focus_crash::{Point, Step, here};
 use focus_index::{Index, RootId, RootMemory};
@@ -72,6 +73,16 @@ impl LeaseKeeper {
             (None, LeaseState::Standby) => Right::Standby,
             (None, _) => Right::Unknown,
         })
+    }
+
+    /// This server has the root there.
+    pub(crate) fn set_place(&self, at: MarkerPlace) {
+        self.with(|lease| lease.set_place(at));
+    }
+
+    /// Where another server has the root of which ours is a copy; none where it is none.
+    pub(crate) fn copy_of(&self) -> Option<MarkerPlace> {
+        self.with(|lease| lease.copy_of().cloned())
     }
 
     /// Follows the changes.
@@ -245,6 +256,15 @@ async fn carry_out(catalog: &dyn Catalog, place: &RootPlace, job: LeaseJob) -> L
     }
 }
 
+/// Why a server on a copy of the root stands by, and what to do.
+pub(crate) fn told_of_copy(place: &RootPlace, of: &MarkerPlace) -> String {
+    let (path, id) = (&place.path, &place.id);
+    let there = format!("{} on {}", of.path, of.host);
+    format!(
+        "the root {path} has the marker of the root {there}, and is another folder: a copy of it. This server stands by, and nothing here counts as present or absent in the catalog. If both are to stay, make this one a root of its own with `focus init --root {path} --new`, and restart. If this one is to take the place of {there}, which is gone for good: remove the lease (db.focus_meta.deleteOne({{_id: \"lease:{id}\"}})), and restart"
+    )
+}
+
 /// What a call failed with, in words that say what could not be done, of what, and what follows.
 fn told<'a>(place: &RootPlace, done: &'a LeaseDone) -> Option<(&'a Failure, String)> {
     let lease = format!("the lease of {} (lease:{} in focus_meta)", place.path, place.id);
@@ -265,10 +285,13 @@ fn told<'a>(place: &RootPlace, done: &'a LeaseDone) -> Option<(&'a Failure, Stri
 fn tell(side: &LeaseKeeper, place: &RootPlace, done: LeaseDone) {
     side.hear(place, &done);
     let (before, after, holder, lost) = side.with(|lease| {
-        let before = (lease.state(), lease.lost());
+        let before = (lease.state(), lease.lost(), lease.copy_of().is_some());
         lease.done(clock::boot_ms(), done);
         (before, lease.state(), lease.holder().unwrap_or("nobody").to_owned(), lease.lost())
     });
+    if let Some(of) = side.copy_of().filter(|_| !before.2) {
+        tracing::warn!("{}", told_of_copy(place, &of));
+    }
     if lost > before.1 {
         tracing::warn!(
             "{}: the lease is lost to {holder}: nothing more is written until it is ours again",

@@ -6,6 +6,8 @@
 //! |---|---|---|
 //! | everything | `engine`, `error` | starts and stops the threads and tasks below |
 //! | storage | `root`, `present_root`, `served_root` | one thread a root opens it and begins anew when it returns |
+//! | | `recognising` | tells which root a folder is that has lost its marker |
+//! | | `markers` | of roots that are one, one is served |
 //! | | `watching`, `scanner`, `scan` | the watch and the scans tell where to look |
 //! | | `inbox` | holds what is to be looked at, bounded |
 //! | index | `observer` | looks, has the core judge, stores what it is |
@@ -31,12 +33,14 @@ mod forgetting;
 mod inbox;
 mod index_fault;
 mod lease;
+mod markers;
 mod no_recovery;
 mod observer;
 mod outage;
 mod pass;
 mod pending;
 mod present_root;
+mod recognising;
 mod root;
 mod scan;
 mod scanner;
@@ -53,5 +57,7 @@ pub use approval::HeldRoot;
 pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};
 pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
+pub use markers::roots_that_are_one;
+pub use recognising::{RecogniseError, Recognised, recognise_folder};
 pub use status::{Completeness, PassReport, removed_roots};
 pub use verify::result::{Difference, ReportedFinding, Verification, VerifyError};

@@ -1,12 +1,11 @@
 //! The thread of one root: it opens the root, watches it, scans it and observes it, and begins anew
 //! with every return of its storage.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use focus_common::clock;
 use focus_common::config::Settings;
-use focus_index::{Index, RootId};
+use focus_index::{Index, IndexError, RootId};
 use focus_storage::{Pair, Root, RootProblem};
 
 use crate::absence::Absence;
@@ -28,10 +27,11 @@ pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
     let pair = Pair::new(settings.data_extensions.clone());
     let mut expected: Option<String> = None;
     while !served.inbox.is_closed() {
-        match open(&served.settings.path, expected.as_deref()) {
+        match open(served, index, expected.as_deref()) {
             Ok(root) => {
                 expected = Some(root.id().to_owned());
                 served.inbox.reopen();
+                served.set_marker_place(&root);
                 if let Some(id) = remember(served, index, &root) {
                     let (root, pair) = (&root, &pair);
                     let present = PresentRoot { served, root, id, index, pair, settings };
@@ -40,23 +40,44 @@ pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
                     }
                 }
             }
-            Err(problem) => served.set_lost(&problem),
+            Err(NotOpened::Root(problem)) => served.set_lost(&problem),
+            Err(NotOpened::Index(error)) => served.index_fault.tell(&error),
         }
         served.inbox.pause(RETURN_LOOK);
     }
 }
 
-/// Opens the root. A root that was there before has to be the same one: its marker says so.
-fn open(path: &Path, expected: Option<&str>) -> Result<Root, RootProblem> {
-    let root = Root::open(path)?;
+/// Why a root is not served now.
+enum NotOpened {
+    /// It is not there, or is another's.
+    Root(RootProblem),
+    /// The index does not say where its marker was seen last.
+    Index(IndexError),
+}
+
+/// Opens the root. A root that was there before has to be the same one: its marker says so. One whose
+/// marker is another configured root's is not served.
+fn open(served: &ServedRoot, index: &Index, expected: Option<&str>) -> Result<Root, NotOpened> {
+    let path = &served.settings.path;
+    let root = Root::open(path).map_err(|problem| {
+        served.markers.none_at(path);
+        NotOpened::Root(problem)
+    })?;
+    let known_at = if expected == Some(root.id()) {
+        None
+    } else {
+        index.reader().root_with_marker(root.id()).map_err(NotOpened::Index)?
+    };
+    let known_at = known_at.map(|(_, path)| path);
+    served.markers.take(&root, known_at.as_deref()).map_err(NotOpened::Root)?;
     match expected {
-        Some(id) if id != root.id() => Err(RootProblem::Replaced {
+        Some(id) if id != root.id() => Err(NotOpened::Root(RootProblem::Replaced {
             path: path.to_owned(),
             words: format!(
                 "its marker is {} and was {id}. Bring the storage back, or restart to take the new one",
                 root.id()
             ),
-        }),
+        })),
         _ => Ok(root),
     }
 }
@@ -135,6 +156,7 @@ fn observe(present: PresentRoot<'_>, mut watching: Watching<'_>) -> Result<(), R
         }
         if looked.elapsed() >= PRESENCE_LOOK {
             present.root.still_there()?;
+            served.set_marker_place(present.root);
             watching.keep();
             looked = Instant::now();
         }

@@ -7,6 +7,7 @@ use focus_catalog::Catalog;
 use focus_common::clock;
 use focus_common::config::RootSettings;
 use focus_common::status::{RootState, RootStatus, WatchState};
+use focus_core::marker_place::MarkerPlace;
 use focus_index::RootMemory;
 use focus_storage::{Root, RootProblem};
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use crate::inbox::Inbox;
 use crate::index_fault::IndexFault;
 use crate::lease::LeaseKeeper;
+use crate::markers::Markers;
 
 /// One configured root, whether its storage is there or not.
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub(crate) struct ServedRoot {
     pub(crate) complete_through_ms: Mutex<Option<i64>>,
     /// Asked only whether the root is an archive.
     pub(crate) catalog: Arc<dyn Catalog>,
+    /// The markers of all configured roots.
+    pub(crate) markers: Arc<Markers>,
+    /// Where the root's marker is, as the lease is to say it; none until it was seen.
+    pub(crate) marker_place: Mutex<Option<MarkerPlace>>,
     /// The root's lease; none until the root is known.
     pub(crate) lease: Mutex<Option<Arc<LeaseKeeper>>>,
 }
@@ -57,6 +63,7 @@ impl ServedRoot {
         settings: RootSettings,
         catalog: Arc<dyn Catalog>,
         index_fault: Arc<IndexFault>,
+        markers: Arc<Markers>,
     ) -> ServedRoot {
         ServedRoot {
             inbox: Arc::new(Inbox::default()),
@@ -69,6 +76,8 @@ impl ServedRoot {
             lease: Mutex::new(None),
             catalog,
             index_fault,
+            markers,
+            marker_place: Mutex::new(None),
             scans: 0.into(),
             complete_through_ms: Mutex::new(None),
             settings,
@@ -88,6 +97,21 @@ impl ServedRoot {
     pub(crate) fn remember(&self, marker: &str, memory: RootMemory) {
         self.completed_through(memory.complete_through_ms);
         self.memory.send_replace(Some((marker.to_owned(), memory)));
+    }
+
+    /// Takes note of where the marker is: it may have been made anew.
+    pub(crate) fn set_marker_place(&self, root: &Root) {
+        let Some((inode, ctime_ns)) = root.marker_stat() else { return };
+        let mut place = self.marker_place.lock();
+        let known = place.as_ref().map(|place| (place.inode, place.ctime_ns));
+        if known == Some((inode, ctime_ns)) {
+            return;
+        }
+        let now = MarkerPlace { host: host(), path: self.path(), inode, ctime_ns };
+        *place = Some(now.clone());
+        if let Some(lease) = self.lease.lock().as_ref() {
+            lease.set_place(now);
+        }
     }
 
     /// Takes note that the storage is there.
@@ -149,12 +173,19 @@ impl ServedRoot {
     }
 }
 
+/// The name of this machine; empty where the system does not tell.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
 /// The state of a root with this problem.
 fn state_of(problem: &RootProblem) -> RootState {
     match problem {
         RootProblem::Absent { .. } | RootProblem::NotADirectory { .. } => RootState::Absent,
         RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. } => RootState::NoMarker,
         RootProblem::Replaced { .. } => RootState::Replaced,
+        RootProblem::Duplicate { .. } => RootState::DuplicateMarker,
         RootProblem::Unreadable { .. } => RootState::Unreadable,
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use focus_catalog::{Backend, Reach};
+use focus_catalog::{Backend, Reach, RootPlace};
 use focus_core::answer::Class;
 use focus_core::reconcile::Phase;
 use focus_index::{IndexError, Reader};
 
 use super::engine::Engine;
-use super::lease::LeaseKeeper;
+use super::lease::{LeaseKeeper, told_of_copy};
 use super::served_root::ServedRoot;
 use super::view::ReconcilerView;
 use focus_common::clock;
@@ -81,6 +81,12 @@ impl ServedRoot {
             status.lease_holder = holder;
             status.lease_token = grant.map(|grant| grant.token);
             status.lease_lost = lost;
+            let copy_of = lease.copy_of().filter(|_| status.state == RootState::Present);
+            if let Some((of, id)) = copy_of.zip(status.id.clone()) {
+                status.state = RootState::DuplicateMarker;
+                let place = RootPlace { id, path: status.path.clone() };
+                status.reason = Some(told_of_copy(&place, &of));
+            }
         }
         status
     }
@@ -200,7 +206,16 @@ impl Engine {
 
     /// The worst phase of all roots, with its reason.
     fn catalog_state(&self) -> (Phase, Option<String>) {
-        let views: Vec<ReconcilerView> = self.views().collect();
+        // A root that is another one's copy is not catalogued, and the other one's state is not its.
+        let never_served = |root: &ServedRoot| {
+            root.memory.borrow().is_none() && root.presence().0 == RootState::DuplicateMarker
+        };
+        let views: Vec<ReconcilerView> = self
+            .roots
+            .iter()
+            .zip(self.views())
+            .filter_map(|(root, view)| (!never_served(root)).then_some(view))
+            .collect();
         catalog_state(&self.catalog.reach().borrow(), &views, self.lease_trouble())
     }
 

@@ -77,6 +77,10 @@ impl RootWriter {
     fn keep_lease(&self, memory: &RootMemory, place: &RootPlace) -> Arc<LeaseKeeper> {
         let lease = LeaseKeeper::new(&self.identity, memory, self.settings.lease_ms);
         *self.served.lease.lock() = Some(Arc::clone(&lease));
+        // Seen before the root was known. What is seen from now on, the root's thread tells the lease.
+        if let Some(at) = self.served.marker_place.lock().clone() {
+            lease.set_place(at);
+        }
         tokio::spawn(lease::keep(
             Arc::clone(&lease),
             Arc::clone(&self.catalog),

@@ -1,5 +1,6 @@
 //! A root's row: what the index remembers of its catalog and its lease.
 
+use focus_core::recognise::Known;
 use focus_core::state::State;
 use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -18,6 +19,33 @@ impl Reader {
                 .prepare_cached("SELECT id, path FROM roots WHERE marker = ?1")?
                 .query_row([marker], |row| Ok((RootId(row.get(0)?), row.get(1)?)))
                 .optional()
+        })
+    }
+
+    /// What is known of recordings with these uuids, and of which root. Roots that are not configured any
+    /// more count too.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn known(&self, uuids: &[String]) -> Result<Vec<Known>, IndexError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT t.marker, r.path, r.deleted FROM recordings r JOIN roots t ON t.id = r.root
+                 WHERE r.uuid = ?1",
+            )?;
+            let mut known = Vec::new();
+            for uuid in uuids {
+                let row = statement.query_row([uuid], |row| {
+                    Ok(Known {
+                        uuid: uuid.clone(),
+                        root: row.get(0)?,
+                        path: row.get(1)?,
+                        deleted: row.get::<_, i64>(2)? != 0,
+                    })
+                });
+                known.extend(row.optional()?);
+            }
+            Ok(known)
         })
     }
 

@@ -11,6 +11,9 @@ use focus_core::lease::{LeaseDoc, LeaseDone, LeaseJob};
 /// The one root's marker.
 pub(crate) const ROOT: &str = "root";
 
+/// The id that the root had before it was made anew.
+pub(crate) const EARLIER: &str = "earlier";
+
 /// What a database holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Data {
@@ -188,7 +191,10 @@ impl Catalog {
                 LeaseDone::Drawn(Ok(self.data.tokens))
             }
             LeaseJob::Put { expected, new } => {
-                let as_expected = self.data.lease == *expected;
+                let as_expected = match (&self.data.lease, expected) {
+                    (Some(stored), Some(expected)) => stored.is_same_state(expected),
+                    (stored, expected) => stored.is_none() && expected.is_none(),
+                };
                 if as_expected {
                     self.data.lease = Some(new.clone());
                 }

@@ -6,7 +6,7 @@ use focus_core::document::Stored;
 use focus_core::recording::Recording;
 use focus_core::sidecar::Times;
 
-use crate::catalog::ROOT;
+use crate::catalog::{EARLIER, ROOT};
 use crate::server::Server;
 use crate::storage::all_places;
 use crate::world::World;
@@ -78,6 +78,10 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         .collect();
     for (uuid, wanted) in &claims {
         let found = world.catalog.data.documents.get(uuid);
+        let is_earlier = |stored: &Stored| stored.root.as_deref() == Some(EARLIER);
+        if found.is_some_and(|stored| is_earlier(stored) && !stored.deleted) {
+            return Err(format!("no_root_made_anew: {uuid} is of the root's earlier id"));
+        }
         // Another root's, and live there: it keeps it.
         if found.is_some_and(|stored| !is_ours(stored) && stored.root.is_some() && !stored.deleted)
         {
@@ -96,8 +100,9 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         }
     }
     // What lies at its place cannot be read, and may be it.
+    let servers = || servers.iter().filter(|server| server.copied.is_none());
     let kept = |uuid: &str| {
-        servers.iter().filter_map(|server| server.index.rows.get(uuid)).any(|row| {
+        servers().filter_map(|server| server.index.rows.get(uuid)).any(|row| {
             focus_core::entry::absence::is_candidate(&row.entry)
                 && corrupt.contains(&row.recording.path)
         })
@@ -109,7 +114,7 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
             return Err(format!("no_tombstone_of_a_drill: {} is marked", stored.uuid));
         }
         // An archive keeps its documents, but for those of drills; the last one of its uuid counts.
-        let is_left_alone = servers.iter().any(|server| {
+        let is_left_alone = servers().any(|server| {
             let row = server.index.rows.get(&stored.uuid);
             row.is_some_and(|row| {
                 row.entry.absence() == Some(focus_core::entry::Absence::LeftAlone)

@@ -1,9 +1,11 @@
 //! Runs the core on simulated schedules; `cargo xtask sim` builds it and passes its arguments on.
 
 mod catalog;
+mod copied;
 mod index;
 mod invariants;
 mod log;
+mod marker;
 mod schedule;
 mod server;
 mod storage;

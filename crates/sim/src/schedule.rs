@@ -18,7 +18,7 @@ const EVENTS: usize = 200;
 const ROUNDS_MAX: usize = 1_500;
 
 /// Faults that matter together, and seldom come together by chance.
-const THEMES: [&[&str]; 8] = [
+const THEMES: [&[&str]; 10] = [
     &["moved_away", "moved_back", "holder_paused"],
     &["backed_up", "outage", "roll_back", "return", "return", "crash"],
     &["backed_up", "land", "land", "roll_back", "land", "crash"],
@@ -27,6 +27,8 @@ const THEMES: [&[&str]; 8] = [
     &["drill_lands", "remove", "rename", "other_roots", "crash"],
     &["rename", "remove", "unmounted", "mounted", "hint_lost", "clock_set", "approve"],
     &["rename", "remove", "drill_lands", "remounted", "clock_set", "crash", "approve"],
+    &["rename", "land", "marker_lost", "marker_made_again", "crash"],
+    &["rename", "remove", "root_copied", "holder_paused", "crash", "primary_change"],
 ];
 
 /// What a schedule came to.
@@ -48,6 +50,9 @@ pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
     let mut servers = vec![Server::new("a", 5_000, random.i64(-5..=5))];
     if random.bool() {
         servers.push(Server::new("b", 90_000, random.i64(-5..=5)));
+    }
+    if random.u8(0..4) == 0 {
+        servers.push(Server::idle("c", 40_000, random.i64(-5..=5)));
     }
     // Every schedule has its own mix: rare combinations come up when common ones are left out.
     let mut mix: Vec<&'static str> = match random.u8(0..4) {
@@ -71,6 +76,7 @@ pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
         written: BTreeMap::new(),
         behind_the_back: false,
         starts: 0,
+        has_copy: false,
         true_ms: 1_000,
         random,
     };
@@ -105,6 +111,9 @@ fn events(
             }
         }
         for at in 0..servers.len() {
+            if servers[at].is_idle {
+                continue;
+            }
             if servers[at].paused_until_ms <= world.true_ms {
                 servers[at].notice(&world.catalog);
                 servers[at].lease_step(world)?;
@@ -115,7 +124,9 @@ fn events(
                 if server.paused_until_ms > world.true_ms {
                     break;
                 }
+                server.swap_storage(world);
                 let what = step(server, world)?;
+                server.swap_storage(world);
                 if let Some(what) = what {
                     log.step(world, servers, || format!("{} {what}", servers[at].name));
                 }
@@ -201,8 +212,10 @@ fn converge(
     for round in 0..ROUNDS_MAX {
         ran.events += 1;
         world.pass(true);
-        for at in 0..servers.len() {
+        for at in (0..servers.len()).filter(|at| !servers[*at].is_idle).collect::<Vec<_>>() {
+            servers[at].swap_storage(world);
             heal(round, at, world, servers, log)?;
+            servers[at].swap_storage(world);
         }
         check(world, servers)?;
         if round % 25 == 24 {

@@ -12,7 +12,7 @@ use focus_core::vanish::Counts;
 
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
-use crate::storage::RootIs;
+use crate::storage::{RootIs, Storage};
 use crate::world::{Delayed, Fate, World};
 
 /// How long files must stand still.
@@ -61,13 +61,17 @@ pub(crate) struct Server {
     pub(crate) tokens: (i64, i64),
     /// An earlier state of the index.
     pub(crate) copy: Option<Index>,
+    /// It does nothing, until there is a copy of the root that it can serve.
+    pub(crate) is_idle: bool,
+    /// The copy of the root that it serves; none: the root itself.
+    pub(crate) copied: Option<Storage>,
     watermarks: u64,
 }
 
 impl Server {
     pub(crate) fn new(name: &str, offset_ms: u64, drift: i64) -> Server {
         let index = Index::new();
-        Server {
+        let mut server = Server {
             core: Reconciler::new(ROOT, index.memory.clone(), BOUNDS),
             lease: Lease::new(name, 0, 0, LEASE_MS),
             name: name.to_owned(),
@@ -85,8 +89,12 @@ impl Server {
             process: 0,
             tokens: (0, 0),
             copy: None,
+            is_idle: false,
+            copied: None,
             watermarks: 0,
-        }
+        };
+        server.lease.set_place(server.marker_place());
+        server
     }
 
     /// Its boot-time clock.
@@ -101,6 +109,7 @@ impl Server {
         self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
         self.lease =
             Lease::new(&self.name, self.index.memory.token, self.index.token_seen, LEASE_MS);
+        self.lease.set_place(self.marker_place());
         self.flight = None;
         self.lease_flight = None;
         self.reads = None;

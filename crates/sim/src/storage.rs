@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
 
 /// Folders and stems: few, so that they meet.
@@ -47,6 +48,8 @@ pub(crate) enum RootIs {
     Empty,
     /// Another file system, with another marker.
     Another,
+    /// All that was there, without the marker.
+    Unmarked,
 }
 
 /// All of storage.
@@ -124,6 +127,18 @@ impl Storage {
         }
         self.root = root;
         true
+    }
+
+    /// The recordings that there are, whatever marks the root.
+    pub(crate) fn sample(&self) -> Vec<Sampled> {
+        let sampled = self.places.iter().filter_map(|(at, files)| {
+            files.data?;
+            let (_, bytes) = files.sidecar.as_ref()?;
+            let stem = String::from_utf8_lossy(&at.stem);
+            let uuid = focus_core::sidecar::uuid(bytes, &stem)?;
+            Some(Sampled { uuid, path: format!("{}.dat", at.display()) })
+        });
+        sampled.collect()
     }
 
     /// One look; none: the root is not there, which its marker tells.

@@ -49,7 +49,7 @@ impl Fate {
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 43] = [
+pub(crate) const FAULTS: [&str; 46] = [
     "land",
     "drill_lands",
     "land_in_place",
@@ -87,6 +87,9 @@ pub(crate) const FAULTS: [&str; 43] = [
     "root_swapped",
     "mounted",
     "remounted",
+    "root_copied",
+    "marker_lost",
+    "marker_made_again",
     "crash",
     "clock_set",
     "pause",
@@ -132,6 +135,8 @@ pub(crate) struct World {
     /// Somebody else, or a write of the past, changed documents behind the holder's back.
     pub(crate) behind_the_back: bool,
     pub(crate) starts: u64,
+    /// There is a copy of the root, and a server on it.
+    pub(crate) has_copy: bool,
 }
 
 impl World {
@@ -342,10 +347,21 @@ impl World {
             "unmounted" => return self.storage.becomes(RootIs::Unmounted),
             "root_emptied" => return self.storage.becomes(RootIs::Empty),
             "root_swapped" => return self.storage.becomes(RootIs::Another),
+            "marker_lost" => return self.storage.becomes(RootIs::Unmarked),
+            "marker_made_again" => return self.mark_again(servers, victim),
             "mounted" if self.storage.root != RootIs::There => {
                 self.storage.root = RootIs::There;
             }
             "remounted" if self.storage.root == RootIs::There => self.storage.device += 1,
+            // A copy of the root, with its marker, for a server of its own. Whose the root is, the lease says.
+            "root_copied" => {
+                let is_there =
+                    self.storage.root == RootIs::There && self.catalog.data.lease.is_some();
+                let idle = servers.iter_mut().find(|server| server.is_idle);
+                let Some(server) = idle.filter(|_| is_there) else { return false };
+                server.serve_copy(self.storage.clone());
+                self.has_copy = true;
+            }
             "crash" => self.crash(&mut servers[victim]),
             "clock_set" => {
                 let hours = [-26, -2, -1, 1, 2, 26][self.random.usize(0..6)];
@@ -388,6 +404,10 @@ impl World {
 
     /// Another state of the database, in place of the present one.
     fn replace(&mut self, data: Data) {
+        // A database that does not say whose the root is leaves it to the first that comes.
+        if self.has_copy && data.lease.is_none() {
+            return;
+        }
         self.catalog.data = data;
         self.catalog.cut();
         self.delayed.clear();

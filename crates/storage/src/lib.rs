@@ -9,6 +9,7 @@ pub mod marker;
 pub mod pair;
 pub mod problem;
 pub mod root;
+pub mod sample;
 pub mod walk;
 pub mod watch;
 

@@ -24,30 +24,57 @@ pub struct Marker {
     pub created: bool,
 }
 
-/// Marks a folder as a root. A folder that has a marker keeps it.
+/// Marks a folder as a root, with the id of a root that is known, or with a new one. A folder that has a
+/// marker keeps it.
 ///
 /// # Errors
 /// The folder is not there, cannot be written, or has a damaged marker.
-pub fn init(root: &Path) -> Result<Marker, RootProblem> {
+pub fn init(root: &Path, known: Option<&str>) -> Result<Marker, RootProblem> {
     match read(root) {
         Err(RootProblem::NoMarker { .. }) => {}
         other => return other.map(|id| Marker { id, created: false }),
     }
+    let id = known.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+    write(root, &id, |part, marker| {
+        // A link, not a rename: of two that mark at once, the first one wins.
+        match fs::hard_link(part, marker) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            // File systems without hard links.
+            Err(_) => fs::rename(part, marker),
+            Ok(()) => Ok(()),
+        }
+    })?;
+    let stored = read(root)?;
+    Ok(Marker { created: stored == id, id: stored })
+}
+
+/// Gives a folder a marker with a new id, in the place of the one that it may have.
+///
+/// # Errors
+/// The folder is not there or cannot be written.
+pub fn renew(root: &Path) -> Result<Marker, RootProblem> {
+    match read(root) {
+        Ok(_) | Err(RootProblem::NoMarker { .. } | RootProblem::MarkerDamaged { .. }) => {}
+        Err(problem) => return Err(problem),
+    }
     let id = uuid::Uuid::new_v4().to_string();
-    let text = format!("{{\"format\":1,\"id\":\"{id}\"}}\n");
-    let part = root.join(format!("{MARKER}.{id}"));
+    write(root, &id, |part, marker| fs::rename(part, marker))?;
+    Ok(Marker { id, created: true })
+}
+
+/// Writes a marker under a name of its own, and has it put in place.
+fn write(
+    root: &Path,
+    id: &str,
+    put: impl FnOnce(&Path, &Path) -> std::io::Result<()>,
+) -> Result<(), RootProblem> {
+    let text = format!("{{\"format\":1,\"id\":{}}}\n", Value::String(id.to_owned()).to_text());
+    let part = root.join(format!("{MARKER}.{}", uuid::Uuid::new_v4()));
     let made = (|| {
         let mut file = File::create_new(&part)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        // A link, not a rename: of two that mark at once, the first one wins.
-        let linked = fs::hard_link(&part, root.join(MARKER));
-        match linked {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-            // File systems without hard links.
-            Err(_) => fs::rename(&part, root.join(MARKER))?,
-            Ok(()) => {}
-        }
+        put(&part, &root.join(MARKER))?;
         File::open(root)?.sync_all()
     })();
     // It is gone already where it was renamed.
@@ -55,9 +82,7 @@ pub fn init(root: &Path) -> Result<Marker, RootProblem> {
     made.map_err(|error: std::io::Error| RootProblem::Unreadable {
         path: root.to_owned(),
         words: format!("the marker {MARKER} cannot be written: {error}"),
-    })?;
-    let stored = read(root)?;
-    Ok(Marker { created: stored == id, id: stored })
+    })
 }
 
 /// The id in the marker of a root.

@@ -18,13 +18,13 @@ pub enum RootProblem {
         path: PathBuf,
     },
     /// The folder has no marker.
-    #[error("the root {} has no marker .focus-root: if its storage is mounted, mark it once with `focus init --root {}`", path.display(), path.display())]
+    #[error("the root {} has no marker .focus-root: if its storage is mounted, mark it with `focus init --root {}` and the settings of the server, which gives a root that is known its id again", path.display(), path.display())]
     NoMarker {
         /// The root.
         path: PathBuf,
     },
     /// The marker is not one of ours.
-    #[error("the marker {} is damaged: restore it from a copy, or remove it and run `focus init` (recordings then belong to a new root)", path.display())]
+    #[error("the marker {} is damaged: restore it from a copy, or remove it and run `focus init --root DIR`, which gives a root that is known its id again", path.display())]
     MarkerDamaged {
         /// The marker.
         path: PathBuf,
@@ -35,6 +35,16 @@ pub enum RootProblem {
         /// The root.
         path: PathBuf,
         /// What differs.
+        words: String,
+    },
+    /// The marker is that of another configured root, which goes on.
+    #[error("the root {} has the marker of the root {of}, so nothing in it counts as present or absent: {words}", path.display())]
+    Duplicate {
+        /// The root.
+        path: PathBuf,
+        /// The path of the root that has the marker.
+        of: String,
+        /// Why they are one, and what to do.
         words: String,
     },
     /// The root cannot be read or written.

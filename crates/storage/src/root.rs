@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use focus_core::one_root::{FolderId, SeenRoot};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::marker;
 use crate::problem::RootProblem;
@@ -14,6 +15,7 @@ use crate::problem::RootProblem;
 #[derive(Debug)]
 pub struct Root {
     path: PathBuf,
+    /// The id in its marker; empty for a folder that has none.
     id: String,
     device: u64,
     inode: u64,
@@ -26,7 +28,25 @@ impl Root {
     /// # Errors
     /// The root is not there, or has no marker that can be read.
     pub fn open(path: &Path) -> Result<Root, RootProblem> {
-        let id = marker::read(path)?;
+        Root::open_as(path, marker::read(path)?)
+    }
+
+    /// Opens a folder that has no marker. Its id is empty.
+    ///
+    /// # Errors
+    /// The folder is not there, or has a marker by now.
+    pub fn open_unmarked(path: &Path) -> Result<Root, RootProblem> {
+        match marker::read(path) {
+            Err(RootProblem::NoMarker { .. }) => Root::open_as(path, String::new()),
+            Err(problem) => Err(problem),
+            Ok(id) => Err(RootProblem::Replaced {
+                path: path.to_owned(),
+                words: format!("it is marked as {id} by now"),
+            }),
+        }
+    }
+
+    fn open_as(path: &Path, id: String) -> Result<Root, RootProblem> {
         let unreadable = |words: String| RootProblem::Unreadable { path: path.to_owned(), words };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(path, flags, Mode::empty())
@@ -40,9 +60,22 @@ impl Root {
         &self.id
     }
 
+    /// Inode and ctime of the marker; none where it is not there. The ctime is in nanoseconds since 1970.
+    pub fn marker_stat(&self) -> Option<(u64, i64)> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let stat = rustix::fs::statat(&self.folder, marker::MARKER, flags).ok()?;
+        let nanoseconds = i64::try_from(stat.st_ctime_nsec).unwrap_or(0);
+        Some((stat.st_ino, stat.st_ctime.saturating_mul(1_000_000_000).saturating_add(nanoseconds)))
+    }
+
     /// The path by which the root was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The root's folder, whatever path leads to it.
+    pub fn folder_id(&self) -> FolderId {
+        FolderId { device: self.device, inode: self.inode }
     }
 
     /// The device that the root is on.
@@ -71,7 +104,10 @@ impl Root {
     /// # Errors
     /// The path leads elsewhere, or nowhere.
     pub fn still_there(&self) -> Result<(), RootProblem> {
-        let id = marker::read(&self.path)?;
+        let id = match marker::read(&self.path) {
+            Err(RootProblem::NoMarker { .. }) if self.id.is_empty() => String::new(),
+            read => read?,
+        };
         let meta = fs::metadata(&self.path).map_err(|error| RootProblem::Unreadable {
             path: self.path.clone(),
             words: error.to_string(),
@@ -84,5 +120,16 @@ impl Root {
             return Ok(());
         };
         Err(RootProblem::Replaced { path: self.path.clone(), words: words.to_owned() })
+    }
+}
+
+/// What a look at the path of a root shows, its marker and its folder. It blocks for as long as storage
+/// does.
+pub fn seen(path: &Path) -> SeenRoot {
+    let meta = fs::metadata(path).ok().filter(fs::Metadata::is_dir);
+    SeenRoot {
+        path: path.display().to_string(),
+        folder: meta.map(|meta| FolderId { device: meta.dev(), inode: meta.ino() }),
+        marker: marker::read(path).ok(),
     }
 }

@@ -207,6 +207,8 @@ impl Watcher {
         let mut open = vec![folder];
         while let Some(folder) = open.pop() {
             let path = self.path(&folder);
+            // The path of the root itself may be a symbolic link. Below it, no link is followed.
+            let mask = if folder.is_empty() { mask - WatchMask::DONT_FOLLOW } else { mask };
             match self.inotify.watches().add(&path, mask) {
                 Ok(descriptor) => self.folders.insert(descriptor, folder.clone()),
                 Err(error) if is_limit(&error) => return Err(WatchProblem::Limit),

@@ -1,6 +1,6 @@
 //! The interface of the catalog: every call is a transaction on the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use focus_core::lease::LeaseDoc;
 use tokio::sync::watch;
 
 use super::file::CatalogFile;
-use super::{calls, lease, prober};
+use super::{calls, file, lease, prober};
 use crate::{
     Backend, Catalog, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned,
 };
@@ -29,6 +29,14 @@ impl EmbeddedCatalog {
         let file = Arc::new(CatalogFile::new(path));
         let prober = tokio::spawn(prober::run(Arc::clone(&file), !known));
         Arc::new(EmbeddedCatalog { file, prober })
+    }
+
+    /// Reads the documents with these uuids from a catalog that is not started. Changes nothing.
+    ///
+    /// # Errors
+    /// The file is not there, cannot be read, or is damaged.
+    pub fn known(path: &Path, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
+        file::read_only(path, |tx| calls::read(tx, uuids))
     }
 
     /// Runs a transaction on the file, on a thread that may block.

@@ -16,6 +16,9 @@ use crate::Reach;
 /// Bytes of a file that is read completely when it is opened.
 const CHECKED_MAX: u64 = 32 << 20;
 
+/// A reader waits for a writer's transaction for so long.
+const BUSY_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The file of the embedded catalog, whether it is there or not.
 #[derive(Debug)]
 pub(super) struct CatalogFile {
@@ -104,6 +107,24 @@ impl CatalogFile {
         *guard = Some(OpenFile { connection, file });
         Ok(true)
     }
+}
+
+/// Reads a file that nobody here has opened, and changes nothing.
+///
+/// # Errors
+/// The file is not there, cannot be opened, or SQLite failed.
+pub(super) fn read_only<T>(
+    path: &Path,
+    work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+) -> Result<T, Failure> {
+    std::fs::metadata(path).map_err(|error| Failure::transient(missing(path, &error)))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let read = || {
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_LIMIT)?;
+        work(&connection.transaction()?)
+    };
+    read().map_err(|error| failure(path, &error))
 }
 
 fn open_file(path: &Path, make: bool) -> Result<Connection, Failure> {

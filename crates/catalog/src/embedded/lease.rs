@@ -42,16 +42,20 @@ pub(super) fn put(
     expected: Option<&LeaseDoc>,
     new: &LeaseDoc,
 ) -> rusqlite::Result<bool> {
-    let as_expected = read(tx, root)?.as_ref() == expected;
+    let as_expected = match (read(tx, root)?, expected) {
+        (Some(stored), Some(expected)) => stored.is_same_state(expected),
+        (stored, expected) => stored.is_none() && expected.is_none(),
+    };
     if as_expected {
         put_meta(tx, &key(root), &text(new))?;
     }
     Ok(as_expected)
 }
 
-/// `token counter released length_ms holder`
+/// `token counter released length_ms holder`. Where the holder has the root is left out: the catalog is in
+/// the state folder of the one server that can use it.
 fn text(lease: &LeaseDoc) -> String {
-    let LeaseDoc { holder, token, counter, released, length_ms } = lease;
+    let LeaseDoc { holder, token, counter, released, length_ms, at: _ } = lease;
     format!("{token} {counter} {released} {length_ms} {holder}")
 }
 
@@ -64,6 +68,7 @@ fn parse(text: &str) -> Option<LeaseDoc> {
         released: parts.next()?.parse().ok()?,
         length_ms: parts.next()?.parse().ok()?,
         holder: parts.next()?.to_owned(),
+        at: None,
     })
 }
 
@@ -79,6 +84,7 @@ mod tests {
             counter: 9,
             released: true,
             length_ms: 10_000,
+            at: None,
         };
         assert_eq!(parse(&text(&lease)), Some(lease));
         assert_eq!(parse("nonsense"), None);

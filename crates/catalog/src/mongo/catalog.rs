@@ -65,6 +65,14 @@ impl MongoCatalog {
     pub async fn preview(&self, root: &RootPlace) -> Result<Vec<String>, Failure> {
         preview::preview(&self.state, root).await
     }
+
+    /// Reads the documents with these uuids, whatever root they are of. Makes nothing.
+    ///
+    /// # Errors
+    /// The database does not answer, or refuses.
+    pub async fn known(&self, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
+        recordings::known(&self.state, uuids).await
+    }
 }
 
 /// Why a connection string cannot be used, in words that name the option to blame.

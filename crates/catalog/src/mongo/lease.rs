@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use focus_core::answer::{Class, Failure};
 use focus_core::lease::LeaseDoc;
+use focus_core::marker_place::MarkerPlace;
 use mongodb::action::Action;
 use mongodb::bson::{Document, doc};
 
@@ -76,7 +77,13 @@ pub(super) async fn put(
     expected: Option<&LeaseDoc>,
     new: &LeaseDoc,
 ) -> Result<bool, Failure> {
-    let set = fields(new);
+    let mut set = fields(new);
+    let mut unset = Document::new();
+    match &new.at {
+        Some(at) => set.extend(place_fields(at)),
+        // What an earlier holder told says nothing of this one.
+        None => unset.extend(PLACE_FIELDS.map(|field| (field.to_owned(), "".into()))),
+    }
     let command = if let Some(expected) = expected {
         let mut query = if expected.holder.is_empty() {
             // Spoilt: replaced as long as one of its fields is not what it should be.
@@ -89,7 +96,11 @@ pub(super) async fn put(
             fields(expected)
         };
         query.insert("_id", id(root));
-        doc! { "update": "focus_meta", "updates": [{ "q": query, "u": { "$set": set }, "upsert": false }] }
+        let mut update = doc! { "$set": set };
+        if !unset.is_empty() {
+            update.insert("$unset", unset);
+        }
+        doc! { "update": "focus_meta", "updates": [{ "q": query, "u": update, "upsert": false }] }
     } else {
         let mut document = set;
         document.insert("_id", id(root));
@@ -123,6 +134,29 @@ pub(super) async fn put(
     Ok(done)
 }
 
+/// The fields that say where the holder has the root.
+const PLACE_FIELDS: [&str; 4] = ["host", "path", "marker_inode", "marker_ctime_ns"];
+
+fn place_fields(at: &MarkerPlace) -> Document {
+    doc! {
+        "host": &at.host,
+        "path": &at.path,
+        // An inode may use all 64 bits; BSON has no unsigned integer.
+        "marker_inode": at.inode.cast_signed(),
+        "marker_ctime_ns": at.ctime_ns,
+    }
+}
+
+/// Where the holder has the root; none where the fields are not what this program writes.
+fn place(document: &Document) -> Option<MarkerPlace> {
+    Some(MarkerPlace {
+        host: document.get_str("host").ok()?.to_owned(),
+        path: document.get_str("path").ok()?.to_owned(),
+        inode: document.get_i64("marker_inode").ok()?.cast_unsigned(),
+        ctime_ns: document.get_i64("marker_ctime_ns").ok()?,
+    })
+}
+
 fn fields(lease: &LeaseDoc) -> Document {
     doc! {
         "holder": &lease.holder,
@@ -143,6 +177,7 @@ fn lease(document: &Document) -> LeaseDoc {
             counter: document.get_i64("counter").ok()?,
             released: document.get_bool("released").ok()?,
             length_ms: u64::try_from(document.get_i64("length_ms").ok()?).ok()?,
+            at: place(document),
         })
     };
     read().unwrap_or_default()

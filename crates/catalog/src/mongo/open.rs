@@ -21,6 +21,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// An index on a large collection is made within this.
 const INDEX_LIMIT: Duration = Duration::from_secs(600);
 
+/// Rows of `base_paths` that are read to find a root again, at most.
+const BASE_PATHS_MAX: i64 = 1_000;
+
 /// The field whose index is unique.
 const UNIQUE: &str = "uuid";
 
@@ -101,6 +104,23 @@ pub(super) async fn base_path_known(
 ) -> Result<Option<Collections>, Failure> {
     let rows = base_path_rows(state, root).await?;
     rows.first().map(|row| collections_named_by(root, row)).transpose()
+}
+
+/// The collections that the rows of `base_paths` name, of the first 1,000. A row that names none is left
+/// out.
+pub(super) async fn base_paths_known(state: &MongoState) -> Result<Vec<Collections>, Failure> {
+    let rows = state
+        .call(LIMIT, |_, database| async move {
+            let collection = database.collection::<Document>("base_paths");
+            let sorted = collection.find(doc! {}).sort(doc! { "_id": 1 });
+            sorted.limit(BASE_PATHS_MAX).await?.try_collect::<Vec<Document>>().await
+        })
+        .await?;
+    let named = |row: &Document| {
+        let path = row.get_str("base_path").unwrap_or_default().to_owned();
+        collections_named_by(&RootPlace { id: String::new(), path }, row).ok()
+    };
+    Ok(rows.iter().filter_map(named).collect())
 }
 
 /// The root's row in `base_paths`, made if it is missing. If two servers made rows at once, both

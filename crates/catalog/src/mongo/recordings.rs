@@ -10,9 +10,10 @@ use mongodb::action::Action;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Document, cstr, doc};
 
+use super::settings::Layout;
 use super::state::{LiveConnection, MongoState, READ_LIMIT};
 use super::write_command::{WriteKind, run_write, send};
-use super::{collation, document};
+use super::{collation, document, open};
 use crate::{RootPlace, Stored, Versioned};
 
 pub(super) async fn insert(
@@ -149,8 +150,18 @@ pub(super) async fn read(
     root: &RootPlace,
     uuids: &[String],
 ) -> Result<Vec<Stored>, Failure> {
-    let filter = doc! { "uuid": { "$in": uuids } };
     let collection = state.collections_of(root)?.recordings;
+    read_in(state, &collection, uuids).await
+}
+
+/// Reads the documents with these uuids from a collection.
+pub(super) async fn read_in(
+    state: &MongoState,
+    collection: &str,
+    uuids: &[String],
+) -> Result<Vec<Stored>, Failure> {
+    let filter = doc! { "uuid": { "$in": uuids } };
+    let collection = collection.to_owned();
     state
         .call(READ_LIMIT, |live, database| async move {
             let cursor = database
@@ -163,6 +174,19 @@ pub(super) async fn read(
             found.try_collect().await
         })
         .await
+}
+
+/// Reads the documents with these uuids, whatever root they are of, before any root was opened.
+pub(super) async fn known(state: &MongoState, uuids: &[String]) -> Result<Vec<Stored>, Failure> {
+    let collections = match state.settings.layout {
+        Layout::Collection => vec![state.settings.collections()],
+        Layout::BasePaths => open::base_paths_known(state).await?,
+    };
+    let mut known = Vec::new();
+    for collection in collections {
+        known.extend(read_in(state, &collection.recordings, uuids).await?);
+    }
+    Ok(known)
 }
 
 pub(super) async fn page(

@@ -11,6 +11,7 @@ use focus_catalog::{Catalog, RootPlace, UnrecognisedDoc, Versioned};
 use focus_core::answer::Answer;
 use focus_core::json::Value;
 use focus_core::lease::LeaseDoc;
+use focus_core::marker_place::MarkerPlace;
 use focus_core::recording::Recording;
 use focus_core::state::State;
 
@@ -203,6 +204,7 @@ async fn keeps_one_lease(catalog: &Arc<dyn Catalog>, root: &RootPlace) {
         counter: token,
         released: false,
         length_ms: 10_000,
+        at: None,
     };
     let mut expected = None;
     for round in 1..=3 {
@@ -222,6 +224,20 @@ async fn keeps_one_lease(catalog: &Arc<dyn Catalog>, root: &RootPlace) {
         expected = won.pop();
         assert_eq!(catalog.lease(root).await, Ok(expected.clone()));
     }
+    // Where the holder has the root comes back, except from a catalog that one server alone can use. The
+    // lease is replaced whatever is known of that, and nothing of an earlier holder stays.
+    let was = expected.expect("a lease");
+    let at =
+        MarkerPlace { host: "h".to_owned(), path: "/r".to_owned(), inode: u64::MAX, ctime_ns: -1 };
+    let told = LeaseDoc { counter: was.counter + 1, at: Some(at.clone()), ..was.clone() };
+    assert_eq!(catalog.put_lease(root, Some(&was), &told).await, Ok(true));
+    let kept = catalog.kind() != focus_catalog::Backend::Embedded;
+    let stored = catalog.lease(root).await.expect("an answer").expect("a lease");
+    assert_eq!(stored.at, kept.then_some(at));
+    let last = LeaseDoc { counter: told.counter + 1, at: None, ..told.clone() };
+    let untold = LeaseDoc { at: None, ..told };
+    assert_eq!(catalog.put_lease(root, Some(&untold), &last).await, Ok(true));
+    assert_eq!(catalog.lease(root).await, Ok(Some(last)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,8 @@ pub(super) fn check(settings: Settings, out: &Output) -> anyhow::Result<Ending> 
             Err(problem) => findings.push((Ending::CouldNotTell, problem.to_string())),
         }
     }
+    let one = focus_engine::roots_that_are_one(&settings.roots);
+    findings.extend(one.into_iter().map(|words| (Ending::Refused, words)));
     if settings.state_dir.is_dir() {
         findings.push((Ending::InOrder, format!("state folder: {}", settings.state_dir.display())));
     } else if settings.state_dir.ancestors().any(|dir| dir.is_dir()) {

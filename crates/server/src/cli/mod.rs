@@ -96,6 +96,12 @@ fn running_server(state_dir: &Path) -> anyhow::Result<Option<Client>> {
     }
 }
 
+/// Refuses roots that are one: each recording would be there twice, and lost as often.
+fn refuse_roots_that_are_one(settings: &Settings) -> anyhow::Result<()> {
+    let told = focus_engine::roots_that_are_one(&settings.roots);
+    if told.is_empty() { Ok(()) } else { Err(Stop::error(Ending::Refused, told.join("\n"))) }
+}
+
 /// Keeps a catalog of recordings true to the storage that holds them, through every outage of the
 /// catalog's database.
 #[derive(Debug, Parser)]
@@ -112,8 +118,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Mark folders as roots
-    Init,
+    /// Mark folders as roots. One that has lost its marker gets its id again
+    Init(init::InitArgs),
     /// Run the server
     Serve,
     /// Look at all of storage once, and bring the catalog in step
@@ -198,7 +204,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 }
                 match command {
                     Command::Serve => serve::serve(settings, overrides),
-                    command => with_settings(command, settings, &out),
+                    command => with_settings(command, settings, &overrides, &out),
                 }
             }
         },
@@ -211,9 +217,14 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     ExitCode::from(out.ended(ending).code())
 }
 
-fn with_settings(command: Command, settings: Settings, out: &Output) -> anyhow::Result<Ending> {
+fn with_settings(
+    command: Command,
+    settings: Settings,
+    overrides: &Overrides,
+    out: &Output,
+) -> anyhow::Result<Ending> {
     match command {
-        Command::Init => init::init(&settings, out),
+        Command::Init(args) => init::init(&settings, overrides, &args, out),
         Command::Scan => scan::scan(settings, out),
         Command::Held => held::held(&settings, out),
         Command::Approve(args) => approve::approve(settings, &args, out),

@@ -8,7 +8,7 @@ use focus_engine::{Engine, PassReport};
 use serde_json::json;
 
 use super::output::Output;
-use super::{Ending, Stop, running_server, runtime};
+use super::{Ending, Stop, refuse_roots_that_are_one, running_server, runtime};
 
 /// How long a pass may take, also over a very large storage.
 const PASS_LIMIT: Duration = Duration::from_secs(24 * 3_600);
@@ -25,6 +25,7 @@ pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
             let answer = server.post("/api/v1/scan", None, PASS_LIMIT).await.map_err(Stop::of)?;
             return Ok::<_, anyhow::Error>(serde_json::from_value(answer)?);
         }
+        refuse_roots_that_are_one(&settings)?;
         let _lock = state_dir::lock(&settings.state_dir)?;
         pass(settings).await
     })?;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::reload::Reloaded;
-use super::{Ending, NO_ROOT, Stop, runtime};
+use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::api::{self, AppState, Hosts};
 use crate::telemetry;
 use focus_common::config::{Overrides, Secret, Settings};
@@ -45,6 +45,7 @@ pub(super) fn serve(settings: Settings, overrides: Overrides) -> anyhow::Result<
     if settings.roots.is_empty() {
         return Err(Stop::error(Ending::Refused, NO_ROOT));
     }
+    refuse_roots_that_are_one(&settings)?;
     let runtime = runtime()?;
     let ended = runtime.block_on(run(settings, overrides));
     // A thread in a file system that hangs must not keep the process from ending.

@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::output::Output;
-use super::{Ending, Stop, running_server, runtime, scan};
+use super::{Ending, Stop, refuse_roots_that_are_one, running_server, runtime, scan};
 use focus_common::config::Settings;
 use focus_common::state_dir;
 use focus_common::status::Verifying;
@@ -71,6 +71,7 @@ pub(super) fn verify(
 
 /// Verifies without a server. The catalog is only read, unless the command repairs.
 async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verification> {
+    refuse_roots_that_are_one(&settings)?;
     let _lock = state_dir::lock(&settings.state_dir)?;
     let mut engine = if repair {
         Engine::start(settings.clone()).await?

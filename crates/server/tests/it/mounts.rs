@@ -12,7 +12,7 @@ use crate::site::{LIMIT, Site};
 const COUNT: usize = 12;
 
 /// Whether this machine lets a test have mounts of its own.
-fn can_mount(test: &str) -> bool {
+pub(crate) fn can_mount(test: &str) -> bool {
     let tried =
         Command::new("unshare").args(["-Urm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     let can = tried.is_ok_and(|output| output.status.success());

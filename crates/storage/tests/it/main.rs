@@ -12,7 +12,7 @@ use focus_storage::{Root, marker};
 /// A marked, empty root.
 fn marked() -> (tempfile::TempDir, Root) {
     let dir = tempfile::tempdir().expect("a folder");
-    marker::init(dir.path()).expect("a marker");
+    marker::init(dir.path(), None).expect("a marker");
     let root = Root::open(dir.path()).expect("a root");
     (dir, root)
 }

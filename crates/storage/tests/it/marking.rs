@@ -9,8 +9,8 @@ use crate::{marked, write};
 #[test]
 fn a_root_is_marked_once_and_keeps_its_id() {
     let dir = tempfile::tempdir().expect("a folder");
-    let first = marker::init(dir.path()).expect("a marker");
-    let again = marker::init(dir.path()).expect("the same");
+    let first = marker::init(dir.path(), None).expect("a marker");
+    let again = marker::init(dir.path(), None).expect("the same");
     assert!(first.created && !again.created);
     assert_eq!(first.id, again.id);
     let names = fs::read_dir(dir.path()).expect("a folder").count();
@@ -22,7 +22,7 @@ fn of_many_that_mark_at_once_all_get_the_same_id() {
     let dir = tempfile::tempdir().expect("a folder");
     let ids: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| marker::init(dir.path()).expect("a marker").id))
+            .map(|_| scope.spawn(|| marker::init(dir.path(), None).expect("a marker").id))
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
@@ -35,7 +35,7 @@ fn a_damaged_marker_is_told_and_never_overwritten() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join(marker::MARKER);
         write(&path, text.as_bytes());
-        let error = marker::init(dir.path()).expect_err("damaged");
+        let error = marker::init(dir.path(), None).expect_err("damaged");
         assert!(matches!(error, RootProblem::MarkerDamaged { .. }), "{text:?}: {error}");
         assert_eq!(fs::read_to_string(&path).expect("there"), text);
     }

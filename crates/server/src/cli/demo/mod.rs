@@ -142,7 +142,7 @@ async fn play(
 ) -> anyhow::Result<Ending> {
     let (root, state) = (dir.join("root"), dir.join("state"));
     std::fs::create_dir_all(&root)?;
-    let place = RootPlace { id: marker::init(&root)?.id, path: root.display().to_string() };
+    let place = RootPlace { id: marker::init(&root, None)?.id, path: root.display().to_string() };
     let mut database = Database::choose(uri, dir, &state).await?;
     out.line("Focus Server demo: recordings land while the catalog's database is away.\n");
     out.line(&format!("   catalog     {}", database.describe()));
