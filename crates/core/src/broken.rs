@@ -45,11 +45,13 @@ pub enum Broken {
     ArchiveMarked,
     /// Absence counts as proved on whatever device is mounted.
     DeviceIgnored,
+    /// What an exclude newly hides is deleted.
+    ExcludedDeleted,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 20] = [
+    pub const ALL: [Broken; 21] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -70,6 +72,7 @@ impl Broken {
         Broken::AnyGenerationAcknowledged,
         Broken::ArchiveMarked,
         Broken::DeviceIgnored,
+        Broken::ExcludedDeleted,
     ];
 }
 

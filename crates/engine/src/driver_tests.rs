@@ -48,7 +48,7 @@ fn item() -> Item {
 
 /// A root that was scanned once.
 fn served(catalog: &Arc<dyn Catalog>) -> Arc<ServedRoot> {
-    let settings = RootSettings { path: "/recordings".into(), time_unit: None, time_zone: None };
+    let settings = RootSettings::of("/recordings".into());
     let served = ServedRoot::new(settings, Arc::clone(catalog), Arc::new(IndexFault::default()));
     served.scans.store(1, Ordering::Relaxed);
     Arc::new(served)

@@ -18,7 +18,7 @@ const EVENTS: usize = 200;
 const ROUNDS_MAX: usize = 1_500;
 
 /// Faults that matter together, and seldom come together by chance.
-const THEMES: [&[&str]; 8] = [
+const THEMES: [&[&str]; 9] = [
     &["moved_away", "moved_back", "holder_paused"],
     &["backed_up", "outage", "roll_back", "return", "return", "crash"],
     &["backed_up", "land", "land", "roll_back", "land", "crash"],
@@ -27,6 +27,7 @@ const THEMES: [&[&str]; 8] = [
     &["drill_lands", "remove", "rename", "other_roots", "crash"],
     &["rename", "remove", "unmounted", "mounted", "hint_lost", "clock_set", "approve"],
     &["rename", "remove", "drill_lands", "remounted", "clock_set", "crash", "approve"],
+    &["exclude_grows", "exclude_shrinks", "rename", "remove", "rewrite", "crash", "approve"],
 ];
 
 /// What a schedule came to.
@@ -60,6 +61,7 @@ pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
         faulty: random.u8(0..4) != 0,
         periodic: random.bool(),
         archive: random.u8(0..10) == 0,
+        excludes: false,
         wall_ahead_ms: 0,
         storage: Storage::default(),
         away: Vec::new(),
@@ -189,6 +191,9 @@ fn converge(
     world.catalog.refused = None;
     world.delayed.clear();
     for server in servers.iter_mut() {
+        if server.excludes != world.excludes {
+            world.crash(server);
+        }
         server.cut_off = false;
         server.paused_until_ms = 0;
         server.index.retry(u64::MAX);

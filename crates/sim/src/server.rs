@@ -3,7 +3,9 @@
 use focus_core::answer::Failure;
 use focus_core::batch::{Call, ItemOutcome, Reply};
 use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
+use focus_core::exclude::Exclude;
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
+use focus_core::look::Look;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, judge};
@@ -12,7 +14,7 @@ use focus_core::vanish::Counts;
 
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
-use crate::storage::RootIs;
+use crate::storage::{RootIs, exclude};
 use crate::world::{Delayed, Fate, World};
 
 /// How long files must stand still.
@@ -59,6 +61,9 @@ pub(crate) struct Server {
     process: u64,
     /// The token held now, and the highest one held before it: in any process, in any database.
     pub(crate) tokens: (i64, i64),
+    /// Its settings hide a folder.
+    pub(crate) excludes: bool,
+    pub(crate) exclude: Exclude,
     /// An earlier state of the index.
     pub(crate) copy: Option<Index>,
     watermarks: u64,
@@ -84,6 +89,8 @@ impl Server {
             drift,
             process: 0,
             tokens: (0, 0),
+            excludes: false,
+            exclude: Exclude::default(),
             copy: None,
             watermarks: 0,
         }
@@ -96,8 +103,11 @@ impl Server {
     }
 
     /// Killed and started again: only what the index holds is left.
-    pub(crate) fn crash(&mut self) {
+    /// It takes the settings as they are now.
+    pub(crate) fn crash(&mut self, excludes: bool) {
         self.process += 1;
+        self.excludes = excludes;
+        self.exclude = exclude(excludes);
         self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
         self.lease =
             Lease::new(&self.name, self.index.memory.token, self.index.token_seen, LEASE_MS);
@@ -107,6 +117,7 @@ impl Server {
         self.hints.clear();
         self.connection = None;
         self.index.start();
+        self.index.show_again(&self.exclude);
     }
 
     pub(crate) fn is_connected(&self, catalog: &Catalog) -> bool {
@@ -450,7 +461,10 @@ impl Server {
         closed: Closed,
         world: &World,
     ) -> Result<(), String> {
-        let Some(look) = world.storage.look(place) else { return Ok(()) };
+        let Some(mut look) = world.storage.look(place) else { return Ok(()) };
+        if self.exclude.hides_folder(&place.folder) {
+            look = Look::default();
+        }
         let known = self.index.sight(place);
         let rules = Rules { root: ROOT, times: Times::default(), settle_ms: SETTLE_MS };
         let now_ms = self.now_ms(world.true_ms);
@@ -515,6 +529,7 @@ impl Server {
         let proofs = Proofs {
             absent: &|place| world.storage.is_absent(place),
             device: world.storage.device,
+            exclude: &self.exclude,
             archive: world.archive,
             now_ms: self.now_ms(world.true_ms),
             wall_ms: world.wall_ms(),

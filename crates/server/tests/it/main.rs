@@ -13,6 +13,7 @@ mod disk;
 mod drill_documents;
 mod drill_reports;
 mod embedded;
+mod excludes;
 mod exit_codes;
 mod golden;
 mod hardship;
