@@ -139,20 +139,25 @@ impl Scan<'_> {
     fn compare(&self, chunk: &Chunk) -> Result<Vec<Place>, IndexError> {
         let mut met = self.met();
         let mut stems: HashSet<&[u8]> = HashSet::new();
-        let spellings = Spellings::of(self.present.pair, chunk);
-        for entry in &chunk.entries {
-            let Some(part) = self.present.pair.part(&entry.name) else { continue };
-            let compared = if spellings.is_surplus(self.present.pair, &entry.name) {
+        let pair = self.present.pair;
+        let parts: Vec<(&Entry, Part<'_>)> = chunk
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry, pair.part(&entry.name)?)))
+            .collect();
+        let spellings = Spellings::of(pair, &parts);
+        for (entry, part) in &parts {
+            let compared = if spellings.is_surplus(pair, &entry.name, part) {
                 Compared::Surplus
             } else {
-                self.compare_one(&mut met, &chunk.folder, &part, entry)?
+                self.compare_one(&mut met, &chunk.folder, part, entry)?
             };
             match compared {
                 Compared::Same => {}
                 Compared::News => {
                     stems.insert(part.stem);
                 }
-                Compared::Surplus if met.is_known_surplus(&chunk.folder, &entry.name, &part)? => {}
+                Compared::Surplus if met.is_known_surplus(&chunk.folder, &entry.name, part)? => {}
                 Compared::Surplus => {
                     stems.insert(&entry.name);
                 }
@@ -304,29 +309,26 @@ enum Compared {
 struct Spellings(HashMap<Vec<u8>, usize>);
 
 impl Spellings {
-    fn of(pair: &Pair, chunk: &Chunk) -> Spellings {
-        let kind = |entry: &Entry| pair.part(&entry.name).map(|part| part.kind);
-        if chunk.entries.iter().filter_map(kind).all(|kind| pair.is_exact(kind)) {
+    fn of(pair: &Pair, parts: &[(&Entry, Part<'_>)]) -> Spellings {
+        if parts.iter().all(|(_, part)| pair.is_exact(part.kind)) {
             return Spellings::default();
         }
         let mut first = HashMap::new();
-        for entry in &chunk.entries {
-            let Some(part) = pair.part(&entry.name) else { continue };
+        for (entry, part) in parts {
             let (_, at) = pair.spellings(part.kind);
-            let known = first.entry(in_one_case(&entry.name, &part)).or_insert(at);
+            let known = first.entry(in_one_case(&entry.name, part)).or_insert(at);
             *known = at.min(*known);
         }
         Spellings(first)
     }
 
     /// A file of this name is beside one whose spelling counts before its own.
-    fn is_surplus(&self, pair: &Pair, name: &[u8]) -> bool {
+    fn is_surplus(&self, pair: &Pair, name: &[u8], part: &Part<'_>) -> bool {
         if self.0.is_empty() {
             return false;
         }
-        let Some(part) = pair.part(name) else { return false };
         let (_, at) = pair.spellings(part.kind);
-        self.0.get(&in_one_case(name, &part)).is_some_and(|first| *first < at)
+        self.0.get(&in_one_case(name, part)).is_some_and(|first| *first < at)
     }
 }
 

@@ -413,6 +413,13 @@ impl Server {
                 }
                 _ => Err(Failure::transient("lost")),
             }),
+            Job::Claims(claims) => {
+                self.acknowledge(&claims.refused, world)?;
+                for (uuid, path) in &claims.elsewhere {
+                    self.index.prefer(uuid, path);
+                }
+                Done::Stored
+            }
             Job::Finish { identity, watermark, again } => {
                 self.index.memory.identity = Some(identity);
                 self.index.memory.owed = again;

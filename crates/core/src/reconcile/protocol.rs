@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::answer::Failure;
 use crate::batch::{Call, Item, ItemOutcome, Reply};
-use crate::compare::{ComparedEntry, Page, Row, SpotCheck};
+use crate::compare::{Claims, ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
 use crate::entry::EntryId;
 use crate::lease::Grant;
@@ -149,6 +149,9 @@ pub enum Job {
         /// scanned.
         missing: Vec<Stored>,
     },
+    /// Store which uuids the catalog has of other recordings than the index, as a standby has read them:
+    /// [`Done::Stored`].
+    Claims(Claims),
     /// Remove from the unrecognised collection what is not unrecognised any more: [`Done::Swept`].
     Sweep {
         /// Bytewise after this place.
@@ -183,6 +186,7 @@ impl Job {
             Job::Rows { .. } => "rows",
             Job::SpotCheck { .. } => "spot check",
             Job::Found { .. } => "found",
+            Job::Claims(_) => "claims",
             Job::Sweep { .. } => "sweep",
             Job::Finish { .. } => "finish",
         }
@@ -204,6 +208,7 @@ impl Job {
             | Job::Rows { .. }
             | Job::SpotCheck { .. }
             | Job::Found { .. }
+            | Job::Claims(_)
             | Job::Finish { .. } => false,
         }
     }

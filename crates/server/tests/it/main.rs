@@ -31,6 +31,7 @@ mod scarcity;
 mod scene;
 mod security;
 mod site;
+mod standby;
 mod times;
 mod unrecognised;
 mod verify;
