@@ -264,6 +264,7 @@ impl Driver {
             Job::Token(token) => self.index.set_token(self.id, token).await.map(|()| Done::Stored),
             Job::SpotCheck { uuids } => self.spot_check(uuids).await,
             Job::Found { findings, missing } => self.found(findings, missing).await,
+            Job::Held { limit } => self.held(limit).await,
             Job::Claims(claims) => self.claims(claims).await,
             Job::Finish { identity, watermark, again } => self
                 .index
@@ -315,6 +316,12 @@ impl Driver {
             self.index.add_missing(self.id, missing, now_ms).await?;
         }
         Ok(Done::Found { dropped })
+    }
+
+    async fn held(&self, limit: usize) -> Result<Done, IndexError> {
+        let (reader, id) = (self.index.reader(), self.id);
+        let rows = blocking(move || reader.held(id, 0, limit)).await?;
+        Ok(Done::Uuids(rows.into_iter().map(|row| row.uuid).collect()))
     }
 
     /// Stores which uuids the catalog has of other recordings, as a standby has read them.

@@ -413,6 +413,7 @@ impl Server {
                 }
                 _ => Err(Failure::transient("lost")),
             }),
+            Job::Held { limit } => Done::Uuids(self.index.held(limit)),
             Job::Claims(claims) => {
                 self.acknowledge(&claims.refused, world)?;
                 for (uuid, path) in &claims.elsewhere {

@@ -65,8 +65,8 @@ impl Reconciler {
         Step::Stopping { identity: self.memory.identity.clone().unwrap_or_default() }
     }
 
-    /// Nothing may be written: a standby compares, and looks up what is pending with it and what the holder
-    /// of the lease or others have changed.
+    /// Nothing may be written: a standby compares, and looks up what is pending or held with it, which the
+    /// holder of the lease writes and approves.
     ///
     /// What it finds to be there is acknowledged without a watermark that would tell of a database
     /// rolled back to before it. So a comparison is owed from then on, also where the lease that follows
@@ -81,8 +81,11 @@ impl Reconciler {
         if let Some(before) = self.following.take_page(now_ms) {
             return Step::Following { limit: self.bounds.page, before, epoch };
         }
+        if self.following.take_held(now_ms) {
+            return Step::ReadingHeld { limit: self.bounds.page, epoch };
+        }
         if let Some(uuids) = self.changes.take_named() {
-            return Step::SpotChecking { uuids, epoch, followed: true };
+            return Step::SpotChecking { uuids, epoch, followed: false };
         }
         if self.comparing.is_standby_due() { self.compare(false, now_ms) } else { Step::Rest }
     }

@@ -1,5 +1,5 @@
-//! When a standby looks up its own pending recordings: the holder of the lease writes them, and tells
-//! nobody.
+//! When a standby looks up its own pending recordings and held deletions: the holder of the lease writes
+//! and approves them, and tells nobody.
 
 use crate::entry::EntryId;
 
@@ -16,6 +16,10 @@ const PAGE_PAUSE_MS: u64 = 200;
 /// fifth of the time of one reader at most.
 const PAUSE_FACTOR: u64 = 4;
 
+/// What is held is looked up this often. Of many deletions the first page is enough: approved are all up to
+/// one of them, and the next ones are the first page then.
+const HELD_MS: u64 = 4_000;
+
 /// How far a standby has looked up what is pending.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Following {
@@ -29,6 +33,8 @@ pub(super) struct Following {
     before: Option<EntryId>,
     /// When the present page began.
     began_ms: u64,
+    /// When held deletions are due; none: not known yet.
+    held_at_ms: Option<u64>,
 }
 
 impl Following {
@@ -53,9 +59,19 @@ impl Following {
         Some(self.before)
     }
 
-    /// When a page is due, where only time stands in the way.
+    /// Held deletions are due now.
+    pub(super) fn take_held(&mut self, now_ms: u64) -> bool {
+        let next_ms = now_ms.saturating_add(HELD_MS);
+        let due = *self.held_at_ms.get_or_insert(next_ms) <= now_ms;
+        if due {
+            self.held_at_ms = Some(next_ms);
+        }
+        due
+    }
+
+    /// When something is due, where only time stands in the way.
     pub(super) fn due_ms(&self) -> Option<u64> {
-        self.due_ms
+        self.due_ms.into_iter().chain(self.held_at_ms).min()
     }
 
     /// The page has so many recordings, of `limit` that it may have, and this is the lowest of them.
@@ -97,6 +113,16 @@ mod tests {
         assert_eq!(following.take_page(due_ms), Some(None));
         following.picked(0, 5, None);
         assert_eq!((following.take_page(u64::MAX), following.due_ms()), (None, None));
+    }
+
+    #[test]
+    fn what_is_held_is_looked_up_again_and_again() {
+        let mut following = Following::default();
+        assert!(!following.take_held(10));
+        assert_eq!(following.due_ms(), Some(10 + HELD_MS));
+        assert!(following.take_held(10 + HELD_MS));
+        assert!(!following.take_held(10 + HELD_MS));
+        assert!(following.take_held(10 + 2 * HELD_MS));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What follows from each result.
 
+use std::collections::BTreeSet;
+
 use super::changes::NAMED_MAX;
 use super::comparing::Sweep;
 use super::invariant::{self, Invariant};
@@ -88,6 +90,9 @@ impl Reconciler {
                 } else {
                     self.changes.add(uuids, false);
                 }
+            }
+            (Step::ReadingHeld { limit, epoch }, Done::Uuids(uuids)) => {
+                self.look_up(limit, epoch, uuids);
             }
             (Step::StoringClaims(_), Done::Stored) => {}
             (Step::StoringSpotCheck(_, claims), Done::Found { dropped }) => {
@@ -239,11 +244,18 @@ impl Reconciler {
         }
         let lowest = items.iter().map(|item| item.id).min();
         self.following.picked(items.len(), limit, lowest);
-        if items.is_empty() || self.connection.epoch() != Some(epoch) {
-            return;
-        }
         let uuids = items.into_iter().map(|item| item.recording.uuid).collect();
-        self.step = Step::SpotChecking { uuids, epoch, followed: true };
+        self.look_up(limit, epoch, uuids);
+    }
+
+    /// Documents are read on the connection on which the standby was asked for them.
+    fn look_up(&mut self, limit: usize, epoch: u64, uuids: BTreeSet<String>) {
+        if let Err(violation) = invariant::check_count("a page", uuids.len(), limit) {
+            return self.stop(violation);
+        }
+        if !uuids.is_empty() && self.connection.epoch() == Some(epoch) {
+            self.step = Step::SpotChecking { uuids, epoch, followed: true };
+        }
     }
 
     fn store_claims(&mut self, claims: Claims) {

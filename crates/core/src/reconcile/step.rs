@@ -133,6 +133,13 @@ pub(super) enum Step {
         /// The connection on which they are to be read.
         epoch: u64,
     },
+    /// Waits for `Uuids`: what is held with a standby, to be looked up.
+    ReadingHeld {
+        /// How many at most.
+        limit: usize,
+        /// The connection on which they are to be read.
+        epoch: u64,
+    },
     /// Waits for `Stored`: uuids that the catalog has of other recordings than the index.
     StoringClaims(Claims),
     /// Waits for `Found`: what the spot check says is stored. Where the index fails, or has dropped
@@ -232,6 +239,7 @@ impl Step {
                 Job::Found { findings, missing }
             }
             Step::SpotChecking { uuids, .. } => Job::SpotCheck { uuids: uuids.clone() },
+            Step::ReadingHeld { limit, .. } => Job::Held { limit: *limit },
             Step::StoringClaims(claims) => Job::Claims(std::mem::take(claims)),
             Step::Sweeping { after } => Job::Sweep { after: after.clone() },
             Step::Finishing { identity, watermark, again } => Job::Finish {
@@ -264,6 +272,7 @@ impl Step {
             Step::SpotChecking { .. } => "spot checking",
             Step::StoringSpotCheck(..) => "storing a spot check",
             Step::Following { .. } => "following",
+            Step::ReadingHeld { .. } => "reading what is held",
             Step::StoringClaims(_) => "storing claims",
             Step::Sweeping { .. } => "sweeping",
             Step::FinishNoting => "noting the end of a comparison",

@@ -42,7 +42,7 @@ impl Two {
         Two { server, site, standby }
     }
 
-    /// Every document by its uuid, without what it holds in `except`.
+    /// Every document by its uuid.
     async fn documents(&self) -> BTreeMap<String, Document> {
         let client = self.server.client().await;
         let nodes = client.database(self.server.database()).collection::<Document>("node4");
@@ -127,4 +127,22 @@ async fn a_standby_shows_within_seconds_what_the_holder_has_written() {
     })
     .await;
     assert_eq!(two.documents().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_that_are_approved_at_the_holder_are_held_at_the_standby_no_more() {
+    if embedded_only("approved at the holder") {
+        return;
+    }
+    let two = Two::start(12).await;
+    for at in 0..12 {
+        two.files(at).iter().for_each(|file| fs::remove_file(file).expect("removed"));
+    }
+    two.site.focus.until_status("held", 12, LIMIT).await;
+    two.standby.until_status("held", 12, LIMIT).await;
+    let approved = two.site.focus.run(&["approve", "--json", "--yes"]);
+    assert_eq!(approved.status.code(), Some(0), "{approved:?}");
+    two.site.focus.until_status("deleted", 12, LIMIT).await;
+    two.agree().await;
+    assert_eq!(two.standby.status().expect("a status")["deleted"], 12);
 }

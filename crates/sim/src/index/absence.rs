@@ -141,6 +141,13 @@ impl Index {
         }
     }
 
+    /// The uuids of what is held, at most so many.
+    pub(crate) fn held(&self, limit: usize) -> BTreeSet<String> {
+        let is_held = |row: &&Row| matches!(row.entry.absence(), Some(Absence::Held { .. }));
+        let held = self.rows.values().filter(is_held);
+        held.take(limit).map(|row| row.recording.uuid.clone()).collect()
+    }
+
     /// Approves what is held.
     pub(crate) fn approve(&mut self, wall_ms: i64) -> bool {
         let uuids: Vec<String> = self.rows.keys().cloned().collect();

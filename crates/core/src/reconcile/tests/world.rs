@@ -285,6 +285,7 @@ impl World {
                 let rows = rows.filter(|row| uuids.contains(&row.recording.uuid)).collect();
                 Done::SpotChecked(Ok(SpotCheck { rows, documents }))
             }
+            Job::Held { .. } => Done::Uuids(std::collections::BTreeSet::new()),
             Job::Claims(claims) => {
                 self.claims.push(claims);
                 Done::Stored
