@@ -18,7 +18,8 @@ pub fn names(bytes: &[u8]) {
     let pair = Pair::new(vec!["dat".to_owned(), "x".to_owned()]);
     if let Some(part) = pair.part(name) {
         let extension = &name[part.stem.len()..];
-        assert!([&b".dat"[..], b".x", b".json"].contains(&extension), "{shown}");
+        let extension = extension.to_ascii_lowercase();
+        assert!([&b".dat"[..], b".x", b".json"].contains(&&extension[..]), "{shown}");
         place(part.stem, folder);
     }
     place(name, folder);

@@ -23,6 +23,7 @@ use crate::answer::{Answer, Class, Failure};
 use crate::broken::{self, Broken};
 use crate::document::{self, Stored, Versioned};
 use crate::entry::EntryId;
+use crate::entry::claimed::duplicate_of_another_root;
 use crate::recording::Recording;
 use crate::state::{Fault, State};
 
@@ -467,14 +468,7 @@ impl Batch {
             None => Stage::Adopt,
             Some(root) if root == self.root => self.compare_ours(document, stored),
             Some(_) if stored.deleted => Stage::TakeOver(Box::new(stored.clone())),
-            Some(root) => Stage::Done(Outcome::Refused(Fault::new(
-                State::DuplicateId,
-                format!(
-                    "the uuid {} belongs to {} in the root {root}. Give one of the two another uuid, or remove one",
-                    stored.uuid,
-                    stored.path.as_deref().unwrap_or("a recording"),
-                ),
-            ))),
+            Some(_) => Stage::Done(Outcome::Refused(duplicate_of_another_root(stored))),
         };
         if let (Stage::Done(Outcome::Left), Some(version)) = (&next, stored.version) {
             let met = document::token(version);

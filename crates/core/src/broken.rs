@@ -49,11 +49,13 @@ pub enum Broken {
     KnownRootMarkedAnew,
     /// A server on a copy of the root takes the lease like any other.
     CopyTakesLease,
+    /// What an exclude newly hides is deleted.
+    ExcludedDeleted,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 22] = [
+    pub const ALL: [Broken; 23] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -76,6 +78,7 @@ impl Broken {
         Broken::DeviceIgnored,
         Broken::KnownRootMarkedAnew,
         Broken::CopyTakesLease,
+        Broken::ExcludedDeleted,
     ];
 }
 

@@ -6,9 +6,11 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
+use crate::batch::{ItemOutcome, Outcome};
 use crate::broken::{self, Broken};
 use crate::document::{self, Stored};
 use crate::entry::EntryId;
+use crate::entry::claimed::duplicate_of_another_root;
 use crate::recording::Recording;
 
 /// Bytes of a page at most, about; one of its items may alone be larger.
@@ -273,6 +275,49 @@ pub fn spot(
         judged(row, found, token)
     });
     Some(judged.collect())
+}
+
+/// Uuids that the catalog has of other recordings than the index: what a standby learns of them without a
+/// write.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claims {
+    /// Recordings whose uuid a live document of another root has: they are refused.
+    pub refused: Vec<ItemOutcome>,
+    /// Uuids with the path where the catalog has them: where that path still claims it, it has the
+    /// recording.
+    pub elsewhere: Vec<(String, String)>,
+}
+
+impl Claims {
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.refused.is_empty() && self.elsewhere.is_empty()
+    }
+}
+
+/// Of single recordings of a root, those whose uuid the catalog has of another recording. `documents` holds
+/// at most one of each uuid.
+pub fn claims(rows: &[Row], documents: &[Stored], root: &str) -> Claims {
+    let mut claims = Claims::default();
+    let by_uuid: HashMap<&str, &Stored> =
+        documents.iter().map(|stored| (stored.uuid.as_str(), stored)).collect();
+    for row in rows.iter().filter(|row| !row.vanished && !row.marked) {
+        let Some(stored) = by_uuid.get(row.recording.uuid.as_str()) else { continue };
+        let is_ours = stored.root.as_deref() == Some(root);
+        match (&stored.root, &stored.path) {
+            _ if stored.deleted => {}
+            (Some(_), Some(path)) if is_ours && *path != row.recording.path => {
+                claims.elsewhere.push((stored.uuid.clone(), path.clone()));
+            }
+            (Some(_), _) if !is_ours => claims.refused.push(ItemOutcome {
+                id: row.id,
+                generation: row.generation,
+                outcome: Outcome::Refused(duplicate_of_another_root(stored)),
+            }),
+            (Some(_) | None, _) => {}
+        }
+    }
+    claims
 }
 
 fn judged(row: &Row, stored: Option<&Stored>, token: i64) -> Option<ComparedEntry> {

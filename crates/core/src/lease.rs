@@ -75,6 +75,7 @@ pub struct Grant {
 
 /// A call on the catalog, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum LeaseJob {
     /// Read the lease from the primary.
     Read,
@@ -105,6 +106,7 @@ pub enum LeaseDone {
 
 /// What the keeper is to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum LeaseNext {
     /// Do this, then hand in the result.
     Run(LeaseJob),

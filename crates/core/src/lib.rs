@@ -13,6 +13,7 @@ pub mod compare;
 pub mod configured;
 pub mod document;
 pub mod entry;
+pub mod exclude;
 pub mod iso8601;
 pub mod json;
 pub mod lease;

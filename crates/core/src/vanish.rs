@@ -61,6 +61,8 @@ pub enum Held {
     Device,
     /// The index never saw their files, and nothing else of their folder is there.
     NeverSeen,
+    /// An exclude hides their place: whether their files are there is not looked at any more.
+    Excluded,
 }
 
 impl Held {
@@ -71,12 +73,13 @@ impl Held {
             Held::All => "all",
             Held::Device => "device",
             Held::NeverSeen => "never_seen",
+            Held::Excluded => "excluded",
         }
     }
 
     /// The reason with this name.
     pub fn from_name(name: &str) -> Option<Held> {
-        [Held::TooMany, Held::All, Held::Device, Held::NeverSeen]
+        [Held::TooMany, Held::All, Held::Device, Held::NeverSeen, Held::Excluded]
             .into_iter()
             .find(|held| held.name() == name)
     }
@@ -91,6 +94,7 @@ impl fmt::Display for Held {
                 "their folder was on another device: a mount is missing, or was swapped"
             }
             Held::NeverSeen => "the catalog names them, and this server never saw their files",
+            Held::Excluded => "`exclude` hides them now: take the pattern back, or approve",
         })
     }
 }

@@ -7,8 +7,8 @@ use focus_catalog::RootPlace;
 use focus_common::clock;
 use focus_core::settle::Closed;
 use focus_core::vanish::{MaxVanished, SECOND_LOOK_MS};
-use focus_index::{Candidate, EntryId};
-use focus_storage::absence::{Proof, prove};
+use focus_index::{Candidate, EntryId, ProvedTwice};
+use focus_storage::absence::{Found, Proof, prove};
 
 use crate::inbox::Barrier;
 use crate::observer::ObserveError;
@@ -37,9 +37,9 @@ pub(crate) struct Absence<'a> {
     max: MaxVanished,
     /// When the next round is due.
     next: Instant,
-    /// Rows proved twice, each with whether it was proved on another device. They are concluded on once
-    /// everything that came in before the barrier has been read.
-    ready: Option<(Vec<(EntryId, bool)>, Barrier)>,
+    /// Rows proved twice. They are concluded on once everything that came in before the barrier has been
+    /// read.
+    ready: Option<(Vec<ProvedTwice>, Barrier)>,
 }
 
 /// What the proofs for some candidates came to.
@@ -47,8 +47,8 @@ pub(crate) struct Absence<'a> {
 struct Proofs {
     /// Rows proved for the first time.
     first: Vec<EntryId>,
-    /// Rows proved for the second time, each with whether it was proved on another device.
-    second: Vec<(EntryId, bool)>,
+    /// Rows proved for the second time.
+    second: Vec<ProvedTwice>,
     /// Rows whose files are there again, or whose folder cannot be read.
     doubted: Vec<EntryId>,
     /// The time of one candidate at least had come.
@@ -134,9 +134,14 @@ impl<'a> Absence<'a> {
                     tracing::debug!("not proved to be gone: {words}");
                     proofs.doubted.extend(group.iter().map(|one| one.id));
                 }
-                Proof::Read { device, there } => {
-                    for (one, there) in group.iter().zip(there) {
-                        self.sort(&mut proofs, one, device, there);
+                Proof::Read { device, found } => {
+                    for (one, found) in group.iter().zip(found) {
+                        self.sort(&mut proofs, one, Some(device), found);
+                    }
+                }
+                Proof::Hidden => {
+                    for one in group {
+                        self.sort(&mut proofs, one, None, Found::Hidden);
                     }
                 }
             }
@@ -144,8 +149,9 @@ impl<'a> Absence<'a> {
         Ok(proofs)
     }
 
-    /// Sorts a candidate whose folder was read: its files are there or not.
-    fn sort(&self, proofs: &mut Proofs, one: &Candidate, device: u64, there: bool) {
+    /// Sorts a candidate whose folder was read, or is hidden: its files are there or not.
+    fn sort(&self, proofs: &mut Proofs, one: &Candidate, device: Option<u64>, found: Found) {
+        let there = found == Found::File;
         if there && !one.replaced {
             proofs.doubted.push(one.id);
             self.present.inbox().hint(one.place.clone(), Closed::default());
@@ -156,8 +162,9 @@ impl<'a> Absence<'a> {
                 // Another recording's, as far as is known: looked at once more before it is concluded.
                 self.present.inbox().hint(one.place.clone(), Closed::default());
             }
-            let elsewhere = one.device.is_some_and(|seen_on| seen_on != device);
-            proofs.second.push((one.id, elsewhere));
+            let elsewhere = one.device.zip(device).is_some_and(|(seen_on, now)| seen_on != now);
+            let hidden = found == Found::Hidden;
+            proofs.second.push(ProvedTwice { id: one.id, elsewhere, hidden });
         }
     }
 

@@ -8,7 +8,7 @@ use focus_catalog::{Catalog, ChangedDocuments, Reach, RootPlace, Stored};
 use focus_common::clock;
 use focus_core::answer::Class;
 use focus_core::batch::{Call, ItemOutcome, Outcome, Reply};
-use focus_core::compare::{ComparedEntry, SpotCheck};
+use focus_core::compare::{Claims, ComparedEntry, SpotCheck};
 use focus_core::reconcile::{Bounds, CatalogMemory, Done, Event, Job, Next, Reconciler};
 use focus_crash::{Point, Step, here};
 use focus_index::{Ack, Answer, Index, IndexError, RootId, RootMemory};
@@ -273,6 +273,8 @@ impl Driver {
             Job::Token(token) => self.index.set_token(self.id, token).await.map(|()| Done::Stored),
             Job::SpotCheck { uuids } => self.spot_check(uuids).await,
             Job::Found { findings, missing } => self.found(findings, missing).await,
+            Job::Held { limit } => self.held(limit).await,
+            Job::Claims(claims) => self.claims(claims).await,
             Job::Finish { identity, watermark, again } => self
                 .index
                 .finish_comparison(self.id, identity, watermark, again)
@@ -323,6 +325,25 @@ impl Driver {
             self.index.add_missing(self.id, missing, now_ms).await?;
         }
         Ok(Done::Found { dropped })
+    }
+
+    async fn held(&self, limit: usize) -> Result<Done, IndexError> {
+        let (reader, id) = (self.index.reader(), self.id);
+        let rows = blocking(move || reader.held(id, 0, limit)).await?;
+        Ok(Done::Uuids(rows.into_iter().map(|row| row.uuid).collect()))
+    }
+
+    /// Stores which uuids the catalog has of other recordings, as a standby has read them.
+    async fn claims(&self, claims: Claims) -> Result<Done, IndexError> {
+        let Claims { refused, elsewhere } = claims;
+        let now_ms = clock::wall_ms();
+        if !refused.is_empty() {
+            self.index.acknowledge(self.id, None, self.acks(refused), now_ms).await?;
+        }
+        for (uuid, path) in elsewhere {
+            self.index.prefer(self.id, uuid, path, now_ms).await?;
+        }
+        Ok(Done::Stored)
     }
 
     fn acks(&self, outcomes: Vec<ItemOutcome>) -> Vec<Ack> {

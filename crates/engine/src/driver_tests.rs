@@ -49,7 +49,7 @@ fn item() -> Item {
 
 /// A root that was scanned once.
 fn served(catalog: &Arc<dyn Catalog>) -> Arc<ServedRoot> {
-    let settings = RootSettings { path: "/recordings".into(), time_unit: None, time_zone: None };
+    let settings = RootSettings::of("/recordings".into());
     let markers = Arc::new(Markers::new(&[]));
     let fault = Arc::new(IndexFault::default());
     let served = ServedRoot::new(settings, Arc::clone(catalog), fault, markers);

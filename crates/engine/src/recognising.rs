@@ -62,7 +62,9 @@ pub fn recognise_folder(
     beside: &[PathBuf],
 ) -> Result<Recognised, RecogniseError> {
     let pair = Pair::new(settings.data_extensions.clone());
-    let sample = sample(&Root::open_unmarked(folder)?, &pair)?;
+    let root = settings.roots.iter().find(|root| root.path == folder);
+    let exclude = root.map(|root| settings.exclude_of(root)).unwrap_or_default();
+    let sample = sample(&Root::open_unmarked(folder)?.excluding(exclude), &pair)?;
     let uuids: Vec<String> = sample.iter().map(|one| one.uuid.clone()).collect();
     if sample.is_empty() {
         return Ok(Recognised { looked_at: 0, recognition: Recognition::New { taken: 0 } });

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use focus_common::clock;
 use focus_common::config::Settings;
-use focus_index::{Index, IndexError, RootId};
+use focus_core::vanish::Held;
+use focus_index::{HeldRow, Index, IndexError, RootId};
 use focus_storage::{Pair, Root, RootProblem};
 
 use crate::absence::Absence;
@@ -22,6 +23,9 @@ const RETURN_LOOK: Duration = Duration::from_millis(500);
 /// Time between two looks whether the root that was opened is still there.
 const PRESENCE_LOOK: Duration = Duration::from_secs(1);
 
+/// Held deletions read from the index at once.
+const HELD_PAGE: usize = 4_096;
+
 /// Serves a root until its inbox is closed.
 pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
     let pair = Pair::new(settings.data_extensions.clone());
@@ -29,6 +33,7 @@ pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
     while !served.inbox.is_closed() {
         match open(served, index, expected.as_deref()) {
             Ok(root) => {
+                let root = root.excluding(settings.exclude_of(&served.settings));
                 expected = Some(root.id().to_owned());
                 served.inbox.reopen();
                 served.set_marker_place(&root);
@@ -111,6 +116,7 @@ fn session(present: PresentRoot<'_>) -> Result<(), RootProblem> {
     // Watched before the first scan, so that nothing slips between.
     let watching = Watching::start(present);
     present.served.set_present(present.root);
+    show_again(present);
     present.inbox().ask_scan(ScanAsked::Stat);
     std::thread::scope(|scope| {
         let scanner = std::thread::Builder::new()
@@ -131,6 +137,31 @@ fn session(present: PresentRoot<'_>) -> Result<(), RootProblem> {
         present.inbox().lose_root();
         ended
     })
+}
+
+/// Looks anew for what was held because an exclude hid it, and which the present one does not hide. It waits
+/// for a person where that fails, as before.
+fn show_again(present: PresentRoot<'_>) {
+    let PresentRoot { index, id, root, .. } = present;
+    let mut after = 0;
+    loop {
+        let page = match index.reader().held(id, after, HELD_PAGE) {
+            Ok(page) => page,
+            Err(error) => return present.served.index_fault.tell(&error),
+        };
+        let Some(last) = page.last() else { return };
+        after = last.seq;
+        let is_shown = |row: &&HeldRow| {
+            row.why == Held::Excluded && !root.exclude().hides_path(row.path.as_bytes())
+        };
+        let seqs: Vec<i64> = page.iter().filter(is_shown).map(|row| row.seq).collect();
+        if seqs.is_empty() {
+            continue;
+        }
+        if let Err(error) = index.shown_blocking(id, seqs) {
+            return present.served.index_fault.tell(&error);
+        }
+    }
 }
 
 /// Observes what waits, and follows absences, until the session is over.

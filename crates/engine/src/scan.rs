@@ -1,13 +1,13 @@
 //! Scans: every name on storage against the index. What differs is handed to the observer, which
 //! looks for itself; a scan alone decides nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use focus_core::recording::Place;
 use focus_index::{FolderId, IndexError, PlaceId, ScanView};
 use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
-use focus_storage::{PartKind, RootProblem};
+use focus_storage::{Pair, Part, PartKind, RootProblem};
 use parking_lot::Mutex;
 
 use crate::present_root::PresentRoot;
@@ -139,10 +139,28 @@ impl Scan<'_> {
     fn compare(&self, chunk: &Chunk) -> Result<Vec<Place>, IndexError> {
         let mut met = self.met();
         let mut stems: HashSet<&[u8]> = HashSet::new();
-        for entry in &chunk.entries {
-            let Some(part) = self.present.pair.part(&entry.name) else { continue };
-            if self.is_news(&mut met, &chunk.folder, part.stem, part.kind, entry)? {
-                stems.insert(part.stem);
+        let pair = self.present.pair;
+        let parts: Vec<(&Entry, Part<'_>)> = chunk
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry, pair.part(&entry.name)?)))
+            .collect();
+        let spellings = Spellings::of(pair, &parts);
+        for (entry, part) in &parts {
+            let compared = if spellings.is_surplus(pair, &entry.name, part) {
+                Compared::Surplus
+            } else {
+                self.compare_one(&mut met, &chunk.folder, part, entry)?
+            };
+            match compared {
+                Compared::Same => {}
+                Compared::News => {
+                    stems.insert(part.stem);
+                }
+                Compared::Surplus if met.is_known_surplus(&chunk.folder, &entry.name, part)? => {}
+                Compared::Surplus => {
+                    stems.insert(&entry.name);
+                }
             }
         }
         let place = |stem: &[u8]| Place { folder: chunk.folder.clone(), stem: stem.to_vec() };
@@ -159,36 +177,52 @@ impl Scan<'_> {
         Ok(places)
     }
 
-    /// Whether a name, or its stat, is not what the index has.
-    fn is_news(
+    /// Compares a name, and its stat, with what the index has.
+    fn compare_one(
         &self,
         met: &mut Met,
         folder: &[u8],
-        stem: &[u8],
-        kind: PartKind,
+        part: &Part<'_>,
         entry: &Entry,
-    ) -> Result<bool, IndexError> {
-        let Some(known) = met.view.known(folder, stem)? else { return Ok(true) };
-        let (before, rows) = match kind {
+    ) -> Result<Compared, IndexError> {
+        let Some(known) = met.view.known(folder, part.stem)? else { return Ok(Compared::News) };
+        let (before, rows) = match part.kind {
             PartKind::Data(at) => {
-                let extension = self.present.pair.extensions().get(at);
-                // Of several data files the first extension counts.
-                let same = known.extension.as_ref() == extension;
-                if !same && known.data.is_some() {
-                    let rank = |name: Option<&String>| {
-                        self.present.pair.extensions().iter().position(|known| Some(known) == name)
-                    };
-                    return Ok(rank(extension) < rank(known.extension.as_ref()));
+                if let (Some(extension), true) = (&known.extension, known.data.is_some())
+                    && let Some(compared) = self.compare_extension(extension, at)
+                {
+                    return Ok(compared);
                 }
                 (known.data, &mut met.data)
             }
-            PartKind::Sidecar => (known.sidecar, &mut met.sidecars),
+            PartKind::Sidecar(_) => (known.sidecar, &mut met.sidecars),
         };
-        rows.insert(known.id.number());
-        Ok(match (before, entry.stat) {
+        let is_first = rows.insert(known.id.number());
+        if !is_first && !self.present.pair.is_exact(part.kind) {
+            return Ok(Compared::Surplus);
+        }
+        let is_news = match (before, entry.stat) {
             (None, _) => true,
             (Some(before), Some(now)) => self.detail == Detail::Stat && before != now,
             (Some(_), None) => false,
+        };
+        Ok(if is_news { Compared::News } else { Compared::Same })
+    }
+
+    /// Compares the extension of a data file with the one that the index has; none where they are the same.
+    /// Of several data files the first extension counts.
+    fn compare_extension(&self, known: &str, at: usize) -> Option<Compared> {
+        let extensions = self.present.pair.data();
+        let extension = extensions.get(at)?;
+        let is_spelling = extension.eq_ignore_ascii_case(known);
+        if extension == known || is_spelling && self.present.root.ignores_case() {
+            return None;
+        }
+        let before = extensions.iter().position(|one| one == known);
+        Some(match before {
+            Some(before) if before < at && is_spelling => Compared::Surplus,
+            Some(before) if before < at => Compared::Same,
+            _ => Compared::News,
         })
     }
 
@@ -220,6 +254,22 @@ fn is_at_or_below(folder: &[u8], top: &[u8]) -> bool {
 }
 
 impl Met {
+    /// The index has a file that is beside the one that counts; it is met.
+    fn is_known_surplus(
+        &mut self,
+        folder: &[u8],
+        name: &[u8],
+        part: &Part<'_>,
+    ) -> Result<bool, IndexError> {
+        let Some(known) = self.view.known(folder, name)? else { return Ok(false) };
+        let (seen, rows) = match part.kind {
+            PartKind::Data(_) => (known.data, &mut self.data),
+            PartKind::Sidecar(_) => (known.sidecar, &mut self.sidecars),
+        };
+        rows.insert(known.id.number());
+        Ok(seen.is_some())
+    }
+
     /// Places of a folder that was read to its end, or is gone, of which a file was not met.
     fn gone_from(&mut self, folder: &[u8], gone: &mut dyn FnMut(&[u8])) -> Result<(), IndexError> {
         if let Some(id) = self.view.folder(folder)? {
@@ -242,16 +292,67 @@ impl Met {
     }
 }
 
+/// What a name is, compared with the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compared {
+    /// What the index has.
+    Same,
+    /// Something else: its place is looked at.
+    News,
+    /// A file beside one that counts in its place, by the spelling of their extension: it is looked at by
+    /// itself.
+    Surplus,
+}
+
+/// The spellings of extensions in a chunk, where one is not as it is configured.
+#[derive(Default)]
+struct Spellings(HashMap<Vec<u8>, usize>);
+
+impl Spellings {
+    fn of(pair: &Pair, parts: &[(&Entry, Part<'_>)]) -> Spellings {
+        if parts.iter().all(|(_, part)| pair.is_exact(part.kind)) {
+            return Spellings::default();
+        }
+        let mut first = HashMap::new();
+        for (entry, part) in parts {
+            let (_, at) = pair.spellings(part.kind);
+            let known = first.entry(in_one_case(&entry.name, part)).or_insert(at);
+            *known = at.min(*known);
+        }
+        Spellings(first)
+    }
+
+    /// A file of this name is beside one whose spelling counts before its own.
+    fn is_surplus(&self, pair: &Pair, name: &[u8], part: &Part<'_>) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let (_, at) = pair.spellings(part.kind);
+        self.0.get(&in_one_case(name, part)).is_some_and(|first| *first < at)
+    }
+}
+
+/// A name with its extension in small letters.
+fn in_one_case(name: &[u8], part: &Part<'_>) -> Vec<u8> {
+    let mut name = name.to_vec();
+    name[part.stem.len()..].make_ascii_lowercase();
+    name
+}
+
 /// A set of row numbers, a bit each.
 #[derive(Default)]
 struct RowSet(Vec<u64>);
 
 impl RowSet {
-    fn insert(&mut self, row: usize) {
+    /// True: it was not in.
+    fn insert(&mut self, row: usize) -> bool {
         if row / 64 >= self.0.len() {
             self.0.resize(row / 64 + 1, 0);
         }
-        self.0[row / 64] |= 1 << (row % 64);
+        let (word, bit) = (&mut self.0[row / 64], 1 << (row % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
     }
 
     fn contains(&self, row: usize) -> bool {
@@ -266,7 +367,8 @@ mod tests {
     #[test]
     fn a_set_of_rows_holds_what_was_put_in_and_nothing_else() {
         let mut rows = RowSet::default();
-        [1, 64, 200].into_iter().for_each(|row| rows.insert(row));
+        assert!([1, 64, 200].into_iter().all(|row| rows.insert(row)));
+        assert!(!rows.insert(64));
         let held: Vec<usize> = (0..300).filter(|row| rows.contains(*row)).collect();
         assert_eq!(held, [1, 64, 200]);
     }

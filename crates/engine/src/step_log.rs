@@ -22,6 +22,7 @@ pub(crate) fn result(done: &Done) -> String {
         Done::Replied(Ok(Reply::Documents(documents))) => format!("{} read", documents.len()),
         Done::Page(Ok(page)) => format!("{} documents", page.items.len()),
         Done::Rows(rows) => format!("{} rows", rows.items.len()),
+        Done::Uuids(_) => done.name().to_owned(),
         Done::SpotChecked(Ok(check)) => {
             format!("{} rows, {} documents", check.rows.len(), check.documents.len())
         }

@@ -65,6 +65,10 @@ fn start(present: PresentRoot<'_>) -> Result<Watch, WatchProblem> {
             let Some(part) = pair.part(&name) else { return };
             let is_data = matches!(part.kind, PartKind::Data(_));
             let closed = Closed { data: closed && is_data, sidecar: closed && !is_data };
+            if !pair.is_exact(part.kind) {
+                // Where another spelling counts, this file is looked at by itself.
+                inbox.hint(Place { folder: folder.clone(), stem: name.clone() }, closed);
+            }
             inbox.hint(Place { folder, stem: part.stem.to_vec() }, closed);
         }
         Hint::Folder { folder } => inbox.hint_folder(folder),

@@ -29,6 +29,17 @@ pub struct Candidate {
     pub replaced: bool,
 }
 
+/// A recording whose absence was proved twice, and what the second proof tells besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProvedTwice {
+    /// Which it is.
+    pub id: EntryId,
+    /// It was looked for on another device than its files were seen on.
+    pub elsewhere: bool,
+    /// Its place is hidden by an exclude.
+    pub hidden: bool,
+}
+
 /// What was concluded on recordings whose absence is proved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Concluded {
@@ -167,21 +178,42 @@ impl Index {
         self.write_blocking(Write::Doubted, move |tx| each(tx, &ids, absence::doubted))
     }
 
-    /// Marks or holds recordings whose absence was proved twice. The flag tells which were looked for on
-    /// another device than they were seen on. What came back or moved meanwhile is passed over.
+    /// Marks or holds recordings whose absence was proved twice. What came back or moved meanwhile is
+    /// passed over.
     ///
     /// # Errors
     /// The index cannot be written; nothing was stored.
     pub fn vanish_conclude_blocking(
         &self,
         root: RootId,
-        ready: Vec<(EntryId, bool)>,
+        ready: Vec<ProvedTwice>,
         max: MaxVanished,
         archive: bool,
         now_wall_ms: i64,
     ) -> Result<Concluded, IndexError> {
         self.write_blocking(Write::Concluded, move |tx| {
             conclude(tx, root, &ready, max, archive, now_wall_ms)
+        })
+    }
+
+    /// Looks anew for recordings that an exclude hid, and hides no more: those at these places in the order
+    /// of holding.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn shown_blocking(&self, root: RootId, seqs: Vec<i64>) -> Result<(), IndexError> {
+        self.write_blocking(Write::Doubted, move |tx| {
+            let mut ids = Vec::with_capacity(seqs.len());
+            for seq in seqs {
+                let id = tx
+                    .prepare_cached(&format!(
+                        "SELECT id FROM recordings WHERE root = ?1 AND vanish_step = {HELD} AND held_seq = ?2"
+                    ))?
+                    .query_row(params![root.0, seq], |row| row.get(0).map(EntryId))
+                    .optional()?;
+                ids.extend(id);
+            }
+            each(tx, &ids, absence::shown)
         })
     }
 
@@ -216,7 +248,7 @@ fn each(
 fn conclude(
     tx: &Transaction<'_>,
     root: RootId,
-    ready: &[(EntryId, bool)],
+    ready: &[ProvedTwice],
     max: MaxVanished,
     archive: bool,
     now_ms: i64,
@@ -224,9 +256,9 @@ fn conclude(
     let mut out = Concluded::default();
     let decision = vanish::judge(counts(tx, root, max, now_ms)?, max);
     let mut seq = held_seq(tx)?;
-    for &(id, elsewhere) in ready {
-        let Some(loaded) = load(tx, id)? else { continue };
-        let facts = facts(tx, &loaded, (elsewhere, archive, decision), seq + 1, now_ms)?;
+    for proved in ready {
+        let Some(loaded) = load(tx, proved.id)? else { continue };
+        let facts = facts(tx, &loaded, proved, (archive, decision), seq + 1, now_ms)?;
         let turn = absence::concluded(loaded.entry, facts);
         let step = turn.entry.as_ref().and_then(Entry::absence);
         let news = apply(tx, &loaded, turn, None, now_ms)?;
@@ -260,7 +292,8 @@ fn held_seq(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
 fn facts(
     tx: &Transaction<'_>,
     loaded: &Loaded,
-    (elsewhere, archive, decision): (bool, bool, Decision),
+    proved: &ProvedTwice,
+    (archive, decision): (bool, Decision),
     seq: i64,
     now_ms: i64,
 ) -> rusqlite::Result<Facts> {
@@ -277,7 +310,8 @@ fn facts(
     // Without a place nothing tells where its files were, and nothing is concluded.
     let scene = scene.unwrap_or(Scene { named: true, has_files: false, replaced: false });
     let has_neighbour = loaded.entry.never_seen && bulk::has_neighbour(tx, loaded.id, loaded.file)?;
-    Ok(Facts { scene, elsewhere, archive, has_neighbour, decision, seq, now_ms })
+    let ProvedTwice { elsewhere, hidden, .. } = *proved;
+    Ok(Facts { scene, elsewhere, hidden, archive, has_neighbour, decision, seq, now_ms })
 }
 
 /// What the decision rests on. What is gone is counted no further than it takes to hold it.

@@ -38,7 +38,7 @@ mod unrecognised;
 mod verify;
 mod writer;
 
-pub use absence::{Candidate, Concluded, HeldRow};
+pub use absence::{Candidate, Concluded, HeldRow, ProvedTwice};
 pub use acknowledge::Ack;
 pub use error::IndexError;
 pub use focus_core::configured::ConfiguredRoot;

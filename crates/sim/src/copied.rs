@@ -28,7 +28,7 @@ impl Server {
         self.is_idle = false;
         self.copied = Some(copied);
         self.index = Index::new();
-        self.crash();
+        self.crash(self.excludes);
     }
 
     /// Puts its own storage in the place of the world's, or back.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::document::Stored;
-use focus_core::recording::Recording;
+use focus_core::recording::{Place, Recording};
 use focus_core::sidecar::Times;
 
 use crate::catalog::{EARLIER, ROOT};
 use crate::server::Server;
-use crate::storage::all_places;
+use crate::storage::{all_places, exclude};
 use crate::world::World;
 
 /// The invariants of every moment.
@@ -45,7 +45,9 @@ pub(crate) fn check(world: &World, servers: &[Server]) -> Result<(), String> {
 /// Every good recording is in the catalog as storage has it, and nothing else of ours is live there.
 pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
     let mut claims: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
-    for at in all_places() {
+    let exclude = exclude(world.excludes);
+    let is_hidden = |at: &Place| exclude.hides_folder(&at.folder);
+    for at in all_places().filter(|at| !is_hidden(at)) {
         let Some(files) = world.storage.places.get(&at) else { continue };
         let (Some(data), Some((_, bytes))) = (files.data, &files.sidecar) else { continue };
         let stem = String::from_utf8_lossy(&at.stem).into_owned();
@@ -68,7 +70,7 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         claims.entry(sidecar.uuid).or_default().push(recording);
     }
     let corrupt: BTreeSet<String> = all_places()
-        .filter(|at| world.storage.places.contains_key(at))
+        .filter(|at| world.storage.places.contains_key(at) && !is_hidden(at))
         .map(|at| {
             let (folder, stem) =
                 (String::from_utf8_lossy(&at.folder), String::from_utf8_lossy(&at.stem));
@@ -104,7 +106,9 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
     let kept = |uuid: &str| {
         servers().filter_map(|server| server.index.rows.get(uuid)).any(|row| {
             focus_core::entry::absence::is_candidate(&row.entry)
-                && corrupt.contains(&row.recording.path)
+                // A drill's is left alone where nobody looks.
+                && (corrupt.contains(&row.recording.path)
+                    || row.entry.drilled && is_hidden(&row.place))
         })
     };
     for stored in world.catalog.data.documents.values().filter(|stored| is_ours(stored)) {

@@ -56,7 +56,7 @@ impl World {
         self.delayed.clear();
         for server in servers {
             server.index = Index::new();
-            server.crash();
+            server.crash(self.excludes);
         }
     }
 }

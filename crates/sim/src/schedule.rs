@@ -18,7 +18,7 @@ const EVENTS: usize = 200;
 const ROUNDS_MAX: usize = 1_500;
 
 /// Faults that matter together, and seldom come together by chance.
-const THEMES: [&[&str]; 10] = [
+const THEMES: [&[&str]; 11] = [
     &["moved_away", "moved_back", "holder_paused"],
     &["backed_up", "outage", "roll_back", "return", "return", "crash"],
     &["backed_up", "land", "land", "roll_back", "land", "crash"],
@@ -29,6 +29,7 @@ const THEMES: [&[&str]; 10] = [
     &["rename", "remove", "drill_lands", "remounted", "clock_set", "crash", "approve"],
     &["rename", "land", "marker_lost", "marker_made_again", "crash"],
     &["rename", "remove", "root_copied", "holder_paused", "crash", "primary_change"],
+    &["exclude_grows", "exclude_shrinks", "rename", "remove", "rewrite", "crash", "approve"],
 ];
 
 /// What a schedule came to.
@@ -65,6 +66,7 @@ pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
         faulty: random.u8(0..4) != 0,
         periodic: random.bool(),
         archive: random.u8(0..10) == 0,
+        excludes: false,
         wall_ahead_ms: 0,
         storage: Storage::default(),
         away: Vec::new(),
@@ -200,6 +202,9 @@ fn converge(
     world.catalog.refused = None;
     world.delayed.clear();
     for server in servers.iter_mut() {
+        if server.excludes != world.excludes {
+            world.crash(server);
+        }
         server.cut_off = false;
         server.paused_until_ms = 0;
         server.index.retry(u64::MAX);

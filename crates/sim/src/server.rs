@@ -3,7 +3,9 @@
 use focus_core::answer::Failure;
 use focus_core::batch::{Call, ItemOutcome, Reply};
 use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
+use focus_core::exclude::Exclude;
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
+use focus_core::look::Look;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, judge};
@@ -12,7 +14,7 @@ use focus_core::vanish::Counts;
 
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
-use crate::storage::{RootIs, Storage};
+use crate::storage::{RootIs, Storage, exclude};
 use crate::world::{Delayed, Fate, World};
 
 /// How long files must stand still.
@@ -59,6 +61,9 @@ pub(crate) struct Server {
     process: u64,
     /// The token held now, and the highest one held before it: in any process, in any database.
     pub(crate) tokens: (i64, i64),
+    /// Its settings hide a folder.
+    pub(crate) excludes: bool,
+    pub(crate) exclude: Exclude,
     /// An earlier state of the index.
     pub(crate) copy: Option<Index>,
     /// It does nothing, until there is a copy of the root that it can serve.
@@ -88,6 +93,8 @@ impl Server {
             drift,
             process: 0,
             tokens: (0, 0),
+            excludes: false,
+            exclude: Exclude::default(),
             copy: None,
             is_idle: false,
             copied: None,
@@ -103,9 +110,11 @@ impl Server {
         (self.offset_ms + true_ms).saturating_add_signed(fast)
     }
 
-    /// Killed and started again: only what the index holds is left.
-    pub(crate) fn crash(&mut self) {
+    /// Killed and started again with these settings: only what the index holds is left.
+    pub(crate) fn crash(&mut self, excludes: bool) {
         self.process += 1;
+        self.excludes = excludes;
+        self.exclude = exclude(excludes);
         self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
         self.lease =
             Lease::new(&self.name, self.index.memory.token, self.index.token_seen, LEASE_MS);
@@ -116,6 +125,7 @@ impl Server {
         self.hints.clear();
         self.connection = None;
         self.index.start();
+        self.index.show_again(&self.exclude);
     }
 
     pub(crate) fn is_connected(&self, catalog: &Catalog) -> bool {
@@ -411,6 +421,14 @@ impl Server {
                 }
                 _ => Err(Failure::transient("lost")),
             }),
+            Job::Held { limit } => Done::Uuids(self.index.held(limit)),
+            Job::Claims(claims) => {
+                self.acknowledge(&claims.refused, world)?;
+                for (uuid, path) in &claims.elsewhere {
+                    self.index.prefer(uuid, path);
+                }
+                Done::Stored
+            }
             Job::Finish { identity, watermark, again } => {
                 self.index.memory.identity = Some(identity);
                 self.index.memory.owed = again;
@@ -459,7 +477,10 @@ impl Server {
         closed: Closed,
         world: &World,
     ) -> Result<(), String> {
-        let Some(look) = world.storage.look(place) else { return Ok(()) };
+        let Some(mut look) = world.storage.look(place) else { return Ok(()) };
+        if self.exclude.hides_folder(&place.folder) {
+            look = Look::default();
+        }
         let known = self.index.sight(place);
         let rules = Rules { root: ROOT, times: Times::default(), settle_ms: SETTLE_MS };
         let now_ms = self.now_ms(world.true_ms);
@@ -524,6 +545,7 @@ impl Server {
         let proofs = Proofs {
             absent: &|place| world.storage.is_absent(place),
             device: world.storage.device,
+            exclude: &self.exclude,
             archive: world.archive,
             now_ms: self.now_ms(world.true_ms),
             wall_ms: world.wall_ms(),

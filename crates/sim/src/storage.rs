@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use focus_core::exclude::{Exclude, Glob};
 use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
 use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
@@ -60,6 +61,11 @@ pub(crate) struct Storage {
     /// Its file system's device number.
     pub(crate) device: u64,
     pub(crate) clock: i64,
+}
+
+/// The exclude that hides the second folder, or nothing.
+pub(crate) fn exclude(hides: bool) -> Exclude {
+    Exclude::new(hides.then(|| Glob::new(FOLDERS[1]).expect("a glob")))
 }
 
 /// A place by its numbers.

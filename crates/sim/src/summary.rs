@@ -18,7 +18,7 @@ const SCHEDULES: u64 = 20_000;
 const BROKEN_MAX: u64 = 150_000;
 
 /// Everything that a server can be doing when it crashes.
-const JOBS: [&str; 22] = [
+const JOBS: [&str; 24] = [
     "Open",
     "Owe",
     "Pick",
@@ -38,6 +38,8 @@ const JOBS: [&str; 22] = [
     "Page",
     "Rows",
     "Found",
+    "Held",
+    "Claims",
     "SpotCheck",
     "Sweep",
     "Finish",

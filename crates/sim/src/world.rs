@@ -49,7 +49,7 @@ impl Fate {
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 46] = [
+pub(crate) const FAULTS: [&str; 48] = [
     "land",
     "drill_lands",
     "land_in_place",
@@ -90,6 +90,8 @@ pub(crate) const FAULTS: [&str; 46] = [
     "root_copied",
     "marker_lost",
     "marker_made_again",
+    "exclude_grows",
+    "exclude_shrinks",
     "crash",
     "clock_set",
     "pause",
@@ -128,6 +130,8 @@ pub(crate) struct World {
     pub(crate) faulty: bool,
     /// Comparisons come round by their period, and mend what nothing else would have found.
     pub(crate) periodic: bool,
+    /// The settings hide a folder. A server takes them when it starts.
+    pub(crate) excludes: bool,
     /// The catalog calls the root an archive: what is gone from it stays in the catalog.
     pub(crate) archive: bool,
     /// Everything that the catalog ever held.
@@ -362,6 +366,14 @@ impl World {
                 server.serve_copy(self.storage.clone());
                 self.has_copy = true;
             }
+            "exclude_grows" | "exclude_shrinks" => {
+                let excludes = name == "exclude_grows";
+                if std::mem::replace(&mut self.excludes, excludes) == excludes {
+                    return false;
+                }
+                // The other one may go on with the settings of before.
+                self.crash(&mut servers[victim]);
+            }
             "crash" => self.crash(&mut servers[victim]),
             "clock_set" => {
                 let hours = [-26, -2, -1, 1, 2, 26][self.random.usize(0..6)];
@@ -390,9 +402,9 @@ impl World {
     }
 
     /// Kills it, whatever it was about to hear or to store, and starts it again.
-    fn crash(&mut self, server: &mut Server) {
+    pub(crate) fn crash(&mut self, server: &mut Server) {
         self.crashed_in.extend(server.job_under_way());
-        server.crash();
+        server.crash(self.excludes);
     }
 
     fn alter(&mut self, change: impl FnOnce(&mut Data, &mut fastrand::Rng) -> Option<()>) -> bool {

@@ -1,7 +1,7 @@
 //! The proof that files are gone: a reading of their folder, or of its nearest existing parent, to
 //! its end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
@@ -19,14 +19,27 @@ pub enum Proof {
     Read {
         /// The device of the folder that was read.
         device: u64,
-        /// For each stem asked for, in order: whether a file of it is there.
-        there: Vec<bool>,
+        /// For each stem asked for, in order: what is there of it.
+        found: Vec<Found>,
     },
+    /// The root's exclude hides the folder. It was not read.
+    Hidden,
     /// The folder could not be read to its end, so nothing is proved.
     Unproved {
         /// The reason, for a person.
         words: String,
     },
+}
+
+/// What a reading of a folder found of a stem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No file.
+    Nothing,
+    /// Only files that the root's exclude hides.
+    Hidden,
+    /// A file.
+    File,
 }
 
 /// Looks for files of these stems in a folder, while the root is there before and after.
@@ -40,6 +53,9 @@ pub fn prove(
     stems: &[&[u8]],
 ) -> Result<Proof, RootProblem> {
     root.still_there()?;
+    if root.exclude().hides_folder(folder) {
+        return Ok(Proof::Hidden);
+    }
     let proof = read(root, pair, folder, stems).unwrap_or_else(|error| Proof::Unproved {
         words: format!("{}: {error}", show_bytes(folder)),
     });
@@ -66,7 +82,7 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
     let device = rustix::fs::fstat(&fd)?.st_dev;
     let wanted: HashSet<&[u8]> =
         if below.is_none() { stems.iter().copied().collect() } else { HashSet::new() };
-    let mut met: HashSet<Vec<u8>> = HashSet::new();
+    let mut met: HashMap<Vec<u8>, Found> = HashMap::new();
     names(&fd, &mut |name, is_folder| {
         if is_folder && below == Some(name) {
             // Made again meanwhile.
@@ -75,11 +91,16 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
         if let Some(part) = pair.part(name)
             && wanted.contains(part.stem)
         {
-            met.insert(part.stem.to_vec());
+            let hidden = root.exclude().hides_name(folder, name);
+            let known = met.entry(part.stem.to_vec()).or_insert(Found::Hidden);
+            if !hidden {
+                *known = Found::File;
+            }
         }
         Ok(())
     })?;
-    Ok(Proof::Read { device, there: stems.iter().map(|stem| met.contains(*stem)).collect() })
+    let found = |stem: &&[u8]| met.get(*stem).copied().unwrap_or(Found::Nothing);
+    Ok(Proof::Read { device, found: stems.iter().map(found).collect() })
 }
 
 /// Takes every name, and whether a folder has it. An error ends the reading.

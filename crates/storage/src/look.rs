@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use crate::{Pair, Root, RootProblem};
+use crate::{Pair, PartKind, Root, RootProblem};
 
 /// Bytes of sidecars that one call reads at most, so that very large sidecars are never all in
 /// memory.
@@ -71,6 +71,9 @@ fn look_at(
     known: Option<FileStat>,
     read: &AtomicU64,
 ) -> Result<Look, Errno> {
+    if root.exclude().hides_folder(&place.folder) {
+        return Ok(Look::default());
+    }
     let folder = match open_folder(root, &place.folder) {
         Ok(folder) => folder,
         // No such folder any more, or a link or file in its place: nothing of ours is there.
@@ -79,8 +82,11 @@ fn look_at(
     };
     let device = rustix::fs::fstat(&folder).ok().map(|stat| stat.st_dev);
     let mut look = Look { device, ..Look::default() };
-    for extension in pair.extensions() {
+    for extension in pair.data() {
         let name = file_name(place, extension);
+        if is_hidden(root, place, &name) {
+            continue;
+        }
         match stat(&folder, &name) {
             Ok(found) if is_file(&found) => {
                 look.data = Some(DataSeen { extension: extension.clone(), stat: stat_of(&found) });
@@ -100,24 +106,85 @@ fn look_at(
             Err(error) => look = unreadable(look, place, &format!(".{extension}"), error)?,
         }
     }
-    let name = file_name(place, "json");
-    match stat(&folder, &name) {
-        Ok(found) if is_file(&found) => read_sidecar(look, &folder, place, &found, known, read),
-        Ok(found) => {
-            let state = State::DataWithoutSidecar;
-            look.fault.get_or_insert_with(|| not_a_file(place, "json", &found, state));
-            Ok(look)
+    for extension in pair.sidecar() {
+        let name = file_name(place, extension);
+        if is_hidden(root, place, &name) {
+            continue;
         }
-        Err(Errno::NOENT) => Ok(look),
-        Err(error) => unreadable(look, place, ".json", error),
+        match stat(&folder, &name) {
+            Ok(found) if is_file(&found) => {
+                let sidecar = Sidecar { place, extension, found: &found };
+                return read_sidecar(look, &folder, sidecar, known, read);
+            }
+            Ok(found) => {
+                let state = State::DataWithoutSidecar;
+                look.fault.get_or_insert_with(|| not_a_file(place, extension, &found, state));
+                return Ok(look);
+            }
+            Err(Errno::NOENT) => {}
+            Err(error) => return unreadable(look, place, &format!(".{extension}"), error),
+        }
     }
+    Ok(surplus(look, root, pair, &folder, place))
+}
+
+/// A place whose name is that of a file: the file is there, and one with a spelling of its extension that
+/// counts before this one is beside it. It is no part of that recording, and is told by itself.
+fn surplus(mut look: Look, root: &Root, pair: &Pair, folder: &OwnedFd, place: &Place) -> Look {
+    let name = &place.stem;
+    let Some(part) = pair.part(name).filter(|part| !pair.is_exact(part.kind)) else { return look };
+    if look.data.is_some() || look.fault.is_some() || is_hidden(root, place, name) {
+        return look;
+    }
+    let (spellings, own) = pair.spellings(part.kind);
+    let beside = |extension: &&String| {
+        let name = [part.stem, &b"."[..], extension.as_bytes()].concat();
+        !is_hidden(root, place, &name)
+            && extension.as_bytes().eq_ignore_ascii_case(spellings[own].as_bytes())
+            && stat(folder, &name).is_ok_and(|found| is_file(&found))
+    };
+    let Some(found) = stat(folder, name).ok().filter(is_file) else { return look };
+    let Some(counts) = spellings[..own].iter().find(beside) else { return look };
+    let stat = stat_of(&found);
+    let extension = spellings[own].clone();
+    let state = match part.kind {
+        PartKind::Data(_) => {
+            look.data = Some(DataSeen { extension, stat });
+            State::DataWithoutSidecar
+        }
+        PartKind::Sidecar(_) => {
+            look.sidecar = Some(SidecarSeen { stat, bytes: None });
+            State::SidecarWithoutData
+        }
+    };
+    look.fault = Some(Fault::new(
+        state,
+        format!(
+            "{} is not read, because {}.{counts} is beside it. Rename one of the two, or remove it",
+            place.display(),
+            show_bytes(part.stem)
+        ),
+    ));
+    look
+}
+
+/// The root's exclude hides a file of this name in the folder of the place, which it does not hide.
+fn is_hidden(root: &Root, place: &Place, name: &[u8]) -> bool {
+    root.exclude().hides_name(&place.folder, name)
+}
+
+/// A sidecar that is there.
+struct Sidecar<'a> {
+    place: &'a Place,
+    /// Its extension, as it is spelt on storage.
+    extension: &'a str,
+    found: &'a Stat,
 }
 
 fn read_sidecar(
     mut look: Look,
     folder: &OwnedFd,
-    place: &Place,
-    found: &Stat,
+    Sidecar { place, extension, found }: Sidecar<'_>,
     known: Option<FileStat>,
     read: &AtomicU64,
 ) -> Result<Look, Errno> {
@@ -131,7 +198,7 @@ fn read_sidecar(
             Fault::new(
                 State::SidecarInvalid,
                 format!(
-                    "{}.json has {} bytes; a sidecar has {SIDECAR_BYTES_MAX} at most. Keep large data in the data file",
+                    "{}.{extension} has {} bytes; a sidecar has {SIDECAR_BYTES_MAX} at most. Keep large data in the data file",
                     place.display(),
                     found.st_size
                 ),
@@ -143,7 +210,8 @@ fn read_sidecar(
     if read.fetch_add(size, Ordering::Relaxed).saturating_add(size) > READ_MAX {
         return Ok(look);
     }
-    let name = file_name(place, "json");
+    let name = file_name(place, extension);
+    let dotted = format!(".{extension}");
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(folder, &*name, flags, Mode::empty()) {
         Ok(file) => File::from(file),
@@ -151,12 +219,12 @@ fn read_sidecar(
             look.changing = true;
             return Ok(look);
         }
-        Err(error) => return unreadable(look, place, ".json", error),
+        Err(error) => return unreadable(look, place, &dotted, error),
     };
     let mut bytes = Vec::new();
     if let Err(error) = (&file).take(SIDECAR_BYTES_MAX as u64 + 1).read_to_end(&mut bytes) {
         let error = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-        return unreadable(look, place, ".json", error);
+        return unreadable(look, place, &dotted, error);
     }
     let after = rustix::fs::fstat(&file).map(|stat| stat_of(&stat));
     look.changing |= after != Ok(before) || bytes.len() as i64 != before.size;

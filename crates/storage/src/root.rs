@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use focus_core::exclude::Exclude;
 use focus_core::one_root::{FolderId, SeenRoot};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -20,6 +21,8 @@ pub struct Root {
     device: u64,
     inode: u64,
     folder: OwnedFd,
+    ignores_case: bool,
+    exclude: Exclude,
 }
 
 impl Root {
@@ -52,7 +55,33 @@ impl Root {
         let folder = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| unreadable(error.to_string()))?;
         let stat = rustix::fs::fstat(&folder).map_err(|error| unreadable(error.to_string()))?;
-        Ok(Root { path: path.to_owned(), id, device: stat.st_dev, inode: stat.st_ino, folder })
+        let capitals = marker::MARKER.to_ascii_uppercase();
+        let ignores_case = rustix::fs::statat(&folder, capitals, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        Ok(Root {
+            path: path.to_owned(),
+            id,
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            folder,
+            ignores_case,
+            exclude: Exclude::default(),
+        })
+    }
+
+    /// The same root, in which what `exclude` hides is not there for anybody who looks into it.
+    #[must_use]
+    pub fn excluding(self, exclude: Exclude) -> Root {
+        Root { exclude, ..self }
+    }
+
+    /// Its file system takes names in any case: the marker is found in capitals too.
+    pub fn ignores_case(&self) -> bool {
+        self.ignores_case
+    }
+
+    /// What of the root is not there.
+    pub fn exclude(&self) -> &Exclude {
+        &self.exclude
     }
 
     /// The id in the root's marker.

@@ -32,7 +32,8 @@ pub fn sample(root: &Root, pair: &Pair) -> Result<Vec<Sampled>, RootProblem> {
     let (stop, began) = (AtomicBool::new(false), Instant::now());
     walk(root, b"", Detail::Names, &stop, &|Chunk { folder, entries, .. }: Chunk| {
         for entry in entries {
-            let Some(part) = pair.part(&entry.name).filter(|part| part.kind == PartKind::Sidecar)
+            let Some(part) =
+                pair.part(&entry.name).filter(|part| matches!(part.kind, PartKind::Sidecar(_)))
             else {
                 continue;
             };

@@ -1,4 +1,5 @@
-//! Scans: they read every folder of a root to its end, folders side by side, a chunk at a time.
+//! Scans: they read every folder of a root to its end, folders side by side, a chunk at a time. What the
+//! root's exclude hides is not there.
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -179,7 +180,7 @@ impl<'a> Walk<'a> {
         while let Some(entry) = dir.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
+            if name == b"." || name == b".." || self.root.exclude().hides_name(folder, name) {
                 continue;
             }
             let mut kind = entry.file_type();

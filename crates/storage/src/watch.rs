@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use focus_core::exclude::Exclude;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -81,8 +82,13 @@ impl Watch {
             return Err(WatchProblem::Unsupported(name.to_owned()));
         }
         let inotify = Inotify::init().map_err(|error| problem(&error))?;
-        let mut watcher =
-            Watcher { root: root.path().to_owned(), inotify, folders: HashMap::new(), sink };
+        let mut watcher = Watcher {
+            root: root.path().to_owned(),
+            exclude: root.exclude().clone(),
+            inotify,
+            folders: HashMap::new(),
+            sink,
+        };
         watcher.add(Vec::new())?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -111,6 +117,7 @@ impl Drop for Watch {
 
 struct Watcher {
     root: PathBuf,
+    exclude: Exclude,
     inotify: Inotify,
     folders: HashMap<WatchDescriptor, Vec<u8>>,
     sink: Sink,
@@ -170,6 +177,9 @@ impl Watcher {
             }
             return true;
         };
+        if self.exclude.hides_name(&folder, &name) {
+            return true;
+        }
         if !mask.contains(EventMask::ISDIR) {
             let closed = mask.intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO);
             (self.sink)(Hint::File { folder, name, closed });
@@ -222,8 +232,10 @@ impl Watcher {
                 Err(_) => continue,
             };
             for entry in entries.flatten() {
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    open.push(join(&folder, entry.file_name().as_bytes()));
+                let name = entry.file_name();
+                let hidden = self.exclude.hides_name(&folder, name.as_bytes());
+                if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    open.push(join(&folder, name.as_bytes()));
                 }
             }
         }

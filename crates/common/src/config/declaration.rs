@@ -5,11 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
+use focus_core::exclude::Exclude;
+
 use super::rules;
 use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
-use super::{Secret, Source};
+use super::{Globs, Secret, Source};
 
 /// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
 ///
@@ -82,8 +84,9 @@ const fn or_engine_anew(declared: Option<Reload>) -> Reload {
 
 settings! {
     /// Folders with recordings. An entry is a path, or a table with `path`, `time_unit`, the unit of
-    /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), and `time_zone`, the IANA name of the time zone of
-    /// times without an offset.
+    /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), `time_zone`, the IANA name of the time zone of
+    /// times without an offset, `exclude`, which replaces the setting of that name in this root, and
+    /// `exclude_more`, which adds to it.
     roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
 
     /// MongoDB connection string. It is never shown or logged.
@@ -151,14 +154,29 @@ settings! {
     /// twice this. Slow links need more.
     probe_timeout_ms: u64 = 500, range: 100, 60_000;
 
-    /// Extensions of data files, without the dot. Where a recording has several, the first one counts.
+    /// Extensions of data files, without the dot, whatever their case. Where a recording has several, the
+    /// first one counts.
     data_extensions: Vec<String> = vec!["dat".to_owned()], rule: rules::data_extensions;
+
+    /// Globs of files and folders that are not there for the server: see
+    /// [recordings.md](recordings.md#what-is-not-there). A list that is given replaces the default.
+    exclude: Globs = Globs::of_default();
+
+    /// Globs besides those of `exclude`.
+    exclude_more: Globs = Globs::default();
 }
 
 impl Settings {
     /// Where the value of this key comes from.
     pub fn source(&self, key: &str) -> &Source {
         self.sources.of(key)
+    }
+
+    /// What is not there in this root: its own `exclude`, or else the overall one, and both `exclude_more`.
+    pub fn exclude_of(&self, root: &RootSettings) -> Exclude {
+        let instead = root.exclude.as_ref().unwrap_or(&self.exclude);
+        let more = root.exclude_more.as_deref().unwrap_or_default();
+        Exclude::new(instead.iter().chain(self.exclude_more.iter()).chain(more).cloned())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod declaration;
 mod file;
+mod globs;
 mod overrides;
 mod rules;
 mod secret;
@@ -17,6 +18,7 @@ mod value;
 use std::path::Path;
 
 pub use declaration::{SETTINGS, Settings};
+pub use globs::Globs;
 pub use overrides::Overrides;
 pub use secret::Secret;
 pub use setting::{Flag, Reload, Setting};

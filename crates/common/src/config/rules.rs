@@ -82,7 +82,9 @@ pub(super) fn data_extensions(extensions: &[String]) -> Vec<String> {
         return vec!["at least one is needed".to_owned()];
     }
     let bad = |extension: &&String| {
-        extension.is_empty() || *extension == "json" || extension.contains(['.', '/'])
+        extension.is_empty()
+            || extension.eq_ignore_ascii_case("json")
+            || extension.contains(['.', '/'])
     };
     let words =
         |bad: &String| format!("{bad:?} is no extension for data: without a dot, and not json");

@@ -79,6 +79,44 @@ fn lists_and_tables_are_json_in_the_environment() {
 }
 
 #[test]
+fn a_roots_exclude_replaces_the_overall_one_and_each_exclude_more_adds() {
+    let hides = |given: &Settings, at: usize| -> Vec<&str> {
+        let exclude = given.exclude_of(&given.roots[at]);
+        let names = ["#recycle", "overall", "own", "more", "own_more"];
+        names.into_iter().filter(|name| exclude.hides_path(name.as_bytes())).collect()
+    };
+    let roots =
+        r#"[{"path": "/a"}, {"path": "/b", "exclude": ["own"], "exclude_more": ["own_more"]}]"#;
+    let all = [("FOCUS_ROOTS", roots), ("FOCUS_EXCLUDE_MORE", r#"["more"]"#)];
+    let given = settings("", &all, &[]).expect("good");
+    assert_eq!(hides(&given, 0), ["#recycle", "more"]);
+    assert_eq!(hides(&given, 1), ["own", "more", "own_more"]);
+    let given = settings("exclude = [\"overall\"]\n", &all, &[]).expect("good");
+    assert_eq!(hides(&given, 0), ["overall", "more"]);
+    assert_eq!(hides(&given, 1), ["own", "more", "own_more"]);
+    let given = settings("", &[("FOCUS_ROOTS", roots), ("FOCUS_EXCLUDE", "[]")], &[]);
+    assert_eq!(hides(&given.expect("good"), 0), Vec::<&str>::new());
+}
+
+#[test]
+fn a_glob_that_cannot_be_read_is_told_with_its_place() {
+    let bracket = "a glob is wrong: \"[b\": a `[` has no `]`: add it, or write `\\[`\n";
+    let told = mistakes("exclude = [\n  \"a\",\n  \"[b\",\n]\n", &[], &[]);
+    assert_eq!(told, format!("focus.toml, line 1, column 11: exclude: {bracket}"));
+    let told = mistakes("[[roots]]\npath = \"/a\"\nexclude_more = [\"[b\"]\n", &[], &[]);
+    assert_eq!(told, format!("focus.toml, line 3, column 17: roots: {bracket}"));
+    let told = mistakes("", &[("FOCUS_EXCLUDE_MORE", r#"["[b"]"#)], &[]);
+    assert_eq!(told, format!("exclude_more (FOCUS_EXCLUDE_MORE): {bracket}"));
+    let told = mistakes("", &[("FOCUS_ROOTS", r#"[{"path": "/a", "exclude": [""]}]"#)], &[]);
+    assert_eq!(
+        told,
+        "roots (FOCUS_ROOTS): a glob is wrong: \"\": it matches nothing: write the name of a file or folder\n"
+    );
+    let told = mistakes("exclude = \"a\"\n", &[], &[]);
+    assert!(told.starts_with("focus.toml, line 1, column 11: exclude: a list of texts is wanted"));
+}
+
+#[test]
 fn several_roots_come_in_one_variable_and_in_flags() {
     let paths = |settings: &Settings| -> Vec<PathBuf> {
         settings.roots.iter().map(|root| root.path.clone()).collect()

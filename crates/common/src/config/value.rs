@@ -15,7 +15,8 @@ use serde_json::{Value as Json, json};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Secret;
+use super::globs::NO_GLOB;
+use super::{Globs, Secret};
 
 /// A value as somebody gave it.
 pub(super) enum Given<'a> {
@@ -132,7 +133,7 @@ impl Wrong {
             format!("{expected} is wanted")
         } else if message.starts_with(NO_SUCH_ZONE) {
             NO_SUCH_ZONE.to_owned()
-        } else if message.starts_with("missing field `") {
+        } else if message.starts_with("missing field `") || message.starts_with(NO_GLOB) {
             message.split(" at line ").next().unwrap_or(message).to_owned()
         } else {
             return Wrong::Type { at };
@@ -264,12 +265,22 @@ pub struct RootSettings {
     pub time_unit: Option<TimeUnit>,
     /// Where times without an offset are meant in its sidecars; none: they are no times.
     pub time_zone: Option<TimeZone>,
+    /// What is not there in it; none: what the setting `exclude` says.
+    pub exclude: Option<Globs>,
+    /// What is not there besides.
+    pub exclude_more: Option<Globs>,
 }
 
 impl RootSettings {
     /// A root with nothing of its own.
-    fn of(path: PathBuf) -> RootSettings {
-        RootSettings { path: absolute(&path), time_unit: None, time_zone: None }
+    pub fn of(path: PathBuf) -> RootSettings {
+        RootSettings {
+            path: absolute(&path),
+            time_unit: None,
+            time_zone: None,
+            exclude: None,
+            exclude_more: None,
+        }
     }
 
     /// How its sidecars write times.
@@ -280,14 +291,20 @@ impl RootSettings {
     fn shown(&self) -> Json {
         let unit = self.time_unit.map(TimeUnitName::of);
         let zone = self.time_zone.as_ref().and_then(TimeZone::iana_name);
-        let own = [("time_unit", unit), ("time_zone", zone)];
+        let globs = |globs: &Option<Globs>| globs.as_ref().map(Value::shown);
+        let own = [
+            ("time_unit", unit.map(Json::from)),
+            ("time_zone", zone.map(Json::from)),
+            ("exclude", globs(&self.exclude)),
+            ("exclude_more", globs(&self.exclude_more)),
+        ];
         let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         if own.is_empty() {
             return self.path.shown();
         }
         let mut table = json!({ "path": self.path.shown() });
         for (key, value) in own {
-            table[key] = json!(value);
+            table[key] = value;
         }
         table
     }
@@ -313,7 +330,14 @@ impl<'de> Deserialize<'de> for RootSettings {
                 let table = RootTable::deserialize(MapAccessDeserializer::new(map))?;
                 let time_unit = table.time_unit.map(TimeUnitName::unit);
                 let time_zone = table.time_zone.map(|ZoneName(zone)| zone);
-                Ok(RootSettings { time_unit, time_zone, ..RootSettings::of(table.path) })
+                let RootTable { path, exclude, exclude_more, .. } = table;
+                Ok(RootSettings {
+                    time_unit,
+                    time_zone,
+                    exclude,
+                    exclude_more,
+                    ..RootSettings::of(path)
+                })
             }
         }
 
@@ -327,6 +351,8 @@ struct RootTable {
     path: PathBuf,
     time_unit: Option<TimeUnitName>,
     time_zone: Option<ZoneName>,
+    exclude: Option<Globs>,
+    exclude_more: Option<Globs>,
 }
 
 /// A time zone, by its name.

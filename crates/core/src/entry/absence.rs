@@ -43,6 +43,8 @@ pub struct Facts {
     pub scene: Scene,
     /// The second proof looked on another device than its files were seen on.
     pub elsewhere: bool,
+    /// Its place is hidden by an exclude: its files may be there.
+    pub hidden: bool,
     /// The root is an archive: what is gone from it stays in the catalog.
     pub archive: bool,
     /// Its folder holds an entry that [`is_neighbour`].
@@ -62,9 +64,14 @@ pub fn concluded(entry: Entry, facts: Facts) -> Turn {
     if !is_proved || scene.named || scene.has_files && !scene.replaced {
         return Turn::keep(entry);
     }
-    let facts = Facts { elsewhere: facts.elsewhere && !broken::is(Broken::DeviceIgnored), ..facts };
-    if entry.drilled && facts.elsewhere {
-        // On another device nothing is proved, and a drill's recording waits for no person.
+    let facts = Facts {
+        elsewhere: facts.elsewhere && !broken::is(Broken::DeviceIgnored),
+        hidden: facts.hidden && !broken::is(Broken::ExcludedDeleted),
+        ..facts
+    };
+    if entry.drilled && (facts.elsewhere || facts.hidden) {
+        // Nothing is proved on another device or where nobody looks, and a drill's recording waits for no
+        // person.
         return Turn::keep(entry.with_absence(Absence::Unproved));
     }
     match held(&entry, &facts) {
@@ -77,6 +84,9 @@ pub fn concluded(entry: Entry, facts: Facts) -> Turn {
 fn held(entry: &Entry, facts: &Facts) -> Option<Held> {
     if entry.drilled || facts.archive {
         return None;
+    }
+    if facts.hidden {
+        return Some(Held::Excluded);
     }
     if facts.elsewhere {
         return Some(Held::Device);
@@ -109,6 +119,14 @@ pub fn approved(entry: Entry, through: i64, now_ms: i64) -> Turn {
             Turn::pending(entry.with_absence(marked).written(now_ms))
         }
         _ => Turn::keep(entry),
+    }
+}
+
+/// No exclude hides the entry's place any more: what was held for that is looked for anew.
+pub fn shown(entry: Entry) -> Entry {
+    match entry.absence() {
+        Some(Absence::Held { why: Held::Excluded, .. }) => entry.with_absence(Absence::Unproved),
+        _ => entry,
     }
 }
 

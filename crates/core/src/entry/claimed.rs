@@ -2,6 +2,7 @@
 
 use super::{Delivery, Entry, Turn};
 use crate::claim::{Claim, Ruling, rule};
+use crate::document::Stored;
 use crate::recording::show_bytes;
 use crate::state::{Fault, State};
 
@@ -60,6 +61,13 @@ pub fn duplicate(uuid: &str, path: &str, in_another_root: bool) -> Fault {
 /// What is reported of a place whose uuid the catalog has at `path`.
 pub fn duplicate_of_catalogued(uuid: &str, path: &str) -> Fault {
     duplicate_of(&format!("the uuid {uuid} is that of {path}, which the catalog has"))
+}
+
+/// What is reported of a recording whose uuid a live document of another root has.
+pub fn duplicate_of_another_root(stored: &Stored) -> Fault {
+    let path = stored.path.as_deref().unwrap_or("a recording");
+    let root = stored.root.as_deref().unwrap_or_default();
+    duplicate_of(&format!("the uuid {} belongs to {path} in the root {root}", stored.uuid))
 }
 
 fn duplicate_of(words: &str) -> Fault {

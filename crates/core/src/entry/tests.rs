@@ -1,6 +1,8 @@
 //! Rules of an entry's life, one at a time.
 
-use super::absence::{Facts, Scene, approved, concluded, count, doubted, is_neighbour, proved};
+use super::absence::{
+    Facts, Scene, approved, concluded, count, doubted, is_neighbour, proved, shown,
+};
 use super::answered::{Answer, answered, picked};
 use super::claimed::{Holding, claimed, preferred};
 use super::compared::compared;
@@ -44,6 +46,7 @@ fn facts() -> Facts {
     Facts {
         scene: Scene { named: false, has_files: false, replaced: false },
         elsewhere: false,
+        hidden: false,
         archive: false,
         has_neighbour: false,
         decision: Decision::Mark,
@@ -160,7 +163,24 @@ fn a_deletion_is_held_for_each_of_its_reasons() {
     assert_eq!(held(proved, Facts { elsewhere: true, ..facts() }), Some(Held::Device));
     assert_eq!(held(proved, Facts { decision: all, ..facts() }), Some(Held::All));
     assert_eq!(held(unseen, facts()), Some(Held::NeverSeen));
+    assert_eq!(held(unseen, Facts { hidden: true, ..facts() }), Some(Held::Excluded));
     assert_eq!(held(unseen, Facts { has_neighbour: true, ..facts() }), None);
+}
+
+#[test]
+fn what_an_exclude_hides_is_held_until_it_is_shown_again() {
+    let hidden = Facts { hidden: true, ..facts() };
+    let held = concluded(at(Absence::Proved { at_ms: 7 }), hidden).entry.expect("kept");
+    assert_eq!(held.absence(), Some(Absence::Held { seq: 4, why: Held::Excluded }));
+    assert_eq!(started(held), held);
+    assert_eq!(shown(held), vanished_entry());
+    let other = at(Absence::Held { seq: 4, why: Held::All });
+    assert_eq!(shown(other), other);
+    assert!(approved(held, 4, NOW_MS).entry.expect("kept").is_marked());
+    // A drill's waits for nobody, and is not removed unseen.
+    let drilled = Entry { drilled: true, ..at(Absence::Proved { at_ms: 7 }) };
+    let kept = concluded(drilled, hidden).entry.expect("kept");
+    assert_eq!(kept.absence(), Some(Absence::Unproved));
 }
 
 #[test]

@@ -33,7 +33,9 @@ impl Reconciler {
         if !self.connection.is_known() {
             return Step::Opening { epoch };
         }
-        let Some(grant) = self.connection.grant(now_ms) else { return self.without_grant(now_ms) };
+        let Some(grant) = self.connection.grant(now_ms) else {
+            return self.without_grant(now_ms, epoch);
+        };
         if grant.token != self.memory.token {
             return self.take(grant);
         }
@@ -46,7 +48,7 @@ impl Reconciler {
         if self.backlog.is_caught_up()
             && let Some(uuids) = self.changes.take_named()
         {
-            return Step::SpotChecking { uuids, epoch };
+            return Step::SpotChecking { uuids, epoch, followed: false };
         }
         let compares = self.memory.owed && !self.comparing.awaits_end_of_dispute(grant, now_ms);
         match self.backlog.take_turn(compares) {
@@ -63,16 +65,29 @@ impl Reconciler {
         Step::Stopping { identity: self.memory.identity.clone().unwrap_or_default() }
     }
 
-    /// Nothing may be written: a standby compares.
+    /// Nothing may be written: a standby compares, and looks up what is pending or held with it, which the
+    /// holder of the lease writes and approves.
     ///
     /// What it finds to be there is acknowledged without a watermark that would tell of a database
     /// rolled back to before it. So a comparison is owed from then on, also where the lease that follows
     /// continues our own.
-    fn without_grant(&mut self, now_ms: u64) -> Step {
-        if !self.connection.is_standby() || !self.comparing.is_standby_due() {
+    fn without_grant(&mut self, now_ms: u64, epoch: u64) -> Step {
+        if !self.connection.is_standby() {
             return Step::Rest;
         }
-        if self.memory.owed { self.compare(false, now_ms) } else { self.owe(None) }
+        if !self.memory.owed {
+            return self.owe(None);
+        }
+        if let Some(before) = self.following.take_page(now_ms) {
+            return Step::Following { limit: self.bounds.page, before, epoch };
+        }
+        if self.following.take_held(now_ms) {
+            return Step::ReadingHeld { limit: self.bounds.page, epoch };
+        }
+        if let Some(uuids) = self.changes.take_named() {
+            return Step::SpotChecking { uuids, epoch, followed: false };
+        }
+        if self.comparing.is_standby_due() { self.compare(false, now_ms) } else { Step::Rest }
     }
 
     /// A new token: what has to be stored before anything is written under it. That a comparison is owed

@@ -13,7 +13,7 @@
 //! | `step` | where the reconciler stands, and which job each step asks for |
 //! | `choose` | what is most urgent when nothing is under way |
 //! | `results` | what follows from each result |
-//! | `connection`, `backlog`, `comparing`, `changes`, `trouble` | the state that these two read and change |
+//! | `connection`, `backlog`, `comparing`, `changes`, `following`, `trouble` | the state that these two read and change |
 //! | `invariant` | what has to be true of every job and result |
 
 mod backlog;
@@ -21,6 +21,7 @@ mod changes;
 mod choose;
 mod comparing;
 mod connection;
+mod following;
 mod invariant;
 mod protocol;
 mod results;
@@ -32,6 +33,7 @@ use backlog::Backlog;
 use changes::Changes;
 use comparing::Comparing;
 use connection::Connection;
+use following::Following;
 use invariant::JobFacts;
 use step::Step;
 use trouble::Trouble;
@@ -55,6 +57,7 @@ pub struct Reconciler {
     backlog: Backlog,
     comparing: Comparing,
     changes: Changes,
+    following: Following,
     /// Recordings acknowledged since the start.
     acknowledged: u64,
     /// A rule was about to be broken: nothing more is written.
@@ -83,6 +86,7 @@ impl Reconciler {
             backlog: Backlog::new(bounds),
             comparing: Comparing::new(),
             changes: Changes::default(),
+            following: Following::default(),
             acknowledged: 0,
             stopped: None,
         }
@@ -159,7 +163,10 @@ impl Reconciler {
                 self.reconnected();
             }
             Event::Lease(right) => self.allow(right),
-            Event::Wake => self.backlog.look_at_all(),
+            Event::Wake => {
+                self.backlog.look_at_all();
+                self.following.wake();
+            }
             Event::Scanned => self.comparing.scanned(),
             Event::CompareDue => self.comparing.ask(),
             Event::ChangedByOthers { uuids, everything } => self.changes.add(uuids, everything),
@@ -192,7 +199,11 @@ impl Reconciler {
             Step::Waiting { within_ms } => Next::Wait { within_ms },
             // Nothing is compared any more.
             _ if self.stopped.is_some() => Next::Idle { until_ms: None },
-            _ => Next::Idle { until_ms: self.changes.comparison_at_ms() },
+            _ => {
+                let followed_ms = self.following.due_ms().filter(|_| self.connection.is_standby());
+                let until_ms = self.changes.comparison_at_ms().into_iter().chain(followed_ms).min();
+                Next::Idle { until_ms }
+            }
         }
     }
 
@@ -212,7 +223,12 @@ impl Reconciler {
     fn allow(&mut self, right: Right) {
         let was_standby = self.connection.allow(right) == Right::Standby;
         match right {
-            Right::Standby => self.backlog.set_caught_up(false),
+            Right::Standby => {
+                self.backlog.set_caught_up(false);
+                if !was_standby {
+                    self.following.failed();
+                }
+            }
             // What a standby has compared was another's doing: the new holder compares anew.
             Right::Granted(_) if was_standby => {
                 self.comparing.restart();
@@ -225,6 +241,7 @@ impl Reconciler {
     /// What a new or lost connection makes void. A job under way runs to its end.
     fn reconnected(&mut self) {
         self.comparing.abandon();
+        self.following.failed();
         self.backlog.reconnected(self.bounds);
         self.trouble.clear();
         self.end_wait();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::answer::Failure;
 use crate::batch::{Call, Item, ItemOutcome, Reply};
-use crate::compare::{ComparedEntry, Page, Row, SpotCheck};
+use crate::compare::{Claims, ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
 use crate::entry::EntryId;
 use crate::lease::Grant;
@@ -149,6 +149,14 @@ pub enum Job {
         /// scanned.
         missing: Vec<Stored>,
     },
+    /// Read the uuids of held deletions from the index, in the order of holding: [`Done::Uuids`].
+    Held {
+        /// At most so many.
+        limit: usize,
+    },
+    /// Store which uuids the catalog has of other recordings than the index, as a standby has read them:
+    /// [`Done::Stored`].
+    Claims(Claims),
     /// Remove from the unrecognised collection what is not unrecognised any more: [`Done::Swept`].
     Sweep {
         /// Bytewise after this place.
@@ -183,6 +191,8 @@ impl Job {
             Job::Rows { .. } => "rows",
             Job::SpotCheck { .. } => "spot check",
             Job::Found { .. } => "found",
+            Job::Held { .. } => "held",
+            Job::Claims(_) => "claims",
             Job::Sweep { .. } => "sweep",
             Job::Finish { .. } => "finish",
         }
@@ -204,6 +214,8 @@ impl Job {
             | Job::Rows { .. }
             | Job::SpotCheck { .. }
             | Job::Found { .. }
+            | Job::Held { .. }
+            | Job::Claims(_)
             | Job::Finish { .. } => false,
         }
     }
@@ -233,6 +245,8 @@ pub enum Done {
     Page(Result<Page<Stored>, Failure>),
     /// To `Rows`.
     Rows(Page<Row>),
+    /// To `Held`.
+    Uuids(BTreeSet<String>),
     /// To `SpotCheck`.
     SpotChecked(Result<SpotCheck, Failure>),
     /// To `Found`.
@@ -261,6 +275,7 @@ impl Done {
             Done::Reported(_) => "reported",
             Done::Page(_) => "page",
             Done::Rows(_) => "rows",
+            Done::Uuids(_) => "uuids",
             Done::SpotChecked(_) => "spot checked",
             Done::Found { .. } => "found",
             Done::Swept(_) => "swept",

@@ -1,5 +1,7 @@
 //! What follows from each result.
 
+use std::collections::BTreeSet;
+
 use super::changes::NAMED_MAX;
 use super::comparing::Sweep;
 use super::invariant::{self, Invariant};
@@ -9,7 +11,7 @@ use super::{Reconciler, Violation};
 use crate::answer::{Class, Failure};
 use crate::batch::{Batch, Item, ItemOutcome, Outcome, Reply};
 use crate::broken::{self, Broken};
-use crate::compare::{self, Page, Row, SpotCheck};
+use crate::compare::{self, Claims, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
 use crate::entry::EntryId;
 
@@ -51,6 +53,9 @@ impl Reconciler {
     fn done_of_batch(&mut self, step: Step, done: Done) {
         match (step, done) {
             (Step::Picking { limit, .. }, Done::Picked(items)) => self.picked(limit, items),
+            (Step::Following { limit, epoch, .. }, Done::Picked(items)) => {
+                self.followed(limit, epoch, items);
+            }
             (Step::Noting(batch), Done::Noted { watermark, not_pending }) => {
                 self.noted(batch, watermark, &not_pending);
             }
@@ -79,15 +84,20 @@ impl Reconciler {
                     self.comparing.dropped();
                 }
             }
-            (Step::SpotChecking { uuids, epoch }, Done::SpotChecked(answer)) => {
+            (Step::SpotChecking { uuids, epoch, followed }, Done::SpotChecked(answer)) => {
                 if self.connection.epoch() == Some(epoch) {
-                    self.spot_checked(uuids.len(), answer);
+                    self.spot_checked(uuids.len(), followed, answer);
                 } else {
                     self.changes.add(uuids, false);
                 }
             }
-            (Step::StoringSpotCheck(_), Done::Found { dropped }) => {
+            (Step::ReadingHeld { limit, epoch }, Done::Uuids(uuids)) => {
+                self.look_up(limit, epoch, uuids);
+            }
+            (Step::StoringClaims(_), Done::Stored) => {}
+            (Step::StoringSpotCheck(_, claims), Done::Found { dropped }) => {
                 self.backlog.look();
+                self.store_claims(claims);
                 if dropped > 0 {
                     self.changes.doubt_everything();
                 }
@@ -148,9 +158,10 @@ impl Reconciler {
         self.backlog.look_at_all();
         // What a page came to is not stored: the comparison begins again.
         self.comparing.restart();
-        if matches!(step, Step::SpotChecking { .. } | Step::StoringSpotCheck(_)) {
+        if matches!(step, Step::SpotChecking { .. } | Step::StoringSpotCheck(..)) {
             self.changes.doubt_everything();
         }
+        self.following.failed();
         self.fail(Failure::transient(index_words(words)));
     }
 
@@ -223,6 +234,33 @@ impl Reconciler {
             self.step = Step::Waiting { within_ms: self.trouble.pause() };
         } else if self.connection.is_known() {
             self.backlog.set_caught_up(true);
+        }
+    }
+
+    /// What is pending with a standby is looked up in the catalog.
+    fn followed(&mut self, limit: usize, epoch: u64, items: Vec<Item>) {
+        if let Err(violation) = invariant::check_count("a page", items.len(), limit) {
+            return self.stop(violation);
+        }
+        let lowest = items.iter().map(|item| item.id).min();
+        self.following.picked(items.len(), limit, lowest);
+        let uuids = items.into_iter().map(|item| item.recording.uuid).collect();
+        self.look_up(limit, epoch, uuids);
+    }
+
+    /// Documents are read on the connection on which the standby was asked for them.
+    fn look_up(&mut self, limit: usize, epoch: u64, uuids: BTreeSet<String>) {
+        if let Err(violation) = invariant::check_count("a page", uuids.len(), limit) {
+            return self.stop(violation);
+        }
+        if !uuids.is_empty() && self.connection.epoch() == Some(epoch) {
+            self.step = Step::SpotChecking { uuids, epoch, followed: true };
+        }
+    }
+
+    fn store_claims(&mut self, claims: Claims) {
+        if !claims.is_empty() {
+            self.step = Step::StoringClaims(claims);
         }
     }
 
@@ -306,10 +344,14 @@ impl Reconciler {
         }
     }
 
-    /// The documents of `asked` uuids, and what the index has of them.
-    fn spot_checked(&mut self, asked: usize, answer: Result<SpotCheck, Failure>) {
+    /// The documents of `asked` uuids, and what the index has of them. `followed`: a standby has read them.
+    fn spot_checked(&mut self, asked: usize, followed: bool, answer: Result<SpotCheck, Failure>) {
         let checked = match answer {
             Ok(checked) => checked,
+            Err(failure) if followed => {
+                self.following.failed();
+                return self.fail(failure);
+            }
             Err(failure) => {
                 self.changes.doubt_everything();
                 self.backlog.look_at_all();
@@ -327,8 +369,16 @@ impl Reconciler {
         match compare::spot(&rows, &documents, &self.root, self.memory.token) {
             Some(findings) => {
                 let found = Findings { findings, missing: Vec::new() };
-                if !found.is_empty() {
-                    self.step = Step::StoringSpotCheck(found);
+                // Who may write finds out by writing.
+                let claims = if followed && self.connection.is_standby() {
+                    compare::claims(&rows, &documents, &self.root)
+                } else {
+                    Claims::default()
+                };
+                if found.is_empty() {
+                    self.store_claims(claims);
+                } else {
+                    self.step = Step::StoringSpotCheck(found, claims);
                 }
             }
             None => self.changes.doubt_everything(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::protocol::{Bounds, Job};
 use crate::batch::{Batch, ItemOutcome};
-use crate::compare::ComparedEntry;
+use crate::compare::{Claims, ComparedEntry};
 use crate::document::Stored;
 use crate::entry::EntryId;
 
@@ -114,17 +114,37 @@ pub(super) enum Step {
     /// Waits for `SpotChecked`: documents that others are said to have changed, and what the index has
     /// of them.
     ///
-    /// After a failure the whole content has to be compared. An answer of an earlier connection is
-    /// not believed: the same documents are read again.
+    /// After a failure the whole content has to be compared; a standby looks up from the beginning what is
+    /// pending. An answer of an earlier connection is not believed: the same documents are read again.
     SpotChecking {
         /// The documents.
         uuids: BTreeSet<String>,
         /// The connection on which they are read.
         epoch: u64,
+        /// By a standby, which writes nothing.
+        followed: bool,
     },
+    /// Waits for `Picked`: what is pending with a standby, to be looked up.
+    Following {
+        /// How many at most.
+        limit: usize,
+        /// Only entries below this one.
+        before: Option<EntryId>,
+        /// The connection on which they are to be read.
+        epoch: u64,
+    },
+    /// Waits for `Uuids`: what is held with a standby, to be looked up.
+    ReadingHeld {
+        /// How many at most.
+        limit: usize,
+        /// The connection on which they are to be read.
+        epoch: u64,
+    },
+    /// Waits for `Stored`: uuids that the catalog has of other recordings than the index.
+    StoringClaims(Claims),
     /// Waits for `Found`: what the spot check says is stored. Where the index fails, or has dropped
     /// recordings meanwhile, the whole content has to be compared.
-    StoringSpotCheck(Findings),
+    StoringSpotCheck(Findings, Claims),
     /// Waits for `Swept`: a part of the unrecognised collection was looked through.
     ///
     /// After a failure the same part is looked through again. A connection lost meanwhile has ended
@@ -194,7 +214,7 @@ impl Step {
             Step::Recalling { watermark } => {
                 Job::Acknowledge { watermark: watermark.clone(), outcomes: Vec::new() }
             }
-            Step::Picking { limit, before } => {
+            Step::Picking { limit, before } | Step::Following { limit, before, .. } => {
                 Job::Pick { limit: *limit, bytes_max: bounds.batch_bytes_max, before: *before }
             }
             Step::Noting(batch) => Job::Note { ids: batch.ids() },
@@ -214,11 +234,13 @@ impl Step {
             Step::ReadingRows { after, through } => {
                 Job::Rows { after: after.clone(), through: through.clone(), limit: bounds.page }
             }
-            Step::StoringCompared(found) | Step::StoringSpotCheck(found) => {
+            Step::StoringCompared(found) | Step::StoringSpotCheck(found, _) => {
                 let Findings { findings, missing } = std::mem::take(found);
                 Job::Found { findings, missing }
             }
             Step::SpotChecking { uuids, .. } => Job::SpotCheck { uuids: uuids.clone() },
+            Step::ReadingHeld { limit, .. } => Job::Held { limit: *limit },
+            Step::StoringClaims(claims) => Job::Claims(std::mem::take(claims)),
             Step::Sweeping { after } => Job::Sweep { after: after.clone() },
             Step::Finishing { identity, watermark, again } => Job::Finish {
                 identity: identity.clone(),
@@ -248,7 +270,10 @@ impl Step {
             Step::ReadingRows { .. } => "reading rows",
             Step::StoringCompared(_) => "storing what was compared",
             Step::SpotChecking { .. } => "spot checking",
-            Step::StoringSpotCheck(_) => "storing a spot check",
+            Step::StoringSpotCheck(..) => "storing a spot check",
+            Step::Following { .. } => "following",
+            Step::ReadingHeld { .. } => "reading what is held",
+            Step::StoringClaims(_) => "storing claims",
             Step::Sweeping { .. } => "sweeping",
             Step::FinishNoting => "noting the end of a comparison",
             Step::FinishMarking { .. } => "marking the end of a comparison",

@@ -6,7 +6,7 @@ use focus_core::entry::observed::place_of;
 use focus_core::recording::Place;
 use focus_core::verify::{Finding, IndexedRecording, compare};
 use focus_index::{Reader, RootId};
-use focus_storage::absence::{Proof, prove};
+use focus_storage::absence::{Found, Proof, prove};
 use focus_storage::{Pair, Root, RootProblem};
 
 use crate::verify::reading::young_after_ms;
@@ -57,9 +57,10 @@ impl VerifiedRoot<'_> {
         }
         let path = self.served.settings.path.clone();
         let pair = Pair::new(self.engine.settings.data_extensions.clone());
+        let exclude = self.engine.settings.exclude_of(&self.served.settings);
         let (reader, id) = (self.engine.reader.clone(), self.id);
         let prove_all = move || {
-            let root = Root::open(&path)?;
+            let root = Root::open(&path)?.excluding(exclude);
             let mut kept = Vec::new();
             for finding in findings {
                 if !finding.wants_proof_of_absence()
@@ -86,8 +87,13 @@ fn is_proved_absent(
     // A path that names no place is on no storage.
     let Some(place) = place_of(&finding.path) else { return Ok(true) };
     let proof = prove(root, pair, &place.folder, &[&place.stem])?;
-    let Proof::Read { there, .. } = proof else { return Ok(false) };
-    Ok(!there[0] || is_anothers(reader, id, place, &finding.uuid))
+    let there = match proof {
+        Proof::Read { found, .. } => found.first() == Some(&Found::File),
+        // It is not there as far as anybody looks.
+        Proof::Hidden => false,
+        Proof::Unproved { .. } => return Ok(false),
+    };
+    Ok(!there || is_anothers(reader, id, place, &finding.uuid))
 }
 
 /// Whether the files at this place are settled as a recording with another uuid.

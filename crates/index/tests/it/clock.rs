@@ -55,7 +55,12 @@ async fn conclude_at(fixture: &Fixture, now_ms: i64) -> Concluded {
         let found = || index.reader().vanish_candidates(root, None, 1_000).expect("candidates");
         let ids: Vec<focus_index::EntryId> = found().into_iter().map(|one| one.id).collect();
         index.vanish_proved_blocking(ids, 10).expect("stored");
-        let ready = found().into_iter().map(|one| (one.id, false)).collect();
+        let proved = |one: focus_index::Candidate| focus_index::ProvedTwice {
+            id: one.id,
+            elsewhere: false,
+            hidden: false,
+        };
+        let ready = found().into_iter().map(proved).collect();
         index.vanish_conclude_blocking(root, ready, max, false, now_ms).expect("stored")
     };
     tokio::task::spawn_blocking(work).await.expect("no panic")

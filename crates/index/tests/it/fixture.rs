@@ -9,7 +9,9 @@ use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
 use focus_core::sidecar::Times;
 use focus_core::vanish::MaxVanished;
-use focus_index::{Ack, Answer, Concluded, Index, Listed, Listing, Observation, Observed, RootId};
+use focus_index::{
+    Ack, Answer, Concluded, Index, Listed, Listing, Observation, Observed, ProvedTwice, RootId,
+};
 
 pub(crate) const MARKER: &str = "root-1";
 
@@ -91,6 +93,15 @@ impl Fixture {
 
     /// Proves twice that what is gone is gone, and concludes; `elsewhere` was on another device.
     pub(crate) async fn conclude(&self, max: MaxVanished, elsewhere: bool) -> Concluded {
+        self.conclude_on(max, elsewhere, false).await
+    }
+
+    /// The same of what an exclude hides.
+    pub(crate) async fn conclude_hidden(&self, max: MaxVanished) -> Concluded {
+        self.conclude_on(max, false, true).await
+    }
+
+    async fn conclude_on(&self, max: MaxVanished, elsewhere: bool, hidden: bool) -> Concluded {
         let (index, root) = (self.index.clone(), self.root);
         let work = move || {
             let ids = || {
@@ -99,7 +110,8 @@ impl Fixture {
                 found.iter().map(|one| one.id).collect::<Vec<_>>()
             };
             index.vanish_proved_blocking(ids(), 10).expect("stored");
-            let ready = ids().into_iter().map(|id| (id, elsewhere)).collect();
+            let proved = |id| ProvedTwice { id, elsewhere, hidden };
+            let ready = ids().into_iter().map(proved).collect();
             index.vanish_conclude_blocking(root, ready, max, false, 9_000).expect("stored")
         };
         tokio::task::spawn_blocking(work).await.expect("no panic")

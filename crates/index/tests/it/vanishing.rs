@@ -133,6 +133,21 @@ async fn another_device_holds_until_nine_tenths_are_found_on_it() {
 }
 
 #[tokio::test]
+async fn what_an_exclude_hides_is_held_and_looked_for_anew_once_it_is_shown() {
+    let mut fixture = catalogued(20).await;
+    gone(&mut fixture, &[0, 1]).await;
+    assert_eq!(fixture.conclude_hidden(MAX).await, decided(0, 2));
+    let held = fixture.index.reader().held(fixture.root, 0, 10).expect("read");
+    assert_eq!(held.iter().map(|row| row.why).collect::<Vec<_>>(), [Held::Excluded; 2]);
+    let (index, root, seq) = (fixture.index.clone(), fixture.root, held[0].seq);
+    let shown = move || index.shown_blocking(root, vec![seq]).expect("stored");
+    tokio::task::spawn_blocking(shown).await.expect("no panic");
+    assert_eq!(fixture.index.reader().totals().expect("totals").held, 1);
+    assert_eq!(fixture.conclude(MAX, false).await, decided(1, 0));
+    fixture.is_in_order();
+}
+
+#[tokio::test]
 async fn what_was_never_seen_needs_a_neighbour_to_be_marked() {
     let fixture = catalogued(3).await;
     let stored = |uuid: &str, path: &str| {

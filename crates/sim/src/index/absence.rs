@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use focus_core::entry::absence::{self, Facts, Scene, is_candidate};
 use focus_core::entry::{Absence, Effects, Entry, News, Turn, device};
+use focus_core::exclude::Exclude;
 use focus_core::recording::Place;
 use focus_core::vanish::{Counts, SECOND_LOOK_MS, judge};
 
@@ -15,6 +16,8 @@ pub(crate) struct Proofs<'a> {
     pub(crate) absent: &'a dyn Fn(&Place) -> Option<bool>,
     /// The device that is read.
     pub(crate) device: u64,
+    /// What of the root is not there.
+    pub(crate) exclude: &'a Exclude,
     /// The root is an archive.
     pub(crate) archive: bool,
     /// The boot-time clock.
@@ -45,6 +48,7 @@ impl Index {
             let facts = Facts {
                 scene: self.scene(row, &named),
                 elsewhere: self.is_elsewhere(&row.place, proofs.device),
+                hidden: proofs.exclude.hides_folder(&row.place.folder),
                 archive: proofs.archive,
                 has_neighbour: self.rows.values().any(|other| {
                     other.place.folder == row.place.folder && absence::is_neighbour(&other.entry)
@@ -78,7 +82,8 @@ impl Index {
             let (place, before) = (row.place.clone(), row.entry);
             let replaced = self.scene(row, named).replaced;
             let after = match (
-                (proofs.absent)(&place).map(|absent| absent || replaced),
+                (proofs.absent)(&place)
+                    .map(|absent| absent || replaced || proofs.exclude.hides_folder(&place.folder)),
                 before.absence(),
             ) {
                 (Some(true), Some(Absence::Proved { at_ms })) => {
@@ -125,6 +130,22 @@ impl Index {
             absence::count(&mut counts, &row.entry, named.contains(uuid), wall_ms);
         }
         counts
+    }
+
+    /// What was held for an exclude, and is not hidden by this one, is looked for anew.
+    pub(crate) fn show_again(&mut self, exclude: &Exclude) {
+        for row in self.rows.values_mut() {
+            if !exclude.hides_folder(&row.place.folder) {
+                row.entry = absence::shown(row.entry);
+            }
+        }
+    }
+
+    /// The uuids of what is held, at most so many.
+    pub(crate) fn held(&self, limit: usize) -> BTreeSet<String> {
+        let is_held = |row: &&Row| matches!(row.entry.absence(), Some(Absence::Held { .. }));
+        let held = self.rows.values().filter(is_held);
+        held.take(limit).map(|row| row.recording.uuid.clone()).collect()
     }
 
     /// Approves what is held.

@@ -1,5 +1,6 @@
 //! Storage against real folders: roots that come and go, trees of every kind, watches and looks.
 
+mod excluding;
 mod looking;
 mod marking;
 mod walking;

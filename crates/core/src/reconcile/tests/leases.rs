@@ -1,7 +1,10 @@
 //! What the lease allows.
 
+use super::world::{RowState, recording};
 use super::*;
+use crate::document::Versioned;
 use crate::lease::Grant;
+use crate::recording::Recording;
 
 #[test]
 fn without_the_lease_nothing_is_written() {
@@ -46,6 +49,38 @@ fn a_standby_compares_read_only_and_a_new_holder_compares_once_more() {
     world.granted(9, false);
     world.converges(1);
     assert_eq!((world.writes, world.memory.owed), (before, false));
+}
+
+#[test]
+fn a_standby_looks_up_what_is_pending_and_finds_what_the_holder_has_written() {
+    let mut world = World::new(1);
+    (0..20).for_each(|id| world.land(id));
+    world.bring_up(1);
+    world.converges(1);
+    world.core.handle(Event::Lease(Right::Standby));
+    while world.step(false) {}
+    // Ten land. The holder writes nine of them, and the tenth under another path.
+    (20..30).for_each(|id| world.land(id));
+    for id in 20..30 {
+        let path = if id == 25 { "other/25.dat".to_owned() } else { format!("{id}.dat") };
+        let recording = Recording { path, ..recording(id, 1) };
+        let written = Versioned { version: crate::document::version(9, 1), recording };
+        world.catalog.insert(format!("u{id:04}"), written);
+    }
+    let before = (world.writes, world.watermark.clone());
+    // Each page and each round has its pause.
+    for _ in 0..100 {
+        world.step(false);
+        world.now_ms += 200;
+    }
+    let pending = |world: &World| -> Vec<i64> {
+        let is_pending = |(_, row): &(&i64, &RowState)| row.acked != Some(row.generation);
+        world.rows.iter().filter(is_pending).map(|(id, _)| *id).collect()
+    };
+    assert_eq!(pending(&world), [25]);
+    let claims = world.claims.first().expect("claims");
+    assert_eq!(claims.elsewhere, [("u0025".to_owned(), "other/25.dat".to_owned())]);
+    assert_eq!((world.writes, world.watermark.clone()), before);
 }
 
 #[test]

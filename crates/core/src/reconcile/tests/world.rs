@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::answer::{Answer, Failure};
 use crate::batch::{Call, Item, ItemOutcome, Outcome, Reply};
-use crate::compare::{Compared, ComparedEntry, Page, Row, SpotCheck};
+use crate::compare::{Claims, Compared, ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored, Versioned};
 use crate::entry::EntryId;
 use crate::json::Value;
@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) writes: u64,
     /// Documents that the index was told of as missing.
     pub(super) missing: Vec<String>,
+    /// What the index was told of uuids that others have.
+    pub(super) claims: Vec<Claims>,
     /// Rows that the index drops before it stores what was compared next.
     pub(super) drops: Vec<i64>,
     pub(super) now_ms: u64,
@@ -77,6 +79,7 @@ impl World {
             random: seed.wrapping_mul(2) + 1,
             writes: 0,
             missing: Vec::new(),
+            claims: Vec::new(),
             drops: Vec::new(),
             now_ms: 0,
         }
@@ -281,6 +284,11 @@ impl World {
                 let rows = self.range(None, None, usize::MAX).items.into_iter();
                 let rows = rows.filter(|row| uuids.contains(&row.recording.uuid)).collect();
                 Done::SpotChecked(Ok(SpotCheck { rows, documents }))
+            }
+            Job::Held { .. } => Done::Uuids(std::collections::BTreeSet::new()),
+            Job::Claims(claims) => {
+                self.claims.push(claims);
+                Done::Stored
             }
             Job::Found { findings, missing } => {
                 self.missing.extend(missing.into_iter().map(|stored| stored.uuid));
