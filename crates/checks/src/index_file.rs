@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
 use focus_core::sidecar::Times;
@@ -104,7 +104,11 @@ fn observation(n: i64) -> Observation {
     let stat = FileStat { size: n, mtime_ns: n };
     let look = Look {
         data: Some(DataSeen { extension: "dat".to_owned(), stat }),
-        sidecar: Some(SidecarSeen { stat, bytes: Some(text.into_bytes()) }),
+        sidecar: Some(SidecarSeen {
+            stat,
+            identity: FileIdentity::default(),
+            bytes: Some(text.into_bytes()),
+        }),
         ..Look::default()
     };
     let rules = Rules { root: "root-1", times: Times::default(), settle_ms: 0 };

@@ -1,6 +1,6 @@
 //! Names: any bytes that a file system may return.
 
-use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
 use focus_core::name::{self, NAME_BYTES_MAX};
 use focus_core::recording::{Place, show_bytes, shown_bytes};
 use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
@@ -41,7 +41,11 @@ fn place(stem: &[u8], folder: &[u8]) {
     let stat = FileStat { size: 1, mtime_ns: 1 };
     let look = Look {
         data: Some(DataSeen { extension: "dat".to_owned(), stat }),
-        sidecar: Some(SidecarSeen { stat, bytes: Some(br#"{"start_time":1}"#.to_vec()) }),
+        sidecar: Some(SidecarSeen {
+            stat,
+            identity: FileIdentity::default(),
+            bytes: Some(br#"{"start_time":1}"#.to_vec()),
+        }),
         ..Look::default()
     };
     let rules = Rules { root: "root", times: Times::default(), settle_ms: 0 };

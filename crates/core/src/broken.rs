@@ -51,11 +51,15 @@ pub enum Broken {
     CopyTakesLease,
     /// What an exclude newly hides is deleted.
     ExcludedDeleted,
+    /// A look trusts size and mtime: a sidecar of the same ones is the same.
+    SizeAndTimeTrusted,
+    /// Content counts though it was read within the tick in which it was first seen.
+    ReadWithinTickCounts,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 23] = [
+    pub const ALL: [Broken; 25] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -79,6 +83,8 @@ impl Broken {
         Broken::KnownRootMarkedAnew,
         Broken::CopyTakesLease,
         Broken::ExcludedDeleted,
+        Broken::SizeAndTimeTrusted,
+        Broken::ReadWithinTickCounts,
     ];
 }
 

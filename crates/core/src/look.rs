@@ -8,8 +8,28 @@ use crate::state::Fault;
 pub struct FileStat {
     /// Bytes.
     pub size: i64,
-    /// Modification time, nanoseconds since 1970.
+    /// Modification time, nanoseconds since 1970, modulo 2^64: two times within 584 years of one another
+    /// never look the same.
     pub mtime_ns: i64,
+}
+
+/// Which file of its name it is, and when it was changed last, whatever its modification time says. The
+/// device's number is no part of it: a restart of the machine may change that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// The number of the file in its file system.
+    pub inode: u64,
+    /// The time of the last change of content, name or rights, as `mtime_ns` is told. Nobody can set it.
+    pub ctime_ns: i64,
+}
+
+/// A sidecar as it was seen: what tells whether its content may be another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeenAs {
+    /// Its size and time.
+    pub stat: FileStat,
+    /// Which file it is.
+    pub identity: FileIdentity,
 }
 
 /// A data file that was seen.
@@ -26,7 +46,9 @@ pub struct DataSeen {
 pub struct SidecarSeen {
     /// Its size and time, the same before and after it was read.
     pub stat: FileStat,
-    /// Its bytes; none where the caller already knew the content of this very stat.
+    /// Which file it is, the same before and after it was read.
+    pub identity: FileIdentity,
+    /// Its bytes; none where the caller already knew the content of this very file.
     pub bytes: Option<Vec<u8>>,
 }
 
@@ -41,6 +63,8 @@ pub struct Look {
     pub changing: bool,
     /// The device of its folder, where that is there.
     pub device: Option<u64>,
+    /// When the look began, on the boot-time clock; none: when it was judged.
+    pub began_ms: Option<u64>,
     /// What hindered the look: permission, I/O error, a symbolic link, a size over the bound.
     pub fault: Option<Fault>,
 }

@@ -4,7 +4,7 @@
 //! neither hurries nor delays anything.
 
 use crate::broken::{self, Broken};
-use crate::look::{DataSeen, FileStat, Look, SidecarSeen};
+use crate::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use crate::name;
 use crate::recording::{Place, Recording};
 use crate::sidecar::{self, Sidecar, Times};
@@ -25,6 +25,29 @@ pub struct FileSight {
     pub closed: bool,
 }
 
+/// A clock of a file system ticks at least this often, milliseconds.
+const TICK_MS: u64 = 20;
+
+/// The same where the times of the file have no fraction of a second.
+const COARSE_TICK_MS: u64 = 2_000;
+
+/// When reading counts of a file that was first seen now, whatever its clock is, on the boot-time clock.
+pub fn counts_from_ms(now_ms: u64) -> u64 {
+    now_ms.saturating_add(COARSE_TICK_MS)
+}
+
+/// What is remembered of a sidecar's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Which file was read; none where an earlier version of the index has not stored it.
+    pub identity: Option<FileIdentity>,
+    /// The first eight bytes of the SHA-256 of its bytes.
+    pub sum: i64,
+    /// Reading it counts from this time on. Before that, the file may change within one tick of its clock,
+    /// and look the same. None: it was read at such a time.
+    pub counts_from_ms: Option<u64>,
+}
+
 /// What is remembered of a place between looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
@@ -34,6 +57,8 @@ pub struct Sight {
     pub extension: Option<String>,
     /// The sidecar.
     pub sidecar: Option<FileSight>,
+    /// What the sidecar held when it was read last.
+    pub content: Option<Content>,
     /// The files settled as a recording exactly as they are remembered here.
     pub settled: bool,
     /// The uuid of the recording they last settled as.
@@ -42,6 +67,15 @@ pub struct Sight {
     pub live: bool,
     /// When that recording's content last changed.
     pub changed_ms: u64,
+}
+
+impl Sight {
+    /// The sidecar whose content is known and cannot have changed, as long as it is seen as this.
+    pub fn known_sidecar(&self) -> Option<SeenAs> {
+        let (file, content) = (self.sidecar?, self.content?);
+        let is_known = self.settled && content.counts_from_ms.is_none();
+        is_known.then_some(SeenAs { stat: file.stat, identity: content.identity? })
+    }
 }
 
 /// What the watch told of a place since the last look.
@@ -131,15 +165,67 @@ pub fn judge(
 fn seen(known: &Sight, look: &Look, closed: Closed, now_ms: u64) -> Sight {
     let data = look.data.as_ref().map(|data| data.stat);
     let sidecar = look.sidecar.as_ref().map(|sidecar| sidecar.stat);
+    // Another content under the same size and time is a change like any other.
+    let before = known.sidecar.filter(|_| !has_other_content(known, look));
     Sight {
         data: follow(known.data, data, closed.data, now_ms),
         extension: look.data.as_ref().map(|data| data.extension.clone()),
-        sidecar: follow(known.sidecar, sidecar, closed.sidecar, now_ms),
+        sidecar: follow(before, sidecar, closed.sidecar, now_ms),
+        content: look.sidecar.as_ref().and_then(|seen| content(known, seen, look.began_ms, now_ms)),
         settled: false,
         uuid: known.uuid.clone(),
         live: known.live,
         changed_ms: known.changed_ms,
     }
+}
+
+/// The sidecar was read, and holds something else than before.
+fn has_other_content(known: &Sight, look: &Look) -> bool {
+    let read = look.sidecar.as_ref().and_then(|sidecar| sidecar.bytes.as_deref());
+    match (known.content, read) {
+        (Some(before), Some(bytes)) => before.sum != sum(bytes),
+        _ => false,
+    }
+}
+
+/// What is remembered of the content of a sidecar that was seen. It was seen before `now_ms`, and read after
+/// `began_ms`.
+fn content(
+    known: &Sight,
+    seen: &SidecarSeen,
+    began_ms: Option<u64>,
+    now_ms: u64,
+) -> Option<Content> {
+    let Some(bytes) = &seen.bytes else { return known.content };
+    let same_file = |before: &Content| {
+        before.identity == Some(seen.identity)
+            && known.sidecar.is_some_and(|file| file.stat == seen.stat)
+    };
+    let counts_from_ms = match known.content.filter(same_file) {
+        Some(before) => before.counts_from_ms,
+        None => Some(now_ms.saturating_add(tick_ms(seen))),
+    };
+    let read_ms = began_ms.unwrap_or(now_ms);
+    let is_within_tick = |from_ms: &u64| *from_ms > read_ms;
+    let counts_from_ms =
+        counts_from_ms.filter(is_within_tick).filter(|_| !broken::is(Broken::ReadWithinTickCounts));
+    Some(Content { identity: Some(seen.identity), sum: sum(bytes), counts_from_ms })
+}
+
+/// How long a file may be changed without its times telling.
+fn tick_ms(seen: &SidecarSeen) -> u64 {
+    let is_coarse = |time_ns: i64| time_ns % 1_000_000_000 == 0;
+    if is_coarse(seen.stat.mtime_ns) && is_coarse(seen.identity.ctime_ns) {
+        COARSE_TICK_MS
+    } else {
+        TICK_MS
+    }
+}
+
+/// The first eight bytes of SHA-256.
+fn sum(bytes: &[u8]) -> i64 {
+    let hash = Sha256::digest(bytes);
+    hash.first_chunk().map_or(0, |first| i64::from_be_bytes(*first))
 }
 
 /// What the files are, were they to stand still; and whether that is a live recording.
@@ -182,7 +268,10 @@ fn stood(
         }
         Conclusion::Absent | Conclusion::Unsettled | Conclusion::Unrecognised(_) => {}
     }
-    let due_ms = (sight.settled && sight.live).then(|| now_ms.saturating_add(LIVE_REWRITE_MS));
+    let live_ms = (sight.settled && sight.live).then(|| now_ms.saturating_add(LIVE_REWRITE_MS));
+    // Read again once reading counts: until then the content may become another without a sign.
+    let counts_from_ms = sight.content.and_then(|content| content.counts_from_ms);
+    let due_ms = [live_ms, counts_from_ms].into_iter().flatten().min();
     Judgement { conclusion, sight, due_ms }
 }
 
@@ -225,7 +314,8 @@ fn recognise(
 ) -> Result<Option<Recording>, Option<Fault>> {
     let (recording_id, folder) = names(place).map_err(Some)?;
     let (data, sidecar) = pair(recording_id, look).map_err(Some)?;
-    let same_sidecar = known.sidecar.is_some_and(|file| file.stat == sidecar.stat);
+    let same_sidecar = known.sidecar.is_some_and(|file| file.stat == sidecar.stat)
+        && is_same_content(known, sidecar);
     let same_data = known.data.is_some_and(|file| file.stat == data.stat)
         && known.extension.as_ref() == Some(&data.extension);
     if known.settled && same_sidecar && same_data {
@@ -249,6 +339,19 @@ fn recognise(
         fingerprint: fingerprint(bytes, data.stat),
         metadata,
     }))
+}
+
+/// The sidecar holds what it held when it settled: it was read and holds the same, or was not read because
+/// it is the very file whose content is known.
+fn is_same_content(known: &Sight, sidecar: &SidecarSeen) -> bool {
+    if broken::is(Broken::SizeAndTimeTrusted) {
+        return true;
+    }
+    match (&sidecar.bytes, known.content) {
+        (Some(bytes), Some(before)) => before.sum == sum(bytes),
+        (Some(_), None) => false,
+        (None, _) => known.known_sidecar().is_some_and(|known| known.identity == sidecar.identity),
+    }
 }
 
 /// The recording id and the folder of a place, as text.

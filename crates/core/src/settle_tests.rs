@@ -17,6 +17,7 @@ fn look(data: Option<i64>, sidecar: Option<&str>) -> Look {
         data: data.map(|size| DataSeen { extension: "dat".to_owned(), stat: stat(size) }),
         sidecar: sidecar.map(|text| SidecarSeen {
             stat: stat(i64::try_from(text.len()).expect("small")),
+            identity: FileIdentity::default(),
             bytes: Some(text.as_bytes().to_vec()),
         }),
         ..Look::default()
@@ -70,12 +71,103 @@ fn a_fault_is_believed_only_once_nothing_moves() {
 #[test]
 fn unchanged_files_are_the_same_and_absent_ones_absent() {
     let first = at(&Sight::default(), &look(Some(1), Some(GOOD)), BOTH, 100);
-    let mut unread = look(Some(1), Some(GOOD));
-    if let Some(sidecar) = &mut unread.sidecar {
+    let read_again = at(&first.sight, &look(Some(1), Some(GOOD)), Closed::default(), 150);
+    assert_eq!(read_again.conclusion, Conclusion::Same);
+    let unread = unread(look(Some(1), Some(GOOD)));
+    let later = at(&read_again.sight, &unread, Closed::default(), 200);
+    assert_eq!((later.conclusion, later.due_ms), (Conclusion::Same, None));
+    assert_eq!(at(&first.sight, &Look::default(), BOTH, 300).conclusion, Conclusion::Absent);
+}
+
+fn unread(mut look: Look) -> Look {
+    if let Some(sidecar) = &mut look.sidecar {
         sidecar.bytes = None;
     }
-    assert_eq!(at(&first.sight, &unread, Closed::default(), 200).conclusion, Conclusion::Same);
-    assert_eq!(at(&first.sight, &Look::default(), BOTH, 300).conclusion, Conclusion::Absent);
+    look
+}
+
+/// The look with the sidecar as another file of the same size and time.
+fn as_another_file(mut look: Look) -> Look {
+    if let Some(sidecar) = &mut look.sidecar {
+        sidecar.identity = FileIdentity { inode: 77, ctime_ns: 5 };
+    }
+    look
+}
+
+const ALIKE: &str = "{\"start_time\": 4, \"end_time\": 6}";
+
+#[test]
+fn a_sidecar_of_the_same_size_and_time_and_another_content_settles_anew() {
+    let first = at(&Sight::default(), &look(Some(1), Some(GOOD)), BOTH, 100);
+    let known = at(&first.sight, &look(Some(1), Some(GOOD)), Closed::default(), 150).sight;
+    let replaced = as_another_file(look(Some(1), Some(ALIKE)));
+    // Not read: nothing can be said of it.
+    let untold = at(&known, &unread(replaced.clone()), Closed::default(), 5_000);
+    assert_eq!(untold.conclusion, Conclusion::Unsettled);
+    let seen = at(&known, &replaced, Closed::default(), 5_000);
+    assert_eq!((&seen.conclusion, seen.due_ms), (&Conclusion::Unsettled, Some(7_000)));
+    let Conclusion::Settled(recording) =
+        at(&seen.sight, &replaced, Closed::default(), 7_000).conclusion
+    else {
+        panic!("not settled")
+    };
+    assert_eq!(recording.start_ms, 4_000);
+    let closed = Closed { sidecar: true, ..Closed::default() };
+    assert!(is_settled(&at(&known, &replaced, closed, 5_000)), "moved into place");
+}
+
+#[test]
+fn a_sidecar_that_is_another_file_of_the_same_content_changes_nothing_and_is_known_from_then_on() {
+    let first = at(&Sight::default(), &look(Some(1), Some(GOOD)), BOTH, 100);
+    let known = at(&first.sight, &look(Some(1), Some(GOOD)), Closed::default(), 150).sight;
+    let touched = as_another_file(look(Some(1), Some(GOOD)));
+    let seen = at(&known, &touched, Closed::default(), 5_000);
+    assert_eq!(seen.conclusion, Conclusion::Same);
+    assert!(seen.sight.settled);
+    // It may still change within the tick of its clock.
+    assert_eq!((seen.due_ms, seen.sight.known_sidecar()), (Some(5_020), None));
+    let again = at(&seen.sight, &touched, Closed::default(), 5_020);
+    assert_eq!((again.conclusion, again.due_ms), (Conclusion::Same, None));
+    let known = again.sight.known_sidecar().expect("it is known");
+    assert_eq!(known.identity, FileIdentity { inode: 77, ctime_ns: 5 });
+}
+
+#[test]
+fn content_counts_only_where_it_was_read_a_tick_after_the_file_was_first_seen() {
+    let whole = |mut look: Look| {
+        if let Some(sidecar) = &mut look.sidecar {
+            sidecar.stat.mtime_ns = 3_000_000_000;
+            sidecar.identity.ctime_ns = 3_000_000_000;
+        }
+        look
+    };
+    // A clock of whole seconds ticks within 2 s, any other within 20 ms.
+    for (make, tick_ms) in [(&whole as &dyn Fn(Look) -> Look, 2_000), (&|look| look, 20)] {
+        let good = make(look(Some(1), Some(GOOD)));
+        let first = at(&Sight::default(), &good, BOTH, 100);
+        assert_eq!(first.due_ms, Some(100 + tick_ms));
+        let early = at(&first.sight, &good, Closed::default(), 100 + tick_ms - 1);
+        assert_eq!((early.due_ms, early.sight.known_sidecar()), (Some(100 + tick_ms), None));
+        // A reading that began before then does not count, however late it ends.
+        let began = Look { began_ms: Some(100 + tick_ms - 1), ..good.clone() };
+        let slow = at(&first.sight, &began, Closed::default(), 100 + tick_ms + 50);
+        assert_eq!(slow.sight.known_sidecar(), None);
+        // Written in place within the tick: nothing but the content tells.
+        let rewritten = make(look(Some(1), Some(ALIKE)));
+        let found = at(&early.sight, &rewritten, Closed::default(), 100 + tick_ms);
+        assert_eq!(found.conclusion, Conclusion::Unsettled);
+        let late = at(&early.sight, &good, Closed::default(), 100 + tick_ms);
+        assert!(late.sight.known_sidecar().is_some());
+    }
+}
+
+#[test]
+fn an_index_that_does_not_know_which_file_it_was_reads_it_again_and_changes_nothing() {
+    let first = at(&Sight::default(), &look(Some(1), Some(GOOD)), BOTH, 100);
+    let old = Sight { content: None, ..first.sight };
+    let seen = at(&old, &look(Some(1), Some(GOOD)), Closed::default(), 10_000);
+    // The index finds the recording as it has it, and makes no generation.
+    assert!(is_settled(&seen));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use focus_common::clock;
-use focus_core::look::{FileStat, Look};
+use focus_core::look::{Look, SeenAs};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
 use focus_index::{IndexError, Observation, Observed};
@@ -110,16 +110,15 @@ impl<'a> Observer<'a> {
         places: &[(Place, Closed)],
         sights: &[Sight],
     ) -> Result<Vec<Observation>, ObserveError> {
-        // A settled sidecar with the same stat is not read again.
-        let settled = |sight: &Sight| -> Option<FileStat> {
-            sight.sidecar.map(|file| file.stat).filter(|_| sight.settled)
-        };
-        let requests: Vec<(Place, Option<FileStat>)> = places
+        // What its writer closed, or moved into place, is always read.
+        let requests: Vec<(Place, Option<SeenAs>)> = places
             .iter()
             .zip(sights)
-            .map(|((place, _), sight)| (place.clone(), settled(sight)))
+            .map(|((place, closed), sight)| {
+                (place.clone(), sight.known_sidecar().filter(|_| !closed.sidecar))
+            })
             .collect();
-        let looks = look_all(self.present.root, self.present.pair, &requests)?;
+        let looks = self.look_all(&requests)?;
         let mut understood_bytes = 0;
         let mut observations = Vec::with_capacity(places.len());
         for (((place, closed), sight), look) in places.iter().zip(sights).zip(looks) {
@@ -131,6 +130,12 @@ impl<'a> Observer<'a> {
             observations.push(observation);
         }
         Ok(observations)
+    }
+
+    fn look_all(&self, requests: &[(Place, Option<SeenAs>)]) -> Result<Vec<Look>, RootProblem> {
+        let began_ms = Some(clock::boot_ms());
+        let looks = look_all(self.present.root, self.present.pair, requests)?;
+        Ok(looks.into_iter().map(|look| Look { began_ms, ..look }).collect())
     }
 
     /// What the core concludes from one look, and how many bytes of sidecar that took.
@@ -151,9 +156,8 @@ impl<'a> Observer<'a> {
         let mut judgement = judge(place, sight, look, closed, rules, now_ms);
         let unread = look.sidecar.as_ref().is_some_and(|sidecar| sidecar.bytes.is_none());
         if unread && judgement.conclusion == Conclusion::Unsettled {
-            // The data changed under a sidecar that was not read again: read it now.
-            let request = [(place.clone(), None)];
-            let again = look_all(self.present.root, self.present.pair, &request)?;
+            // The data changed under a sidecar that was not read again, or many were large: read it now.
+            let again = self.look_all(&[(place.clone(), None)])?;
             if let Some(look) = again.first() {
                 bytes += sidecar_bytes(look);
                 judgement = judge(place, sight, look, closed, rules, now_ms);

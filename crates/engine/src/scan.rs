@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use focus_common::clock;
 use focus_core::recording::Place;
 use focus_index::{FolderId, IndexError, PlaceId, ScanView};
 use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
@@ -15,6 +16,10 @@ use crate::present_root::PresentRoot;
 /// Places of a folder, or folders, read from the index at once, so that a large folder takes little
 /// memory.
 const PAGE: usize = 1_024;
+
+/// Sidecars that may have another content under the same size and time are read at this pace: a change of
+/// rights, or a backup by links, concerns all of a root at once.
+const REREAD_EVERY_MS: u64 = 2;
 
 /// What a scan came to.
 #[derive(Debug, Default)]
@@ -64,6 +69,8 @@ pub(crate) fn scan(
             sidecars: RowSet::default(),
             folders: RowSet::default(),
             devices: Vec::new(),
+            alike: Vec::new(),
+            reread: 0,
             error: None,
         }),
     };
@@ -72,6 +79,7 @@ pub(crate) fn scan(
     if let Some(error) = scan.met().error.take() {
         return Err(error.into());
     }
+    scan.read_again(1)?;
     if !report.stopped {
         scan.gone_folders(folder)?;
     }
@@ -104,6 +112,10 @@ struct Met {
     folders: RowSet,
     /// Folders found on another device than before.
     devices: Vec<(FolderId, u64)>,
+    /// Settled places whose sidecar is another file of the same size and time, or was changed without these.
+    alike: Vec<PlaceId>,
+    /// How many of them are read again by now.
+    reread: u64,
     error: Option<IndexError>,
 }
 
@@ -113,7 +125,8 @@ impl Scan<'_> {
     }
 
     fn chunk(&self, chunk: Chunk) {
-        let compared = self.compare(&chunk);
+        let compared =
+            self.compare(&chunk).and_then(|places| self.read_again(PAGE).map(|()| places));
         match compared {
             Ok(places) => self.hand_over(places),
             Err(error) => {
@@ -121,6 +134,23 @@ impl Scan<'_> {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Has the sidecars read again that may have another content, where there are `least` of them.
+    fn read_again(&self, least: usize) -> Result<(), IndexError> {
+        let places = {
+            let mut met = self.met();
+            if met.alike.len() < least {
+                return Ok(());
+            }
+            let now_ms = clock::boot_ms();
+            let first = met.reread;
+            let alike = std::mem::take(&mut met.alike);
+            met.reread += alike.len() as u64;
+            let at = |(n, place)| (place, now_ms + (first + n) * REREAD_EVERY_MS);
+            (0_u64..).zip(alike).map(at).collect()
+        };
+        self.present.index.look_later_blocking(places)
     }
 
     fn hand_over(&self, places: Vec<Place>) {
@@ -206,7 +236,20 @@ impl Scan<'_> {
             (Some(before), Some(now)) => self.detail == Detail::Stat && before != now,
             (Some(_), None) => false,
         };
-        Ok(if is_news { Compared::News } else { Compared::Same })
+        if is_news {
+            return Ok(Compared::News);
+        }
+        let is_another = self.detail == Detail::Stat
+            && matches!(part.kind, PartKind::Sidecar(_))
+            && entry.identity.is_some()
+            && entry.identity != known.identity
+            && !known.is_due;
+        match is_another {
+            true if known.settled => met.alike.push(known.id),
+            true => return Ok(Compared::News),
+            false => {}
+        }
+        Ok(Compared::Same)
     }
 
     /// Compares the extension of a data file with the one that the index has; none where they are the same.

@@ -4,16 +4,16 @@
 //! [`store_sight`].
 
 use focus_core::entry::EntryId;
-use focus_core::look::FileStat;
+use focus_core::look::{FileIdentity, FileStat};
 use focus_core::recording::Place;
-use focus_core::settle::{FileSight, Sight};
+use focus_core::settle::{Content, FileSight, Sight};
 use focus_core::state::{Fault, State};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::rows::{signed, unsigned};
 
 /// Columns of `files` (as `f`) that make a [`Sight`], in the order [`sight`] reads them.
-pub(crate) const SIGHT: &str = "f.data_size, f.data_mtime_ns, f.data_since_ms, f.data_closed, f.extension, f.side_size, f.side_mtime_ns, f.side_since_ms, f.side_closed, f.settled, f.uuid, f.live, f.changed_ms";
+pub(crate) const SIGHT: &str = "f.data_size, f.data_mtime_ns, f.data_since_ms, f.data_closed, f.extension, f.side_size, f.side_mtime_ns, f.side_since_ms, f.side_closed, f.settled, f.uuid, f.live, f.changed_ms, f.side_inode, f.side_ctime_ns, f.side_sum, f.side_counts_ms";
 
 /// Reads a sight from the columns of [`SIGHT`], beginning at `at`.
 pub(crate) fn sight(row: &Row<'_>, at: usize) -> rusqlite::Result<Sight> {
@@ -21,6 +21,7 @@ pub(crate) fn sight(row: &Row<'_>, at: usize) -> rusqlite::Result<Sight> {
         data: file_sight(row, at)?,
         extension: row.get(at + 4)?,
         sidecar: file_sight(row, at + 5)?,
+        content: content(row, at + 13)?,
         settled: row.get(at + 9)?,
         uuid: row.get(at + 10)?,
         live: row.get(at + 11)?,
@@ -32,6 +33,18 @@ fn file_sight(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<FileSight>> {
     let Some(stat) = stat(row, at)? else { return Ok(None) };
     let since_ms = unsigned(row.get(at + 2)?);
     Ok(Some(FileSight { stat, since_ms, closed: row.get(at + 3)? }))
+}
+
+fn content(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Content>> {
+    let Some(sum) = row.get(at + 2)? else { return Ok(None) };
+    let counts_from_ms = Some(unsigned(row.get(at + 3)?)).filter(|from_ms| *from_ms > 0);
+    Ok(Some(Content { identity: identity(row, at)?, sum, counts_from_ms }))
+}
+
+/// Reads which file it is from two columns, beginning at `at`; none where that is not known.
+pub(crate) fn identity(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<FileIdentity>> {
+    let Some(inode) = row.get::<_, Option<i64>>(at)? else { return Ok(None) };
+    Ok(Some(FileIdentity { inode: inode.cast_unsigned(), ctime_ns: row.get(at + 1)? }))
 }
 
 /// Reads a file's size and time from two columns, beginning at `at`; none where it is not there.
@@ -48,10 +61,12 @@ pub(crate) fn store_sight(
     due_ms: Option<u64>,
 ) -> rusqlite::Result<()> {
     let (data, side) = (sight.data, sight.sidecar);
+    let identity = sight.content.and_then(|content| content.identity);
     tx.prepare_cached(
         "UPDATE files SET data_size = ?2, data_mtime_ns = ?3, data_since_ms = ?4, data_closed = ?5,
            extension = ?6, side_size = ?7, side_mtime_ns = ?8, side_since_ms = ?9,
-           side_closed = ?10, settled = ?11, uuid = ?12, live = ?13, changed_ms = ?14, due_ms = ?15
+           side_closed = ?10, settled = ?11, uuid = ?12, live = ?13, changed_ms = ?14, due_ms = ?15,
+           side_inode = ?16, side_ctime_ns = ?17, side_sum = ?18, side_counts_ms = ?19
          WHERE id = ?1",
     )?
     .execute(params![
@@ -70,6 +85,10 @@ pub(crate) fn store_sight(
         sight.live,
         signed(sight.changed_ms),
         due_ms.map(signed),
+        identity.map(|identity| identity.inode.cast_signed()),
+        identity.map(|identity| identity.ctime_ns),
+        sight.content.map(|content| content.sum),
+        sight.content.map(|content| signed(content.counts_from_ms.unwrap_or(0))),
     ])?;
     Ok(())
 }

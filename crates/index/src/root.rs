@@ -195,9 +195,10 @@ fn root(
     tx.execute(
         "UPDATE files SET due_ms = 0, changed_ms = 0,
            data_since_ms = CASE WHEN data_size IS NULL THEN NULL ELSE ?2 END,
-           side_since_ms = CASE WHEN side_size IS NULL THEN NULL ELSE ?2 END
+           side_since_ms = CASE WHEN side_size IS NULL THEN NULL ELSE ?2 END,
+           side_counts_ms = CASE WHEN side_counts_ms > 0 THEN ?3 ELSE side_counts_ms END
          WHERE root = ?1 AND due_ms IS NOT NULL",
-        params![memory.id.0, now],
+        params![memory.id.0, now, signed(focus_core::settle::counts_from_ms(now_boot_ms))],
     )?;
     // What is a time depends on the root's settings, which may be others now. These files have been
     // unchanged for long enough: else they had no state.

@@ -1,12 +1,12 @@
 //! What scans ask the index: what is known of a name, what of a folder, what is due.
 
-use focus_core::look::FileStat;
+use focus_core::look::{FileIdentity, FileStat};
 use focus_core::recording::Place;
 use focus_core::settle::Sight;
 use focus_crash::Write;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::place::{SIGHT, place, sight, stat};
+use crate::place::{SIGHT, identity, place, sight, stat};
 use crate::rows::{FolderId, PlaceId, RootId, signed, unsigned};
 use crate::{Index, IndexError, Reader};
 
@@ -21,6 +21,12 @@ pub struct KnownPlace {
     pub extension: Option<String>,
     /// The sidecar as last seen.
     pub sidecar: Option<FileStat>,
+    /// Which file the sidecar was read from, where that is known.
+    pub identity: Option<FileIdentity>,
+    /// Its files settled.
+    pub settled: bool,
+    /// It is going to be looked at.
+    pub is_due: bool,
 }
 
 /// A place of a folder, as the index has it.
@@ -63,7 +69,8 @@ impl ScanView {
         let known = self
             .connection
             .prepare_cached(
-                "SELECT id, data_size, data_mtime_ns, extension, side_size, side_mtime_ns
+                "SELECT id, data_size, data_mtime_ns, extension, side_size, side_mtime_ns,
+                   side_inode, side_ctime_ns, settled, due_ms IS NOT NULL
                  FROM files WHERE folder = ?1 AND stem = ?2",
             )
             .and_then(|mut statement| {
@@ -74,6 +81,9 @@ impl ScanView {
                             data: stat(row, 1)?,
                             extension: row.get(3)?,
                             sidecar: stat(row, 4)?,
+                            identity: identity(row, 6)?,
+                            settled: row.get(8)?,
+                            is_due: row.get(9)?,
                         })
                     })
                     .optional()
@@ -196,6 +206,24 @@ impl ScanView {
         self.connection
             .query_row("SELECT coalesce(max(id), 0) FROM files", [], |row| row.get(0).map(PlaceId))
             .map_err(|error| self.reader.error(&error))
+    }
+}
+
+impl Index {
+    /// Has these places looked at at these times of the boot-time clock, unless they are looked at anyway.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn look_later_blocking(&self, places: Vec<(PlaceId, u64)>) -> Result<(), IndexError> {
+        self.write_blocking(Write::Observe, move |tx| {
+            let mut statement = tx.prepare_cached(
+                "UPDATE files SET due_ms = ?2 WHERE id = ?1 AND settled AND due_ms IS NULL",
+            )?;
+            for (place, at_ms) in places {
+                statement.execute(params![place.0, signed(at_ms)])?;
+            }
+            Ok(())
+        })
     }
 }
 

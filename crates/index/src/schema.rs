@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -209,6 +209,15 @@ CREATE INDEX recordings_leaving ON recordings(root) WHERE vanish_step = 5;
 
 /// The sum of a row's content; none where it is not known.
 const V3: &str = "ALTER TABLE recordings ADD COLUMN sum INTEGER;";
+
+/// Which file a sidecar was read from, the first bytes of the hash of what it held, and since when reading it
+/// counts: 0 where it was read at such a time. Rows of an earlier version know none of it, and are read again.
+const V4: &str = "
+ALTER TABLE files ADD COLUMN side_inode INTEGER;
+ALTER TABLE files ADD COLUMN side_ctime_ns INTEGER;
+ALTER TABLE files ADD COLUMN side_sum INTEGER;
+ALTER TABLE files ADD COLUMN side_counts_ms INTEGER;
+";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.
 ///

@@ -8,7 +8,7 @@ use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState
 use focus_core::look::Look;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
-use focus_core::settle::{Closed, Rules, judge};
+use focus_core::settle::{Closed, Conclusion, Rules, judge};
 use focus_core::sidecar::Times;
 use focus_core::vanish::Counts;
 
@@ -477,15 +477,22 @@ impl Server {
         closed: Closed,
         world: &World,
     ) -> Result<(), String> {
-        let Some(mut look) = world.storage.look(place) else { return Ok(()) };
+        let known = self.index.sight(place);
+        let unchanged = known.known_sidecar().filter(|_| !closed.sidecar);
+        let Some(mut look) = world.storage.look(place, unchanged) else { return Ok(()) };
         if self.exclude.hides_folder(&place.folder) {
             look = Look::default();
         }
-        let known = self.index.sight(place);
         let rules = Rules { root: ROOT, times: Times::default(), settle_ms: SETTLE_MS };
         let now_ms = self.now_ms(world.true_ms);
-        let judged = judge(place, &known, &look, closed, rules, now_ms);
-        if let focus_core::settle::Conclusion::Settled(recording) = &judged.conclusion {
+        let mut judged = judge(place, &known, &look, closed, rules, now_ms);
+        let unread = look.sidecar.as_ref().is_some_and(|sidecar| sidecar.bytes.is_none());
+        if unread && judged.conclusion == Conclusion::Unsettled {
+            // The data changed under a sidecar that was not read again: it is read now.
+            let Some(again) = world.storage.look(place, None) else { return Ok(()) };
+            judged = judge(place, &known, &again, closed, rules, now_ms);
+        }
+        if let Conclusion::Settled(recording) = &judged.conclusion {
             let files = &world.storage.places[place];
             let stood_ms = world.true_ms.saturating_sub(files.changed_ms);
             let is_closed = [judged.sight.data, judged.sight.sidecar]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use focus_core::exclude::{Exclude, Glob};
-use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
 
@@ -15,7 +15,7 @@ const STEMS: [&str; 6] = ["r0", "r1", "r2", "r3", "r4", "r5"];
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Files {
     pub(crate) data: Option<FileStat>,
-    pub(crate) sidecar: Option<(FileStat, Vec<u8>)>,
+    pub(crate) sidecar: Option<(SeenAs, Vec<u8>)>,
     /// True time of the last change.
     pub(crate) changed_ms: u64,
 }
@@ -35,6 +35,43 @@ pub(crate) enum Sidecar {
     Drilled,
     /// Half of one.
     Half,
+}
+
+/// How a sidecar changes without a change of its size and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alike {
+    /// Another file takes its place.
+    Replaced,
+    /// It is written in place.
+    InPlace,
+    /// Its rights change, and nothing else.
+    Touched,
+}
+
+/// The clock of the file system ticks once in so long.
+const TICK_MS: u64 = 2_000;
+
+/// The time of a change, as the file system has it.
+fn ctime_ns(now_ms: u64) -> i64 {
+    i64::try_from(now_ms / TICK_MS * TICK_MS * 1_000_000).unwrap_or(0)
+}
+
+/// Turns a digit of the times in a sidecar into another one. False: there is none.
+fn another(bytes: &mut [u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    // The same digit of both times, so that the end stays where the start is.
+    let at = |key: &str| {
+        let (before, _) = text.split_once(key)?;
+        let from = before.len() + key.len();
+        let digits = text[from..].bytes().take_while(u8::is_ascii_digit).count();
+        (digits > 0).then(|| from + digits - 1)
+    };
+    let (Some(start), Some(end)) = (at("\"start_time\": "), at("\"end_time\": ")) else {
+        return false;
+    };
+    let digit = if bytes[start] == b'9' { b'0' } else { bytes[start] + 1 };
+    (bytes[start], bytes[end]) = (digit, digit);
+    true
 }
 
 /// What a look at the root's folder shows.
@@ -85,7 +122,8 @@ pub(crate) fn all_places() -> impl Iterator<Item = Place> {
 impl Storage {
     fn stat(&mut self, size: usize) -> FileStat {
         self.clock += 1;
-        FileStat { size: i64::try_from(size).unwrap_or(0), mtime_ns: self.clock }
+        // Whole seconds, as a coarse clock has them, and none of them twice.
+        FileStat { size: i64::try_from(size).unwrap_or(0), mtime_ns: self.clock * 1_000_000_000 }
     }
 
     /// Writes a sidecar for this uuid.
@@ -97,9 +135,44 @@ impl Storage {
             text.truncate(text.len() / 2);
         }
         let stat = self.stat(text.len());
+        let identity = self.identity(now_ms);
         let files = self.places.entry(at.clone()).or_default();
-        files.sidecar = Some((stat, text.into_bytes()));
+        files.sidecar = Some((SeenAs { stat, identity }, text.into_bytes()));
         files.changed_ms = now_ms;
+    }
+
+    /// A new file, made now.
+    fn identity(&mut self, now_ms: u64) -> FileIdentity {
+        FileIdentity { inode: self.clock.unsigned_abs(), ctime_ns: ctime_ns(now_ms) }
+    }
+
+    /// Changes the sidecar of a recording without a change of its size and time. True: there was one.
+    pub(crate) fn change_alike(&mut self, at: &Place, is: Alike, now_ms: u64) -> bool {
+        self.clock += 1;
+        let inode = self.clock.unsigned_abs();
+        let Some(files) = self.places.get_mut(at) else { return false };
+        let Some((seen, bytes)) = &mut files.sidecar else { return false };
+        let ctime_ns = ctime_ns(now_ms);
+        match is {
+            Alike::Replaced => {
+                seen.identity = FileIdentity { inode, ctime_ns };
+                if !another(bytes) {
+                    return false;
+                }
+            }
+            // Where that is another tick, somebody has put the modification time back.
+            Alike::InPlace => {
+                seen.identity.ctime_ns = ctime_ns;
+                if !another(bytes) {
+                    return false;
+                }
+            }
+            Alike::Touched => seen.identity.ctime_ns = ctime_ns,
+        }
+        if is != Alike::Touched {
+            files.changed_ms = now_ms;
+        }
+        true
     }
 
     /// Writes, or appends to, the data file.
@@ -147,8 +220,8 @@ impl Storage {
         sampled.collect()
     }
 
-    /// One look; none: the root is not there, which its marker tells.
-    pub(crate) fn look(&self, at: &Place) -> Option<Look> {
+    /// One look; none: the root is not there, which its marker tells. `known` is not read again.
+    pub(crate) fn look(&self, at: &Place, known: Option<SeenAs>) -> Option<Look> {
         if self.root != RootIs::There {
             return None;
         }
@@ -157,11 +230,16 @@ impl Storage {
             data: files
                 .and_then(|files| files.data)
                 .map(|stat| DataSeen { extension: "dat".to_owned(), stat }),
-            sidecar: files
-                .and_then(|files| files.sidecar.clone())
-                .map(|(stat, bytes)| SidecarSeen { stat, bytes: Some(bytes) }),
+            sidecar: files.and_then(|files| files.sidecar.clone()).map(|(seen, bytes)| {
+                SidecarSeen {
+                    stat: seen.stat,
+                    identity: seen.identity,
+                    bytes: (known != Some(seen)).then_some(bytes),
+                }
+            }),
             changing: false,
             device: Some(self.device),
+            began_ms: None,
             fault: None,
         })
     }

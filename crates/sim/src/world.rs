@@ -12,7 +12,7 @@ use focus_core::settle::Closed;
 use crate::catalog::{Catalog, Data};
 use crate::index::Index;
 use crate::server::Server;
-use crate::storage::{Files, RootIs, Sidecar, Storage, place};
+use crate::storage::{Alike, Files, RootIs, Sidecar, Storage, place};
 
 /// Recordings by name: few, so that they meet.
 pub(crate) const UUIDS: [&str; 7] = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
@@ -49,10 +49,13 @@ impl Fate {
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 48] = [
+pub(crate) const FAULTS: [&str; 51] = [
     "land",
     "drill_lands",
     "land_in_place",
+    "replaced_alike",
+    "rewritten_alike",
+    "touched",
     "data_alone",
     "late_sidecar",
     "grow",
@@ -241,6 +244,10 @@ impl World {
                 self.storage.sidecar(&at, uuid, self.starts, Sidecar::Whole, now_ms);
                 self.hint(servers, &at, false);
             }
+            // No hint names them: a scan finds them, or a look that is due.
+            "replaced_alike" => return self.storage.change_alike(&at, Alike::Replaced, now_ms),
+            "rewritten_alike" => return self.storage.change_alike(&at, Alike::InPlace, now_ms),
+            "touched" => return self.storage.change_alike(&at, Alike::Touched, now_ms),
             "rename" => {
                 let to = place(&mut self.random);
                 if !self.storage.rename(&at, &to) {

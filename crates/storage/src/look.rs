@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use focus_core::recording::{Place, show_bytes};
 use focus_core::sidecar::SIDECAR_BYTES_MAX;
 use focus_core::state::{Fault, State};
@@ -19,7 +19,8 @@ use crate::{Pair, PartKind, Root, RootProblem};
 /// memory.
 const READ_MAX: u64 = 4 << 20;
 
-/// Looks at many places at once. `known` is the stat of a sidecar whose content is known already.
+/// Looks at many places at once. `known` is a sidecar whose content is known already: it is not read as
+/// long as it is seen as that.
 /// If sidecars are very large, some stay unread: look at these again, one by one.
 ///
 /// # Errors
@@ -28,7 +29,7 @@ const READ_MAX: u64 = 4 << 20;
 pub fn look_all(
     root: &Root,
     pair: &Pair,
-    places: &[(Place, Option<FileStat>)],
+    places: &[(Place, Option<SeenAs>)],
 ) -> Result<Vec<Look>, RootProblem> {
     let read = AtomicU64::new(0);
     let looks: Vec<Look> = places
@@ -52,7 +53,7 @@ pub fn look(
     root: &Root,
     pair: &Pair,
     place: &Place,
-    known: Option<FileStat>,
+    known: Option<SeenAs>,
 ) -> Result<Look, RootProblem> {
     let mut looks = look_all(root, pair, &[(place.clone(), known)])?;
     Ok(looks.pop().unwrap_or_default())
@@ -68,7 +69,7 @@ fn look_at(
     root: &Root,
     pair: &Pair,
     place: &Place,
-    known: Option<FileStat>,
+    known: Option<SeenAs>,
     read: &AtomicU64,
 ) -> Result<Look, Errno> {
     if root.exclude().hides_folder(&place.folder) {
@@ -153,7 +154,7 @@ fn surplus(mut look: Look, root: &Root, pair: &Pair, folder: &OwnedFd, place: &P
             State::DataWithoutSidecar
         }
         PartKind::Sidecar(_) => {
-            look.sidecar = Some(SidecarSeen { stat, bytes: None });
+            look.sidecar = Some(SidecarSeen { stat, identity: identity_of(&found), bytes: None });
             State::SidecarWithoutData
         }
     };
@@ -185,11 +186,11 @@ fn read_sidecar(
     mut look: Look,
     folder: &OwnedFd,
     Sidecar { place, extension, found }: Sidecar<'_>,
-    known: Option<FileStat>,
+    known: Option<SeenAs>,
     read: &AtomicU64,
 ) -> Result<Look, Errno> {
-    let before = stat_of(found);
-    look.sidecar = Some(SidecarSeen { stat: before, bytes: None });
+    let before = SeenAs { stat: stat_of(found), identity: identity_of(found) };
+    look.sidecar = Some(SidecarSeen { stat: before.stat, identity: before.identity, bytes: None });
     if known == Some(before) {
         return Ok(look);
     }
@@ -226,8 +227,9 @@ fn read_sidecar(
         let error = Errno::from_io_error(&error).unwrap_or(Errno::IO);
         return unreadable(look, place, &dotted, error);
     }
-    let after = rustix::fs::fstat(&file).map(|stat| stat_of(&stat));
-    look.changing |= after != Ok(before) || bytes.len() as i64 != before.size;
+    let seen_as = |stat: Stat| SeenAs { stat: stat_of(&stat), identity: identity_of(&stat) };
+    let after = rustix::fs::fstat(&file).map(seen_as);
+    look.changing |= after != Ok(before) || bytes.len() as i64 != before.stat.size;
     if let Some(sidecar) = &mut look.sidecar {
         sidecar.bytes = Some(bytes);
     }
@@ -270,13 +272,19 @@ fn is_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-/// The stat of a file, by which a change shows.
+/// Size and time of a file.
 pub(crate) fn stat_of(stat: &Stat) -> FileStat {
-    let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    FileStat {
-        size: stat.st_size,
-        mtime_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanos),
-    }
+    FileStat { size: stat.st_size, mtime_ns: nanos(stat.st_mtime, stat.st_mtime_nsec) }
+}
+
+/// Which file it is.
+pub(crate) fn identity_of(stat: &Stat) -> FileIdentity {
+    FileIdentity { inode: stat.st_ino, ctime_ns: nanos(stat.st_ctime, stat.st_ctime_nsec) }
+}
+
+/// Nanoseconds since 1970, modulo 2^64. Times at the bound of a type would all look the same.
+fn nanos(seconds: i64, nanos: impl TryInto<i64>) -> i64 {
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos.try_into().unwrap_or(0))
 }
 
 fn file_name(place: &Place, extension: &str) -> Vec<u8> {

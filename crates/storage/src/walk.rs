@@ -5,13 +5,13 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use focus_core::look::FileStat;
+use focus_core::look::{FileIdentity, FileStat};
 use focus_core::recording::show_bytes;
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
 
-use crate::look::{is_exhaustion, open_folder, stat_of};
+use crate::look::{identity_of, is_exhaustion, open_folder, stat_of};
 use crate::{Root, RootProblem};
 
 /// Files in one chunk at most.
@@ -39,6 +39,8 @@ pub struct Entry {
     pub name: Vec<u8>,
     /// Its size and time, if they were asked for and the file is still there.
     pub stat: Option<FileStat>,
+    /// Which file it is, likewise.
+    pub identity: Option<FileIdentity>,
 }
 
 /// How the reading of a folder ended.
@@ -184,14 +186,17 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let mut kind = entry.file_type();
-            let mut stat = None;
+            let (mut stat, mut identity) = (None, None);
             if kind == FileType::Unknown
                 || (self.detail == Detail::Stat && kind == FileType::RegularFile)
             {
                 match rustix::fs::statat(fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(found) => {
                         kind = FileType::from_raw_mode(found.st_mode);
-                        stat = (kind == FileType::RegularFile).then(|| stat_of(&found));
+                        if kind == FileType::RegularFile {
+                            stat = Some(stat_of(&found));
+                            identity = Some(identity_of(&found));
+                        }
                     }
                     // Gone between the name and the look at it.
                     Err(Errno::NOENT) => continue,
@@ -209,7 +214,7 @@ impl<'a> Walk<'a> {
                 }
                 FileType::RegularFile | FileType::Symlink => {
                     self.files.fetch_add(1, Ordering::Relaxed);
-                    entries.push(Entry { name: name.to_vec(), stat });
+                    entries.push(Entry { name: name.to_vec(), stat, identity });
                     if entries.len() >= CHUNK_MAX {
                         let entries = std::mem::take(entries);
                         let folder = folder.to_vec();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use focus_core::batch::Item;
-use focus_core::look::{DataSeen, FileStat, Look, SidecarSeen};
+use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
 use focus_core::sidecar::Times;
@@ -197,6 +197,7 @@ fn look_of(files: Option<&Files>) -> Look {
         data: Some(DataSeen { extension: "dat".to_owned(), stat: stat(10) }),
         sidecar: Some(SidecarSeen {
             stat: stat(files.sidecar.len()),
+            identity: FileIdentity::default(),
             bytes: Some(files.sidecar.clone().into_bytes()),
         }),
         ..Look::default()

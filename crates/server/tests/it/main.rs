@@ -1,5 +1,6 @@
 //! The shipped binary, against real files, sockets, signals and a real database.
 
+mod alike;
 mod answers;
 mod causes;
 mod changes;

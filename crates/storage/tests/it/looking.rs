@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
-use focus_core::look::Look;
+use focus_core::look::{Look, SeenAs};
 use focus_core::recording::Place;
 use focus_core::sidecar::SIDECAR_BYTES_MAX;
 use focus_core::state::State;
@@ -34,8 +34,8 @@ fn a_sidecar_is_read_once_and_not_again_while_its_stat_is_the_same() {
     assert_eq!(first.data.as_ref().map(|data| data.stat.size), Some(4));
     let sidecar = first.sidecar.clone().expect("a sidecar");
     assert_eq!(sidecar.bytes.as_deref(), Some(&b"{}"[..]));
-    let again =
-        look::look(&root, &Pair::default(), &place(b"", b"r"), Some(sidecar.stat)).expect("there");
+    let seen = SeenAs { stat: sidecar.stat, identity: sidecar.identity };
+    let again = look::look(&root, &Pair::default(), &place(b"", b"r"), Some(seen)).expect("there");
     assert_eq!(again.sidecar.expect("a sidecar").bytes, None);
 }
 
