@@ -173,6 +173,8 @@ state! {
         Storage = "storage",
         /// It compares the catalog again, with what the scan found.
         CatalogAgain = "catalog_again",
+        /// It reads sidecars.
+        Sidecars = "sidecars",
         /// It looks at each difference once more.
         Findings = "findings",
         /// It mends what differs.

@@ -354,6 +354,35 @@ fn is_same_content(known: &Sight, sidecar: &SidecarSeen) -> bool {
     }
 }
 
+/// What a sidecar was found to hold when it was read whatever it looked like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// What is remembered of it.
+    TheSame,
+    /// Something else, though it looks as remembered.
+    Something,
+    /// Not told: it is gone, has changed visibly, or was not read.
+    Untold,
+}
+
+/// Compares a sidecar that was read with what is remembered of it.
+pub fn held(known: &Sight, look: &Look) -> Held {
+    let (Some(sidecar), false) = (&look.sidecar, look.changing) else { return Held::Untold };
+    let looks_the_same = known.settled
+        && look.data.as_ref().map(|data| data.stat) == known.data.map(|file| file.stat)
+        && known.sidecar.is_some_and(|file| file.stat == sidecar.stat);
+    match (&sidecar.bytes, known.content) {
+        (Some(bytes), Some(before)) if looks_the_same => {
+            if before.sum == sum(bytes) {
+                Held::TheSame
+            } else {
+                Held::Something
+            }
+        }
+        _ => Held::Untold,
+    }
+}
+
 /// The recording id and the folder of a place, as text.
 fn names(place: &Place) -> Result<(&str, &str), Fault> {
     let recording_id = name::recording_id(&place.stem)?;

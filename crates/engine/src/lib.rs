@@ -61,3 +61,4 @@ pub use markers::roots_that_are_one;
 pub use recognising::{RecogniseError, Recognised, recognise_folder};
 pub use status::{Completeness, PassReport, removed_roots};
 pub use verify::result::{Difference, ReportedFinding, Verification, VerifyError};
+pub use verify::sidecars::Sidecars;

@@ -50,7 +50,7 @@ pub use observe::{Observation, Observed};
 pub use open::Opened;
 pub use reader::{Reader, Totals, Unrecognised};
 pub use rows::{FolderId, PlaceId, RootId, RootMemory, RootTotals};
-pub use scan::{FolderPlace, KnownPlace, ScanView};
+pub use scan::{FolderPlace, KnownPlace, ScanView, SettledPlace};
 pub use scope::IndexedRoot;
 pub use unrecognised::{UnrecognisedChange, UnrecognisedFiles};
 pub use writer::Index;

@@ -42,6 +42,17 @@ pub struct FolderPlace {
     pub sidecar: bool,
 }
 
+/// A place that has settled, with what is remembered of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettledPlace {
+    /// Which it is.
+    pub id: PlaceId,
+    /// Where it is.
+    pub place: Place,
+    /// What is remembered of its files.
+    pub sight: Sight,
+}
+
 /// A connection of a scan's own: it asks for every name.
 #[derive(Debug)]
 pub struct ScanView {
@@ -228,6 +239,34 @@ impl Index {
 }
 
 impl Reader {
+    /// Places that have settled, by number after `after`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn settled_places(
+        &self,
+        root: RootId,
+        after: Option<PlaceId>,
+        limit: usize,
+    ) -> Result<Vec<SettledPlace>, IndexError> {
+        let after = after.map_or(0, |after| after.0);
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT f.id, d.path, f.stem, {SIGHT} FROM files f JOIN folders d ON d.id = f.folder
+                 WHERE f.id > ?2 AND f.root = ?1 AND f.settled ORDER BY f.id LIMIT ?3"
+            ))?;
+            let rows =
+                statement.query_map(params![root.0, after, signed(limit as u64)], |row| {
+                    Ok(SettledPlace {
+                        id: PlaceId(row.get(0)?),
+                        place: place(row, 1)?,
+                        sight: sight(row, 3)?,
+                    })
+                })?;
+            rows.collect()
+        })
+    }
+
     /// What is remembered of these places; the default where nothing is.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 //! | `rounds` | the order of readings and repairs for one root |
 //! | `reading` | reads catalog and index side by side |
 //! | `scan_between` | waits for a scan between the two readings |
+//! | `sidecars` | reads sidecars, whatever they look like |
 //! | `confirming` | looks at each finding by itself, in the catalog and on storage |
 //! | `repairing` | has the reconciler mend what was found |
 //! | `result`, `state` | what a verification came to, and how far one has come |
@@ -22,5 +23,6 @@ pub(crate) mod result;
 mod rounds;
 mod run;
 mod scan_between;
+pub(crate) mod sidecars;
 pub(crate) mod state;
 mod verified_root;

@@ -4,6 +4,7 @@ use focus_common::status::VerificationStage;
 use focus_core::verify::{Drift, FINDINGS_MAX, FindingKind};
 
 use crate::verify::result::{ReportedFinding, Verification, VerifyError};
+use crate::verify::sidecars::Sidecars;
 use crate::verify::verified_root::VerifiedRoot;
 
 /// Rounds of repair at most. A round may uncover more than was kept of the one before.
@@ -14,16 +15,17 @@ impl VerifiedRoot<'_> {
     pub(super) async fn verify(
         &self,
         repair: bool,
+        sidecars: Sidecars,
         out: &mut Verification,
     ) -> Result<(), VerifyError> {
-        let mut drift = self.drift().await?;
+        let mut drift = self.drift(sidecars).await?;
         let before = drift.total();
         if repair && before > 0 {
             for _ in 0..REPAIR_ROUNDS_MAX {
                 let left = drift.total();
                 self.tell(VerificationStage::Repair, drift.compared);
                 self.repair(&drift).await?;
-                drift = self.drift().await?;
+                drift = self.drift(sidecars).await?;
                 if drift.total() == 0 || drift.total() >= left {
                     break;
                 }
@@ -35,7 +37,7 @@ impl VerifiedRoot<'_> {
 
     /// What differs: found by two readings with a scan of storage between them, and once more when
     /// each finding is looked at by itself.
-    async fn drift(&self) -> Result<Drift, VerifyError> {
+    async fn drift(&self, sidecars: Sidecars) -> Result<Drift, VerifyError> {
         if self.served.scans() == 0 {
             self.wait_for_scan_after(0).await?;
         }
@@ -51,6 +53,7 @@ impl VerifiedRoot<'_> {
             let suspects = second.take_met_before(&first);
             second.confirm(self.confirmed(suspects).await?, counts_follow);
         }
+        self.read_sidecars(sidecars, &mut second).await?;
         if catalog.identify(&self.place).await? != before {
             return Err(VerifyError::could_not_tell(
                 "the catalog's database was replaced during the verification. Run it again",

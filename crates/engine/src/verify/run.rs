@@ -7,21 +7,26 @@ use tokio::time::Instant;
 
 use crate::engine::Engine;
 use crate::verify::result::{Verification, VerifyError};
+use crate::verify::sidecars::Sidecars;
 use crate::verify::verified_root::VerifiedRoot;
 
 impl Engine {
-    /// Verifies all roots, and with `repair` mends what can be mended.
+    /// Verifies all roots, reads these sidecars, and with `repair` mends what can be mended.
     ///
     /// # Errors
     /// A root or the catalog is not there, or a repair is another server's to make.
-    pub async fn verify(&self, repair: bool) -> Result<Verification, VerifyError> {
+    pub async fn verify(
+        &self,
+        repair: bool,
+        sidecars: Sidecars,
+    ) -> Result<Verification, VerifyError> {
         let _running = self.verifications.begin().await;
         let (began, began_ms) = (Instant::now(), clock::wall_ms());
         let mut out = Verification::begun(clock::rfc3339(began_ms));
         self.check_index().await?;
         for served in &self.roots {
             let root = VerifiedRoot::reach(self, served).await?;
-            root.verify(repair, &mut out).await?;
+            root.verify(repair, sidecars, &mut out).await?;
         }
         out.finish(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         if !out.in_order {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AppState, Problem};
-use focus_engine::VerifyError;
+use focus_engine::{Sidecars, VerifyError};
 
 /// The body of a verification.
 #[derive(Debug, Default, Deserialize)]
@@ -15,6 +15,8 @@ use focus_engine::VerifyError;
 pub(super) struct VerifyBody {
     #[serde(default)]
     repair: bool,
+    #[serde(default)]
+    quick: bool,
 }
 
 /// `POST /api/v1/verify`. The answer comes when the verification is done.
@@ -25,10 +27,12 @@ pub(super) async fn verify(
 ) -> Result<Json<Value>, Problem> {
     state.authorise(&headers)?;
     let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let verified = state.engine().verify(body.repair).await.map_err(|error| match error {
-        VerifyError::CouldNotTell(words) => Problem::unavailable(words),
-        VerifyError::Refused(words) => Problem::new(StatusCode::CONFLICT, words),
-    })?;
+    let sidecars = if body.quick { Sidecars::None } else { Sidecars::All };
+    let verified =
+        state.engine().verify(body.repair, sidecars).await.map_err(|error| match error {
+            VerifyError::CouldNotTell(words) => Problem::unavailable(words),
+            VerifyError::Refused(words) => Problem::new(StatusCode::CONFLICT, words),
+        })?;
     Ok(Json(json!(verified)))
 }
 

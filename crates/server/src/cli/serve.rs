@@ -17,7 +17,7 @@ use crate::api::{self, AppState, Hosts};
 use crate::telemetry;
 use focus_common::config::{Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
-use focus_engine::Engine;
+use focus_engine::{Engine, Sidecars};
 
 /// Time between two checks that commands still find the server.
 const PUBLISHED_LOOK: Duration = Duration::from_secs(2);
@@ -208,7 +208,7 @@ impl Serving {
     fn verify(&self) {
         let engine = Arc::clone(&self.engine);
         tokio::spawn(async move {
-            if let Err(error) = engine.verify(false).await {
+            if let Err(error) = engine.verify(false, Sidecars::OfToday).await {
                 tracing::warn!("the scheduled verification could not tell: {error}");
             }
         });

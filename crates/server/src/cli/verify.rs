@@ -1,9 +1,10 @@
 //! `focus verify`: compares storage, index and catalog.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::future::Future;
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,7 +15,7 @@ use super::{Ending, Stop, refuse_roots_that_are_one, running_server, runtime, sc
 use focus_common::config::Settings;
 use focus_common::state_dir;
 use focus_common::status::Verifying;
-use focus_engine::{Engine, Verification, VerifyError};
+use focus_engine::{Engine, Sidecars, Verification, VerifyError};
 
 /// How long a verification may take, also of a very large catalog.
 const LIMIT: Duration = Duration::from_secs(24 * 3_600);
@@ -31,6 +32,9 @@ pub(super) struct VerifyArgs {
     /// Mend what can be mended, obeying the deletion guards
     #[arg(long)]
     repair: bool,
+    /// Leave the sidecars unread: what the server knows of them counts
+    #[arg(long)]
+    quick: bool,
     /// Write the findings into this file, a line each
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -47,9 +51,14 @@ pub(super) fn verify(
             "which roots? Give --root DIR, or a settings file",
         ));
     }
+    // Before anything is compared: a result that cannot be written is of no use.
+    let csv_file = match &args.csv {
+        Some(path) => Some(File::create(path).with_context(|| cannot_write(path))?),
+        None => None,
+    };
     let found = runtime()?.block_on(async {
         if let Some(server) = running_server(&settings.state_dir)? {
-            let body = json!({ "repair": args.repair });
+            let body = json!({ "repair": args.repair, "quick": args.quick });
             let call = server.post("/api/v1/verify", Some(&body), LIMIT);
             let answer = shown(call, async || {
                 let asked = server.get("/api/v1/status", ASKED);
@@ -59,18 +68,23 @@ pub(super) fn verify(
                 answer.await.map_err(Stop::of)?,
             )?);
         }
-        directly(settings, args.repair).await
+        directly(settings, args).await
     })?;
-    if let Some(path) = &args.csv {
-        std::fs::write(path, csv(&found))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-    }
     tell(&found, out);
+    if let (Some(mut file), Some(path)) = (csv_file, &args.csv) {
+        file.write_all(csv(&found).as_bytes()).with_context(|| cannot_write(path))?;
+    }
     Ok(if found.in_order { Ending::InOrder } else { Ending::NotInOrder })
 }
 
+fn cannot_write(path: &Path) -> String {
+    format!("{} cannot be written", path.display())
+}
+
 /// Verifies without a server. The catalog is only read, unless the command repairs.
-async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verification> {
+async fn directly(settings: Settings, args: &VerifyArgs) -> anyhow::Result<Verification> {
+    let repair = args.repair;
+    let sidecars = if args.quick { Sidecars::None } else { Sidecars::All };
     refuse_roots_that_are_one(&settings)?;
     let _lock = state_dir::lock(&settings.state_dir)?;
     let mut engine = if repair {
@@ -80,7 +94,7 @@ async fn directly(settings: Settings, repair: bool) -> anyhow::Result<Verificati
     };
     let verified = loop {
         let ended = tokio::select! {
-            verified = shown(engine.verify(repair), async || engine.verifying()) => Ok(verified),
+            verified = shown(engine.verify(repair, sidecars), async || engine.verifying()) => Ok(verified),
             why = engine.damaged() => Err(why),
         };
         // The verification itself may have found the damage.

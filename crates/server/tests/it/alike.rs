@@ -226,3 +226,73 @@ async fn rights_and_links_that_change_are_read_again_and_cost_no_write() {
     assert_eq!((&status["pending"], &status["unsettled"]), (&0.into(), &0.into()), "{status:#}");
     assert_eq!(versions(&site), before);
 }
+
+/// Changes a sidecar so that nothing but its content tells: the index is told what the file looks like now,
+/// as if the file system had not kept the change.
+fn change_unseen(site: &Site, name: &str, hour: u32) {
+    let file = site.tree.root().join(format!("{name}.json"));
+    let times = fs::metadata(&file).and_then(|meta| meta.modified()).expect("a time");
+    let written = fs::OpenOptions::new().write(true).open(&file).expect("the sidecar");
+    std::os::unix::fs::FileExt::write_at(&written, sidecar(hour).as_bytes(), 0).expect("written");
+    written.set_modified(times).expect("put back");
+    drop(written);
+    let meta = fs::metadata(&file).expect("the sidecar");
+    let ctime_ns = std::os::unix::fs::MetadataExt::ctime(&meta) * 1_000_000_000
+        + std::os::unix::fs::MetadataExt::ctime_nsec(&meta);
+    let index = rusqlite::Connection::open(site.state().join("index.db")).expect("the index");
+    let changed = index.execute(
+        "UPDATE files SET side_ctime_ns = ?2, due_ms = NULL, side_counts_ms = 0 WHERE stem = ?1",
+        rusqlite::params![name.as_bytes(), ctime_ns],
+    );
+    assert_eq!(changed.expect("changed"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_no_time_tells_is_drift_for_a_verification_that_reads_and_none_for_a_quick_one()
+ {
+    let mut site = Site::new(&[]);
+    pair(site.tree.root(), "a", 12);
+    pair(site.tree.root(), "b", 15);
+    site.focus.serve().await;
+    becomes(&site, "a", 12).await;
+    becomes(&site, "b", 15).await;
+    site.in_step().await;
+    assert_eq!(site.focus.stop(), Some(0));
+    change_unseen(&site, "a", 11);
+    let verify = |args: &[&str]| {
+        let output = site.focus.run(&[&["verify", "--json"], args].concat());
+        let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.code(), said)
+    };
+    let (code, said) = verify(&["--quick"]);
+    assert_eq!(code, Some(0), "{said:#}");
+    // Without a server, and nothing is written to the catalog.
+    let (code, said) = verify(&[]);
+    assert_eq!(code, Some(1), "{said:#}");
+    assert_eq!(said["counts"]["mismatch"], 1, "{said:#}");
+    let fields = said["findings"][0]["fields"].as_array().cloned().unwrap_or_default();
+    let named = |name: &str| fields.iter().any(|field| field["field"] == name);
+    assert!(named("start_time") && named("fingerprint"), "{said:#}");
+    assert_eq!(hour(&site, "a"), Some(12));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_verification_through_the_server_read_is_mended_and_true_from_then_on() {
+    let mut site = Site::new(&[]);
+    pair(site.tree.root(), "a", 12);
+    site.focus.serve().await;
+    becomes(&site, "a", 12).await;
+    site.in_step().await;
+    assert_eq!(site.focus.stop(), Some(0));
+    change_unseen(&site, "a", 11);
+    site.focus.serve().await;
+    site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    site.focus.until_status("/roots/0/state", "present", LIMIT).await;
+    assert_eq!(site.focus.run(&["verify", "--quick"]).status.code(), Some(0));
+    assert_eq!(hour(&site, "a"), Some(12));
+    let verified = site.focus.run(&["verify", "--repair"]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    becomes(&site, "a", 11).await;
+    let verified = site.focus.run(&["verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
