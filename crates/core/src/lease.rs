@@ -82,7 +82,6 @@ pub struct Grant {
 
 /// A call on the catalog, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum LeaseJob {
     /// Read the lease from the primary.
     Read,
@@ -113,7 +112,6 @@ pub enum LeaseDone {
 
 /// What the keeper is to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum LeaseNext {
     /// Do this, then hand in the result.
     Run(LeaseJob),

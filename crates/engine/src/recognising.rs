@@ -118,7 +118,9 @@ fn embedded(
 ) -> Result<Vec<Known>, String> {
     let path = settings.state_dir.join(CATALOG_FILE);
     let was_made = index.is_some_and(|index| index.knows_a_catalog().unwrap_or(true));
-    if !path.exists() && !was_made {
+    // A state folder that may not be looked into is not one that knows nothing.
+    let is_there = path.try_exists().map_err(|error| format!("{}: {error}", path.display()))?;
+    if !is_there && !was_made {
         return Ok(Vec::new());
     }
     EmbeddedCatalog::known(&path, uuids).map(of_documents).map_err(|failure| failure.to_string())

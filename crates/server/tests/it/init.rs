@@ -243,6 +243,12 @@ fn a_catalog_that_cannot_be_asked_ends_with_3_and_new_does_not_ask() {
     let new = told(&init(root, &state, &["--new", "--mongodb-uri", &uri]));
     assert_eq!((&new["created"], &new["recognised"]), (&true.into(), &false.into()));
     assert!(new["remark"].as_str().unwrap_or_default().contains("duplicate_id"), "{new}");
+    // A state folder that cannot be looked into is not one that knows nothing.
+    fs::remove_file(root.join(".focus-root")).expect("removed");
+    let no_folder = site.dir.path().join("file");
+    fs::write(&no_folder, "").expect("written");
+    ends_with(&init(root, &no_folder, &[]), 3, &["catalog.db", "--new"]);
+    assert!(!root.join(".focus-root").exists());
     // There is nothing to ask about in a folder without recordings.
     let empty = site.dir.path().join("empty");
     fs::create_dir(&empty).expect("a folder");
