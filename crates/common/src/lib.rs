@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod machine;
 pub mod standing;
 pub mod state_dir;
 pub mod status;

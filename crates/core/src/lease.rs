@@ -45,7 +45,7 @@ pub struct LeaseDoc {
     /// Its length, as its holder has it, milliseconds.
     pub length_ms: u64,
     /// Where its holder has the root; none where nobody has told.
-    pub at: Option<MarkerPlace>,
+    pub at: Option<Box<MarkerPlace>>,
 }
 
 impl LeaseDoc {
@@ -54,6 +54,13 @@ impl LeaseDoc {
     pub fn is_same_state(&self, other: &LeaseDoc) -> bool {
         let state = |doc: &LeaseDoc| (doc.token, doc.counter, doc.released, doc.length_ms);
         state(self) == state(other) && self.holder == other.holder
+    }
+
+    /// Where its holder has the root, if that is not `me` and has another folder than the one at `at`.
+    pub fn other_folder(&self, me: &str, at: Option<&MarkerPlace>) -> Option<&MarkerPlace> {
+        let (theirs, ours) = (self.at.as_deref()?, at?);
+        let is_other = self.holder != me && !theirs.is_same_marker(ours);
+        (is_other && !broken::is(Broken::CopyTakesLease)).then_some(theirs)
     }
 }
 
@@ -75,7 +82,6 @@ pub struct Grant {
 
 /// A call on the catalog, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum LeaseJob {
     /// Read the lease from the primary.
     Read,
@@ -106,7 +112,6 @@ pub enum LeaseDone {
 
 /// What the keeper is to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum LeaseNext {
     /// Do this, then hand in the result.
     Run(LeaseJob),
@@ -468,7 +473,8 @@ impl Lease {
         let as_held = mine && doc.token == self.held && self.held == known;
         let restored = self.held > doc.token && self.held == known;
         let moved = doc.released && self.is_new;
-        self.copy_of = self.other_folder(&doc).filter(|_| !restored && !moved);
+        let other = doc.other_folder(&self.me, self.at.as_ref());
+        self.copy_of = other.filter(|_| !restored && !moved).cloned();
         if self.copy_of.is_some() {
             self.is_new = false;
             return self.stand_by(now_ms);
@@ -500,13 +506,6 @@ impl Lease {
             return self.take(Some(doc), as_held && self.drawn.is_none());
         }
         self.challenge(now_ms, doc);
-    }
-
-    /// Where the holder of this lease has the root, if that is another folder than ours.
-    fn other_folder(&self, doc: &LeaseDoc) -> Option<MarkerPlace> {
-        let (theirs, ours) = (doc.at.as_ref()?, self.at.as_ref()?);
-        let is_other = doc.holder != self.me && !theirs.is_same_marker(ours);
-        (is_other && !broken::is(Broken::CopyTakesLease)).then(|| theirs.clone())
     }
 
     /// Leaves the lease to another server, and reads it again later.
@@ -574,13 +573,13 @@ impl Lease {
             counter: from.as_ref().map_or(0, |from| from.counter).saturating_add(1),
             released: false,
             length_ms: self.length_ms,
-            at: self.at.clone(),
+            at: self.at.clone().map(Box::new),
         };
         self.step = Step::Take { from, new, continuous };
     }
 
     fn raised(&self, doc: &LeaseDoc) -> LeaseDoc {
-        let at = self.at.clone().or_else(|| doc.at.clone());
+        let at = self.at.clone().map(Box::new).or_else(|| doc.at.clone());
         LeaseDoc { counter: doc.counter.saturating_add(1), at, ..doc.clone() }
     }
 }

@@ -270,7 +270,7 @@ fn up_at(name: &str, held: i64, ctime_ms: i64) -> Lease {
 }
 
 #[test]
-fn a_server_on_a_copy_of_the_root_never_takes_the_lease_whatever_becomes_of_its_holder() {
+fn a_server_on_a_copy_of_the_root_never_takes_the_lease_whatever_happens_to_its_holder() {
     let mut world = World::default();
     let mut holder = up_at("a", 0, 1);
     world.run(&mut holder, 0);
@@ -321,7 +321,7 @@ fn a_root_that_was_moved_is_taken_by_its_own_state_folder_and_by_a_new_one_once_
     let mut restored = up_at("a", 1, 2);
     world.run(&mut restored, 10);
     assert_eq!(restored.state(), LeaseState::Held);
-    assert_eq!(world.doc.as_ref().and_then(|doc| doc.at.clone()), Some(at(2)));
+    assert_eq!(world.doc.as_ref().and_then(|doc| doc.at.clone()), Some(Box::new(at(2))));
     restored.release();
     world.run(&mut restored, 20);
     let mut moved = up_at("n", 0, 3);

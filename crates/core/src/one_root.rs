@@ -1,5 +1,7 @@
-//! Paths that are one root: the same folder by two ways, or a folder and its copy. A root is its marker, so
-//! only one of them can be served.
+//! Paths that are one root: the same folder by two ways, a folder and its copy, or a folder in another. A root
+//! is its marker, so only one of them can be served.
+
+use std::path::PathBuf;
 
 /// A folder of the file system, whatever paths lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +19,8 @@ pub struct SeenRoot {
     pub path: String,
     /// The folder there; none where there is none.
     pub folder: Option<FolderId>,
+    /// The path of that folder without symbolic links; none where there is none.
+    pub resolved: Option<PathBuf>,
     /// The id in its marker; none where it has none that can be read.
     pub marker: Option<String>,
 }
@@ -28,6 +32,8 @@ pub enum Sameness {
     Folder,
     /// Two folders have one marker: one was copied from the other.
     Marker,
+    /// One folder is in the other, which a symbolic link in one of the paths hides.
+    Inside,
 }
 
 /// Two configured roots that are one, by their places among the configured ones.
@@ -58,7 +64,11 @@ fn sameness(one: &SeenRoot, other: &SeenRoot) -> Option<Sameness> {
     if one.folder.is_some() && one.folder == other.folder {
         return Some(Sameness::Folder);
     }
-    (one.marker.is_some() && one.marker == other.marker).then_some(Sameness::Marker)
+    if one.marker.is_some() && one.marker == other.marker {
+        return Some(Sameness::Marker);
+    }
+    let (one, other) = (one.resolved.as_ref()?, other.resolved.as_ref()?);
+    (one.starts_with(other) || other.starts_with(one)).then_some(Sameness::Inside)
 }
 
 /// What a server knows of another configured root.
@@ -123,6 +133,7 @@ mod tests {
         SeenRoot {
             path: path.to_owned(),
             folder: Some(FolderId { device: 1, inode }),
+            resolved: None,
             marker: marker.map(str::to_owned),
         }
     }
@@ -153,6 +164,17 @@ mod tests {
         assert_eq!(that_are_one(&unmarked), [one(0, 1, Sameness::Folder)]);
         let away = SeenRoot { path: "/c".to_owned(), ..SeenRoot::default() };
         assert_eq!(that_are_one(&[away.clone(), away]), []);
+    }
+
+    #[test]
+    fn a_folder_in_another_is_told_by_the_paths_without_links() {
+        let at = |path: &str, inode, resolved: &str| SeenRoot {
+            resolved: Some(resolved.into()),
+            ..seen(path, inode, None)
+        };
+        let roots = [at("/a", 1, "/a"), at("/link", 2, "/a/below"), at("/ab", 3, "/ab")];
+        let wanted = [OneRoot { first: 0, second: 1, by: Sameness::Inside }];
+        assert_eq!(that_are_one(&roots), wanted);
     }
 
     #[test]

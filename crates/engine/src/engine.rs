@@ -36,7 +36,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(7);
 pub struct Engine {
     pub(crate) settings: Settings,
     /// The name under which leases are held.
-    identity: String,
+    pub(crate) identity: String,
     pub(crate) index: Index,
     pub(crate) reader: Reader,
     /// Why the index was made anew at the start; none where it was not.

@@ -44,6 +44,7 @@ impl Markers {
         let seen = SeenRoot {
             path: root.path().display().to_string(),
             folder: Some(root.folder_id()),
+            resolved: std::fs::canonicalize(root.path()).ok(),
             marker: Some(root.id().to_owned()),
         };
         let mut roots = self.roots.lock();
@@ -79,7 +80,8 @@ impl Markers {
 fn advice(path: &Path, of: &str, by: Sameness) -> String {
     let path = path.display();
     match by {
-        Sameness::Folder => format!(
+        // A root in another one has a marker of its own, or none.
+        Sameness::Folder | Sameness::Inside => format!(
             "both lead to the same folder (a link, or a bind mount). Remove {path} from the settings; {of} goes on undisturbed"
         ),
         Sameness::Marker => format!(
@@ -98,6 +100,9 @@ pub fn roots_that_are_one(roots: &[RootSettings]) -> Vec<String> {
         match pair.by {
             Sameness::Folder => format!(
                 "the roots {first} and {second} are the same folder (a link, or a bind mount): remove one of them from the settings"
+            ),
+            Sameness::Inside => format!(
+                "the roots {first} and {second} lie inside one another (by a link): a recording would belong to both. Remove one of them from the settings"
             ),
             Sameness::Marker => format!(
                 "the roots {first} and {second} have the same marker ({marker}), so one is a copy of the other: remove the copy from the settings, or make it a root of its own with `focus init --root DIR --new` (DIR: the copy)"

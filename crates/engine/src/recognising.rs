@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::MongoCatalog;
-use focus_catalog::{Catalog, Reach, Stored};
+use focus_catalog::{Catalog, Reach, RootPlace, Stored};
 use focus_common::config::Settings;
+use focus_common::machine;
 use focus_core::answer::Failure;
-use focus_core::recognise::{Known, Recognition, Sampled, recognise};
+use focus_core::recognise::{Familiar, Known, Recognition, Sampled, familiar, recognise};
 use focus_index::Reader;
 use focus_storage::sample::sample;
 use focus_storage::{Pair, Root, RootProblem, root};
@@ -76,18 +77,21 @@ pub fn recognise_folder(
     let mut found = judged(&sample, &known, index.as_ref(), beside);
     if let Recognition::New { .. } = found.recognition {
         let cannot = |why: String| RecogniseError::CannotAsk { folder: folder.to_owned(), why };
+        let mut beside = beside.to_vec();
         known.extend(match mongo_settings(settings) {
             Some(wanted) => {
                 // Starting needs the runtime too.
                 let asked = runtime.block_on(async {
                     let catalog = MongoCatalog::start(wanted).map_err(RecogniseError::Refused)?;
-                    Ok::<_, RecogniseError>(in_mongodb(&catalog, &uuids).await)
+                    Ok::<_, RecogniseError>(in_mongodb(&catalog, &sample, &uuids).await)
                 });
-                asked?.map_err(cannot)?
+                let (known, held_at) = asked?.map_err(cannot)?;
+                beside.extend(held_at);
+                known
             }
             None => embedded(settings, index.as_ref(), &uuids).map_err(cannot)?,
         });
-        found = judged(&sample, &known, index.as_ref(), beside);
+        found = judged(&sample, &known, index.as_ref(), &beside);
     }
     Ok(found)
 }
@@ -118,14 +122,21 @@ fn embedded(
 ) -> Result<Vec<Known>, String> {
     let path = settings.state_dir.join(CATALOG_FILE);
     let was_made = index.is_some_and(|index| index.knows_a_catalog().unwrap_or(true));
-    if !path.exists() && !was_made {
+    // A state folder that may not be looked into is not one that knows nothing.
+    let is_there = path.try_exists().map_err(|error| format!("{}: {error}", path.display()))?;
+    if !is_there && !was_made {
         return Ok(Vec::new());
     }
     EmbeddedCatalog::known(&path, uuids).map(of_documents).map_err(|failure| failure.to_string())
 }
 
-/// Asks the database.
-async fn in_mongodb(catalog: &MongoCatalog, uuids: &[String]) -> Result<Vec<Known>, String> {
+/// Asks the database: what it knows, and the paths on this machine at which servers have the roots in
+/// question.
+async fn in_mongodb(
+    catalog: &MongoCatalog,
+    sample: &[Sampled],
+    uuids: &[String],
+) -> Result<(Vec<Known>, Vec<PathBuf>), String> {
     let (mut reach, address) = (catalog.reach(), catalog.address());
     let met = |reach: &Reach| matches!(reach, Reach::Up { .. } | Reach::Down { refused: true, .. });
     // An answer or the end of the wait: either way the present state says what it is.
@@ -134,11 +145,27 @@ async fn in_mongodb(catalog: &MongoCatalog, uuids: &[String]) -> Result<Vec<Know
     match now {
         Reach::Up { .. } => {
             let known = catalog.known(uuids).await;
-            known.map(of_documents).map_err(|failure| format!("{address}: {failure}"))
+            let known = known.map_err(|failure| format!("{address}: {failure}"))?;
+            let known = of_documents(known);
+            let held_at = held_at(catalog, sample, &known).await;
+            Ok((known, held_at))
         }
         Reach::Down { why, .. } => Err(format!("{address}: {why}")),
         Reach::Connecting => Err(format!("{address} does not answer")),
     }
+}
+
+/// The paths on this machine at which servers have the roots that the sample may be of. Where a lease does
+/// not tell, the root is at the paths that are known otherwise.
+async fn held_at(catalog: &MongoCatalog, sample: &[Sampled], known: &[Known]) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for Familiar { root, .. } in familiar(sample, known) {
+        let place = RootPlace { id: root, path: String::new() };
+        let lease = catalog.lease(&place).await.ok().flatten();
+        let at = lease.and_then(|lease| lease.at).filter(|at| at.host == machine::host());
+        paths.extend(at.map(|at| PathBuf::from(at.path)));
+    }
+    paths
 }
 
 /// What documents say. One without our fields is of no root.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use focus_catalog::Catalog;
-use focus_common::clock;
 use focus_common::config::RootSettings;
 use focus_common::status::{RootState, RootStatus, WatchState};
+use focus_common::{clock, machine};
 use focus_core::marker_place::MarkerPlace;
 use focus_index::RootMemory;
 use focus_storage::{Root, RootProblem};
@@ -107,7 +107,7 @@ impl ServedRoot {
         if known == Some((inode, ctime_ns)) {
             return;
         }
-        let now = MarkerPlace { host: host(), path: self.path(), inode, ctime_ns };
+        let now = MarkerPlace { host: machine::host(), path: self.path(), inode, ctime_ns };
         *place = Some(now.clone());
         if let Some(lease) = self.lease.lock().as_ref() {
             lease.set_place(now);
@@ -171,12 +171,6 @@ impl ServedRoot {
     fn completed_through(&self, through_ms: Option<i64>) {
         *self.complete_through_ms.lock() = through_ms;
     }
-}
-
-/// The name of this machine; empty where the system does not tell.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
 }
 
 /// The state of a root with this problem.

@@ -10,6 +10,7 @@ mod schedule;
 mod server;
 mod storage;
 mod summary;
+mod words;
 mod world;
 
 use std::process::ExitCode;

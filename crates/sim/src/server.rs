@@ -33,7 +33,7 @@ fn ready_ms(fate: Fate, world: &mut World) -> u64 {
 
 /// A job handed out, and what is to come of it.
 pub(crate) struct Flight {
-    job: Job,
+    pub(crate) job: Job,
     done: Done,
     /// The answer is heard at this true time, not earlier.
     ready_ms: u64,
@@ -156,34 +156,6 @@ impl Server {
             && self.is_connected(catalog)
             && self.now_ms(true_ms) < grant.until_ms;
         good.then_some(grant)
-    }
-
-    /// What the index has of the recording that these words are about, for the log.
-    pub(crate) fn index_words(&self, words: &str) -> String {
-        let about = self.index.rows.values().find(|row| words.contains(&row.recording.uuid));
-        format!("{}: {}, owes {}, {about:?}", self.name, self.core.phase().name(), self.core.owed())
-    }
-
-    /// The kind of job that is under way, as a crash meets it.
-    pub(crate) fn job_under_way(&self) -> Option<String> {
-        let words = format!("{:?}", self.flight.as_ref()?.job);
-        let words = words.strip_prefix("Call(").unwrap_or(&words);
-        let end = words.find(|c: char| !c.is_alphabetic()).unwrap_or(words.len());
-        Some(words[..end].to_owned())
-    }
-
-    /// What is under way, for the log.
-    pub(crate) fn doing(&self) -> String {
-        match &self.flight {
-            Some(flight) => format!("{:?}", flight.job),
-            None => format!("done, {}", self.core.phase().name()),
-        }
-    }
-
-    /// The lease as it is seen here, for the log.
-    pub(crate) fn lease_words(&self, world: &World) -> String {
-        let now_ms = self.now_ms(world.true_ms);
-        format!("{} {:?} at {now_ms}", self.lease.state().name(), self.lease.grant())
     }
 
     /// The next step of the lease: a call, or its answer.

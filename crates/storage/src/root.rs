@@ -159,6 +159,7 @@ pub fn seen(path: &Path) -> SeenRoot {
     SeenRoot {
         path: path.display().to_string(),
         folder: meta.map(|meta| FolderId { device: meta.dev(), inode: meta.ino() }),
+        resolved: fs::canonicalize(path).ok(),
         marker: marker::read(path).ok(),
     }
 }

@@ -177,7 +177,7 @@ fn lease(document: &Document) -> LeaseDoc {
             counter: document.get_i64("counter").ok()?,
             released: document.get_bool("released").ok()?,
             length_ms: u64::try_from(document.get_i64("length_ms").ok()?).ok()?,
-            at: place(document),
+            at: place(document).map(Box::new),
         })
     };
     read().unwrap_or_default()

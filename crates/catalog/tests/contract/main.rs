@@ -227,8 +227,8 @@ async fn keeps_one_lease(catalog: &Arc<dyn Catalog>, root: &RootPlace) {
     // Where the holder has the root comes back, except from a catalog that one server alone can use. The
     // lease is replaced whatever is known of that, and nothing of an earlier holder stays.
     let was = expected.expect("a lease");
-    let at =
-        MarkerPlace { host: "h".to_owned(), path: "/r".to_owned(), inode: u64::MAX, ctime_ns: -1 };
+    let (host, path) = ("h".to_owned(), "/r".to_owned());
+    let at = Box::new(MarkerPlace { host, path, inode: u64::MAX, ctime_ns: -1 });
     let told = LeaseDoc { counter: was.counter + 1, at: Some(at.clone()), ..was.clone() };
     assert_eq!(catalog.put_lease(root, Some(&was), &told).await, Ok(true));
     let kept = catalog.kind() != focus_catalog::Backend::Embedded;

@@ -75,7 +75,10 @@ impl Reconciler {
         if !self.connection.is_standby() {
             return Step::Rest;
         }
-        if !self.memory.owed {
+        // The mistake of a server for which its comparison as a standby has to do.
+        let has_compared =
+            broken::is(Broken::NewHolderDoesNotCompare) && !self.comparing.is_standby_due();
+        if !self.memory.owed && !has_compared {
             return self.owe(None);
         }
         if let Some(before) = self.following.take_page(now_ms) {

@@ -8,6 +8,7 @@ use focus_index::{IndexError, Reader, RootId};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::Engine;
+use crate::lease::told_of_copy;
 use crate::served_root::ServedRoot;
 use crate::verify::result::VerifyError;
 
@@ -43,6 +44,7 @@ impl<'a> VerifiedRoot<'a> {
             match (state, known) {
                 (RootState::Present, Some((marker, memory))) => {
                     let place = RootPlace { id: marker, path: served.path() };
+                    is_no_copy(engine, served, &place).await?;
                     return Ok(VerifiedRoot { engine, served, id: memory.id, place });
                 }
                 (RootState::Present | RootState::Unknown, _) if Instant::now() < until => {
@@ -82,6 +84,21 @@ impl<'a> VerifiedRoot<'a> {
         let (reader, id) = (self.engine.reader.clone(), self.id);
         let read = tokio::task::spawn_blocking(move || read(&reader, id)).await?;
         Ok(read.inspect_err(|error| self.engine.index_fault.tell(error))?)
+    }
+}
+
+/// Checks that no other server has the lease of this root on another folder: what is here says nothing of
+/// that one then.
+async fn is_no_copy(
+    engine: &Engine,
+    served: &ServedRoot,
+    place: &RootPlace,
+) -> Result<(), VerifyError> {
+    let lease = engine.catalog.lease(place).await.ok().flatten().filter(|lease| !lease.released);
+    let ours = served.marker_place.lock().clone();
+    match lease.as_ref().and_then(|lease| lease.other_folder(&engine.identity, ours.as_ref())) {
+        Some(of) => Err(VerifyError::CouldNotTell(told_of_copy(place, of))),
+        None => Ok(()),
     }
 }
 

@@ -75,7 +75,7 @@ async fn three_leases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_on_a_copied_volume_stands_by_and_says_why_whatever_becomes_of_the_holder() {
+async fn a_server_on_a_copied_volume_stands_by_and_says_why_whatever_happens_to_the_holder() {
     if embedded_only("a server on a copied volume") {
         return;
     }
@@ -101,6 +101,8 @@ async fn a_server_on_a_copied_volume_stands_by_and_says_why_whatever_becomes_of_
     second.serve().await;
     stands_by_as_copy(&second, &site).await;
     assert_eq!(second.run(&["status"]).status.code(), Some(3));
+    // What is on the copy says nothing of the root.
+    assert_eq!(second.run(&["verify"]).status.code(), Some(3));
     let before = documents(&server).await;
 
     // The holder dies: its own restart takes the lease again, and nobody before.

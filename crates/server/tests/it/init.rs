@@ -44,6 +44,11 @@ async fn catalogued() -> Site {
     site
 }
 
+fn marked(root: &Path, id: &str) {
+    let text = format!("{{\"format\":1,\"id\":\"{id}\"}}");
+    fs::write(root.join(".focus-root"), text).expect("written");
+}
+
 fn lose_marker(site: &Site) {
     fs::remove_file(site.tree.root().join(".focus-root")).expect("removed");
 }
@@ -216,6 +221,13 @@ async fn the_database_recognises_a_root_in_both_layouts_and_nothing_is_made_in_i
         lose_marker(&site);
         // With another state folder, only the database knows, and the path may be another one.
         let (moved, empty) = (site.dir.path().join("moved"), site.dir.path().join("empty"));
+        // Where the root is on this machine, the lease says.
+        copy_without_dotfiles(site.tree.root(), &moved);
+        marked(site.tree.root(), &site.marker);
+        let there = site.tree.root().display().to_string();
+        ends_with(&init(&moved, &empty, &all), 2, &[&there, "--new"]);
+        lose_marker(&site);
+        fs::remove_dir_all(&moved).expect("removed");
         fs::rename(site.tree.root(), &moved).expect("moved");
         let found = told(&init(&moved, &empty, &all));
         assert_eq!((&found["recognised"], &found["id"]), (&true.into(), &site.marker[..].into()));
@@ -243,6 +255,12 @@ fn a_catalog_that_cannot_be_asked_ends_with_3_and_new_does_not_ask() {
     let new = told(&init(root, &state, &["--new", "--mongodb-uri", &uri]));
     assert_eq!((&new["created"], &new["recognised"]), (&true.into(), &false.into()));
     assert!(new["remark"].as_str().unwrap_or_default().contains("duplicate_id"), "{new}");
+    // A state folder that cannot be looked into is not one that knows nothing.
+    fs::remove_file(root.join(".focus-root")).expect("removed");
+    let no_folder = site.dir.path().join("file");
+    fs::write(&no_folder, "").expect("written");
+    ends_with(&init(root, &no_folder, &[]), 3, &["catalog.db", "--new"]);
+    assert!(!root.join(".focus-root").exists());
     // There is nothing to ask about in a folder without recordings.
     let empty = site.dir.path().join("empty");
     fs::create_dir(&empty).expect("a folder");

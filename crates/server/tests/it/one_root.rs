@@ -105,6 +105,16 @@ fn a_link_to_a_root_is_refused_beside_it_marked_or_not() {
 }
 
 #[test]
+fn a_link_into_a_root_is_refused_beside_it() {
+    let two = Two::new();
+    fs::create_dir(two.a.join("below")).expect("a folder");
+    std::os::unix::fs::symlink(two.a.join("below"), &two.b).expect("a link");
+    two.is_refused("inside one another");
+    assert!(two.init(&two.b, &[]).status.success());
+    two.is_refused("inside one another");
+}
+
+#[test]
 fn a_bind_mount_of_a_root_is_refused_beside_it() {
     if !can_mount("a bind mount of a root") {
         return;
