@@ -303,10 +303,27 @@ impl Server {
         self.core.violation().map_or(Ok(()), |violation| Err(violation.to_string()))
     }
 
-    /// No write starts without the lease, whatever the core believes.
+    /// No write starts without the lease, whatever the core believes, and none before the index keeps that a
+    /// comparison is owed. A token that was another's before is stored after that.
     fn check_write(&self, job: &Job, world: &World) -> Result<(), String> {
+        if let (Job::Token(token), Some(grant)) = (job, self.lease.grant())
+            && grant.token == *token
+            && !grant.continuous
+            && !self.index.memory.owed
+        {
+            return Err(format!(
+                "new_holder_compares: {} takes {token}, and owes nothing",
+                self.name
+            ));
+        }
         if !job.writes_catalog() {
             return Ok(());
+        }
+        if self.core.owed() && !self.index.memory.owed {
+            return Err(format!(
+                "owed_comparison_stored_first: {} writes, and a crash would forget what it owes",
+                self.name
+            ));
         }
         let now_ms = self.now_ms(world.true_ms);
         match self.lease.grant() {
