@@ -1,5 +1,7 @@
 //! One server: the real core, and a shell whose every step can fail.
 
+mod checks;
+
 use focus_core::answer::Failure;
 use focus_core::batch::{Call, ItemOutcome, Reply};
 use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
@@ -10,7 +12,6 @@ use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, judge};
 use focus_core::sidecar::Times;
-use focus_core::vanish::Counts;
 
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
@@ -275,21 +276,6 @@ impl Server {
         self.core.violation().map_or(Ok(()), |violation| Err(violation.to_string()))
     }
 
-    /// No write starts without the lease, whatever the core believes.
-    fn check_write(&self, job: &Job, world: &World) -> Result<(), String> {
-        if !job.writes_catalog() {
-            return Ok(());
-        }
-        let now_ms = self.now_ms(world.true_ms);
-        match self.lease.grant() {
-            Some(grant) if grant.epoch == self.epoch && now_ms < grant.until_ms => Ok(()),
-            other => Err(format!(
-                "no_write_without_lease: {} writes at {now_ms} in epoch {} with {other:?}",
-                self.name, self.epoch
-            )),
-        }
-    }
-
     /// Carries out a job on the catalog; those on the index are done when it ends.
     fn send(&mut self, job: &Job, world: &mut World) -> (Done, u64) {
         let fate = world.fate(self.is_connected(&world.catalog));
@@ -533,44 +519,6 @@ impl Server {
         self.check_deleted(&deleted, before, world)?;
         if !deleted.is_empty() {
             self.core.handle(Event::Wake);
-        }
-        Ok(())
-    }
-
-    /// What was marked, or leaves, may be: it is gone from where it was seen, and not too much of it.
-    fn check_deleted(
-        &self,
-        deleted: &[String],
-        before: Counts,
-        world: &World,
-    ) -> Result<(), String> {
-        // What a drill planted goes without being counted.
-        let marked: Vec<&String> =
-            deleted.iter().filter(|uuid| self.index.rows[*uuid].entry.is_marked()).collect();
-        let allowed = focus_core::vanish::limit(before, crate::index::MAX);
-        let in_an_hour = before.marked + marked.len() as u64;
-        if !marked.is_empty() && in_an_hour > allowed {
-            return Err(format!(
-                "no_deletion_without_proof: {in_an_hour} marked in an hour, of {allowed} allowed"
-            ));
-        }
-        if let Some(uuid) = marked.first().filter(|_| world.archive) {
-            return Err(format!("an_archive_keeps_its_documents: {uuid} is marked"));
-        }
-        for uuid in deleted {
-            let place = &self.index.rows[uuid].place;
-            let named = world.storage.places.get(place).and_then(|files| {
-                let (_, bytes) = files.sidecar.as_ref()?;
-                focus_core::sidecar::uuid(bytes, "")
-            });
-            if named.as_ref() == Some(uuid) {
-                return Err(format!("no_deletion_without_proof: the files of {uuid} are there"));
-            }
-            if self.index.is_elsewhere(place, world.storage.device) {
-                return Err(format!(
-                    "no_deletion_without_proof: {uuid} was looked for on another device"
-                ));
-            }
         }
         Ok(())
     }

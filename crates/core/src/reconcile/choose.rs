@@ -33,6 +33,9 @@ impl Reconciler {
         if !self.connection.is_known() {
             return Step::Opening { epoch };
         }
+        if self.owe_again {
+            return self.owe(None);
+        }
         let Some(grant) = self.connection.grant(now_ms) else {
             return self.without_grant(now_ms, epoch);
         };
@@ -75,22 +78,16 @@ impl Reconciler {
         if !self.connection.is_standby() {
             return Step::Rest;
         }
-        // The mistake of a server for which its comparison as a standby has to do.
-        let has_compared =
-            broken::is(Broken::NewHolderDoesNotCompare) && !self.comparing.is_standby_due();
-        if !self.memory.owed && !has_compared {
-            return self.owe(None);
-        }
         if let Some(before) = self.following.take_page(now_ms) {
             return Step::Following { limit: self.bounds.page, before, epoch };
         }
         if self.following.take_held(now_ms) {
             return Step::ReadingHeld { limit: self.bounds.page, epoch };
         }
-        if let Some(uuids) = self.changes.take_named() {
-            return Step::SpotChecking { uuids, epoch, followed: false };
+        if !self.comparing.is_standby_due() {
+            return Step::Rest;
         }
-        if self.comparing.is_standby_due() { self.compare(false, now_ms) } else { Step::Rest }
+        if self.memory.owed { self.compare(false, now_ms) } else { self.owe(None) }
     }
 
     /// A new token: what has to be stored before anything is written under it. That a comparison is owed
@@ -103,7 +100,7 @@ impl Reconciler {
         Step::StoringToken(grant.token)
     }
 
-    fn owe(&mut self, token: Option<i64>) -> Step {
+    pub(super) fn owe(&mut self, token: Option<i64>) -> Step {
         self.memory.owed = true;
         Step::Owing { identity: self.memory.identity.clone().unwrap_or_default(), token }
     }

@@ -58,6 +58,8 @@ pub struct Reconciler {
     comparing: Comparing,
     changes: Changes,
     following: Following,
+    /// The index could not store that a comparison is owed: nothing is written before it has.
+    owe_again: bool,
     /// Recordings acknowledged since the start.
     acknowledged: u64,
     /// A rule was about to be broken: nothing more is written.
@@ -87,6 +89,7 @@ impl Reconciler {
             comparing: Comparing::new(),
             changes: Changes::default(),
             following: Following::default(),
+            owe_again: false,
             acknowledged: 0,
             stopped: None,
         }

@@ -35,7 +35,10 @@ impl Reconciler {
     fn done_alone(&mut self, step: Step, done: Done) {
         match (step, done) {
             (Step::Opening { epoch }, Done::Opened(answer)) => self.opened(epoch, answer),
-            (Step::Owing { token, .. }, Done::Stored) => self.comparing.owed(token),
+            (Step::Owing { token, .. }, Done::Stored) => {
+                self.owe_again = false;
+                self.comparing.owed(token);
+            }
             (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
             (Step::StoringToken(token), Done::Stored) => {
                 self.memory.token = token;
@@ -95,9 +98,11 @@ impl Reconciler {
                 self.look_up(limit, epoch, uuids);
             }
             (Step::StoringClaims(_), Done::Stored) => {}
-            (Step::StoringSpotCheck(_, claims), Done::Found { dropped }) => {
-                self.backlog.look();
+            (Step::StoringSpotCheck(_, Some(claims)), Done::Found { .. }) => {
                 self.store_claims(claims);
+            }
+            (Step::StoringSpotCheck(_, None), Done::Found { dropped }) => {
+                self.backlog.look();
                 if dropped > 0 {
                     self.changes.doubt_everything();
                 }
@@ -158,9 +163,13 @@ impl Reconciler {
         self.backlog.look_at_all();
         // What a page came to is not stored: the comparison begins again.
         self.comparing.restart();
-        if matches!(step, Step::SpotChecking { .. } | Step::StoringSpotCheck(..)) {
+        if matches!(
+            step,
+            Step::SpotChecking { followed: false, .. } | Step::StoringSpotCheck(_, None)
+        ) {
             self.changes.doubt_everything();
         }
+        self.owe_again |= matches!(step, Step::Owing { .. });
         self.following.failed();
         self.fail(Failure::transient(index_words(words)));
     }
@@ -362,6 +371,9 @@ impl Reconciler {
         if let Err(violation) = invariant::check_count("a spot check", rows.len(), asked) {
             return self.stop(violation);
         }
+        if followed {
+            return self.looked_up(&rows, &documents);
+        }
         if documents.len() > NAMED_MAX {
             // The database has several of one uuid: what that means, a comparison of everything tells.
             return self.changes.doubt_everything();
@@ -369,19 +381,33 @@ impl Reconciler {
         match compare::spot(&rows, &documents, &self.root, self.memory.token) {
             Some(findings) => {
                 let found = Findings { findings, missing: Vec::new() };
-                // Who may write finds out by writing.
-                let claims = if followed && self.connection.is_standby() {
-                    compare::claims(&rows, &documents, &self.root)
-                } else {
-                    Claims::default()
-                };
-                if found.is_empty() {
-                    self.store_claims(claims);
-                } else {
-                    self.step = Step::StoringSpotCheck(found, claims);
+                if !found.is_empty() {
+                    self.step = Step::StoringSpotCheck(found, None);
                 }
             }
             None => self.changes.doubt_everything(),
+        }
+    }
+
+    /// What a standby has read of the uuids that are pending or held with it. What this leaves open, the
+    /// comparison of the next holder tells; and who has the lease by now finds out by writing.
+    fn looked_up(&mut self, rows: &[Row], documents: &[Stored]) {
+        if !self.connection.is_standby() || documents.len() > NAMED_MAX {
+            return;
+        }
+        let Some(findings) = compare::spot(rows, documents, &self.root, self.memory.token) else {
+            return;
+        };
+        let claims = compare::claims(rows, documents, &self.root);
+        let found = Findings { findings, missing: Vec::new() };
+        if found.is_empty() {
+            self.store_claims(claims);
+        } else if self.memory.owed {
+            self.step = Step::StoringSpotCheck(found, Some(claims));
+        } else {
+            // It is looked up once more when that is stored.
+            self.following.failed();
+            self.step = self.owe(None);
         }
     }
 

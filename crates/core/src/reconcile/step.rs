@@ -144,7 +144,7 @@ pub(super) enum Step {
     StoringClaims(Claims),
     /// Waits for `Found`: what the spot check says is stored. Where the index fails, or has dropped
     /// recordings meanwhile, the whole content has to be compared.
-    StoringSpotCheck(Findings, Claims),
+    StoringSpotCheck(Findings, Option<Claims>),
     /// Waits for `Swept`: a part of the unrecognised collection was looked through.
     ///
     /// After a failure the same part is looked through again. A connection lost meanwhile has ended

@@ -172,3 +172,28 @@ fn a_database_that_refuses_us_since_it_was_met_gets_nothing_more() {
     assert!(world.core.owed(), "it was due, and still is");
     world.converges(1);
 }
+
+#[test]
+fn that_a_comparison_is_owed_is_stored_before_anything_is_written() {
+    let mut world = World::new(1);
+    world.land(1);
+    world.bring_up(1);
+    world.converges(1);
+    // Another database, and an index that has no room to note it.
+    (world.identity, world.watermark) = ("other".to_owned(), None);
+    world.take_down();
+    world.land(2);
+    world.bring_up(2);
+    for _ in 0..3 {
+        world.runs_to("owe");
+        world.core.handle(Event::Done(Done::IndexFailed("no room".to_owned())));
+    }
+    assert!(!world.memory.owed);
+    let writes = world.writes;
+    let job = world.runs_to("owe");
+    assert_eq!(world.writes, writes, "nothing was written before");
+    let done = world.carry_out(job, false);
+    world.core.handle(Event::Done(done));
+    world.runs_to("note");
+    assert!(world.memory.owed);
+}

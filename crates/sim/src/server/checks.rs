@@ -1,0 +1,79 @@
+//! What has to be true of a server's writes and deletions, at the moment it makes them.
+
+use focus_core::reconcile::Job;
+use focus_core::vanish::Counts;
+
+use super::Server;
+use crate::world::World;
+
+impl Server {
+    /// No write starts without the lease, whatever the core believes, and none before the index keeps that a
+    /// comparison is owed. A token that was another's before is stored after that.
+    pub(super) fn check_write(&self, job: &Job, world: &World) -> Result<(), String> {
+        if let (Job::Token(token), Some(grant)) = (job, self.lease.grant())
+            && grant.token == *token
+            && !grant.continuous
+            && !self.index.memory.owed
+        {
+            return Err(format!(
+                "new_holder_compares: {} takes {token}, and owes nothing",
+                self.name
+            ));
+        }
+        if !job.writes_catalog() {
+            return Ok(());
+        }
+        if self.core.owed() && !self.index.memory.owed {
+            return Err(format!(
+                "owed_comparison_stored_first: {} writes, and a crash would forget what it owes",
+                self.name
+            ));
+        }
+        let now_ms = self.now_ms(world.true_ms);
+        match self.lease.grant() {
+            Some(grant) if grant.epoch == self.epoch && now_ms < grant.until_ms => Ok(()),
+            other => Err(format!(
+                "no_write_without_lease: {} writes at {now_ms} in epoch {} with {other:?}",
+                self.name, self.epoch
+            )),
+        }
+    }
+
+    /// What was marked, or leaves, may be: it is gone from where it was seen, and not too much of it.
+    pub(super) fn check_deleted(
+        &self,
+        deleted: &[String],
+        before: Counts,
+        world: &World,
+    ) -> Result<(), String> {
+        // What a drill planted goes without being counted.
+        let marked: Vec<&String> =
+            deleted.iter().filter(|uuid| self.index.rows[*uuid].entry.is_marked()).collect();
+        let allowed = focus_core::vanish::limit(before, crate::index::MAX);
+        let in_an_hour = before.marked + marked.len() as u64;
+        if !marked.is_empty() && in_an_hour > allowed {
+            return Err(format!(
+                "no_deletion_without_proof: {in_an_hour} marked in an hour, of {allowed} allowed"
+            ));
+        }
+        if let Some(uuid) = marked.first().filter(|_| world.archive) {
+            return Err(format!("an_archive_keeps_its_documents: {uuid} is marked"));
+        }
+        for uuid in deleted {
+            let place = &self.index.rows[uuid].place;
+            let named = world.storage.places.get(place).and_then(|files| {
+                let (_, bytes) = files.sidecar.as_ref()?;
+                focus_core::sidecar::uuid(bytes, "")
+            });
+            if named.as_ref() == Some(uuid) {
+                return Err(format!("no_deletion_without_proof: the files of {uuid} are there"));
+            }
+            if self.index.is_elsewhere(place, world.storage.device) {
+                return Err(format!(
+                    "no_deletion_without_proof: {uuid} was looked for on another device"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
