@@ -104,7 +104,7 @@ fn a_glob_that_cannot_be_read_is_told_with_its_place() {
     let told = mistakes("exclude = [\n  \"a\",\n  \"[b\",\n]\n", &[], &[]);
     assert_eq!(told, format!("focus.toml, line 1, column 11: exclude: {bracket}"));
     let told = mistakes("[[roots]]\npath = \"/a\"\nexclude_more = [\"[b\"]\n", &[], &[]);
-    assert_eq!(told, format!("focus.toml, line 3, column 17: roots: {bracket}"));
+    assert_eq!(told, format!("focus.toml, line 3, column 16: roots: {bracket}"));
     let told = mistakes("", &[("FOCUS_EXCLUDE_MORE", r#"["[b"]"#)], &[]);
     assert_eq!(told, format!("exclude_more (FOCUS_EXCLUDE_MORE): {bracket}"));
     let told = mistakes("", &[("FOCUS_ROOTS", r#"[{"path": "/a", "exclude": [""]}]"#)], &[]);

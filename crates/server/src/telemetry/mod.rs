@@ -47,6 +47,8 @@ fn targets(filter: &str) -> Targets {
             Some((module, level)) => {
                 named.extend(level.parse::<LevelFilter>().ok().map(|level| (module, level)));
             }
+            // The library takes an empty word for `error`.
+            None if part.is_empty() => {}
             None => of_ours = part.parse().unwrap_or(of_ours),
         }
     }
