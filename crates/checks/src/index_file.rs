@@ -119,6 +119,6 @@ fn observation(n: i64) -> Observation {
         conclusion: judged.conclusion,
         sight: judged.sight,
         due_ms: judged.due_ms,
-        device: None,
+        mount: None,
     }
 }

@@ -43,8 +43,10 @@ pub enum Broken {
     AnyGenerationAcknowledged,
     /// What is gone from an archive is marked.
     ArchiveMarked,
-    /// Absence counts as proved on whatever device is mounted.
-    DeviceIgnored,
+    /// Absence counts as proved on whatever is mounted.
+    MountIgnored,
+    /// A folder's mount stands for all of its recordings.
+    FolderMountTrusted,
     /// A folder that has lost its marker is a new root, whatever is known of it.
     KnownRootMarkedAnew,
     /// A server on a copy of the root takes the lease like any other.
@@ -59,7 +61,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 25] = [
+    pub const ALL: [Broken; 26] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -79,7 +81,8 @@ impl Broken {
         Broken::MoveIsDuplicate,
         Broken::AnyGenerationAcknowledged,
         Broken::ArchiveMarked,
-        Broken::DeviceIgnored,
+        Broken::MountIgnored,
+        Broken::FolderMountTrusted,
         Broken::KnownRootMarkedAnew,
         Broken::CopyTakesLease,
         Broken::ExcludedDeleted,

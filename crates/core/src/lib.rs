@@ -19,6 +19,7 @@ pub mod json;
 pub mod lease;
 pub mod look;
 pub mod marker_place;
+pub mod mount;
 pub mod name;
 pub mod one_root;
 pub mod recognise;

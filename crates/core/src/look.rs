@@ -1,6 +1,9 @@
 //! What one look at a recording's files saw. The crate `focus-storage` makes looks;
 //! this crate judges them.
 
+use std::sync::Arc;
+
+use crate::mount::Mount;
 use crate::state::Fault;
 
 /// What tells whether a file has changed.
@@ -61,8 +64,8 @@ pub struct Look {
     pub sidecar: Option<SidecarSeen>,
     /// A file changed between the stat before and the stat after it was read.
     pub changing: bool,
-    /// The device of its folder, where that is there.
-    pub device: Option<u64>,
+    /// The mount that its folder is on, where that is there and known.
+    pub mount: Option<Arc<Mount>>,
     /// When the look began, on the boot-time clock; none: when it was judged.
     pub began_ms: Option<u64>,
     /// What hindered the look: permission, I/O error, a symbolic link, a size over the bound.

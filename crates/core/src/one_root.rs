@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::mount::Territory;
+
 /// A folder of the file system, whatever paths lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FolderId {
@@ -23,6 +25,8 @@ pub struct SeenRoot {
     pub resolved: Option<PathBuf>,
     /// The id in its marker; none where it has none that can be read.
     pub marker: Option<String>,
+    /// The folders of file systems that it has in it: its own, and those of mounts below it.
+    pub territories: Vec<Territory>,
 }
 
 /// Why two paths are one root.
@@ -32,7 +36,7 @@ pub enum Sameness {
     Folder,
     /// Two folders have one marker: one was copied from the other.
     Marker,
-    /// One folder is in the other, which a symbolic link in one of the paths hides.
+    /// One folder is in the other, which a symbolic link or a mount hides.
     Inside,
 }
 
@@ -67,8 +71,10 @@ fn sameness(one: &SeenRoot, other: &SeenRoot) -> Option<Sameness> {
     if one.marker.is_some() && one.marker == other.marker {
         return Some(Sameness::Marker);
     }
-    let (one, other) = (one.resolved.as_ref()?, other.resolved.as_ref()?);
-    (one.starts_with(other) || other.starts_with(one)).then_some(Sameness::Inside)
+    let (path, other_path) = (one.resolved.as_ref()?, other.resolved.as_ref()?);
+    let by_path = path.starts_with(other_path) || other_path.starts_with(path);
+    let by_mount = one.territories.iter().any(|at| other.territories.iter().any(|to| at.meets(to)));
+    (by_path || by_mount).then_some(Sameness::Inside)
 }
 
 /// What a server knows of another configured root.
@@ -135,6 +141,7 @@ mod tests {
             folder: Some(FolderId { device: 1, inode }),
             resolved: None,
             marker: marker.map(str::to_owned),
+            territories: Vec::new(),
         }
     }
 
@@ -173,6 +180,29 @@ mod tests {
             ..seen(path, inode, None)
         };
         let roots = [at("/a", 1, "/a"), at("/link", 2, "/a/below"), at("/ab", 3, "/ab")];
+        let wanted = [OneRoot { first: 0, second: 1, by: Sameness::Inside }];
+        assert_eq!(that_are_one(&roots), wanted);
+    }
+
+    #[test]
+    fn a_folder_in_another_is_told_by_what_is_mounted_in_it() {
+        let at = |path: &str, inode, territories: &[(&str, &str)]| SeenRoot {
+            resolved: Some(path.into()),
+            territories: territories
+                .iter()
+                .map(|(device, folder)| Territory {
+                    device: (*device).to_owned(),
+                    folder: folder.as_bytes().to_vec(),
+                })
+                .collect(),
+            ..seen(path, inode, None)
+        };
+        // `/a` has a folder of the second disk mounted in it, and `/b` is in that folder.
+        let roots = [
+            at("/a", 1, &[("8:1", "/a"), ("8:2", "/shared")]),
+            at("/b", 2, &[("8:2", "/shared/b")]),
+            at("/c", 3, &[("8:2", "/other"), ("8:1", "/c")]),
+        ];
         let wanted = [OneRoot { first: 0, second: 1, by: Sameness::Inside }];
         assert_eq!(that_are_one(&roots), wanted);
     }

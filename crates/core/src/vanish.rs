@@ -57,7 +57,7 @@ pub enum Held {
     TooMany,
     /// All of a root.
     All,
-    /// What was seen on one device is looked for on another.
+    /// What was seen on one mount is looked for on another.
     Device,
     /// The index never saw their files, and nothing else of their folder is there.
     NeverSeen,
@@ -90,9 +90,7 @@ impl fmt::Display for Held {
         f.write_str(match self {
             Held::TooMany => "more than max_vanished are gone within an hour",
             Held::All => "all recordings of the root are gone",
-            Held::Device => {
-                "their folder was on another device: a mount is missing, or was swapped"
-            }
+            Held::Device => "they were seen on another mount: one is missing, or was swapped",
             Held::NeverSeen => "the catalog names them, and this server never saw their files",
             Held::Excluded => "`exclude` hides them now: take the pattern back, or approve",
         })

@@ -28,10 +28,10 @@ named! {
         Observe = "observe",
         /// A finished scan.
         ScanFinished = "scan_finished",
-        /// The devices that folders were found on.
-        Devices = "devices",
-        /// A device that takes the place of another one.
-        SettleDevices = "settle_devices",
+        /// The mounts that folders were found on.
+        MountsFound = "mounts_found",
+        /// A mount that takes the place of another one.
+        SettleMounts = "settle_mounts",
         /// The watermark and the rows of a batch about to be sent.
         Note = "note",
         /// The outcome of a batch.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use focus_catalog::RootPlace;
 use focus_common::clock;
+use focus_core::entry::mounted::is_elsewhere;
+use focus_core::mount::Mount;
 use focus_core::settle::Closed;
 use focus_core::vanish::{MaxVanished, SECOND_LOOK_MS};
 use focus_index::{Candidate, EntryId, ProvedTwice};
@@ -134,9 +136,9 @@ impl<'a> Absence<'a> {
                     tracing::debug!("not proved to be gone: {words}");
                     proofs.doubted.extend(group.iter().map(|one| one.id));
                 }
-                Proof::Read { device, found } => {
+                Proof::Read { mount, found } => {
                     for (one, found) in group.iter().zip(found) {
-                        self.sort(&mut proofs, one, Some(device), found);
+                        self.sort(&mut proofs, one, mount.as_deref(), found);
                     }
                 }
                 Proof::Hidden => {
@@ -150,7 +152,7 @@ impl<'a> Absence<'a> {
     }
 
     /// Sorts a candidate whose folder was read, or is hidden: its files are there or not.
-    fn sort(&self, proofs: &mut Proofs, one: &Candidate, device: Option<u64>, found: Found) {
+    fn sort(&self, proofs: &mut Proofs, one: &Candidate, mount: Option<&Mount>, found: Found) {
         let there = found == Found::File;
         if there && !one.replaced {
             proofs.doubted.push(one.id);
@@ -162,7 +164,7 @@ impl<'a> Absence<'a> {
                 // Another recording's, as far as is known: looked at once more before it is concluded.
                 self.present.inbox().hint(one.place.clone(), Closed::default());
             }
-            let elsewhere = one.device.zip(device).is_some_and(|(seen_on, now)| seen_on != now);
+            let elsewhere = is_elsewhere(one.mount.as_ref(), mount);
             let hidden = found == Found::Hidden;
             proofs.second.push(ProvedTwice { id: one.id, elsewhere, hidden });
         }

@@ -46,6 +46,7 @@ impl Markers {
             folder: Some(root.folder_id()),
             resolved: std::fs::canonicalize(root.path()).ok(),
             marker: Some(root.id().to_owned()),
+            ..SeenRoot::default()
         };
         let mut roots = self.roots.lock();
         let (own, others): (Vec<_>, Vec<_>) =

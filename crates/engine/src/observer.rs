@@ -168,7 +168,7 @@ impl<'a> Observer<'a> {
             conclusion: judgement.conclusion,
             sight: judgement.sight,
             due_ms: judgement.due_ms,
-            device: look.device,
+            mount: look.mount.clone(),
         };
         Ok((observation, bytes))
     }

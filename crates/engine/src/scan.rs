@@ -2,9 +2,11 @@
 //! looks for itself; a scan alone decides nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use focus_common::clock;
+use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_index::{FolderId, IndexError, PlaceId, ScanView};
 use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
@@ -28,8 +30,10 @@ pub(crate) struct Scanned {
     pub(crate) report: WalkReport,
     /// Places handed to the observer that no hint named.
     pub(crate) unhinted: u64,
-    /// Folders found on another device than before.
-    pub(crate) devices: Vec<(FolderId, u64)>,
+    /// Folders found on another mount than before.
+    pub(crate) moved: Vec<(FolderId, Arc<Mount>)>,
+    /// The mounts that folders were found on.
+    pub(crate) mounts: HashSet<Arc<Mount>>,
 }
 
 /// Why a scan has no result.
@@ -68,14 +72,16 @@ pub(crate) fn scan(
             data: RowSet::default(),
             sidecars: RowSet::default(),
             folders: RowSet::default(),
-            devices: Vec::new(),
+            moved: Vec::new(),
+            mounts: HashSet::new(),
             alike: Vec::new(),
             reread: 0,
             error: None,
         }),
     };
     let report = walk(present.root, folder, detail, &scan.stop, &|chunk| scan.chunk(chunk))?;
-    let devices = std::mem::take(&mut scan.met().devices);
+    let moved = std::mem::take(&mut scan.met().moved);
+    let mounts = std::mem::take(&mut scan.met().mounts);
     if let Some(error) = scan.met().error.take() {
         return Err(error.into());
     }
@@ -86,7 +92,7 @@ pub(crate) fn scan(
     if scan.stop.load(Ordering::Relaxed) {
         return Err(ScanError::Ended);
     }
-    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), devices })
+    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), moved, mounts })
 }
 
 /// A scan under way. The walk calls it from several threads.
@@ -110,8 +116,10 @@ struct Met {
     sidecars: RowSet,
     /// Rows of folders that were met.
     folders: RowSet,
-    /// Folders found on another device than before.
-    devices: Vec<(FolderId, u64)>,
+    /// Folders found on another mount than before.
+    moved: Vec<(FolderId, Arc<Mount>)>,
+    /// The mounts that folders were found on.
+    mounts: HashSet<Arc<Mount>>,
     /// Settled places whose sidecar is another file of the same size and time, or was changed without these.
     alike: Vec<PlaceId>,
     /// How many of them are read again by now.
@@ -196,12 +204,7 @@ impl Scan<'_> {
         let place = |stem: &[u8]| Place { folder: chunk.folder.clone(), stem: stem.to_vec() };
         let mut places: Vec<Place> = stems.into_iter().map(place).collect();
         if chunk.end == Some(FolderEnd::Complete) {
-            if let Some(device) = chunk.device
-                && let Some((id, before)) = met.view.folder_device(&chunk.folder)?
-                && before != Some(device)
-            {
-                met.devices.push((id, device));
-            }
+            met.found_on(&chunk.folder, chunk.mount.as_ref())?;
             met.gone_from(&chunk.folder, &mut |stem| places.push(place(stem)))?;
         }
         Ok(places)
@@ -297,6 +300,20 @@ fn is_at_or_below(folder: &[u8], top: &[u8]) -> bool {
 }
 
 impl Met {
+    /// A folder was read on this mount.
+    fn found_on(&mut self, folder: &[u8], mount: Option<&Arc<Mount>>) -> Result<(), IndexError> {
+        let Some(mount) = mount else { return Ok(()) };
+        if !self.mounts.contains(mount) {
+            self.mounts.insert(mount.clone());
+        }
+        if let Some((id, before)) = self.view.folder_mount(folder)?
+            && before != Some(&**mount)
+        {
+            self.moved.push((id, mount.clone()));
+        }
+        Ok(())
+    }
+
     /// The index has a file that is beside the one that counts; it is met.
     fn is_known_surplus(
         &mut self,

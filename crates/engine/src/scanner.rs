@@ -14,9 +14,9 @@ use crate::served_root::FinishedScan;
 /// The scanner does not look for due work more often than this.
 const LOOK_MIN: Duration = Duration::from_millis(10);
 
-/// Devices of folders stored in one transaction, so that a scan that finds every folder on another
-/// device does not hold the index for long.
-const DEVICES_MAX: usize = 4_096;
+/// Mounts of folders stored in one transaction, so that a scan that finds every folder on another
+/// mount does not hold the index for long.
+const FOLDERS_MAX: usize = 4_096;
 
 /// Scans until the session is over.
 pub(crate) fn run(present: PresentRoot<'_>) {
@@ -68,7 +68,7 @@ fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
     if !present.inbox().wait_until_scan_is_stored() {
         return;
     }
-    let stored = store_devices(present, &scanned)
+    let stored = store_mounts(present, &scanned)
         .and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
     if let Err(error) = stored {
         present.served.index_fault.tell(&error);
@@ -85,14 +85,16 @@ fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
     }
 }
 
-/// Stores the devices that a scan of the whole root found folders on.
-fn store_devices(present: PresentRoot<'_>, scanned: &Scanned) -> Result<(), IndexError> {
-    for folders in scanned.devices.chunks(DEVICES_MAX) {
-        present.index.devices_blocking(folders.to_vec())?;
+/// Stores the mounts that a scan of the whole root found folders on.
+fn store_mounts(present: PresentRoot<'_>, scanned: &Scanned) -> Result<(), IndexError> {
+    for folders in scanned.moved.chunks(FOLDERS_MAX) {
+        let folders = folders.iter().map(|(id, mount)| (*id, (**mount).clone())).collect();
+        present.index.mounts_found_blocking(present.id, folders)?;
     }
-    if scanned.report.failed == 0 && present.index.settle_devices_blocking(present.id)? {
+    let met = scanned.mounts.iter().map(|mount| (**mount).clone()).collect();
+    if scanned.report.failed == 0 && present.index.settle_mounts_blocking(present.id, met)? {
         tracing::info!(
-            "{}: what was seen on one device is on another one now, which takes its place",
+            "{}: what was seen on one mount is on another one now, which takes its place",
             present.served.path()
         );
     }

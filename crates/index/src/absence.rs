@@ -2,6 +2,7 @@
 
 use focus_core::entry::absence::{self, Facts, Scene};
 use focus_core::entry::{Absence, Entry, EntryId, News};
+use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_core::vanish::{self, Counts, Decision, Held, MaxVanished};
 use focus_crash::Write;
@@ -9,6 +10,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::bulk::{self, NAMED};
 use crate::entry::{Loaded, apply, held, load, store};
+use crate::mount::{MOUNT, mount};
 use crate::place;
 use crate::rows::{RootId, signed, unsigned};
 use crate::stage::{HELD, PROVED};
@@ -21,8 +23,8 @@ pub struct Candidate {
     pub id: EntryId,
     /// Where its files were.
     pub place: Place,
-    /// The device they were seen on; none where the index never saw them.
-    pub device: Option<u64>,
+    /// The mount they were seen on last; none where that is not known.
+    pub mount: Option<Mount>,
     /// When its absence was proved the first time, on the boot-time clock; none: not yet.
     pub proof_ms: Option<u64>,
     /// Files are there, and are another recording.
@@ -80,9 +82,10 @@ impl Reader {
     ) -> Result<Vec<Candidate>, IndexError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT r.id, d.path, f.stem, d.device, CASE WHEN r.vanish_step = {PROVED} THEN r.proof_ms END,
-                   f.side_size IS NOT NULL AND f.settled AND f.uuid <> r.uuid
+                "SELECT r.id, d.path, f.stem, CASE WHEN r.vanish_step = {PROVED} THEN r.proof_ms END,
+                   f.side_size IS NOT NULL AND f.settled AND f.uuid <> r.uuid, {MOUNT}
                  FROM recordings r JOIN files f ON f.id = r.file JOIN folders d ON d.id = f.folder
+                   LEFT JOIN mounts m ON m.id = coalesce(r.mount_last, r.mount, d.mount)
                  WHERE r.root = ?1 AND r.id > ?2 AND r.vanished_ms IS NOT NULL AND r.vanish_step < {HELD}
                    AND NOT {NAMED} ORDER BY r.id LIMIT ?3"
             ))?;
@@ -91,9 +94,9 @@ impl Reader {
                 Ok(Candidate {
                     id: EntryId(row.get(0)?),
                     place: place::place(row, 1)?,
-                    device: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
-                    proof_ms: row.get::<_, Option<i64>>(4)?.map(unsigned),
-                    replaced: row.get(5)?,
+                    proof_ms: row.get::<_, Option<i64>>(3)?.map(unsigned),
+                    replaced: row.get(4)?,
+                    mount: mount(row, 5)?,
                 })
             })?;
             rows.collect()

@@ -5,12 +5,10 @@
 
 use focus_core::entry::EntryId;
 use focus_core::vanish::{Counts, Held, WINDOW_MS};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use crate::rows::{signed, unsigned};
-use crate::stage::{
-    FOUND_DELETED, HELD, LEAVING, LEFT_ALONE, MARKED, PENDING, PROVED, REFUSED, UNPROVED,
-};
+use crate::stage::{FOUND_DELETED, HELD, LEFT_ALONE, MARKED, PENDING, PROVED, REFUSED, UNPROVED};
 
 /// The rule [`focus_core::entry::absence::approved`] on a root; how many were approved.
 pub(crate) fn approve(
@@ -60,8 +58,8 @@ pub(crate) fn start(tx: &Transaction<'_>, root: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The rule [`focus_core::entry::device::settled`] on a root.
-pub(crate) fn settle_devices(tx: &Transaction<'_>, root: i64) -> rusqlite::Result<()> {
+/// The rule [`focus_core::entry::mounted::settled`] on a root.
+pub(crate) fn settle_mounts(tx: &Transaction<'_>, root: i64) -> rusqlite::Result<()> {
     tx.execute(
         &format!(
             "UPDATE recordings SET vanish_step = {UNPROVED}, proof_ms = NULL, held_seq = NULL,
@@ -71,41 +69,6 @@ pub(crate) fn settle_devices(tx: &Transaction<'_>, root: i64) -> rusqlite::Resul
         params![root, Held::Device.name()],
     )?;
     Ok(())
-}
-
-/// How many recordings of a root were seen on a device, by [`focus_core::entry::device::was_seen`].
-pub(crate) fn seen_on(tx: &Transaction<'_>, root: i64, device: i64) -> rusqlite::Result<u64> {
-    let seen: i64 = tx.query_row(
-        &format!(
-            "SELECT count(*) FROM recordings r JOIN files f ON f.id = r.file
-               JOIN folders d ON d.id = f.folder
-             WHERE d.root = ?1 AND d.device = ?2 AND r.vanish_step NOT IN ({MARKED}, {LEFT_ALONE}, {LEAVING})
-               AND r.never_seen = 0 AND r.drilled = 0
-               AND (r.vanished_ms IS NULL OR f.data_size IS NULL AND f.side_size IS NULL)"
-        ),
-        params![root, device],
-        |row| row.get(0),
-    )?;
-    Ok(unsigned(seen))
-}
-
-/// Of the devices that folders of `device` are on now, the one with most recordings that are found, by
-/// [`focus_core::entry::device::is_found`], and how many these are.
-pub(crate) fn most_found(
-    tx: &Transaction<'_>,
-    root: i64,
-    device: i64,
-) -> rusqlite::Result<Option<(i64, u64)>> {
-    tx.query_row(
-        "SELECT d.device_now, count(r.id) AS found FROM folders d
-           LEFT JOIN files f ON f.folder = d.id
-           LEFT JOIN recordings r ON r.file = f.id AND r.vanished_ms IS NULL AND r.drilled = 0
-         WHERE d.root = ?1 AND d.device = ?2 AND d.device_now <> d.device
-         GROUP BY d.device_now ORDER BY found DESC LIMIT 1",
-        params![root, device],
-        |row| Ok((row.get(0)?, unsigned(row.get(1)?))),
-    )
-    .optional()
 }
 
 /// A sidecar somewhere names the uuid of the recording `r`, as far as storage has been seen.

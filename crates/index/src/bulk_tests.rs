@@ -1,7 +1,7 @@
 //! Each statement does to random rows what its rule does to each of them.
 
 use focus_core::entry::absence::{approved, count, is_neighbour};
-use focus_core::entry::device::{is_found, settled, was_seen};
+use focus_core::entry::mounted::{AtPlace, is_found, seen_on, settled, was_seen};
 use focus_core::entry::waiting::{retried, started};
 use focus_core::entry::{Absence, Acked, Delivery, Entry, EntryId, Life, News};
 use focus_core::json::Value;
@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use rusqlite::{Connection, Transaction};
 
 use super::*;
+use crate::bulk_mounts;
 use crate::entry::{ENTRY, Put, Read, entry, put, store};
 
 /// Times and places in the order of holding: few, so that they meet the bounds.
@@ -83,14 +84,14 @@ fn recording(at: usize) -> Recording {
     }
 }
 
-/// Tables with these entries in the root 1, whose one folder is on the device 7.
+/// Tables with these entries in the root 1, whose one folder is on the mount 7.
 fn tables(entries: &[Entry]) -> Connection {
     let mut connection = Connection::open_in_memory().expect("a database");
     crate::schema::migrate(&mut connection).expect("tables");
     let tx = connection.transaction().expect("a transaction");
     tx.execute_batch(
         "INSERT INTO roots(id, marker, path) VALUES(1, 'root', '/data');
-         INSERT INTO folders(id, root, path, device, device_now) VALUES(1, 1, X'', 7, 7);",
+         INSERT INTO folders(id, root, path, mount, mount_now) VALUES(1, 1, X'', 7, 7);",
     )
     .expect("a root");
     for (at, entry) in entries.iter().enumerate() {
@@ -117,9 +118,32 @@ fn is_named(at: usize) -> bool {
     at.is_multiple_of(3)
 }
 
-/// There are files at the place of the entry: [`tables`] puts the sidecar of the entry before it there.
-fn has_files(at: usize, entries: usize) -> bool {
-    is_named((at + entries - 1) % entries)
+/// What [`read_places`] has made of the place of the entry.
+fn at_place(at: usize) -> AtPlace {
+    match at % 4 {
+        0 => AtPlace::Itself,
+        1 => AtPlace::Nothing,
+        2 => AtPlace::Unread,
+        _ => AtPlace::Other,
+    }
+}
+
+/// Has something of each kind lie at the places.
+fn read_places(tx: &Transaction<'_>, entries: usize) {
+    for at in 0..entries {
+        let changed = match at_place(at) {
+            AtPlace::Itself => "data_size = 1, side_size = 1, settled = 1, state = NULL, uuid = ?1",
+            AtPlace::Nothing => "data_size = NULL, side_size = NULL, settled = 0, uuid = ?1",
+            AtPlace::Unread => "data_size = 1, side_size = 1, settled = 0, state = NULL, uuid = ?1",
+            // A recording that turned bad, and one that another has taken the place of.
+            AtPlace::Other if at % 8 == 3 => {
+                "data_size = 1, side_size = 1, settled = 0, state = 'sidecar_invalid', uuid = ?1"
+            }
+            AtPlace::Other => "data_size = 1, side_size = 1, settled = 1, uuid = ?1 || 'other'",
+        };
+        let sql = format!("UPDATE files SET {changed} WHERE stem = ?2");
+        tx.execute(&sql, params![format!("u{at}"), format!("r{at}").into_bytes()]).expect("read");
+    }
 }
 
 /// Everything of every row of `recordings` but its id, and the counters of the root.
@@ -190,21 +214,38 @@ proptest! {
     }
 
     #[test]
-    fn what_was_held_for_its_device_is_looked_for_anew(entries in entries()) {
-        same(&entries, |tx| settle_devices(tx, 1), settled);
+    fn what_was_held_for_its_mount_is_looked_for_anew(entries in entries()) {
+        same(&entries, |tx| settle_mounts(tx, 1), settled);
     }
 
     #[test]
-    fn what_was_seen_and_what_is_found_on_a_device_is_counted_by_the_rules(entries in entries()) {
+    fn what_was_seen_and_what_is_found_on_a_mount_is_counted_by_the_rules(
+        entries in entries(),
+        own in prop::collection::vec(prop::option::of(7_i64..9), 12),
+    ) {
         let mut connection = tables(&entries);
         let tx = connection.transaction().expect("a transaction");
-        let seen = entries.iter().enumerate();
-        let seen = seen.filter(|(at, entry)| was_seen(entry, has_files(*at, entries.len())));
-        let seen = seen.count() as u64;
-        prop_assert_eq!(seen_on(&tx, 1, 7).expect("counted"), seen);
-        tx.execute("UPDATE folders SET device_now = 8", []).expect("moved");
-        let found = entries.iter().filter(|entry| is_found(entry)).count() as u64;
-        prop_assert_eq!(most_found(&tx, 1, 7).expect("counted"), Some((8, found)));
+        read_places(&tx, entries.len());
+        for (at, own) in own.iter().take(entries.len()).enumerate() {
+            let sql = "UPDATE recordings SET mount = ?1 WHERE uuid = ?2";
+            tx.execute(sql, params![own, format!("u{at}")]).expect("stored");
+        }
+        let on = |mount: i64| {
+            let on = entries.iter().enumerate().zip(&own);
+            on.filter(move |(_, own)| seen_on(**own, Some(7)) == Some(mount)).map(|(one, _)| one)
+        };
+        for mount in [7, 8] {
+            let seen = on(mount).filter(|(at, entry)| was_seen(entry, at_place(*at)));
+            let seen = seen.count() as u64;
+            prop_assert_eq!(bulk_mounts::seen_on(&tx, 1, mount).expect("counted"), seen);
+        }
+        tx.execute("UPDATE folders SET mount_now = 9", []).expect("moved");
+        let found = on(7).filter(|(at, entry)| is_found(entry, at_place(*at)));
+        let found = found.count() as u64;
+        prop_assert_eq!(
+            bulk_mounts::most_found(&tx, 1, 7, &[7, 9]).expect("counted"),
+            Some((9, found))
+        );
     }
 
     #[test]

@@ -39,6 +39,7 @@ fn forget(tx: &Transaction<'_>, root: i64) -> rusqlite::Result<Forgotten> {
             .query_row([root], |row| row.get(0))
             .optional()?;
         let Some(folder) = folder else {
+            tx.execute("DELETE FROM mounts WHERE root = ?1", [root])?;
             tx.execute("DELETE FROM roots WHERE id = ?1", [root])?;
             return Ok(Forgotten { recordings, done: true });
         };

@@ -13,14 +13,15 @@
 mod absence;
 mod acknowledge;
 mod bulk;
+mod bulk_mounts;
 mod compare;
-mod device;
 mod entry;
 mod error;
 mod forget;
 mod invariants;
 mod listing;
 mod missing;
+mod mount;
 mod observe;
 mod open;
 mod overlap;

@@ -1,11 +1,14 @@
 //! Storing what looks at storage came to. A recording and its pending mark are one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use focus_core::claim::Ruling;
 use focus_core::entry::claimed::{self, Holding, claimed};
+use focus_core::entry::mounted::{Own, kept};
 use focus_core::entry::observed::{self, Holder, Reported};
 use focus_core::entry::{Entry, EntryId, News, Turn};
+use focus_core::mount::Mount;
 use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Sight};
 use focus_core::state::{Fault, State};
@@ -13,6 +16,7 @@ use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::entry::{ENTRY_COLUMNS, Loaded, Put, Read, RootFacts, apply, entry, entry_columns, put};
+use crate::mount::MountRows;
 use crate::place;
 use crate::rows::RootId;
 use crate::{Index, IndexError};
@@ -28,8 +32,8 @@ pub struct Observation {
     pub sight: Sight,
     /// Look again at this time of the boot-time clock.
     pub due_ms: Option<u64>,
-    /// The device of the folder.
-    pub device: Option<u64>,
+    /// The mount that the folder is on; none where that is not known.
+    pub mount: Option<Arc<Mount>>,
 }
 
 /// What storing observations came to.
@@ -85,7 +89,9 @@ fn observe(
         facts: RootFacts::load(tx, root.0)?,
         now_ms,
         folders: HashMap::new(),
-        devices: HashSet::new(),
+        mounts: MountRows::new(root.0),
+        folder_mounts: HashMap::new(),
+        seen: SeenOn::default(),
         out: Observed::default(),
     };
     for observation in batch {
@@ -100,9 +106,21 @@ struct Observer<'a> {
     facts: RootFacts,
     now_ms: i64,
     folders: HashMap<Vec<u8>, i64>,
-    /// Folders whose device is known to be stored.
-    devices: HashSet<i64>,
+    mounts: MountRows,
+    /// The mount of each folder that was asked for.
+    folder_mounts: HashMap<i64, Option<i64>>,
+    /// Of the observation that is being stored.
+    seen: SeenOn,
     out: Observed,
+}
+
+/// The mounts of an observation, by their rows.
+#[derive(Clone, Copy, Debug, Default)]
+struct SeenOn {
+    /// The one that its files are on.
+    mount: Option<i64>,
+    /// The one that its folder is known to be on.
+    folder: Option<i64>,
 }
 
 /// The place of an observation, as the index has it.
@@ -122,12 +140,13 @@ struct HeldUuid {
     file: i64,
     path: String,
     entry: Entry,
+    own: Own<i64>,
 }
 
 impl HeldUuid {
     /// The row to be changed. `is_reported`: something is reported of the place that holds it.
     fn loaded(&self, is_reported: bool) -> Loaded {
-        let HeldUuid { id, root, file, entry, path: _ } = *self;
+        let HeldUuid { id, root, file, entry, path: _, own: _ } = *self;
         Loaded { id, root, file, entry, is_reported }
     }
 }
@@ -143,9 +162,10 @@ impl Observer<'_> {
             Some(place) => place,
             None => self.make(at)?,
         };
-        if let Some(device) = observation.device {
-            self.seen_on(&at.folder, device)?;
-        }
+        self.seen = match &observation.mount {
+            Some(mount) => self.seen_on(&at.folder, mount)?,
+            None => SeenOn::default(),
+        };
         let mut sight = observation.sight.clone();
         let mut due_ms = observation.due_ms;
         match &observation.conclusion {
@@ -208,6 +228,7 @@ impl Observer<'_> {
             Some(held) if held.file == place.file => {
                 let turn = observed::unchanged(held.entry, self.now_ms);
                 self.take(&held.loaded(place.reported != Reported::Nothing), turn, None)?;
+                self.keep_mount(place.uuid.as_deref().unwrap_or_default(), held.own, false)?;
                 Some(Holder { here: true, there: true })
             }
             Some(held) => Some(Holder { here: false, there: held.entry.is_there() }),
@@ -229,6 +250,7 @@ impl Observer<'_> {
             None => {
                 let made = observed::made(self.facts.generation_base, drilled, self.now_ms);
                 put(self.tx, Put::New, &read, &made)?;
+                self.keep_mount(&recording.uuid, Own::default(), true)?;
                 self.tell(News::Pending);
                 self.clear(place)
             }
@@ -237,6 +259,7 @@ impl Observer<'_> {
                 let turn = observed::settled(held.entry, same, drilled, self.now_ms);
                 let loaded = held.loaded(place.reported != Reported::Nothing);
                 self.take(&loaded, turn, Some(&read))?;
+                self.keep_mount(&recording.uuid, held.own, held.entry.never_seen)?;
                 self.clear(place)
             }
             Some(held) => self.claimed(place, &held, &read),
@@ -254,10 +277,12 @@ impl Observer<'_> {
         self.take(&held.loaded(true), turn, Some(read))?;
         match ruling {
             Ruling::Moved => {
+                self.keep_mount(&recording.uuid, held.own, true)?;
                 self.clear(place)?;
                 place::tidy(self.tx, held.file)
             }
             Ruling::NewcomerTakes => {
+                self.keep_mount(&recording.uuid, held.own, true)?;
                 self.clear(place)?;
                 let fault = claimed::duplicate(&recording.uuid, &recording.path, false);
                 self.report(held.file, Some(&fault))
@@ -292,7 +317,7 @@ impl Observer<'_> {
             .prepare_cached(concat!(
                 "SELECT ",
                 entry_columns!(),
-                ", r.id, r.root, r.file, r.path FROM recordings r WHERE r.uuid = ?1"
+                ", r.id, r.root, r.file, r.path, r.mount, r.mount_last FROM recordings r WHERE r.uuid = ?1"
             ))?
             .query_row([uuid], |row| {
                 Ok(HeldUuid {
@@ -301,6 +326,7 @@ impl Observer<'_> {
                     root: row.get(ENTRY_COLUMNS + 1)?,
                     file: row.get(ENTRY_COLUMNS + 2)?,
                     path: row.get(ENTRY_COLUMNS + 3)?,
+                    own: Own { seen: row.get(ENTRY_COLUMNS + 4)?, last: row.get(ENTRY_COLUMNS + 5)? },
                 })
             })
             .optional()
@@ -344,16 +370,36 @@ impl Observer<'_> {
         Ok(folder)
     }
 
-    /// A folder's device, where none is stored yet: later ones are the scan's to judge.
-    fn seen_on(&mut self, path: &[u8], device: u64) -> rusqlite::Result<()> {
-        let Some(folder) = self.folder(path)? else { return Ok(()) };
-        if self.devices.insert(folder) {
-            self.tx
-                .prepare_cached(
-                    "UPDATE folders SET device = ?2, device_now = ?2 WHERE id = ?1 AND device IS NULL",
-                )?
-                .execute(params![folder, device.cast_signed()])?;
+    /// What an observation was seen on. It gives its folder a mount where that has none yet: later ones are the
+    /// scan's to judge.
+    fn seen_on(&mut self, path: &[u8], mount: &Mount) -> rusqlite::Result<SeenOn> {
+        let Some(folder) = self.folder(path)? else { return Ok(SeenOn::default()) };
+        let seen = self.mounts.of(self.tx, mount)?;
+        if let Some(&of_folder) = self.folder_mounts.get(&folder) {
+            return Ok(SeenOn { mount: Some(seen), folder: of_folder });
         }
+        self.tx
+            .prepare_cached(
+                "UPDATE folders SET mount = ?2, mount_now = ?2 WHERE id = ?1 AND mount IS NULL",
+            )?
+            .execute(params![folder, seen])?;
+        let of_folder = self
+            .tx
+            .prepare_cached("SELECT mount FROM folders WHERE id = ?1")?
+            .query_row([folder], |row| row.get(0))?;
+        self.folder_mounts.insert(folder, of_folder);
+        Ok(SeenOn { mount: Some(seen), folder: of_folder })
+    }
+
+    /// A recording that kept `own` was read at its place. `is_new`: it was not there before, or never seen.
+    fn keep_mount(&self, uuid: &str, own: Own<i64>, is_new: bool) -> rusqlite::Result<()> {
+        let kept = kept(own, self.seen.mount, self.seen.folder, is_new);
+        if kept == own {
+            return Ok(());
+        }
+        self.tx
+            .prepare_cached("UPDATE recordings SET mount = ?2, mount_last = ?3 WHERE uuid = ?1")?
+            .execute(params![uuid, kept.seen, kept.last])?;
         Ok(())
     }
 

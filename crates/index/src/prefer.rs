@@ -47,7 +47,11 @@ fn prefer(
     store(tx, id, &before, &preferred(before))?;
     // Without a fingerprint, whatever is read from its sidecar is news.
     tx.execute(
-        "UPDATE recordings SET file = ?2, path = ?3, fingerprint = '', sum = NULL WHERE id = ?1",
+        "UPDATE recordings SET file = ?2, path = ?3, fingerprint = '', sum = NULL,
+           mount_last = NULL,
+           mount = (SELECT nullif(d.mount_now, d.mount) FROM files f JOIN folders d ON d.id = f.folder
+                    WHERE f.id = ?2)
+         WHERE id = ?1",
         params![id.0, claimant, path],
     )?;
     tx.execute("UPDATE files SET settled = 0, due_ms = 0 WHERE id = ?1", [claimant])?;

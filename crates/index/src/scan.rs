@@ -1,6 +1,9 @@
 //! What scans ask the index: what is known of a name, what of a folder, what is due.
 
+use std::collections::HashMap;
+
 use focus_core::look::{FileIdentity, FileStat};
+use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_core::settle::Sight;
 use focus_crash::Write;
@@ -8,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::place::{SIGHT, identity, place, sight, stat};
 use crate::rows::{FolderId, PlaceId, RootId, signed, unsigned};
-use crate::{Index, IndexError, Reader};
+use crate::{Index, IndexError, Reader, mount};
 
 /// What the index knows of a place, for comparing with names and stats on storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub struct ScanView {
     reader: Reader,
     root: RootId,
     folder: Option<(Vec<u8>, Option<i64>)>,
+    /// By row.
+    mounts: HashMap<i64, Mount>,
 }
 
 impl ScanView {
@@ -68,7 +73,9 @@ impl ScanView {
     /// # Errors
     /// The index cannot be opened.
     pub fn new(reader: &Reader, root: RootId) -> Result<ScanView, IndexError> {
-        Ok(ScanView { connection: reader.connect()?, reader: reader.clone(), root, folder: None })
+        let connection = reader.connect()?;
+        let mounts = mount::all(&connection, root.0).map_err(|error| reader.error(&error))?;
+        Ok(ScanView { connection, reader: reader.clone(), root, folder: None, mounts })
     }
 
     /// What is known of a place.
@@ -163,21 +170,22 @@ impl ScanView {
         folders.map_err(|error| self.reader.error(&error))
     }
 
-    /// Which folder of the index this is, and the device it was last found on.
+    /// Which folder of the index this is, and the mount it was last found on.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn folder_device(
+    pub fn folder_mount(
         &mut self,
         path: &[u8],
-    ) -> Result<Option<(FolderId, Option<u64>)>, IndexError> {
+    ) -> Result<Option<(FolderId, Option<&Mount>)>, IndexError> {
         self.connection
-            .prepare_cached("SELECT id, device_now FROM folders WHERE root = ?1 AND path = ?2")
+            .prepare_cached("SELECT id, mount_now FROM folders WHERE root = ?1 AND path = ?2")
             .and_then(|mut statement| {
                 statement
                     .query_row(params![self.root.0, path], |row| {
-                        let device: Option<i64> = row.get(1)?;
-                        Ok((FolderId(row.get(0)?), device.map(i64::cast_unsigned)))
+                        let mount: Option<i64> = row.get(1)?;
+                        let mount = mount.and_then(|row| self.mounts.get(&row));
+                        Ok((FolderId(row.get(0)?), mount))
                     })
                     .optional()
             })

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -217,6 +217,35 @@ ALTER TABLE files ADD COLUMN side_inode INTEGER;
 ALTER TABLE files ADD COLUMN side_ctime_ns INTEGER;
 ALTER TABLE files ADD COLUMN side_sum INTEGER;
 ALTER TABLE files ADD COLUMN side_counts_ms INTEGER;
+";
+
+/// Which mount each folder was seen on first, and found on by the last scan, and each recording that was seen on
+/// another one than its folder, or last on another one than before. What a file of an earlier version knows is a device number: it stands for a
+/// mount that is not met again, and the first whole scan finds where its recordings are.
+const V5: &str = "
+CREATE TABLE mounts(
+  id INTEGER PRIMARY KEY,
+  root INTEGER NOT NULL,
+  point BLOB NOT NULL,
+  kind TEXT NOT NULL,
+  within BLOB NOT NULL,
+  file_system TEXT NOT NULL,
+  UNIQUE(root, point, kind, within, file_system)
+);
+INSERT INTO mounts(root, point, kind, within, file_system)
+  SELECT DISTINCT root, X'', 'device', X'', CAST(device AS TEXT) FROM folders WHERE device IS NOT NULL;
+ALTER TABLE folders ADD COLUMN mount INTEGER;
+ALTER TABLE folders ADD COLUMN mount_now INTEGER;
+UPDATE folders SET mount = (SELECT m.id FROM mounts m
+    WHERE m.root = folders.root AND m.file_system = CAST(folders.device AS TEXT)),
+  mount_now = (SELECT m.id FROM mounts m
+    WHERE m.root = folders.root AND m.file_system = CAST(folders.device AS TEXT));
+ALTER TABLE folders DROP COLUMN device;
+ALTER TABLE folders DROP COLUMN device_now;
+ALTER TABLE recordings ADD COLUMN mount INTEGER;
+ALTER TABLE recordings ADD COLUMN mount_last INTEGER;
+CREATE INDEX recordings_mount ON recordings(root, mount) WHERE mount IS NOT NULL;
+CREATE INDEX recordings_mount_last ON recordings(root, mount_last) WHERE mount_last IS NOT NULL;
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

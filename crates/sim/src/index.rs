@@ -4,6 +4,7 @@
 mod absence;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use focus_core::batch::{Item, ItemOutcome, Outcome};
 use focus_core::claim::Ruling;
@@ -12,9 +13,11 @@ use focus_core::document::Stored;
 use focus_core::entry::answered::{Answer, answered, picked};
 use focus_core::entry::claimed::{Holding, claimed, preferred};
 use focus_core::entry::compared::compared;
+use focus_core::entry::mounted::{Own, kept};
 use focus_core::entry::observed::{self, Holder, Reported};
 use focus_core::entry::sent::Sent;
 use focus_core::entry::{Content, Effects, Entry, EntryId, LookAgain, News, Report, Turn, waiting};
+use focus_core::mount::Mount;
 use focus_core::reconcile::CatalogMemory;
 use focus_core::recording::{Place, Recording};
 use focus_core::settle::{Conclusion, Judgement, Sight};
@@ -37,6 +40,10 @@ pub(crate) struct Row {
     /// As its sidecar says.
     pub(crate) recording: Recording,
     pub(crate) entry: Entry,
+    /// The mounts that it was seen on, where they are others than its folder's.
+    own: Own<Arc<Mount>>,
+    /// Where the mount is, relative to the root, on which its files were seen last.
+    pub(crate) seen_at: Option<Vec<u8>>,
 }
 
 /// A place.
@@ -48,11 +55,11 @@ pub(crate) struct Known {
     due_ms: Option<u64>,
 }
 
-/// The device that a folder was seen on, and the one a scan found it on last.
-#[derive(Clone, Copy, Debug)]
-struct Device {
-    seen: u64,
-    now: u64,
+/// The mount that a folder was seen on, and the one a scan found it on last.
+#[derive(Clone, Debug)]
+struct FolderMounts {
+    seen: Arc<Mount>,
+    now: Arc<Mount>,
 }
 
 /// The index.
@@ -63,7 +70,7 @@ pub(crate) struct Index {
     /// By uuid.
     pub(crate) rows: BTreeMap<String, Row>,
     places: BTreeMap<Place, Known>,
-    devices: BTreeMap<Vec<u8>, Device>,
+    folders: BTreeMap<Vec<u8>, FolderMounts>,
     sent: Sent,
     generation_base: i64,
     held_seq: i64,
@@ -113,14 +120,13 @@ impl Index {
         &mut self,
         place: &Place,
         judged: Judgement,
-        device: Option<u64>,
+        mount: Option<Arc<Mount>>,
         wall_ms: i64,
     ) -> bool {
         let known = self.places.entry(place.clone()).or_default().clone();
-        if let Some(device) = device {
-            self.devices
-                .entry(place.folder.clone())
-                .or_insert(Device { seen: device, now: device });
+        if let Some(mount) = &mount {
+            let first = || FolderMounts { seen: mount.clone(), now: mount.clone() };
+            self.folders.entry(place.folder.clone()).or_insert_with(first);
         }
         let (mut sight, mut due_ms) = (judged.sight, judged.due_ms);
         let news = match judged.conclusion {
@@ -136,18 +142,23 @@ impl Index {
                 News::None
             }
             Conclusion::Same => {
-                let (news, read_again) = self.unchanged(place, &known, wall_ms);
+                let (news, read_again) = self.unchanged(place, &known, mount.as_ref(), wall_ms);
                 if read_again {
                     sight.settled = false;
                     due_ms = Some(0);
                 }
                 news
             }
-            Conclusion::Settled(recording) => self.settled(place, *recording, wall_ms),
+            Conclusion::Settled(recording) => {
+                self.settled(place, *recording, mount.as_ref(), wall_ms)
+            }
         };
         let known = self.places.entry(place.clone()).or_default();
         known.sight = sight;
         known.due_ms = due_ms;
+        if known.sight.settled {
+            self.seen_at(place, mount.as_ref());
+        }
         news == News::Pending
     }
 
@@ -175,13 +186,20 @@ impl Index {
         }
     }
 
-    fn unchanged(&mut self, place: &Place, known: &Known, wall_ms: i64) -> (News, bool) {
+    fn unchanged(
+        &mut self,
+        place: &Place,
+        known: &Known,
+        mount: Option<&Arc<Mount>>,
+        wall_ms: i64,
+    ) -> (News, bool) {
         let uuid = known.sight.uuid.clone().unwrap_or_default();
         let mut news = News::None;
         let holder = self.rows.get(&uuid).map(|row| (row.place == *place, row.entry));
         let holder = holder.map(|(here, entry)| {
             if here {
                 news = self.take(&uuid, observed::unchanged(entry, wall_ms));
+                self.keep_mount(&uuid, mount, false);
             }
             Holder { here, there: here || entry.is_there() }
         });
@@ -193,20 +211,30 @@ impl Index {
         (news, unchanged.read_again)
     }
 
-    fn settled(&mut self, place: &Place, recording: Recording, wall_ms: i64) -> News {
+    fn settled(
+        &mut self,
+        place: &Place,
+        recording: Recording,
+        mount: Option<&Arc<Mount>>,
+        wall_ms: i64,
+    ) -> News {
         let (uuid, drilled) = (recording.uuid.clone(), recording.is_drilled());
         self.vanished_from(place, Some(&uuid), wall_ms);
         let Some(row) = self.rows.get(&uuid) else {
             let entry = observed::made(self.generation_base, drilled, wall_ms);
             self.insert(place.clone(), recording, entry);
+            self.keep_mount(&uuid, mount, true);
             self.report(place, None);
             return News::Pending;
         };
         if row.place == *place {
             let same = row.recording == recording;
+            let was_seen = !row.entry.never_seen;
             let turn = observed::settled(row.entry, same, drilled, wall_ms);
             self.report(place, None);
-            return self.take_read(&uuid, turn, Some((place, recording)));
+            let news = self.take_read(&uuid, turn, Some((place, recording)));
+            self.keep_mount(&uuid, mount, !was_seen);
+            return news;
         }
         let holder = row.place.clone();
         let has_files = self.has_files(&holder);
@@ -222,13 +250,39 @@ impl Index {
             Ruling::NewcomerTakes => self.report(&holder, Some(State::DuplicateId)),
             Ruling::Moved => {}
         }
+        self.keep_mount(&uuid, mount, true);
         self.report(place, None);
         news
     }
 
+    /// The files of a recording were read on this mount. `is_new`: it was not at its place before, or was never
+    /// seen.
+    fn keep_mount(&mut self, uuid: &str, mount: Option<&Arc<Mount>>, is_new: bool) {
+        let Some(row) = self.rows.get_mut(uuid) else { return };
+        let folder = self.folders.get(&row.place.folder).map(|at| at.seen.clone());
+        row.own = kept(row.own.clone(), mount.cloned(), folder, is_new);
+    }
+
+    /// The files of a place were seen on this mount: the truth, which the index itself does not keep.
+    fn seen_at(&mut self, place: &Place, mount: Option<&Arc<Mount>>) {
+        let uuid = self.places.get(place).and_then(|known| known.sight.uuid.clone());
+        if let Some(row) = uuid.and_then(|uuid| self.rows.get_mut(&uuid))
+            && row.place == *place
+        {
+            row.seen_at = mount.map(|mount| mount.point.clone());
+        }
+    }
+
     fn insert(&mut self, place: Place, recording: Recording, entry: Entry) {
         self.last_id += 1;
-        let row = Row { id: EntryId(self.last_id), place, entry, recording };
+        let row = Row {
+            id: EntryId(self.last_id),
+            place,
+            entry,
+            recording,
+            own: Own::default(),
+            seen_at: None,
+        };
         self.rows.insert(row.recording.uuid.clone(), row);
     }
 
@@ -244,7 +298,7 @@ impl Index {
         let Effects { news, report, content, look_again, generation_base } = turn.effects;
         match (turn.entry, content, read) {
             (Some(entry), Content::Replaced, Some((place, recording))) => {
-                *row = Row { id: row.id, place: place.clone(), recording, entry };
+                *row = Row { place: place.clone(), recording, entry, ..row.clone() };
             }
             (Some(_), Content::Replaced, None) => panic!("nothing was read for {uuid}"),
             (Some(entry), Content::Kept, _) => row.entry = entry,
@@ -362,6 +416,10 @@ impl Index {
             return false;
         }
         let holder = std::mem::replace(&mut row.place, place.clone());
+        row.seen_at = None;
+        row.own = self.folders.get(&place.folder).map_or_else(Own::default, |at| {
+            kept(Own::default(), Some(at.now.clone()), Some(at.seen.clone()), true)
+        });
         row.entry = preferred(row.entry);
         row.recording.path = path.to_owned();
         row.recording.fingerprint = String::new();

@@ -1,6 +1,9 @@
 //! What happened in a schedule, and what it changed: kept for a replay alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use focus_core::mount::Mount;
 
 use crate::index::Row;
 use crate::server::Server;
@@ -30,7 +33,7 @@ impl Log {
         let mut states = BTreeMap::new();
         for server in servers {
             for (uuid, row) in &server.index.rows {
-                states.insert(format!("{}'s index, {uuid}", server.name), row_words(row));
+                states.insert(format!("{}'s index, {uuid}", server.name), row_words(server, row));
             }
         }
         for (uuid, stored) in &world.catalog.data.documents {
@@ -55,9 +58,17 @@ impl Log {
     }
 }
 
-fn row_words(row: &Row) -> String {
+fn row_words(server: &Server, row: &Row) -> String {
+    let shown = |mount: Arc<Mount>| {
+        format!("{}@{}", mount.file_system, String::from_utf8_lossy(&mount.point))
+    };
     format!(
-        "row {} at {}, {} bytes from {}; {:?}",
-        row.id.0, row.recording.path, row.recording.size, row.recording.start_ms, row.entry,
+        "row {} at {}, {} bytes from {}, seen on {}; {:?}",
+        row.id.0,
+        row.recording.path,
+        row.recording.size,
+        row.recording.start_ms,
+        server.index.seen_on(row).map_or_else(|| "nothing".to_owned(), shown),
+        row.entry,
     )
 }

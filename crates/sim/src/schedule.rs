@@ -18,7 +18,7 @@ const EVENTS: usize = 200;
 const ROUNDS_MAX: usize = 1_500;
 
 /// Faults that matter together, and seldom come together by chance.
-const THEMES: [&[&str]; 11] = [
+const THEMES: [&[&str]; 12] = [
     &["moved_away", "moved_back", "holder_paused"],
     &["backed_up", "outage", "roll_back", "return", "return", "crash"],
     &["backed_up", "land", "land", "roll_back", "land", "crash"],
@@ -29,6 +29,7 @@ const THEMES: [&[&str]; 11] = [
     &["rename", "remove", "drill_lands", "remounted", "clock_set", "crash", "approve"],
     &["rename", "land", "marker_lost", "marker_made_again", "crash"],
     &["rename", "remove", "root_copied", "holder_paused", "crash", "primary_change"],
+    &["mounted_over", "unmounted_below", "rename", "remove", "remounted", "crash", "approve"],
     &["exclude_grows", "exclude_shrinks", "rename", "remove", "rewrite", "crash", "approve"],
 ];
 
@@ -198,6 +199,7 @@ fn converge(
 ) -> Result<(), String> {
     world.faulty = false;
     world.storage.root = RootIs::There;
+    world.storage.mount_all();
     world.catalog.up = true;
     world.catalog.refused = None;
     world.delayed.clear();

@@ -463,7 +463,7 @@ impl Server {
                 ));
             }
         }
-        if self.index.observe(place, judged, look.device, world.wall_ms()) {
+        if self.index.observe(place, judged, look.mount, world.wall_ms()) {
             self.core.handle(Event::Wake);
         }
         Ok(())
@@ -491,7 +491,7 @@ impl Server {
         for place in crate::storage::all_places() {
             self.look(&place, Closed::default(), world)?;
         }
-        self.index.settle_devices(world.storage.device);
+        self.index.settle_mounts(&|folder| world.storage.mount(folder));
         self.core.handle(Event::Scanned);
         Ok(())
     }
@@ -509,7 +509,7 @@ impl Server {
         let before = self.index.counted(world.wall_ms());
         let proofs = Proofs {
             absent: &|place| world.storage.is_absent(place),
-            device: world.storage.device,
+            mount: &|folder| world.storage.mount(folder),
             exclude: &self.exclude,
             archive: world.archive,
             now_ms: self.now_ms(world.true_ms),

@@ -1,9 +1,11 @@
 //! Storage: a handful of places, with the truth of when each last changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use focus_core::exclude::{Exclude, Glob};
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
+use focus_core::mount::Mount;
 use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
 
@@ -90,13 +92,28 @@ pub(crate) enum RootIs {
     Unmarked,
 }
 
+/// A file system that may be mounted over the first folder.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Over {
+    /// It is mounted.
+    is_mounted: bool,
+    /// It was, at some time.
+    was_mounted: bool,
+    /// Which file system it is.
+    file_system: u64,
+    /// What is not seen: that which lies below it, or on it while it is not mounted.
+    hidden: BTreeMap<Place, Files>,
+}
+
 /// All of storage.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
     pub(crate) places: BTreeMap<Place, Files>,
     pub(crate) root: RootIs,
-    /// Its file system's device number.
-    pub(crate) device: u64,
+    /// Which file system it is.
+    pub(crate) file_system: u64,
+    /// The mount over the first folder.
+    pub(crate) over: Over,
     pub(crate) clock: i64,
 }
 
@@ -199,6 +216,46 @@ impl Storage {
         true
     }
 
+    /// The mount that a folder is on.
+    pub(crate) fn mount(&self, folder: &[u8]) -> Arc<Mount> {
+        let is_over = self.over.is_mounted && folder == FOLDERS[0].as_bytes();
+        let (point, number) =
+            if is_over { (folder, self.over.file_system) } else { (&b""[..], self.file_system) };
+        Arc::new(Mount {
+            point: point.to_vec(),
+            kind: "simulated".to_owned(),
+            within: b"/".to_vec(),
+            file_system: number.to_string(),
+        })
+    }
+
+    /// Mounts a file system over the first folder, or unmounts it. False: it is so already.
+    pub(crate) fn mount_over(&mut self, is_mounted: bool) -> bool {
+        if self.over.is_mounted == is_mounted {
+            return false;
+        }
+        self.over.is_mounted = is_mounted;
+        self.over.was_mounted = true;
+        let of_folder = |at: &Place, _: &mut Files| at.folder == FOLDERS[0].as_bytes();
+        let seen: BTreeMap<Place, Files> = self.places.extract_if(.., of_folder).collect();
+        self.places.append(&mut self.over.hidden);
+        self.over.hidden = seen;
+        true
+    }
+
+    /// Whatever was ever mounted is mounted.
+    pub(crate) fn mount_all(&mut self) {
+        if self.over.was_mounted {
+            self.mount_over(true);
+        }
+    }
+
+    /// The file systems show other ids, as after a restart of the machine.
+    pub(crate) fn renumber(&mut self, over_too: bool) {
+        self.file_system += 1;
+        self.over.file_system += u64::from(over_too);
+    }
+
     /// The root becomes this; false where it is not there already.
     pub(crate) fn becomes(&mut self, root: RootIs) -> bool {
         if self.root != RootIs::There {
@@ -238,7 +295,7 @@ impl Storage {
                 }
             }),
             changing: false,
-            device: Some(self.device),
+            mount: Some(self.mount(&at.folder)),
             began_ms: None,
             fault: None,
         })

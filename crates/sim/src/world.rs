@@ -49,7 +49,7 @@ impl Fate {
 }
 
 /// The kinds of fault.
-pub(crate) const FAULTS: [&str; 51] = [
+pub(crate) const FAULTS: [&str; 53] = [
     "land",
     "drill_lands",
     "land_in_place",
@@ -90,6 +90,8 @@ pub(crate) const FAULTS: [&str; 51] = [
     "root_swapped",
     "mounted",
     "remounted",
+    "mounted_over",
+    "unmounted_below",
     "root_copied",
     "marker_lost",
     "marker_made_again",
@@ -363,7 +365,11 @@ impl World {
             "mounted" if self.storage.root != RootIs::There => {
                 self.storage.root = RootIs::There;
             }
-            "remounted" if self.storage.root == RootIs::There => self.storage.device += 1,
+            "remounted" if self.storage.root == RootIs::There => {
+                self.storage.renumber(self.random.bool());
+            }
+            "mounted_over" => return self.storage.mount_over(true),
+            "unmounted_below" => return self.storage.mount_over(false),
             // A copy of the root, with its marker, for a server of its own. Whose the root is, the lease says.
             "root_copied" => {
                 let is_there =

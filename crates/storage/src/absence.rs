@@ -4,12 +4,13 @@
 use std::collections::{HashMap, HashSet};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
+use focus_core::mount::Mount;
 use focus_core::recording::show_bytes;
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
-use crate::look::open_folder;
 use crate::{Pair, Root, RootProblem};
 
 /// The result of reading a folder to its end.
@@ -17,8 +18,8 @@ use crate::{Pair, Root, RootProblem};
 pub enum Proof {
     /// The folder, or its nearest existing parent, was read to its end.
     Read {
-        /// The device of the folder that was read.
-        device: u64,
+        /// The mount that the folder which was read is on; none where that is not known.
+        mount: Option<Arc<Mount>>,
         /// For each stem asked for, in order: what is there of it.
         found: Vec<Found>,
     },
@@ -68,7 +69,7 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
     // The folder below `at` that has to be missing from it.
     let mut below: Option<&[u8]> = None;
     let fd = loop {
-        match open_folder(root, at) {
+        match root.open_folder(at) {
             Ok(fd) => break fd,
             // Gone, or no folder of ours any more.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) if !at.is_empty() => {
@@ -79,7 +80,7 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
             Err(error) => return Err(error),
         }
     };
-    let device = rustix::fs::fstat(&fd)?.st_dev;
+    let mount = root.mount_of(&fd);
     let wanted: HashSet<&[u8]> =
         if below.is_none() { stems.iter().copied().collect() } else { HashSet::new() };
     let mut met: HashMap<Vec<u8>, Found> = HashMap::new();
@@ -100,7 +101,7 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
         Ok(())
     })?;
     let found = |stem: &&[u8]| met.get(*stem).copied().unwrap_or(Found::Nothing);
-    Ok(Proof::Read { device, found: stems.iter().map(found).collect() })
+    Ok(Proof::Read { mount, found: stems.iter().map(found).collect() })
 }
 
 /// Takes every name, and whether a folder has it. An error ends the reading.

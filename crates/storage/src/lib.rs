@@ -4,8 +4,10 @@
 //! every path below the root's own descriptor, so no name can lead out of a root.
 
 pub mod absence;
+mod beneath;
 pub mod look;
 pub mod marker;
+mod mounts;
 pub mod pair;
 pub mod problem;
 pub mod root;

@@ -10,7 +10,7 @@ use focus_core::recording::{Place, show_bytes};
 use focus_core::sidecar::SIDECAR_BYTES_MAX;
 use focus_core::state::{Fault, State};
 use rayon::prelude::*;
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::{Pair, PartKind, Root, RootProblem};
@@ -75,14 +75,13 @@ fn look_at(
     if root.exclude().hides_folder(&place.folder) {
         return Ok(Look::default());
     }
-    let folder = match open_folder(root, &place.folder) {
+    let folder = match root.open_folder(&place.folder) {
         Ok(folder) => folder,
         // No such folder any more, or a link or file in its place: nothing of ours is there.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(Look::default()),
         Err(error) => return unreadable(Look::default(), place, "the folder", error),
     };
-    let device = rustix::fs::fstat(&folder).ok().map(|stat| stat.st_dev);
-    let mut look = Look { device, ..Look::default() };
+    let mut look = Look { mount: root.mount_of(&folder), ..Look::default() };
     for extension in pair.data() {
         let name = file_name(place, extension);
         if is_hidden(root, place, &name) {
@@ -234,34 +233,6 @@ fn read_sidecar(
         sidecar.bytes = Some(bytes);
     }
     Ok(look)
-}
-
-/// Opens a folder of the root, following no symbolic link on the way.
-pub(crate) fn open_folder(root: &Root, folder: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    if folder.is_empty() {
-        return rustix::fs::openat(root.folder(), c".", flags, Mode::empty());
-    }
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(root.folder(), folder, flags, Mode::empty(), resolve) {
-        // A kernel or sandbox without openat2: one part after the other.
-        Err(Errno::NOSYS | Errno::PERM) => {
-            let mut parts = folder.split(|byte| *byte == b'/');
-            let first = parts.next().unwrap_or_default();
-            let step = |at: &OwnedFd, part: &[u8]| {
-                if part.is_empty() || part == b".." || part == b"." {
-                    return Err(Errno::XDEV);
-                }
-                rustix::fs::openat(at, part, flags, Mode::empty())
-            };
-            let mut at = step(root.folder(), first)?;
-            for part in parts {
-                at = step(&at, part)?;
-            }
-            Ok(at)
-        }
-        opened => opened,
-    }
 }
 
 fn stat(folder: &OwnedFd, name: &[u8]) -> Result<Stat, Errno> {

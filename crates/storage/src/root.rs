@@ -4,13 +4,16 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use focus_core::exclude::Exclude;
+use focus_core::mount::Mount;
 use focus_core::one_root::{FolderId, SeenRoot};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
-use crate::marker;
+use crate::mounts::{self, Mounts};
 use crate::problem::RootProblem;
+use crate::{beneath, marker};
 
 /// A root that was there when it was opened.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ pub struct Root {
     folder: OwnedFd,
     ignores_case: bool,
     exclude: Exclude,
+    /// The path without symbolic links.
+    resolved: PathBuf,
+    mounts: Mounts,
 }
 
 impl Root {
@@ -65,6 +71,8 @@ impl Root {
             folder,
             ignores_case,
             exclude: Exclude::default(),
+            resolved: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+            mounts: Mounts::default(),
         })
     }
 
@@ -107,9 +115,14 @@ impl Root {
         FolderId { device: self.device, inode: self.inode }
     }
 
-    /// The device that the root is on.
-    pub fn device(&self) -> u64 {
-        self.device
+    /// The mount that a folder of the root is on; none where the kernel does not tell.
+    pub(crate) fn mount_of(&self, folder: &OwnedFd) -> Option<Arc<Mount>> {
+        self.mounts.of(&self.folder, &self.resolved, folder)
+    }
+
+    /// Opens a folder of the root, following no symbolic link on the way.
+    pub(crate) fn open_folder(&self, folder: &[u8]) -> Result<OwnedFd, rustix::io::Errno> {
+        beneath::open(&self.folder, folder)
     }
 
     /// The problem that nothing in the root can be looked at now, because file handles or memory
@@ -156,10 +169,12 @@ impl Root {
 /// does.
 pub fn seen(path: &Path) -> SeenRoot {
     let meta = fs::metadata(path).ok().filter(fs::Metadata::is_dir);
+    let resolved = fs::canonicalize(path).ok();
     SeenRoot {
         path: path.display().to_string(),
         folder: meta.map(|meta| FolderId { device: meta.dev(), inode: meta.ino() }),
-        resolved: fs::canonicalize(path).ok(),
+        territories: resolved.as_deref().map(mounts::territories).unwrap_or_default(),
+        resolved,
         marker: marker::read(path).ok(),
     }
 }

@@ -3,15 +3,17 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use focus_core::look::{FileIdentity, FileStat};
+use focus_core::mount::Mount;
 use focus_core::recording::show_bytes;
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
 
-use crate::look::{identity_of, is_exhaustion, open_folder, stat_of};
+use crate::look::{identity_of, is_exhaustion, stat_of};
 use crate::{Root, RootProblem};
 
 /// Files in one chunk at most.
@@ -59,8 +61,8 @@ pub struct Chunk {
     pub folder: Vec<u8>,
     /// At most [`CHUNK_MAX`] files and symbolic links.
     pub entries: Vec<Entry>,
-    /// The device of the folder, if the folder could be opened.
-    pub device: Option<u64>,
+    /// The mount that the folder is on, with its last chunk alone; none where that is not known.
+    pub mount: Option<Arc<Mount>>,
     /// How the folder ended; with its last chunk alone.
     pub end: Option<FolderEnd>,
 }
@@ -147,9 +149,9 @@ impl<'a> Walk<'a> {
         }
         self.folders.fetch_add(1, Ordering::Relaxed);
         let mut entries = Vec::new();
-        let mut device = None;
-        let read = open_folder(self.root, &folder).and_then(|fd| {
-            device = Some(rustix::fs::fstat(&fd)?.st_dev);
+        let mut mount = None;
+        let read = self.root.open_folder(&folder).and_then(|fd| {
+            mount = self.root.mount_of(&fd);
             self.read(scope, &fd, &folder, &mut entries)
         });
         let end = match read {
@@ -167,7 +169,7 @@ impl<'a> Walk<'a> {
                 FolderEnd::Failed(words)
             }
         };
-        (self.sink)(Chunk { folder, entries, device, end: Some(end) });
+        (self.sink)(Chunk { folder, entries, mount, end: Some(end) });
     }
 
     fn read<'s>(
@@ -218,7 +220,7 @@ impl<'a> Walk<'a> {
                     if entries.len() >= CHUNK_MAX {
                         let entries = std::mem::take(entries);
                         let folder = folder.to_vec();
-                        (self.sink)(Chunk { folder, entries, device: None, end: None });
+                        (self.sink)(Chunk { folder, entries, mount: None, end: None });
                     }
                 }
                 _ => {}

@@ -65,7 +65,7 @@ pub fn concluded(entry: Entry, facts: Facts) -> Turn {
         return Turn::keep(entry);
     }
     let facts = Facts {
-        elsewhere: facts.elsewhere && !broken::is(Broken::DeviceIgnored),
+        elsewhere: facts.elsewhere && !broken::is(Broken::MountIgnored),
         hidden: facts.hidden && !broken::is(Broken::ExcludedDeleted),
         ..facts
     };

@@ -21,7 +21,7 @@
 //! | [`observed`] | a look at storage found files, or found none |
 //! | [`claimed`] | two places name one uuid |
 //! | [`absence`] | absence was proved, doubted, concluded, approved |
-//! | [`device`] | a file system is mounted under another device number |
+//! | [`mounted`] | another mount is where its files were seen |
 //! | [`answered`] | the catalog answered for what was sent to it |
 //! | [`compared`] | the catalog was compared with the index |
 //! | [`waiting`] | what was refused is tried again; the process starts |
@@ -31,7 +31,7 @@ pub mod absence;
 pub mod answered;
 pub mod claimed;
 pub mod compared;
-pub mod device;
+pub mod mounted;
 pub mod observed;
 pub mod sent;
 pub mod waiting;

@@ -97,7 +97,7 @@ async fn drilled_recordings_count_neither_as_gone_nor_as_there() {
 }
 
 #[tokio::test]
-async fn on_another_device_nothing_leaves_and_nothing_is_held() {
+async fn on_another_mount_nothing_leaves_and_nothing_is_held() {
     let mut fixture = catalogued().await;
     remove_all(&mut fixture).await;
     assert_eq!(fixture.conclude(NONE, true).await, Concluded::default());
@@ -229,16 +229,13 @@ async fn an_index_of_the_first_version_learns_which_were_planted() {
     let path = fixture.path();
     fixture.index.close();
     let old = rusqlite::Connection::open(&path).expect("a file");
+    crate::fixture::as_version(1, &old);
     old.execute_batch(
-        "DROP INDEX recordings_drilled; DROP INDEX recordings_leaving;
-         ALTER TABLE recordings DROP COLUMN drilled; ALTER TABLE recordings DROP COLUMN sum;
-         ALTER TABLE roots DROP COLUMN generation_base;
-         UPDATE recordings SET vanished_ms = 1, vanish_step = 3, marked_ms = 1, deleted = deleted | 2
+        "UPDATE recordings SET vanished_ms = 1, vanish_step = 3, marked_ms = 1, deleted = deleted | 2
            WHERE uuid IN ('p1', 'u1');
          UPDATE recordings SET vanished_ms = 1, vanish_step = 2, held_seq = 1, held_why = 'all'
            WHERE uuid = 'p2';
-         UPDATE files SET data_size = NULL, side_size = NULL, uuid = NULL WHERE uuid = 'p2';
-         PRAGMA user_version = 1;",
+         UPDATE files SET data_size = NULL, side_size = NULL, uuid = NULL WHERE uuid = 'p2';",
     )
     .expect("as it was");
     drop(old);

@@ -86,9 +86,7 @@ async fn a_file_of_an_earlier_version_is_taken_over_with_all_that_it_holds() {
     let (dir, _) = used().await;
     let path = dir.path().join("index.db");
     let connection = rusqlite::Connection::open(&path).expect("the file");
-    connection
-        .execute_batch("ALTER TABLE recordings DROP COLUMN sum; PRAGMA user_version = 2;")
-        .expect("the version before sums");
+    crate::fixture::as_version(2, &connection);
     drop(connection);
     let opened = Index::open(&path).expect("an index");
     assert_eq!(opened.rebuilt, None);
@@ -125,7 +123,11 @@ async fn a_file_of_version_3_is_taken_over_with_every_state_that_it_holds() {
     let candidates = reader.vanish_candidates(root, None, 10).expect("candidates");
     let stems: Vec<_> = candidates.iter().map(|one| one.place.display()).collect();
     assert_eq!(stems, ["d/r5", "d/r6", "d/r9"]);
-    assert!(candidates.iter().all(|one| one.proof_ms.is_none() && one.device == Some(7)));
+    let device = |one: &focus_index::Candidate| {
+        one.mount.as_ref().map(|mount| (mount.kind.clone(), mount.file_system.clone()))
+    };
+    let seven = Some(("device".to_owned(), "7".to_owned()));
+    assert!(candidates.iter().all(|one| one.proof_ms.is_none() && device(one) == seven));
     let held = reader.held(root, 0, 10).expect("held");
     assert_eq!(held.iter().map(|one| &*one.uuid).collect::<Vec<_>>(), ["u7"]);
     assert_eq!(index.approve(root, 1, 5_000).await.expect("approved"), 1);

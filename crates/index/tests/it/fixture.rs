@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use focus_core::batch::Item;
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
+use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
 use focus_core::sidecar::Times;
@@ -28,8 +30,8 @@ pub(crate) struct Fixture {
     pub(crate) root: RootId,
     pub(crate) files: BTreeMap<Place, Files>,
     pub(crate) now_ms: u64,
-    /// The device that everything is on.
-    pub(crate) device: Option<u64>,
+    /// The mount that everything is on.
+    pub(crate) mount: Option<Arc<Mount>>,
 }
 
 impl Fixture {
@@ -37,7 +39,7 @@ impl Fixture {
         let dir = tempfile::tempdir().expect("a folder");
         let index = Index::open(&dir.path().join("index.db")).expect("an index").index;
         let root = remember(&index).await;
-        Fixture { dir, index, root, files: BTreeMap::new(), now_ms: 1_000, device: None }
+        Fixture { dir, index, root, files: BTreeMap::new(), now_ms: 1_000, mount: None }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -91,7 +93,7 @@ impl Fixture {
         panic!("places contest each other for ever: {places:?}");
     }
 
-    /// Proves twice that what is gone is gone, and concludes; `elsewhere` was on another device.
+    /// Proves twice that what is gone is gone, and concludes; `elsewhere` was on another mount.
     pub(crate) async fn conclude(&self, max: MaxVanished, elsewhere: bool) -> Concluded {
         self.conclude_on(max, elsewhere, false).await
     }
@@ -131,7 +133,7 @@ impl Fixture {
                 conclusion: judged.conclusion,
                 sight: judged.sight,
                 due_ms: judged.due_ms,
-                device: self.device,
+                mount: self.mount.clone(),
             }
         };
         places.iter().zip(&known).map(judge).collect()
@@ -179,6 +181,45 @@ pub(crate) fn sidecar(uuid: &str, start_ms: i64) -> String {
         r#"{{"uuid":"{uuid}","start_time":{start_ms},"end_time":{},"metadata":{{}}}}"#,
         start_ms + 1_000
     )
+}
+
+/// A mount at the top of the root, of this file system.
+pub(crate) fn mount(file_system: &str) -> Mount {
+    Mount {
+        point: Vec::new(),
+        kind: "ext4".to_owned(),
+        within: b"/".to_vec(),
+        file_system: file_system.to_owned(),
+    }
+}
+
+/// Turns the tables of a file into those of an earlier version.
+pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
+    let steps = [
+        (
+            5,
+            "DROP INDEX recordings_mount; DROP INDEX recordings_mount_last;
+             ALTER TABLE recordings DROP COLUMN mount_last; ALTER TABLE recordings DROP COLUMN mount;
+             ALTER TABLE folders DROP COLUMN mount; ALTER TABLE folders DROP COLUMN mount_now;
+             ALTER TABLE folders ADD COLUMN device INTEGER; ALTER TABLE folders ADD COLUMN device_now INTEGER;
+             DROP TABLE mounts;",
+        ),
+        (
+            4,
+            "ALTER TABLE files DROP COLUMN side_inode; ALTER TABLE files DROP COLUMN side_ctime_ns;
+             ALTER TABLE files DROP COLUMN side_sum; ALTER TABLE files DROP COLUMN side_counts_ms;",
+        ),
+        (3, "ALTER TABLE recordings DROP COLUMN sum;"),
+        (
+            2,
+            "DROP INDEX recordings_drilled; DROP INDEX recordings_leaving;
+             ALTER TABLE recordings DROP COLUMN drilled; ALTER TABLE roots DROP COLUMN generation_base;",
+        ),
+    ];
+    for (_, statements) in steps.into_iter().filter(|(made, _)| *made > version) {
+        connection.execute_batch(statements).expect("as it was");
+    }
+    connection.pragma_update(None, "user_version", version).expect("its version");
 }
 
 /// The place of `folder/stem`.

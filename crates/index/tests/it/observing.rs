@@ -64,6 +64,9 @@ async fn a_time_that_was_none_is_read_again_after_a_start_because_settings_may_h
     let due = |fixture: &Fixture| {
         fixture.index.reader().due(fixture.root, u64::MAX, 10).expect("what is due")
     };
+    // A tick later, so that what was read counts.
+    fixture.now_ms += 3_000;
+    fixture.look(&[place_of("good"), place_of("local")]).await;
     assert_eq!(fixture.unrecognised(), [("local".to_owned(), "time_invalid".to_owned())]);
     assert_eq!(due(&fixture), []);
     fixture.reopen().await;

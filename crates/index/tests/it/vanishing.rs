@@ -1,11 +1,14 @@
 //! What is gone: marked, held, approved, moved.
 
+use std::sync::Arc;
+
 use focus_core::compare::{Compared, ComparedEntry};
 use focus_core::document::Stored;
+use focus_core::mount::Mount;
 use focus_core::vanish::{Held, MaxVanished};
 use focus_index::Concluded;
 
-use crate::fixture::{Fixture, place_of, sidecar};
+use crate::fixture::{Fixture, mount, place_of, sidecar};
 
 const START: i64 = 1_700_000_000_000;
 
@@ -98,10 +101,86 @@ async fn a_uuid_that_any_sidecar_names_is_neither_marked_nor_counted() {
     fixture.is_in_order();
 }
 
+/// Stores the mounts that a full scan found these folders on, and judges those on which something was seen.
+async fn scanned(fixture: &Fixture, found: Vec<(String, Mount)>) -> bool {
+    let (index, root) = (fixture.index.clone(), fixture.root);
+    let work = move || {
+        let mut view = focus_index::ScanView::new(&index.reader(), root).expect("a view");
+        let met = found.iter().map(|(_, mount)| mount.clone()).collect();
+        let folders = found
+            .into_iter()
+            .map(|(path, mount)| {
+                let known = view.folder_mount(path.as_bytes()).expect("read");
+                (known.expect("a folder").0, mount)
+            })
+            .collect();
+        index.mounts_found_blocking(root, folders).expect("stored");
+        index.settle_mounts_blocking(root, met).expect("stored")
+    };
+    tokio::task::spawn_blocking(work).await.expect("no panic")
+}
+
+/// The mounts that what is gone was seen on, by the ids of their file systems.
+fn gone_from(fixture: &Fixture) -> Vec<(String, String)> {
+    let reader = fixture.index.reader();
+    let candidates = reader.vanish_candidates(fixture.root, None, 100).expect("candidates");
+    let at = |one: focus_index::Candidate| {
+        (one.place.display(), one.mount.map(|mount| mount.file_system).unwrap_or_default())
+    };
+    candidates.into_iter().map(at).collect()
+}
+
 #[tokio::test]
-async fn another_device_holds_until_nine_tenths_are_found_on_it() {
+async fn what_was_seen_on_a_mount_over_a_folder_is_not_judged_by_that_folder() {
     let mut fixture = Fixture::new().await;
-    fixture.device = Some(7);
+    fixture.mount = Some(Arc::new(mount("disk")));
+    for place in ["nas/stray", "own", "nas/copied"] {
+        fixture.put(place, &sidecar(place, START)).await;
+    }
+    // Something is mounted over the folder. It holds a copy of one of the two that were there.
+    let nas = Mount { point: b"nas".to_vec(), ..mount("nas") };
+    fixture.mount = Some(Arc::new(nas.clone()));
+    for place in ["nas/a", "nas/below/b"] {
+        fixture.put(place, &sidecar(place, START)).await;
+    }
+    fixture.acknowledge_all().await;
+    fixture.remove("nas/stray").await;
+    let disk = || ("disk".to_owned(), mount("disk"));
+    let top = |mount: Mount| (String::new(), mount);
+    let on = |path: &str, mount: &Mount| (path.to_owned(), mount.clone());
+    let mounted = vec![top(mount("disk")), on("nas", &nas), on("nas/below", &nas)];
+    assert!(!scanned(&fixture, mounted.clone()).await);
+    let stray = ("nas/stray".to_owned(), disk().0);
+    assert_eq!(gone_from(&fixture), [stray.clone()], "not looked for on the disk below");
+    // It is unmounted: all that was seen on it is gone, and the stray one is there again.
+    fixture.mount = Some(Arc::new(mount("disk")));
+    for place in ["nas/a", "nas/below/b", "nas/copied"] {
+        fixture.remove(place).await;
+    }
+    fixture.put("nas/stray", &sidecar("nas/stray", START)).await;
+    assert!(!scanned(&fixture, vec![top(mount("disk")), on("nas", &mount("disk"))]).await);
+    let nas_gone =
+        ["nas/copied", "nas/a", "nas/below/b"].map(|at| (at.to_owned(), "nas".to_owned()));
+    assert_eq!(gone_from(&fixture), nas_gone);
+    // It comes back as a file system of another id, with all that it held.
+    let again = Mount { file_system: "again".to_owned(), ..nas };
+    fixture.mount = Some(Arc::new(again.clone()));
+    for place in ["nas/a", "nas/below/b", "nas/copied"] {
+        fixture.put(place, &sidecar(place, START)).await;
+    }
+    assert!(
+        scanned(&fixture, vec![top(mount("disk")), on("nas", &again), on("nas/below", &again)])
+            .await
+    );
+    fixture.remove("nas/a").await;
+    assert_eq!(gone_from(&fixture), [("nas/a".to_owned(), "again".to_owned())]);
+    fixture.is_in_order();
+}
+
+#[tokio::test]
+async fn another_mount_holds_until_nine_tenths_are_found_on_it() {
+    let mut fixture = Fixture::new().await;
+    fixture.mount = Some(Arc::new(mount("7")));
     for at in 0..20 {
         fixture.put(&format!("f{}/r{at}", at / 2), &sidecar(&format!("u{at}"), START)).await;
     }
@@ -109,22 +188,9 @@ async fn another_device_holds_until_nine_tenths_are_found_on_it() {
     fixture.remove("f0/r0").await;
     fixture.remove("f0/r1").await;
     assert_eq!(fixture.conclude(MAX, true).await, decided(0, 2));
-    let root = fixture.root;
     let found_on = async |count: usize| {
-        let index = fixture.index.clone();
-        let work = move || {
-            let mut view = focus_index::ScanView::new(&index.reader(), root).expect("a view");
-            let folders: Vec<(focus_index::FolderId, u64)> = (1..=count)
-                .map(|at| {
-                    let path = format!("f{at}");
-                    let known = view.folder_device(path.as_bytes()).expect("read");
-                    (known.expect("a folder").0, 8)
-                })
-                .collect();
-            index.devices_blocking(folders).expect("stored");
-            index.settle_devices_blocking(root).expect("stored")
-        };
-        tokio::task::spawn_blocking(work).await.expect("no panic")
+        let folders = (1..=count).map(|at| (format!("f{at}"), mount("8"))).collect();
+        scanned(&fixture, folders).await
     };
     assert!(!found_on(8).await, "16 of 20 are too few");
     assert!(found_on(9).await, "18 of 20");

@@ -31,7 +31,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             | Write::Finish
             | Write::Reported => &[Scene::First],
             Write::Note | Write::Acknowledge => &[Scene::First, Scene::Changed],
-            Write::Devices | Write::SettleDevices => &[Scene::Device],
+            Write::MountsFound | Write::SettleMounts => &[Scene::Remounted],
             Write::RetryDue => &[Scene::Others],
             Write::Prefer => &[Scene::TwoPaths],
             Write::Found | Write::AddMissing => &[Scene::Repair],
@@ -140,7 +140,7 @@ played! {
     a_crash_while_deletions_are_held_leaves_them_held: Held,
     a_crash_while_deletions_are_approved_lets_all_through_or_none: Approved,
     a_crash_while_a_root_is_forgotten_leaves_it_or_leaves_nothing_of_it: Forgotten,
-    a_crash_while_a_device_takes_the_place_of_another_deletes_nothing_more: Device,
+    a_crash_while_a_mount_takes_the_place_of_another_deletes_nothing_more: Remounted,
     a_crash_while_an_index_is_rebuilt_writes_nothing_anew: Rebuilt,
     a_crash_in_a_repair_leaves_what_the_next_one_mends: Repair,
     a_crash_while_a_result_is_stored_leaves_the_one_before: Verified,

@@ -155,6 +155,132 @@ async fn a_device_that_changed_while_the_server_was_away_holds_only_what_is_gone
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_seen_on_a_mount_that_is_gone_is_held_although_its_mount_point_held_a_recording() {
+    if !can_mount("a mount over a folder with a recording") {
+        return;
+    }
+    let mut site = Site::new(&[]);
+    site.land(COUNT);
+    let nas = site.tree.root().join("nas");
+    fs::create_dir(&nas).expect("a folder");
+    land_at(&nas, "stray");
+    site.focus.by = ["unshare", "-Urm"].map(str::to_owned).to_vec();
+    site.focus.serve().await;
+    in_catalog(&site, COUNT + 1).await;
+    let nas = nas.display().to_string();
+    in_mounts(&site, &["mount", "-t", "tmpfs", "none", &nas]);
+    let land = "for at in 1 2 3 4 5; do printf data > $0/m$at.dat; printf '{\"start_time\": 1700000000, \"end_time\": 1700000060}' > $0/m$at.json; done; mkdir $0/below; cp $0/m1.dat $0/below/m6.dat; cp $0/m1.json $0/below/m6.json";
+    in_mounts(&site, &["sh", "-c", land, &nas]);
+    scan(&site);
+    // The stray one lies below the mount now: it is not looked for there.
+    site.focus.until_status("held", 1, LIMIT).await;
+    site.focus.until_status("recordings", COUNT + 7, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    in_mounts(&site, &["umount", &nas]);
+    scan(&site);
+    // Six are held, and the stray one is there again.
+    site.focus.until_status("held", 6, LIMIT).await;
+    scan(&site);
+    let status = site.focus.status().expect("a status");
+    assert_eq!(
+        (&status["held"], &status["deleted"]),
+        (&Value::from(6), &Value::from(0)),
+        "{status:#}"
+    );
+    let path = format!("/api/v1/held?root={}", site.marker);
+    let listed: Value = serde_json::from_str(&site.focus.get(&path).expect("held")).expect("json");
+    let held = listed["deletions"].as_array().expect("a list");
+    assert!(held.iter().all(|one| one["held_why"] == "device"), "{listed}");
+    // What was never on that mount is judged as ever.
+    let gone = remove(&site, 3);
+    site.focus.until_status("deleted", 1, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    assert_eq!(site.focus.stop(), Some(0));
+    assert_eq!(live(&site), COUNT - 1 + 7, "{gone} alone is deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_bind_mount_of_the_same_disk_is_held_and_its_return_ends_that() {
+    if !can_mount("a bind mount that is missing") {
+        return;
+    }
+    let mut site = Site::new(&[]);
+    site.land(COUNT);
+    let other = site.dir.path().join("other");
+    fs::create_dir(&other).expect("a folder");
+    fs::create_dir(site.tree.root().join("bound")).expect("a mount point");
+    (0..4).for_each(|at| land_at(&other, &format!("b{at}")));
+    let bound = site.tree.root().join("bound").display().to_string();
+    let script = format!("mount --bind {} {bound} && exec \"$@\"", other.display());
+    site.focus.by = ["unshare", "-Urm", "sh", "-c", &script, "sh"].map(str::to_owned).to_vec();
+    site.focus.serve().await;
+    in_catalog(&site, COUNT + 4).await;
+    assert_eq!(site.focus.stop(), Some(0));
+    // It is not mounted when the server starts again.
+    site.focus.by.clear();
+    site.focus.serve().await;
+    site.focus.until_status("held", 4, LIMIT).await;
+    assert_eq!(site.focus.status().expect("a status")["deleted"], 0);
+    assert_eq!(site.focus.stop(), Some(0));
+    site.focus.by = ["unshare", "-Urm", "sh", "-c", &script, "sh"].map(str::to_owned).to_vec();
+    site.focus.serve().await;
+    site.focus.until_status("held", 0, LIMIT).await;
+    in_catalog(&site, COUNT + 4).await;
+    assert_eq!(site.focus.status().expect("a status")["deleted"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_comes_back_with_another_id_takes_the_place_of_the_old_one() {
+    if !can_mount("a mount with another id") {
+        return;
+    }
+    let mut site = Site::new(&[]);
+    site.land(2);
+    let nas = site.tree.root().join("nas");
+    fs::create_dir(&nas).expect("a mount point");
+    let kept = site.dir.path().join("kept");
+    fs::create_dir(&kept).expect("a folder");
+    (0..20).for_each(|at| land_at(&kept, &format!("n{at}")));
+    // Each start has a file system of its own, with what is kept.
+    let mount = format!(
+        "mount -t tmpfs none {nas} && cp -a {kept}/. {nas}/ && exec \"$@\"",
+        nas = nas.display(),
+        kept = kept.display()
+    );
+    site.focus.by = ["unshare", "-Urm", "sh", "-c", &mount, "sh"].map(str::to_owned).to_vec();
+    site.focus.serve().await;
+    in_catalog(&site, 22).await;
+    assert_eq!(site.focus.stop(), Some(0));
+    for name in ["n3.dat", "n3.json"] {
+        fs::remove_file(kept.join(name)).expect("removed");
+    }
+    site.focus.serve().await;
+    site.focus.until_status("deleted", 1, LIMIT).await;
+    site.focus.until_status("held", 0, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    assert_eq!(live(&site), 21);
+}
+
+/// So many recordings are known, and none is pending.
+async fn in_catalog(site: &Site, count: usize) {
+    site.focus.until_status("recordings", count, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+}
+
+/// How many documents of the embedded catalog are not marked as deleted.
+fn live(site: &Site) -> usize {
+    let live = ledger::number(site, "SELECT count(*) FROM recordings WHERE NOT deleted");
+    usize::try_from(live).expect("a count")
+}
+
+/// A recording in a folder.
+fn land_at(folder: &std::path::Path, name: &str) {
+    fs::write(folder.join(format!("{name}.dat")), "data").expect("written");
+    let sidecar = r#"{"start_time": 1700000000, "end_time": 1700000060}"#;
+    fs::write(folder.join(format!("{name}.json")), sidecar).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_marker_that_is_missing_for_a_while_deletes_nothing() {
     let mut site = Site::new(&[]);
     site.land(COUNT);

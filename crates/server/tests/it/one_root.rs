@@ -87,6 +87,46 @@ fn documents(two: &Two) -> Vec<(String, String, bool)> {
 }
 
 #[test]
+fn a_root_in_another_through_a_bind_mount_is_refused() {
+    if !can_mount("a root in another through a bind mount") {
+        return;
+    }
+    let two = Two::new();
+    // The folder `shared` lies outside both; it is mounted in one, and the other is in it.
+    let shared = two.dir.path().join("shared");
+    fs::create_dir_all(shared.join("b")).expect("folders");
+    fs::create_dir(two.a.join("mounted")).expect("a mount point");
+    let inner = shared.join("b");
+    land(&inner, "new");
+    assert!(two.init(&inner, &[]).status.success());
+    let (state, b) = (two.dir.path().join("state"), inner.display().to_string());
+    let both = Focus::new(BINARY, &two.a, &state, &["--root", &b, "--settle-ms", "200"]);
+    assert_eq!(both.run(&["config", "check"]).status.code(), Some(0), "nothing is mounted yet");
+    let mount = format!(
+        "mount --bind {} {} && exec \"$@\"",
+        shared.display(),
+        two.a.join("mounted").display()
+    );
+    let mounted = |command: &[&str]| {
+        let roots = [&two.a, &inner, &state].map(|path| path.display().to_string());
+        let [a, b, state] = &roots;
+        Command::new("unshare")
+            .args(["-Urm", "sh", "-c", &mount, "sh", BINARY])
+            .args(command)
+            .args(["--root", a, "--root", b, "--state-dir", state])
+            .output()
+            .expect("it runs")
+    };
+    for command in [&["config", "check"][..], &["serve", "--listen", "127.0.0.1:0"], &["scan"]] {
+        let ended = mounted(command);
+        let told = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{command:?}: {told}");
+        let named = [&two.a, &inner].map(|path| path.display().to_string());
+        assert!(named.iter().all(|path| told.contains(path)), "{command:?}: {told}");
+    }
+}
+
+#[test]
 fn a_copy_of_a_root_is_refused_beside_it_by_every_command() {
     let two = Two::new();
     copy(&two.a, &two.b);

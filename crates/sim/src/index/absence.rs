@@ -1,10 +1,13 @@
-//! What is gone: proved, concluded on, approved; and the devices that folders are on.
+//! What is gone: proved, concluded on, approved; and the mounts that folders are on.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use focus_core::entry::absence::{self, Facts, Scene, is_candidate};
-use focus_core::entry::{Absence, Effects, Entry, News, Turn, device};
+use focus_core::entry::mounted::{self, AtPlace, Own, Settled};
+use focus_core::entry::{Absence, Effects, Entry, News, Turn};
 use focus_core::exclude::Exclude;
+use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_core::vanish::{Counts, SECOND_LOOK_MS, judge};
 
@@ -14,8 +17,8 @@ use super::{Index, MAX, Row};
 pub(crate) struct Proofs<'a> {
     /// Whether no file is at a place; none: nobody can tell.
     pub(crate) absent: &'a dyn Fn(&Place) -> Option<bool>,
-    /// The device that is read.
-    pub(crate) device: u64,
+    /// The mount that a folder is read on.
+    pub(crate) mount: &'a dyn Fn(&[u8]) -> Arc<Mount>,
     /// What of the root is not there.
     pub(crate) exclude: &'a Exclude,
     /// The root is an archive.
@@ -47,7 +50,7 @@ impl Index {
             let row = &self.rows[&uuid];
             let facts = Facts {
                 scene: self.scene(row, &named),
-                elsewhere: self.is_elsewhere(&row.place, proofs.device),
+                elsewhere: self.is_elsewhere(row, &(proofs.mount)(&row.place.folder)),
                 hidden: proofs.exclude.hides_folder(&row.place.folder),
                 archive: proofs.archive,
                 has_neighbour: self.rows.values().any(|other| {
@@ -159,34 +162,127 @@ impl Index {
         any
     }
 
-    /// The folder of this place was seen on another device than this one.
-    pub(crate) fn is_elsewhere(&self, place: &Place, device: u64) -> bool {
-        self.devices.get(&place.folder).is_some_and(|known| known.seen != device)
+    /// The recording was seen on another mount than this one.
+    pub(crate) fn is_elsewhere(&self, row: &Row, mount: &Arc<Mount>) -> bool {
+        let folder = self.folders.get(&row.place.folder).map(|at| at.seen.clone());
+        mounted::is_elsewhere(mounted::last_on(row.own.clone(), folder), Some(mount.clone()))
     }
 
-    /// A whole scan has found every folder on this device.
-    pub(crate) fn settle_devices(&mut self, device: u64) {
-        self.devices.values_mut().for_each(|known| known.now = device);
-        let moved: BTreeSet<u64> = self
-            .devices
-            .values()
-            .filter(|known| known.seen != known.now)
-            .map(|known| known.seen)
-            .collect();
-        for old in moved {
-            let is_of = |row: &&Row| {
-                self.devices.get(&row.place.folder).is_some_and(|known| known.seen == old)
-            };
-            let was_seen = |row: &&Row| device::was_seen(&row.entry, self.has_files(&row.place));
-            let seen = self.rows.values().filter(is_of).filter(was_seen);
-            let found = self.rows.values().filter(is_of).filter(|row| device::is_found(&row.entry));
-            if device::takes_over(seen.count() as u64, found.count() as u64) {
-                self.devices
-                    .values_mut()
-                    .filter(|known| known.seen == old)
-                    .for_each(|known| known.seen = device);
-                self.rows.values_mut().for_each(|row| row.entry = device::settled(row.entry));
+    /// The mount that the recording was seen on; none where that is not known.
+    pub(crate) fn seen_on(&self, row: &Row) -> Option<Arc<Mount>> {
+        let folder = self.folders.get(&row.place.folder).map(|at| at.seen.clone());
+        mounted::seen_on(row.own.seen.clone(), folder)
+    }
+
+    /// A whole scan has found every folder on its mount.
+    pub(crate) fn settle_mounts(&mut self, mount: &dyn Fn(&[u8]) -> Arc<Mount>) {
+        for (path, folder) in &mut self.folders {
+            folder.now = mount(path);
+        }
+        let there: BTreeSet<Arc<Mount>> =
+            crate::storage::all_places().map(|place| mount(&place.folder)).collect();
+        let moved = self.folders.values().filter(|at| at.seen != at.now).map(|at| at.seen.clone());
+        let own = self.rows.values().filter_map(|row| row.own.seen.clone());
+        for seen_on in moved.chain(own).collect::<BTreeSet<_>>() {
+            for now in there.iter().filter(|now| **now != seen_on) {
+                if self.settle_mount(&seen_on, now, there.contains(&seen_on)) {
+                    break;
+                }
             }
         }
+        self.back();
+    }
+
+    /// What was seen on one mount, and may be on another now. True: all of it is.
+    fn settle_mount(&mut self, seen_on: &Arc<Mount>, now: &Arc<Mount>, is_there: bool) -> bool {
+        let of = |row: &&Row| self.seen_on(row).as_ref() == Some(seen_on);
+        let is_now = |row: &&Row| {
+            self.folders.get(&row.place.folder).is_some_and(|folder| folder.now == *now)
+        };
+        let was_seen = |row: &&Row| mounted::was_seen(&row.entry, self.at_place(row));
+        let seen = self.rows.values().filter(of).filter(was_seen).count() as u64;
+        let found = self.rows.values().filter(of).filter(is_now);
+        let found =
+            found.filter(|row| mounted::is_found(&row.entry, self.at_place(row))).count() as u64;
+        match mounted::settle(is_there, seen, found) {
+            Settled::Stays => false,
+            Settled::Taken => {
+                let taken = self.rows.iter().filter(|(_, row)| of(row));
+                let taken: Vec<String> = taken.map(|(uuid, _)| uuid.clone()).collect();
+                self.taken(&taken, seen_on, now);
+                true
+            }
+            Settled::Moves => {
+                self.move_found(seen_on, now);
+                false
+            }
+        }
+    }
+
+    /// What was seen last on another mount than before, and is found where it was before, is as it was.
+    fn back(&mut self) {
+        let is_back = |row: &&Row| {
+            (row.entry.drilled || mounted::is_found(&row.entry, self.at_place(row)))
+                && self.folders.get(&row.place.folder).map(|at| &at.now)
+                    == self.seen_on(row).as_ref()
+        };
+        let back = self.rows.values().filter(is_back).map(|row| row.recording.uuid.clone());
+        for uuid in back.collect::<Vec<_>>() {
+            self.rows.entry(uuid).and_modify(|row| row.own.last = None);
+        }
+    }
+
+    fn taken(&mut self, uuids: &[String], seen_on: &Arc<Mount>, now: &Arc<Mount>) {
+        for (_, row) in self.rows.iter_mut().filter(|(uuid, _)| uuids.contains(uuid)) {
+            // Nine tenths have been found: the rest counts as looked for.
+            row.seen_at = None;
+        }
+        for row in self.rows.values_mut() {
+            if row.own.seen.as_ref() == Some(seen_on) {
+                row.own.seen = Some(now.clone());
+            }
+            row.own.last = row.own.last.take().filter(|last| last != seen_on && last != now);
+            row.entry = mounted::settled(row.entry);
+        }
+        let folders = self.folders.values_mut();
+        folders
+            .filter(|folder| folder.seen == *seen_on)
+            .for_each(|folder| folder.seen = now.clone());
+    }
+
+    fn at_place(&self, row: &Row) -> AtPlace {
+        let Some(known) = self.places.get(&row.place) else { return AtPlace::Nothing };
+        if !self.has_files(&row.place) {
+            AtPlace::Nothing
+        } else if known.sight.settled && known.sight.uuid.as_ref() == Some(&row.recording.uuid) {
+            AtPlace::Itself
+        } else if !known.sight.settled && known.reported.is_none() {
+            AtPlace::Unread
+        } else {
+            AtPlace::Other
+        }
+    }
+
+    fn move_found(&mut self, seen_on: &Arc<Mount>, now: &Arc<Mount>) {
+        let found = self.rows.values();
+        let found = found.filter(|row| mounted::is_found(&row.entry, self.at_place(row)));
+        let found: BTreeSet<String> = found.map(|row| row.recording.uuid.clone()).collect();
+        for row in self.rows.values_mut() {
+            let Some(folder) = self.folders.get(&row.place.folder) else { continue };
+            if folder.now != *now {
+                continue;
+            }
+            let goes = row.entry.drilled || found.contains(&row.recording.uuid);
+            let is_seen_on = row.own.seen.as_ref().unwrap_or(&folder.seen) == seen_on;
+            if is_seen_on && goes {
+                row.own = Own { seen: Some(now.clone()), last: None };
+            } else if is_seen_on {
+                row.own.seen = Some(seen_on.clone());
+            }
+        }
+        let moved = self.folders.values_mut();
+        moved
+            .filter(|folder| folder.seen == *seen_on && folder.now == *now)
+            .for_each(|folder| folder.seen = now.clone());
     }
 }

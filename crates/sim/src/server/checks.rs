@@ -68,9 +68,14 @@ impl Server {
             if named.as_ref() == Some(uuid) {
                 return Err(format!("no_deletion_without_proof: the files of {uuid} are there"));
             }
-            if self.index.is_elsewhere(place, world.storage.device) {
+            let mount = world.storage.mount(&place.folder);
+            let row = &self.index.rows[uuid];
+            let is_marked = row.entry.is_marked();
+            if self.index.is_elsewhere(row, &mount)
+                || is_marked && row.seen_at.as_ref().is_some_and(|point| *point != mount.point)
+            {
                 return Err(format!(
-                    "no_deletion_without_proof: {uuid} was looked for on another device"
+                    "no_deletion_without_proof: {uuid} was looked for on another mount"
                 ));
             }
         }

@@ -42,8 +42,8 @@ pub(crate) enum Scene {
     Approved,
     /// The index knows a root that is not configured, and forgets it.
     Forgotten,
-    /// The index saw everything on another device.
-    Device,
+    /// The index saw everything on another mount.
+    Remounted,
     /// The index is damaged.
     Rebuilt,
     /// The catalog was altered by hand, and is repaired.
@@ -164,11 +164,11 @@ impl Trial {
                     INSERT INTO files(root, folder, stem) VALUES(7, 70, 'r');";
                 index.execute_batch(rows).expect("a root");
             }
-            Scene::Device => {
+            Scene::Remounted => {
                 self.catalogued(COUNT).await;
                 let index = self.site.state().join("index.db");
                 let index = rusqlite::Connection::open(index).expect("the index");
-                let changed = index.execute("UPDATE folders SET device = 7, device_now = 7", []);
+                let changed = index.execute("UPDATE mounts SET file_system = 'another'", []);
                 assert!(changed.expect("changed") > 0);
                 self.remove(0);
             }
@@ -369,7 +369,7 @@ impl Trial {
                 assert!(last.is_null(), "half a result is none: {last:#}");
                 self.in_order(COUNT, &[]).await;
             }
-            Scene::Gone | Scene::Device => self.in_order(COUNT - self.gone.len(), &[]).await,
+            Scene::Gone | Scene::Remounted => self.in_order(COUNT - self.gone.len(), &[]).await,
             Scene::Changed => self.in_order(COUNT + 6, &[]).await,
             Scene::First | Scene::Stopped => self.in_order(COUNT, &[]).await,
         }
