@@ -193,8 +193,8 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// How many documents of this root are in the catalog and not deleted.
     async fn count(&self, root: &RootPlace) -> Result<u64, Failure>;
 
-    /// How many documents do not belong to this root. Nothing touches them.
-    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure>;
+    /// How many documents beside those of these roots belong to none of them. Nothing touches them.
+    async fn foreign(&self, roots: &[RootPlace]) -> Result<u64, Failure>;
 
     /// Follows what others do to documents of this root, and adds it to `hints`, until the
     /// connection goes. Returns false if the database does not report changes. May be dropped at

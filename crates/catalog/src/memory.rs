@@ -330,9 +330,10 @@ impl Catalog for MemoryCatalog {
         })
     }
 
-    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
+    async fn foreign(&self, roots: &[RootPlace]) -> Result<u64, Failure> {
         self.call(|data| {
-            let others = |stored: &&Stored| stored.root.as_ref() != Some(&root.id);
+            let is_of = |stored: &Stored, root: &RootPlace| stored.root.as_ref() == Some(&root.id);
+            let others = |stored: &&Stored| !roots.iter().any(|root| is_of(stored, root));
             data.documents.values().filter(others).count() as u64
         })
     }

@@ -234,6 +234,9 @@ pub struct Status {
     pub last_outage: Option<Outage>,
     /// The backlog being written now.
     pub recovery: Option<Recovery>,
+    /// The first fill since the start, of 1,000 recordings or more, while it goes on and the catalog is there.
+    #[serde(default)]
+    pub fill: Option<Fill>,
     /// The comparison of catalog and index that goes on now.
     pub comparison: Option<Comparison>,
     /// The verification that goes on now.
@@ -276,6 +279,21 @@ pub struct Recovery {
     /// Recordings per second.
     pub rate_per_s: f64,
     /// Time left at this rate; none where the rate is 0.
+    pub left_ms: Option<u64>,
+}
+
+/// Progress of a first fill.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct Fill {
+    /// Recordings that the catalog has acknowledged since the start.
+    pub done: u64,
+    /// These, and all that are unsettled or pending.
+    pub of: u64,
+    /// Every root was scanned: no more will be found.
+    pub is_counted: bool,
+    /// Recordings per second since the start.
+    pub rate_per_s: f64,
+    /// Time left at this rate; none while recordings are still being counted, and where the rate is 0.
     pub left_ms: Option<u64>,
 }
 
@@ -379,6 +397,24 @@ mod tests {
         ] {
             assert!(text.contains(&line), "docs/openapi.yaml needs `{line}`");
         }
+    }
+
+    #[test]
+    fn the_http_description_has_every_field_of_the_status_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.yaml");
+        let text = std::fs::read_to_string(path).expect("docs/openapi.yaml");
+        let schema = text.split_once("\n    Status:\n").expect("a schema").1;
+        // Properties stand eight columns deep, those of an object in one of them deeper.
+        let field = |line: &str| {
+            let key = line.strip_prefix("        ").filter(|key| !key.starts_with(' '))?;
+            key.split_once(':').map(|(key, _)| key.to_owned())
+        };
+        let described: std::collections::BTreeSet<String> =
+            schema.lines().filter_map(field).collect();
+        let status = serde_json::to_value(Status::default()).expect("JSON");
+        let told: std::collections::BTreeSet<String> =
+            status.as_object().expect("an object").keys().cloned().collect();
+        assert_eq!(described, told);
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Look {
     pub data: Option<DataSeen>,
     /// The sidecar, if one is there.
     pub sidecar: Option<SidecarSeen>,
+    /// Where no data file is there: the extension of a file beside the sidecar that may be meant as one.
+    pub beside: Option<String>,
     /// A file changed between the stat before and the stat after it was read.
     pub changing: bool,
     /// The mount that its folder is on, where that is there and known.

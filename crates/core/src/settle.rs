@@ -400,9 +400,14 @@ fn pair<'a>(recording_id: &str, look: &'a Look) -> Result<(&'a DataSeen, &'a Sid
         return Err(fault.clone());
     }
     let Some(data) = &look.data else {
-        let reason = format!(
-            "{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"
-        );
+        let reason = match &look.beside {
+            Some(beside) => format!(
+                "{recording_id}.json has no data file beside it. {recording_id}.{beside} is there: if that is its data, add \"{beside}\" to data_extensions"
+            ),
+            None => format!(
+                "{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"
+            ),
+        };
         return Err(Fault::new(State::SidecarWithoutData, reason));
     };
     let Some(sidecar) = &look.sidecar else {

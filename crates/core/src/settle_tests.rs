@@ -184,3 +184,19 @@ fn a_live_recording_that_ends_is_told_as_soon_as_its_files_are_closed() {
     let first = at(&Sight::default(), &look(Some(1), Some(LIVE)), BOTH, 100);
     assert!(is_settled(&at(&first.sight, &look(Some(2), Some(GOOD)), BOTH, 1_000)));
 }
+
+#[test]
+fn a_sidecar_without_data_names_what_may_be_its_data() {
+    let mut seen = look(None, Some(GOOD));
+    let reason = |seen: &Look| {
+        let first = at(&Sight::default(), seen, BOTH, 100_000);
+        let judged = at(&first.sight, seen, BOTH, 102_100);
+        let Conclusion::Unrecognised(fault) = judged.conclusion else { panic!("{judged:?}") };
+        assert_eq!(fault.state, State::SidecarWithoutData);
+        fault.reason
+    };
+    assert!(reason(&seen).contains("Add the data file"), "{}", reason(&seen));
+    seen.beside = Some("wav".to_owned());
+    let told = reason(&seen);
+    assert!(told.contains("rec.wav is there") && told.contains("data_extensions"), "{told}");
+}

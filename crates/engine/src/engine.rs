@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::error::StartError;
+use crate::fill::FirstFill;
 use crate::index_fault::IndexFault;
 use crate::markers::Markers;
 use crate::outage::{self, Outages};
@@ -49,6 +50,7 @@ pub struct Engine {
     phases: watch::Sender<u64>,
     pub(crate) index_fault: Arc<IndexFault>,
     pub(crate) outages: Arc<Outages>,
+    pub(crate) fill: FirstFill,
     pub(crate) verifications: Verifications,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -100,6 +102,7 @@ impl Engine {
             rebuilt: opened.rebuilt,
             verifications: Verifications::of(&settings.state_dir),
             outages: Arc::new(Outages::of(&settings.state_dir, writes)),
+            fill: FirstFill::begin(),
             roots: Vec::new(),
             views: Vec::new(),
             threads: Mutex::default(),

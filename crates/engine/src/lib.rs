@@ -29,6 +29,7 @@ mod changes;
 mod driver;
 mod engine;
 mod error;
+mod fill;
 mod forgetting;
 mod inbox;
 mod index_fault;

@@ -15,9 +15,12 @@ use super::served_root::ServedRoot;
 use super::view::ReconcilerView;
 use focus_common::clock;
 use focus_common::status::{
-    AnswerSource, CatalogKind, CatalogState, Comparison, IndexState, RemovedRoot, RootState,
-    RootStatus, Status,
+    AnswerSource, CatalogKind, CatalogState, Comparison, Fill, IndexState, RemovedRoot, RootLease,
+    RootState, RootStatus, Status,
 };
+
+/// What the catalog has and is not here for so long is told by a standby.
+const NOT_HERE_MS: i64 = 10 * 60_000;
 
 /// Completeness, as every answer carries it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,14 +155,44 @@ impl Engine {
             outage: self.outages.now(totals.pending),
             last_outage: self.outages.last(),
             recovery: self.outages.recovery(totals.pending, acknowledged),
+            fill: self.fill_progress(totals.pending + totals.unsettled, acknowledged),
             comparison: (!compared.is_empty())
                 .then(|| Comparison { compared: compared.iter().sum(), of: totals.recordings }),
             verification: self.verifying(),
             index_state,
             index_reason,
-            roots: self.roots.iter().map(|root| root.root_status()).collect(),
+            roots: self.roots.iter().map(|root| self.root_status(root)).collect(),
             removed_roots: removed_roots(&self.reader).unwrap_or_default(),
         }
+    }
+
+    fn root_status(&self, root: &ServedRoot) -> RootStatus {
+        let mut status = root.root_status();
+        let stands_by = status.lease == RootLease::Standby && status.state == RootState::Present;
+        if stands_by && status.reason.is_none() {
+            status.reason = self.not_here(root, &status);
+        }
+        status
+    }
+
+    /// A holder on a clone of the volume, marker and all, catalogues what is not here. It is told once that is
+    /// so for longer than storage takes to show a recording to every machine.
+    fn not_here(&self, root: &ServedRoot, status: &RootStatus) -> Option<String> {
+        let id = root.memory.borrow().as_ref()?.1.id;
+        let before_ms = clock::wall_ms().saturating_sub(NOT_HERE_MS);
+        let (count, first) = self.reader.never_here(id, before_ms).ok()??;
+        let holder = status.lease_holder.as_deref().unwrap_or("another server");
+        Some(format!(
+            "{count} recordings that the catalog has under this root were never here, for over 10 minutes, the first {first:?}: {holder} may serve another folder with the same marker, such as a clone of the volume. This server stands by. If both are to stay, make this one a root of its own with `focus init --root {} --new`, and restart",
+            status.path
+        ))
+    }
+
+    fn fill_progress(&self, waiting: u64, acknowledged: u64) -> Option<Fill> {
+        let is_counted = self.roots.iter().all(|root| root.scans() > 0 || !root.is_present());
+        let fill = self.fill.progress(waiting, acknowledged, is_counted);
+        // Without a catalog there is no rate; the outage is told instead.
+        fill.filter(|_| matches!(*self.catalog.reach().borrow(), Reach::Up { .. }))
     }
 
     pub(super) fn pass_report(&self, catalog_reached: bool) -> PassReport {

@@ -118,6 +118,30 @@ impl Reader {
         })
     }
 
+    /// Recordings that the catalog has, and whose files were never here since before this time (milliseconds
+    /// since 1970): how many, counted up to 1,000, and the path of the first of them. None where there is none.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn never_here(
+        &self,
+        root: RootId,
+        before_ms: i64,
+    ) -> Result<Option<(u64, String)>, IndexError> {
+        self.read(|connection| {
+            let (count, first): (i64, Option<String>) = connection
+                .prepare_cached(&format!(
+                    "SELECT count(*), min(path) FROM (SELECT path FROM recordings
+                       WHERE root = ?1 AND vanish_step = {HELD} AND held_seq > 0 AND held_why = ?2
+                         AND vanished_ms < ?3 LIMIT 1000)"
+                ))?
+                .query_row(params![root.0, Held::NeverSeen.name(), before_ms], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+            Ok(first.map(|first| (unsigned(count), first)))
+        })
+    }
+
     /// Held deletions in the order of holding, after `after`.
     ///
     /// # Errors

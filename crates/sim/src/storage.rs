@@ -295,6 +295,7 @@ impl Storage {
                 }
             }),
             changing: false,
+            beside: None,
             mount: Some(self.mount(&at.folder)),
             began_ms: None,
             fault: None,

@@ -113,6 +113,9 @@ fn look_at(
         }
         match stat(&folder, &name) {
             Ok(found) if is_file(&found) => {
+                if look.data.is_none() && look.fault.is_none() {
+                    look.beside = beside(root, &folder, place);
+                }
                 let sidecar = Sidecar { place, extension, found: &found };
                 return read_sidecar(look, &folder, sidecar, known, read);
             }
@@ -166,6 +169,44 @@ fn surplus(mut look: Look, root: &Root, pair: &Pair, folder: &OwnedFd, place: &P
         ),
     ));
     look
+}
+
+/// Extensions under which instruments write data. They are tried where a sidecar stands alone, to tell what is
+/// not configured.
+const DATA_EXTENSIONS: [&str; 24] = [
+    "dat",
+    "bin",
+    "raw",
+    "wav",
+    "flac",
+    "mp3",
+    "m4a",
+    "ogg",
+    "mp4",
+    "mkv",
+    "avi",
+    "mov",
+    "h5",
+    "hdf5",
+    "nc",
+    "tif",
+    "tiff",
+    "fits",
+    "mseed",
+    "edf",
+    "bdf",
+    "sigmf-data",
+    "csv",
+    "npy",
+];
+
+/// The extension of a file beside a sidecar that has no data file, where it is one of data.
+fn beside(root: &Root, folder: &OwnedFd, place: &Place) -> Option<String> {
+    let spellings = DATA_EXTENSIONS.iter().flat_map(|one| [(*one).to_owned(), one.to_uppercase()]);
+    spellings.into_iter().find(|extension| {
+        let name = file_name(place, extension);
+        !is_hidden(root, place, &name) && stat(folder, &name).is_ok_and(|found| is_file(&found))
+    })
 }
 
 /// The root's exclude hides a file of this name in the folder of the place, which it does not hide.

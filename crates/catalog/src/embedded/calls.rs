@@ -302,10 +302,13 @@ pub(super) fn page_unrecognised(
     .collect()
 }
 
-pub(super) fn foreign(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<u64> {
-    tx.query_row("SELECT count(*) FROM recordings WHERE root IS NOT ?1", [root], |row| {
-        row.get::<_, i64>(0).map(|count| count.try_into().unwrap_or(0))
-    })
+pub(super) fn foreign(tx: &Transaction<'_>, roots: &[String]) -> rusqlite::Result<u64> {
+    let mut foreign: i64 = tx.query_row("SELECT count(*) FROM recordings", [], |row| row.get(0))?;
+    for root in roots {
+        let of_root = "SELECT count(*) FROM recordings WHERE root = ?1";
+        foreign -= tx.query_row(of_root, [root], |row| row.get::<_, i64>(0))?;
+    }
+    Ok(foreign.try_into().unwrap_or(0))
 }
 
 pub(super) fn count(tx: &Transaction<'_>, root: &str) -> rusqlite::Result<u64> {

@@ -194,9 +194,9 @@ impl Catalog for EmbeddedCatalog {
         self.call(move |tx| calls::count(tx, &root)).await
     }
 
-    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
-        let root = root.id.clone();
-        self.call(move |tx| calls::foreign(tx, &root)).await
+    async fn foreign(&self, roots: &[RootPlace]) -> Result<u64, Failure> {
+        let roots: Vec<String> = roots.iter().map(|root| root.id.clone()).collect();
+        self.call(move |tx| calls::foreign(tx, &roots)).await
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -216,8 +216,8 @@ impl Catalog for MongoCatalog {
         recordings::count(&self.state, root).await
     }
 
-    async fn foreign(&self, root: &RootPlace) -> Result<u64, Failure> {
-        recordings::foreign(&self.state, root).await
+    async fn foreign(&self, roots: &[RootPlace]) -> Result<u64, Failure> {
+        recordings::foreign(&self.state, roots).await
     }
 
     async fn follow(&self, root: &RootPlace, hints: &Arc<ChangeHints>) -> Result<bool, Failure> {

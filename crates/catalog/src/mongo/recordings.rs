@@ -1,5 +1,6 @@
 //! The calls on recordings.
 
+use std::collections::BTreeSet;
 use std::future::ready;
 
 use focus_core::answer::{Answer, Failure};
@@ -222,23 +223,31 @@ pub(super) async fn page(
 }
 
 pub(super) async fn count(state: &MongoState, root: &RootPlace) -> Result<u64, Failure> {
-    count_where(state, root, doc! { "root": &root.id, "deleted": false }).await
+    let collection = state.collections_of(root)?.recordings;
+    count_where(state, collection, doc! { "root": &root.id, "deleted": false }).await
 }
 
-pub(super) async fn foreign(state: &MongoState, root: &RootPlace) -> Result<u64, Failure> {
-    count_where(state, root, doc! { "root": { "$ne": &root.id } }).await
+pub(super) async fn foreign(state: &MongoState, roots: &[RootPlace]) -> Result<u64, Failure> {
+    // Roots may share a collection: its documents are counted once.
+    let collections = roots.iter().map(|root| Ok(state.collections_of(root)?.recordings));
+    let collections = collections.collect::<Result<BTreeSet<String>, Failure>>()?;
+    let ids: Vec<&str> = roots.iter().map(|root| root.id.as_str()).collect();
+    let mut foreign = 0;
+    for collection in collections {
+        foreign += count_where(state, collection, doc! { "root": { "$nin": &ids } }).await?;
+    }
+    Ok(foreign)
 }
 
 async fn count_where(
     state: &MongoState,
-    root: &RootPlace,
+    collection: String,
     filter: Document,
 ) -> Result<u64, Failure> {
-    let collections = state.collections_of(root)?;
     state
         .call(READ_LIMIT, |live, database| async move {
             database
-                .collection::<Document>(&collections.recordings)
+                .collection::<Document>(&collection)
                 .count_documents(filter)
                 .optional(live.simple(), |count, simple| count.collation(simple))
                 .await

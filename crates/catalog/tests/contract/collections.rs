@@ -234,7 +234,7 @@ async fn texts_are_compared_by_their_bytes_whatever_the_default_collation_is() {
         assert_eq!(catalog.count(&root).await, Ok(4), "{name}");
         if layout == Layout::Collection {
             assert_eq!(catalog.count(&other).await, Ok(0), "{name}");
-            assert_eq!(catalog.foreign(&other).await, Ok(4), "{name}");
+            assert_eq!(catalog.foreign(std::slice::from_ref(&other)).await, Ok(4), "{name}");
         }
         assert_eq!(
             catalog.adopt(&root, &document("C", 5, 1)).await,

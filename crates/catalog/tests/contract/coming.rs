@@ -34,7 +34,7 @@ async fn every_call(catalog: &dyn Catalog) -> Vec<(&'static str, Option<Class>)>
         ("put_unrecognised", class(catalog.put_unrecognised(&root, &[]).await.err())),
         ("page_unrecognised", class(catalog.page_unrecognised(&root, None, 10).await.err())),
         ("count", class(catalog.count(&root).await.err())),
-        ("foreign", class(catalog.foreign(&root).await.err())),
+        ("foreign", class(catalog.foreign(std::slice::from_ref(&root)).await.err())),
         ("identify", class(catalog.identify(&root).await.err())),
         ("open", class(catalog.open(&root).await.err())),
     ]

@@ -23,7 +23,7 @@ async fn a_document_without_root_is_adopted_once_and_keeps_what_is_of_others() {
         catalog.open(&root).await.expect(name);
         backend.put_foreign("theirs").await;
         backend.put_foreign("left").await;
-        assert_eq!(catalog.foreign(&root).await, Ok(2), "{name}");
+        assert_eq!(catalog.foreign(std::slice::from_ref(&root)).await, Ok(2), "{name}");
         let ours = document("theirs", 5, 4);
         let batch = std::slice::from_ref(&ours);
         // Neither inserted over, nor upserted over: read, and then adopted.
@@ -42,7 +42,10 @@ async fn a_document_without_root_is_adopted_once_and_keeps_what_is_of_others() {
         assert!(matches!(again, Answer::Duplicate { .. }), "{name}: {again:?}");
         let nobody = catalog.adopt(&root, &document("nobody's", 6, 9)).await.expect(name);
         assert!(matches!(nobody, Answer::Duplicate { .. }), "{name}: {nobody:?}");
-        assert_eq!((catalog.count(&root).await, catalog.foreign(&root).await), (Ok(1), Ok(1)));
+        assert_eq!(
+            (catalog.count(&root).await, catalog.foreign(std::slice::from_ref(&root)).await),
+            (Ok(1), Ok(1))
+        );
         if let Backend::Mongo { .. } = backend {
             let find = async |uuid: &str| {
                 let nodes = backend.recordings().await;
@@ -256,4 +259,26 @@ async fn indexes_of_others_are_used_where_they_do_and_never_replaced() {
     // One begins with end_time; nothing begins with start_time.
     assert_eq!((begin_with("uuid"), begin_with("start_time")), (1, 1), "{indexes:?}");
     assert_eq!((begin_with("end_time"), begin_with("deleted")), (1, 1), "{indexes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_another_root_that_is_served_is_not_foreign_and_is_counted_once() {
+    for backend in Backend::all("foreign").await {
+        let (catalog, root, name) = (backend.catalog(), root(), backend.name());
+        backend.up().await;
+        let second = focus_catalog::RootPlace { id: "second".to_owned(), path: root.path.clone() };
+        for place in [&root, &second] {
+            catalog.open(place).await.expect(name);
+        }
+        let mut theirs = document("of the second", 5, 4);
+        theirs.recording.root.clone_from(&second.id);
+        catalog.insert(&root, &[document("of the first", 5, 4)]).await.expect(name);
+        catalog.insert(&second, &[theirs]).await.expect(name);
+        let foreign = async |roots: &[_]| catalog.foreign(roots).await.expect(name);
+        assert_eq!(foreign(std::slice::from_ref(&root)).await, 1, "{name}");
+        let both = [root.clone(), second.clone()];
+        assert_eq!(foreign(&both).await, 0, "{name}");
+        backend.put_foreign("of nobody").await;
+        assert_eq!(foreign(&both).await, 1, "{name}");
+    }
 }

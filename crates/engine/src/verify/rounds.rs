@@ -90,8 +90,6 @@ impl VerifiedRoot<'_> {
             out.count(kind, 1);
             out.push(ReportedFinding::of_place(kind, &self.place.id, place.display(), None));
         }
-        let foreign = self.engine.catalog.foreign(&self.place).await;
-        out.foreign = out.foreign.zip(foreign.ok()).map(|(sum, count)| sum + count);
         Ok(())
     }
 }

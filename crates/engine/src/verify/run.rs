@@ -24,10 +24,13 @@ impl Engine {
         let (began, began_ms) = (Instant::now(), clock::wall_ms());
         let mut out = Verification::begun(clock::rfc3339(began_ms));
         self.check_index().await?;
+        let mut places = Vec::new();
         for served in &self.roots {
             let root = VerifiedRoot::reach(self, served).await?;
             root.verify(repair, sidecars, &mut out).await?;
+            places.push(root.place);
         }
+        out.foreign = self.catalog.foreign(&places).await.ok();
         out.finish(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         if !out.in_order {
             tracing::warn!(

@@ -167,3 +167,24 @@ fn completeness_headers(completeness: Completeness) -> HeaderMap {
     headers.insert("focus-source", HeaderValue::from_static("index"));
     headers
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_http_description_has_every_route_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.yaml");
+        let described = std::fs::read_to_string(path).expect("docs/openapi.yaml");
+        let described: BTreeSet<&str> = described
+            .lines()
+            .filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':'))
+            .collect();
+        let served: BTreeSet<&str> = include_str!("mod.rs")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(".route(\"/")?.split('"').next())
+            .collect();
+        assert!(served.len() > 5, "{served:?}");
+        assert_eq!(described, served);
+    }
+}

@@ -42,8 +42,12 @@ pub(super) async fn pass(settings: Settings) -> anyhow::Result<PassReport> {
         let told = async {
             loop {
                 let status = engine.status();
+                let left = status
+                    .fill
+                    .and_then(|fill| fill.left_ms)
+                    .map_or_else(String::new, |ms| format!(", {} s left", ms.div_ceil(1_000)));
                 bar.set_message(format!(
-                    "{} recordings, {} unsettled, {} pending",
+                    "{} recordings, {} unsettled, {} pending{left}",
                     status.recordings, status.unsettled, status.pending
                 ));
                 tokio::time::sleep(Duration::from_millis(200)).await;

@@ -115,6 +115,14 @@ fn tell(status: &Status, out: &Output) {
             ),
         );
     }
+    if let Some(fill) = &status.fill {
+        let left = match fill.left_ms {
+            Some(ms) => format!(", {} s left", ms.div_ceil(1_000)),
+            None => ", more may be found".to_owned(),
+        };
+        let words = format!("{} of {}, {:.0}/s{left}", fill.done, fill.of, fill.rate_per_s);
+        line("first fill", words);
+    }
     if let Some(comparison) = &status.comparison {
         line("comparison", format!("{} of {}", comparison.compared, comparison.of));
     }

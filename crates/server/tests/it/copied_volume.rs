@@ -182,3 +182,61 @@ async fn a_copy_takes_the_place_of_a_root_that_is_gone_once_a_person_has_removed
     site.focus.until_status("pending", 0, LIMIT).await;
     site.converged(&server, "node4").await;
 }
+
+/// Runs a program; what it says, where it succeeds.
+fn said(command: &[&str]) -> Option<String> {
+    let output = Command::new(command[0]).args(&command[1..]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_on_a_clone_of_the_volume_tells_what_was_never_here() {
+    if embedded_only("a standby on a clone of the volume") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let mut site = Site::with(&server, &[]);
+    site.land(4);
+    // A volume, and its clone by blocks: also the marker is the same file in both.
+    let root = site.tree.root().display().to_string();
+    let images = ["one", "two"].map(|name| site.dir.path().join(name).display().to_string());
+    let [one, two] = &images;
+    fs::File::create(one).and_then(|file| file.set_len(8 << 20)).expect("an image");
+    let tried = ["unshare", "-m", "mount", "-o", "loop", one, &root];
+    if said(&["mkfs.ext4", "-q", "-d", &root, one]).is_none() || said(&tried).is_none() {
+        return println!("left out, needs root, loop devices and ext4: a clone of the volume");
+    }
+    fs::copy(one, two).expect("cloned");
+    let mounts = |image: &str| {
+        let script = "mount -o loop \"$0\" \"$1\" && shift 1 && exec \"$@\"";
+        ["unshare", "-m", "sh", "-c", script, image, &root].map(str::to_owned).to_vec()
+    };
+    site.focus = on(&server, &site, site.tree.root(), "state");
+    site.focus.by = mounts(one);
+    site.focus.serve().await;
+    site.converged(&server, "node4").await;
+    site.in_step().await;
+    let mut second = on(&server, &site, site.tree.root(), "second");
+    second.by = mounts(two);
+    second.serve().await;
+    second.until_status("/roots/0/lease", "standby", LIMIT).await;
+    second.until_status("pending", 0, LIMIT).await;
+    let land = "printf data > $0/only.dat; printf '{\"start_time\": 1700000000}' > $0/only.json";
+    let pid = site.focus.pid().expect("a server").to_string();
+    assert!(said(&["nsenter", "-t", &pid, "-m", "sh", "-c", land, &root]).is_some());
+    second.until_status("held", 1, LIMIT).await;
+    let reason = |focus: &Focus| focus.status().expect("a status")["roots"][0]["reason"].clone();
+    assert!(reason(&second).is_null(), "not before ten minutes: {}", reason(&second));
+    // Eleven minutes later.
+    assert_eq!(second.stop(), Some(0));
+    let index = rusqlite::Connection::open(site.dir.path().join("second/index.db")).expect("open");
+    let earlier = "UPDATE recordings SET vanished_ms = vanished_ms - 660000 WHERE held_seq > 0";
+    assert_eq!(index.execute(earlier, []).expect("changed"), 1);
+    drop(index);
+    second.serve().await;
+    second.until_status("/roots/0/lease", "standby", LIMIT).await;
+    let told = reason(&second);
+    let told = told.as_str().expect("a reason");
+    assert!(told.contains("only.dat") && told.contains("--new"), "{told}");
+    assert!(reason(&site.focus).is_null(), "the holder has all of it: {}", reason(&site.focus));
+}

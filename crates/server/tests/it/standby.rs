@@ -11,7 +11,7 @@ use focus_testkit::wait::until;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
-use crate::site::{BINARY, LIMIT, Site, embedded_only};
+use crate::site::{BINARY, LIMIT, Site, embedded_only, no_server_to_end};
 
 /// What the catalog has shows in the standby's answers within this.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -25,7 +25,10 @@ struct Two {
 
 impl Two {
     async fn start(count: usize) -> Two {
-        let server = MongoServer::start().await;
+        Two::on(MongoServer::start().await, count).await
+    }
+
+    async fn on(server: MongoServer, count: usize) -> Two {
         let mut site = Site::with(&server, &[]);
         site.land(count);
         site.focus.serve().await;
@@ -145,4 +148,28 @@ async fn deletions_that_are_approved_at_the_holder_are_held_at_the_standby_no_mo
     two.site.focus.until_status("deleted", 12, LIMIT).await;
     two.agree().await;
     assert_eq!(two.standby.status().expect("a status")["deleted"], 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_change_streams_a_standby_asks_for_what_it_believes_to_be_pending() {
+    if no_server_to_end("a standby without change streams") {
+        return;
+    }
+    let server = MongoServer::start().await;
+    let fails = doc! { "failCommands": ["aggregate"], "errorCode": 40573, "appName": "focus" };
+    server.fail_command("alwaysOn", fails).await;
+    let mut two = Two::on(server, 20).await;
+    let status = two.standby.status().expect("a status");
+    let remarks = status["catalog_remarks"].as_array().cloned().unwrap_or_default();
+    let said = |remark: &serde_json::Value| {
+        remark.as_str().is_some_and(|words| words.contains("no change streams"))
+    };
+    assert!(remarks.iter().any(said), "{status:#}");
+    // More than one question of a thousand asks for.
+    two.site.land(1_200);
+    two.site.converged(&two.server, "node4").await;
+    two.agree().await;
+    two.files(3).iter().for_each(|file| fs::remove_file(file).expect("removed"));
+    two.site.focus.until_status("deleted", 1, LIMIT).await;
+    two.agree().await;
 }

@@ -51,6 +51,20 @@ fn the_first_of_the_extensions_counts() {
 }
 
 #[test]
+fn data_under_an_extension_that_is_not_configured_is_seen_beside_its_sidecar() {
+    let (dir, root) = marked();
+    for name in ["CAM1.wav", "CAM1.json", "CAM2.MP4", "CAM2.json", "CAM3.txt", "CAM3.json"] {
+        write(&dir.path().join(name), b"{}");
+    }
+    let beside = |stem: &str| seen(&root, stem).beside;
+    assert_eq!(beside("CAM1").as_deref(), Some("wav"));
+    assert_eq!(beside("CAM2").as_deref(), Some("MP4"));
+    assert_eq!(beside("CAM3"), None);
+    write(&dir.path().join("CAM1.dat"), b"data");
+    assert_eq!(beside("CAM1"), None);
+}
+
+#[test]
 fn a_pipe_in_place_of_a_file_holds_nothing_up() {
     let (dir, root) = marked();
     for (pipe, file) in [("a.json", "a.dat"), ("b.dat", "b.json")] {
