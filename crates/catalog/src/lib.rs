@@ -204,6 +204,11 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
         Ok(false)
     }
 
+    /// When the database answered last; none for a backend that is not asked by the way.
+    fn last_answer(&self) -> Option<std::time::Instant> {
+        None
+    }
+
     /// The hosts that calls go to now: those of the connection string, or the members that the database names.
     /// Empty while it is away, and for a backend without hosts.
     fn hosts(&self) -> Vec<String> {

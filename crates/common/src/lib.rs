@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod machine;
+pub mod metrics;
 pub mod standing;
 pub mod state_dir;
 pub mod status;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use focus_catalog::RootPlace;
 use focus_common::clock;
-use focus_core::entry::mounted::is_elsewhere;
+use focus_core::entry::mounted::{Own, is_elsewhere};
 use focus_core::mount::Mount;
 use focus_core::settle::Closed;
 use focus_core::vanish::{MaxVanished, SECOND_LOOK_MS};
@@ -164,7 +164,8 @@ impl<'a> Absence<'a> {
                 // Another recording's, as far as is known: looked at once more before it is concluded.
                 self.present.inbox().hint(one.place.clone(), Closed::default());
             }
-            let elsewhere = is_elsewhere(one.mount.as_ref(), mount);
+            let own = Own { seen: one.mount.as_ref(), last: one.last.as_ref() };
+            let elsewhere = is_elsewhere(own, None, mount);
             let hidden = found == Found::Hidden;
             proofs.second.push(ProvedTwice { id: one.id, elsewhere, hidden });
         }

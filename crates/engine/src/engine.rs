@@ -129,6 +129,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// The state folder.
+    pub fn state_dir(&self) -> &std::path::Path {
+        &self.settings.state_dir
+    }
+
     /// Checks, beside everything else, whether the index agrees with itself.
     fn start_check(&self) -> Result<(), StartError> {
         let (reader, fault) = (self.reader.clone(), Arc::clone(&self.index_fault));
@@ -175,6 +180,10 @@ impl Engine {
             self.phases.subscribe(),
             self.views.clone(),
             self.reader.clone(),
+            {
+                let catalog = Arc::clone(&self.catalog);
+                move || catalog.last_answer()
+            },
         );
         self.tasks().push(tokio::spawn(outages));
     }

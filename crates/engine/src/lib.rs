@@ -35,6 +35,7 @@ mod inbox;
 mod index_fault;
 mod lease;
 mod markers;
+mod metrics;
 mod no_recovery;
 mod observer;
 mod outage;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::view::ReconcilerView;
+use focus_common::metrics::counters;
 use focus_common::status::{Outage, Recovery};
 use focus_common::{clock, state_dir};
 
@@ -36,6 +37,9 @@ struct Kept {
     now: Option<Began>,
     /// The last one that ended.
     last: Option<Outage>,
+    /// How many there were.
+    #[serde(default)]
+    count: u64,
 }
 
 /// The beginning of an outage that goes on.
@@ -54,6 +58,8 @@ struct Known {
     last: Option<Outage>,
     /// What the last one left is being written.
     recovery: Option<CatchUp>,
+    /// How many there were, with the one that goes on.
+    count: u64,
 }
 
 /// An outage that goes on.
@@ -95,7 +101,7 @@ impl Outages {
         let file = state_dir.join(FILE);
         let kept: Option<Kept> =
             std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let Kept { now, last } = kept.unwrap_or_default();
+        let Kept { now, last, count } = kept.unwrap_or_default();
         let now = now.map(|Began { began_ms, reason }| {
             let passed_ms = clock::wall_ms().saturating_sub(began_ms);
             CurrentOutage {
@@ -107,7 +113,7 @@ impl Outages {
             }
         });
         Outages {
-            known: Mutex::new(Known { now, last, recovery: None }),
+            known: Mutex::new(Known { now, last, recovery: None, count }),
             file: keeps.then_some(file),
         }
     }
@@ -121,6 +127,7 @@ impl Outages {
             Kept {
                 now: now.map(|now| Began { began_ms: now.began_ms, reason: now.reason.clone() }),
                 last: known.last.clone(),
+                count: known.count,
             }
         };
         let part = file.with_extension("part");
@@ -147,6 +154,11 @@ impl Outages {
             pending,
             converge_ms: None,
         })
+    }
+
+    /// How many outages this state folder has seen, with the one that goes on.
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().count
     }
 
     /// The last one that ended.
@@ -181,6 +193,7 @@ pub(crate) async fn follow(
     mut phases: watch::Receiver<u64>,
     views: Vec<Arc<Mutex<ReconcilerView>>>,
     reader: Reader,
+    last_answer: impl Fn() -> Option<Instant>,
 ) {
     reach.mark_changed();
     loop {
@@ -193,7 +206,7 @@ pub(crate) async fn follow(
                 match now {
                     Reach::Connecting => {}
                     Reach::Down { why, refused } => {
-                        if begin(&outages, why, refused) {
+                        if begin(&outages, why, refused, last_answer()) {
                             keep(&outages).await;
                         }
                     }
@@ -225,10 +238,16 @@ async fn keep(outages: &Arc<Outages>) {
 }
 
 /// True: something is to be kept.
-fn begin(outages: &Outages, why: String, refused: bool) -> bool {
+fn begin(outages: &Outages, why: String, refused: bool, answered: Option<Instant>) -> bool {
     let mut known = outages.lock();
     known.recovery = None;
     let goes_on = known.now.is_some();
+    if !goes_on {
+        known.count += 1;
+        if let Some(answered) = answered {
+            counters().outage_detect.observe(answered.elapsed().as_secs_f64());
+        }
+    }
     let current = known.now.get_or_insert_with(|| CurrentOutage {
         began_ms: clock::wall_ms(),
         since: Instant::now(),
@@ -289,6 +308,7 @@ fn converge(outages: &Outages, views: &[Arc<Mutex<ReconcilerView>>]) -> bool {
     let mut known = outages.lock();
     let Some(catch_up) = known.recovery.take() else { return false };
     let converge_ms = millis(catch_up.since);
+    counters().outage_converge.observe(catch_up.since.elapsed().as_secs_f64());
     if let Some(last) = &mut known.last {
         last.converge_ms = Some(converge_ms);
         tracing::info!(

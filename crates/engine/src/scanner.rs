@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use focus_common::clock;
+use focus_common::metrics::counters;
 use focus_index::IndexError;
 use focus_storage::walk::Detail;
 
@@ -74,6 +75,7 @@ fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
         present.served.index_fault.tell(&error);
         return;
     }
+    counters().scan.observe(began.elapsed().as_secs_f64());
     present.served.set_scanned(&FinishedScan {
         began_ms,
         took_ms: u64::try_from(began.elapsed().as_millis()).ok(),

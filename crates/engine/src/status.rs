@@ -76,7 +76,7 @@ impl ServedRoot {
     }
 
     /// What the status says of it.
-    fn root_status(&self) -> RootStatus {
+    pub(super) fn root_status(&self) -> RootStatus {
         let mut status = self.status.lock().clone();
         if let Some(lease) = self.lease() {
             let (state, holder, grant, lost) = lease.view();
@@ -235,6 +235,11 @@ impl Engine {
     /// Where the catalog is, without credentials.
     pub fn catalog_address(&self) -> String {
         self.catalog.address()
+    }
+
+    /// The state that the catalog is in.
+    pub(super) fn state_of_catalog(&self) -> CatalogState {
+        self.catalog_state().0.into()
     }
 
     /// The worst phase of all roots, with its reason.

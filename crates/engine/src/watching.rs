@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use focus_common::metrics::counters;
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
 use focus_storage::PartKind;
@@ -60,9 +61,12 @@ impl<'a> Watching<'a> {
 fn start(present: PresentRoot<'_>) -> Result<Watch, WatchProblem> {
     let inbox = Arc::clone(&present.served.inbox);
     let pair = present.pair.clone();
+    let hints = |result| counters().hints.with_label_values(&["watch", result]);
+    let (accepted, ignored) = (hints("accepted"), hints("ignored"));
     let sink = move |hint| match hint {
         Hint::File { folder, name, closed } => {
-            let Some(part) = pair.part(&name) else { return };
+            let Some(part) = pair.part(&name) else { return ignored.inc() };
+            accepted.inc();
             let is_data = matches!(part.kind, PartKind::Data(_));
             let closed = Closed { data: closed && is_data, sidecar: closed && !is_data };
             if !pair.is_exact(part.kind) {
@@ -71,7 +75,10 @@ fn start(present: PresentRoot<'_>) -> Result<Watch, WatchProblem> {
             }
             inbox.hint(Place { folder, stem: part.stem.to_vec() }, closed);
         }
-        Hint::Folder { folder } => inbox.hint_folder(folder),
+        Hint::Folder { folder } => {
+            accepted.inc();
+            inbox.hint_folder(folder);
+        }
         Hint::Rescan => inbox.ask_scan(ScanAsked::Stat),
         // The session looks at the root itself, and tells whether it is there.
         Hint::RootGone => inbox.ask_scan(ScanAsked::Names),

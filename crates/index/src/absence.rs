@@ -10,10 +10,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::bulk::{self, NAMED};
 use crate::entry::{Loaded, apply, held, load, store};
-use crate::mount::{MOUNT, mount};
+use crate::mount::{LAST, MOUNT, mount};
 use crate::place;
 use crate::rows::{RootId, signed, unsigned};
-use crate::stage::{HELD, PROVED};
+use crate::stage::{HELD, MARKED, PENDING, PROVED};
 use crate::{Index, IndexError, Reader};
 
 /// A recording whose absence is to be proved.
@@ -23,8 +23,10 @@ pub struct Candidate {
     pub id: EntryId,
     /// Where its files were.
     pub place: Place,
-    /// The mount they were seen on last; none where that is not known.
+    /// The mount they were seen on; none where that is not known.
     pub mount: Option<Mount>,
+    /// Another one that they were seen on last.
+    pub last: Option<Mount>,
     /// When its absence was proved the first time, on the boot-time clock; none: not yet.
     pub proof_ms: Option<u64>,
     /// Files are there, and are another recording.
@@ -83,9 +85,10 @@ impl Reader {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT r.id, d.path, f.stem, CASE WHEN r.vanish_step = {PROVED} THEN r.proof_ms END,
-                   f.side_size IS NOT NULL AND f.settled AND f.uuid <> r.uuid, {MOUNT}
+                   f.side_size IS NOT NULL AND f.settled AND f.uuid <> r.uuid, {MOUNT}, {LAST}
                  FROM recordings r JOIN files f ON f.id = r.file JOIN folders d ON d.id = f.folder
-                   LEFT JOIN mounts m ON m.id = coalesce(r.mount_last, r.mount, d.mount)
+                   LEFT JOIN mounts m ON m.id = coalesce(r.mount, d.mount)
+                   LEFT JOIN mounts l ON l.id = r.mount_last
                  WHERE r.root = ?1 AND r.id > ?2 AND r.vanished_ms IS NOT NULL AND r.vanish_step < {HELD}
                    AND NOT {NAMED} ORDER BY r.id LIMIT ?3"
             ))?;
@@ -97,6 +100,7 @@ impl Reader {
                     proof_ms: row.get::<_, Option<i64>>(3)?.map(unsigned),
                     replaced: row.get(4)?,
                     mount: mount(row, 5)?,
+                    last: mount(row, 9)?,
                 })
             })?;
             rows.collect()
@@ -118,8 +122,9 @@ impl Reader {
         })
     }
 
-    /// Recordings that the catalog has, and whose files were never here since before this time (milliseconds
-    /// since 1970): how many, counted up to 1,000, and the path of the first of them. None where there is none.
+    /// Recordings that the catalog has live, and whose files were never here since before this time
+    /// (milliseconds since 1970): how many, counted up to 1,000, and the path of the first of them. None where
+    /// there is none. They are held, or marked here and not in the catalog.
     ///
     /// # Errors
     /// The index cannot be read.
@@ -131,9 +136,14 @@ impl Reader {
         self.read(|connection| {
             let (count, first): (i64, Option<String>) = connection
                 .prepare_cached(&format!(
-                    "SELECT count(*), min(path) FROM (SELECT path FROM recordings
-                       WHERE root = ?1 AND vanish_step = {HELD} AND held_seq > 0 AND held_why = ?2
-                         AND vanished_ms < ?3 LIMIT 1000)"
+                    "SELECT count(*), min(path) FROM (
+                       SELECT path FROM (SELECT path, vanished_ms FROM recordings
+                           WHERE root = ?1 AND vanish_step = {HELD} AND held_seq > 0 AND held_why = ?2 LIMIT 1000)
+                         WHERE vanished_ms < ?3
+                       UNION ALL
+                       SELECT path FROM (SELECT path, vanished_ms, vanish_step, never_seen FROM recordings
+                           WHERE root = ?1 AND pending = {PENDING} ORDER BY id DESC LIMIT 1000)
+                         WHERE never_seen AND vanish_step = {MARKED} AND vanished_ms < ?3)"
                 ))?
                 .query_row(params![root.0, Held::NeverSeen.name(), before_ms], |row| {
                     Ok((row.get(0)?, row.get(1)?))

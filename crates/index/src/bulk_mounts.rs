@@ -8,6 +8,10 @@ use rusqlite::{Transaction, params};
 use crate::rows::unsigned;
 use crate::stage::{LEAVING, LEFT_ALONE, MARKED};
 
+/// The place `f` holds the recording `r` itself: [`focus_core::entry::mounted::AtPlace::Itself`].
+const ITSELF: &str =
+    "(f.uuid IS r.uuid AND (f.settled OR f.state IS NULL) AND f.side_size IS NOT NULL)";
+
 /// The mounts on which something was seen that may be on another one now, at most so many.
 pub(crate) fn to_judge(tx: &Transaction<'_>, root: i64, limit: i64) -> rusqlite::Result<Vec<i64>> {
     tx.prepare_cached(
@@ -22,8 +26,9 @@ pub(crate) fn to_judge(tx: &Transaction<'_>, root: i64, limit: i64) -> rusqlite:
 pub(crate) fn seen_on(tx: &Transaction<'_>, root: i64, mount: i64) -> rusqlite::Result<u64> {
     let counts = format!(
         "r.vanish_step NOT IN ({MARKED}, {LEFT_ALONE}, {LEAVING}) AND r.never_seen = 0 AND r.drilled = 0
-         AND (f.data_size IS NULL AND f.side_size IS NULL OR r.vanished_ms IS NULL
-           AND (f.settled AND f.uuid IS r.uuid OR NOT f.settled AND f.state IS NULL))"
+         AND (f.data_size IS NULL AND f.side_size IS NULL
+           OR f.settled AND f.uuid IS NOT r.uuid
+           OR r.vanished_ms IS NULL AND ({ITSELF} OR NOT f.settled AND f.state IS NULL))"
     );
     let seen: i64 = tx.query_row(
         &format!(
@@ -50,17 +55,17 @@ pub(crate) fn most_found(
     let mut most: Option<(i64, u64)> = None;
     for now in there.iter().filter(|now| **now != mount) {
         let (is_moved, found): (bool, i64) = tx
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT EXISTS(SELECT 1 FROM folders WHERE root = ?1 AND mount = ?2 AND mount_now = ?3),
                    (SELECT count(*) FROM folders d JOIN files f ON f.folder = d.id
                       JOIN recordings r ON r.file = f.id
                     WHERE d.root = ?1 AND d.mount = ?2 AND d.mount_now = ?3 AND r.mount IS NULL
-                      AND r.vanished_ms IS NULL AND r.drilled = 0 AND f.settled AND f.uuid IS r.uuid)
+                      AND r.vanished_ms IS NULL AND r.drilled = 0 AND {ITSELF})
                  + (SELECT count(*) FROM recordings r JOIN files f ON f.id = r.file
                       JOIN folders d ON d.id = f.folder
                     WHERE r.root = ?1 AND r.mount = ?2 AND d.mount_now = ?3
-                      AND r.vanished_ms IS NULL AND r.drilled = 0 AND f.settled AND f.uuid IS r.uuid)",
-            )?
+                      AND r.vanished_ms IS NULL AND r.drilled = 0 AND {ITSELF})",
+            ))?
             .query_row(params![root, mount, now], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let found = unsigned(found);
         if !is_moved && found == 0 {
@@ -79,7 +84,7 @@ pub(crate) fn take(tx: &Transaction<'_>, root: i64, mount: i64, now: i64) -> rus
         "UPDATE folders SET mount = ?3 WHERE root = ?1 AND mount = ?2",
         "UPDATE folders SET mount_now = ?3 WHERE root = ?1 AND mount_now = ?2",
         "UPDATE recordings SET mount = ?3 WHERE root = ?1 AND mount = ?2",
-        "UPDATE recordings SET mount_last = NULL WHERE root = ?1 AND mount_last IN (?2, ?3)",
+        "UPDATE recordings SET mount_last = ?3 WHERE root = ?1 AND mount_last = ?2",
     ] {
         tx.execute(statement, params![root, mount, now])?;
     }
@@ -94,19 +99,25 @@ pub(crate) fn move_found(
     mount: i64,
     there: &[i64],
 ) -> rusqlite::Result<()> {
+    let missing = format!(
+        "UPDATE recordings AS r SET mount = ?2
+         WHERE root = ?1 AND mount IS NULL AND drilled = 0 AND file IN (
+           SELECT f.id FROM folders d JOIN files f ON f.folder = d.id
+           WHERE d.root = ?1 AND d.mount = ?2 AND d.mount_now = ?3
+             AND NOT (r.vanished_ms IS NULL AND {ITSELF}))"
+    );
+    let found = format!(
+        "UPDATE recordings AS r SET mount = ?3, mount_last = NULL
+         WHERE root = ?1 AND mount = ?2 AND EXISTS(
+           SELECT 1 FROM files f JOIN folders d ON d.id = f.folder
+           WHERE f.id = r.file AND d.mount_now = ?3
+             AND (r.drilled = 1 OR r.vanished_ms IS NULL AND {ITSELF}))"
+    );
     for now in there.iter().filter(|now| **now != mount) {
         for statement in [
-            "UPDATE recordings AS r SET mount = ?2
-             WHERE root = ?1 AND mount IS NULL AND drilled = 0 AND file IN (
-               SELECT f.id FROM folders d JOIN files f ON f.folder = d.id
-               WHERE d.root = ?1 AND d.mount = ?2 AND d.mount_now = ?3
-                 AND NOT (r.vanished_ms IS NULL AND f.settled AND f.uuid IS r.uuid))",
+            missing.as_str(),
             "UPDATE folders SET mount = ?3 WHERE root = ?1 AND mount = ?2 AND mount_now = ?3",
-            "UPDATE recordings AS r SET mount = ?3, mount_last = NULL
-             WHERE root = ?1 AND mount = ?2 AND EXISTS(
-               SELECT 1 FROM files f JOIN folders d ON d.id = f.folder
-               WHERE f.id = r.file AND d.mount_now = ?3
-                 AND (r.drilled = 1 OR r.vanished_ms IS NULL AND f.settled AND f.uuid IS r.uuid))",
+            &found,
             // What its folder says as well needs no row of its own.
             "UPDATE recordings AS r SET mount = NULL
              WHERE root = ?1 AND mount = ?3 AND EXISTS(
@@ -122,13 +133,13 @@ pub(crate) fn move_found(
 /// What was seen last on another mount than before, and is found where it was before, is as it was; and so is a
 /// drill's wherever its folder is.
 pub(crate) fn back(tx: &Transaction<'_>, root: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached(
+    tx.prepare_cached(&format!(
         "UPDATE recordings AS r SET mount_last = NULL
          WHERE root = ?1 AND mount_last IS NOT NULL AND EXISTS(
            SELECT 1 FROM files f JOIN folders d ON d.id = f.folder
            WHERE f.id = r.file AND d.mount_now = coalesce(r.mount, d.mount)
-             AND (r.drilled = 1 OR r.vanished_ms IS NULL AND f.settled AND f.uuid IS r.uuid))",
-    )?
+             AND (r.drilled = 1 OR r.vanished_ms IS NULL AND {ITSELF}))"
+    ))?
     .execute([root])?;
     Ok(())
 }

@@ -120,26 +120,22 @@ fn is_named(at: usize) -> bool {
 
 /// What [`read_places`] has made of the place of the entry.
 fn at_place(at: usize) -> AtPlace {
-    match at % 4 {
-        0 => AtPlace::Itself,
-        1 => AtPlace::Nothing,
-        2 => AtPlace::Unread,
-        _ => AtPlace::Other,
-    }
+    let all = [AtPlace::Itself, AtPlace::Nothing, AtPlace::Unsettled, AtPlace::Another];
+    if at == 7 { AtPlace::Faulty } else { all[at % 4] }
 }
 
 /// Has something of each kind lie at the places.
 fn read_places(tx: &Transaction<'_>, entries: usize) {
     for at in 0..entries {
         let changed = match at_place(at) {
-            AtPlace::Itself => "data_size = 1, side_size = 1, settled = 1, state = NULL, uuid = ?1",
+            AtPlace::Itself if at == 4 => "data_size = 1, side_size = 1, settled = 0, uuid = ?1",
+            AtPlace::Itself => "data_size = 1, side_size = 1, settled = 1, uuid = ?1",
             AtPlace::Nothing => "data_size = NULL, side_size = NULL, settled = 0, uuid = ?1",
-            AtPlace::Unread => "data_size = 1, side_size = 1, settled = 0, state = NULL, uuid = ?1",
-            // A recording that turned bad, and one that another has taken the place of.
-            AtPlace::Other if at % 8 == 3 => {
+            AtPlace::Unsettled => "data_size = 1, side_size = 1, settled = 0, uuid = ?1 || 'other'",
+            AtPlace::Another => "data_size = 1, side_size = 1, settled = 1, uuid = ?1 || 'other'",
+            AtPlace::Faulty => {
                 "data_size = 1, side_size = 1, settled = 0, state = 'sidecar_invalid', uuid = ?1"
             }
-            AtPlace::Other => "data_size = 1, side_size = 1, settled = 1, uuid = ?1 || 'other'",
         };
         let sql = format!("UPDATE files SET {changed} WHERE stem = ?2");
         tx.execute(&sql, params![format!("u{at}"), format!("r{at}").into_bytes()]).expect("read");

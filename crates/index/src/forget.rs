@@ -40,6 +40,7 @@ fn forget(tx: &Transaction<'_>, root: i64) -> rusqlite::Result<Forgotten> {
             .optional()?;
         let Some(folder) = folder else {
             tx.execute("DELETE FROM mounts WHERE root = ?1", [root])?;
+            tx.execute("DELETE FROM unrecognised WHERE root = ?1", [root])?;
             tx.execute("DELETE FROM roots WHERE id = ?1", [root])?;
             return Ok(Forgotten { recordings, done: true });
         };

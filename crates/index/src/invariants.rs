@@ -10,7 +10,7 @@ use crate::{IndexError, Reader};
 const SOUND: &str = "every entry is one that can come of the rules";
 
 /// Each other invariant, and the number of rows that break it.
-fn checks() -> [(&'static str, String); 7] {
+fn checks() -> [(&'static str, String); 8] {
     [
         (
             "pending_cleared_only_after_ack",
@@ -58,6 +58,13 @@ fn checks() -> [(&'static str, String); 7] {
             "SELECT count(*) FROM roots t WHERE unsettled <> (SELECT count(*) FROM files
                WHERE root = t.id AND settled = 0 AND state IS NULL
                  AND (data_size IS NOT NULL OR side_size IS NOT NULL))"
+                .to_owned(),
+        ),
+        (
+            "counters are right: unrecognised",
+            "SELECT count(*) FROM (
+               SELECT root, state, count(*) AS count FROM files WHERE state IS NOT NULL GROUP BY root, state
+               EXCEPT SELECT root, state, count FROM unrecognised)"
                 .to_owned(),
         ),
         (

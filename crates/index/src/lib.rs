@@ -50,7 +50,7 @@ pub use listing::{Cursor, Listed, Listing, MORE_MAX, Order, WrongCursor};
 pub use observe::{Observation, Observed};
 pub use open::Opened;
 pub use reader::{Reader, Totals, Unrecognised};
-pub use rows::{FolderId, PlaceId, RootId, RootMemory, RootTotals};
+pub use rows::{FolderId, PlaceId, RootCounts, RootId, RootMemory, RootTotals};
 pub use scan::{FolderPlace, KnownPlace, ScanView, SettledPlace};
 pub use scope::IndexedRoot;
 pub use unrecognised::{UnrecognisedChange, UnrecognisedFiles};

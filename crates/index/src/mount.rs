@@ -20,6 +20,9 @@ const DEVICE: &str = "device";
 /// Columns of `mounts` (as `m`) that make a [`Mount`], in the order [`mount`] reads them.
 pub(crate) const MOUNT: &str = "m.point, m.kind, m.within, m.file_system";
 
+/// The same columns of a second one (as `l`).
+pub(crate) const LAST: &str = "l.point, l.kind, l.within, l.file_system";
+
 impl Index {
     /// The mounts that folders were found on by a scan.
     ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rusqlite::{Connection, InterruptHandle, params};
 
-use crate::rows::{RootId, RootTotals, signed, unsigned};
+use crate::rows::{RootCounts, RootId, RootTotals, signed, unsigned};
 use crate::scope::Scope;
 use crate::stage::{LEAVING, PENDING};
 use crate::{IndexError, open};
@@ -142,14 +142,16 @@ impl Reader {
             let of_roots = scope.and("root");
             let sums = root_totals(connection, None, &scope)?;
             let mut by_state = connection.prepare_cached(&format!(
-                "SELECT state, count(*) FROM files WHERE state IS NOT NULL{of_roots} GROUP BY state"
+                "SELECT state, sum(count) FROM unrecognised WHERE count > 0{of_roots} GROUP BY state"
             ))?;
             let unrecognised = by_state
                 .query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
                 .collect::<rusqlite::Result<_>>()?;
             let pending_since_ms = connection
                 .prepare_cached(&format!(
-                    "SELECT min(pending_since_ms) FROM recordings WHERE pending = {PENDING}{of_roots}"
+                    "SELECT min((SELECT min(pending_since_ms) FROM recordings
+                       WHERE root = t.id AND pending = {PENDING})) FROM roots t WHERE 1{}",
+                    scope.and("t.id")
                 ))?
                 .query_row([], |row| row.get(0))?;
             Ok(Totals {
@@ -162,6 +164,28 @@ impl Reader {
                 unrecognised,
                 pending_since_ms,
             })
+        })
+    }
+
+    /// What is counted of one root, and is told as metrics. Nothing here reads a row for each recording.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn root_counts(&self, root: RootId) -> Result<RootCounts, IndexError> {
+        self.read(|connection| {
+            let mut by_state = connection.prepare_cached(
+                "SELECT state, count FROM unrecognised WHERE root = ?1 ORDER BY state",
+            )?;
+            let unrecognised = by_state
+                .query_map([root.0], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
+                .collect::<rusqlite::Result<_>>()?;
+            let pending_since_ms = connection
+                .prepare_cached(&format!(
+                    "SELECT min(pending_since_ms) FROM recordings WHERE root = ?1 AND pending = {PENDING}"
+                ))?
+                .query_row([root.0], |row| row.get(0))?;
+            let totals = root_totals(connection, Some(root.0), &Scope::All)?;
+            Ok(RootCounts { totals, unrecognised, pending_since_ms })
         })
     }
 

@@ -73,6 +73,17 @@ pub struct RootTotals {
     pub unsettled: u64,
 }
 
+/// What is counted of a root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootCounts {
+    /// Its recordings.
+    pub totals: RootTotals,
+    /// Unrecognised places by state. One that ceased to be is there with 0.
+    pub unrecognised: Vec<(String, u64)>,
+    /// Since when the oldest pending recording is, milliseconds since 1970.
+    pub pending_since_ms: Option<i64>,
+}
+
 /// Columns of `recordings` (as `r`) that make a [`Recording`], in the order `recording` reads them.
 /// The root's marker comes from `roots` (as `t`).
 pub(crate) const RECORDING: &str = "r.uuid, r.start_ms, r.end_ms, r.deleted, r.recording_id, t.marker, r.path, r.size, r.fingerprint, r.metadata, r.marked_ms, r.sum";

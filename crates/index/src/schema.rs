@@ -221,7 +221,8 @@ ALTER TABLE files ADD COLUMN side_counts_ms INTEGER;
 
 /// Which mount each folder was seen on first, and found on by the last scan, and each recording that was seen on
 /// another one than its folder, or last on another one than before. What a file of an earlier version knows is a device number: it stands for a
-/// mount that is not met again, and the first whole scan finds where its recordings are.
+/// mount that is not met again, and the first whole scan finds where its recordings are. Unrecognised places are
+/// counted by root and state, and what became pending first is found by root.
 const V5: &str = "
 CREATE TABLE mounts(
   id INTEGER PRIMARY KEY,
@@ -246,6 +247,27 @@ ALTER TABLE recordings ADD COLUMN mount INTEGER;
 ALTER TABLE recordings ADD COLUMN mount_last INTEGER;
 CREATE INDEX recordings_mount ON recordings(root, mount) WHERE mount IS NOT NULL;
 CREATE INDEX recordings_mount_last ON recordings(root, mount_last) WHERE mount_last IS NOT NULL;
+
+DROP INDEX recordings_waiting;
+CREATE INDEX recordings_waiting ON recordings(root, pending_since_ms) WHERE pending = 1;
+CREATE TABLE unrecognised(
+  root INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY(root, state)
+) WITHOUT ROWID;
+INSERT INTO unrecognised SELECT root, state, count(*) FROM files WHERE state IS NOT NULL GROUP BY root, state;
+CREATE TRIGGER files_reported AFTER INSERT ON files WHEN NEW.state IS NOT NULL BEGIN
+  INSERT INTO unrecognised VALUES(NEW.root, NEW.state, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER files_report_removed AFTER DELETE ON files WHEN OLD.state IS NOT NULL BEGIN
+  UPDATE unrecognised SET count = count - 1 WHERE root = OLD.root AND state = OLD.state;
+END;
+CREATE TRIGGER files_report_changed AFTER UPDATE OF state ON files WHEN OLD.state IS NOT NEW.state BEGIN
+  UPDATE unrecognised SET count = count - 1 WHERE root = OLD.root AND state = OLD.state;
+  INSERT INTO unrecognised SELECT NEW.root, NEW.state, 1 WHERE NEW.state IS NOT NULL
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

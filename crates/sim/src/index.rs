@@ -156,7 +156,7 @@ impl Index {
         let known = self.places.entry(place.clone()).or_default();
         known.sight = sight;
         known.due_ms = due_ms;
-        if known.sight.settled {
+        if known.sight.sidecar.is_some() {
             self.seen_at(place, mount.as_ref());
         }
         news == News::Pending
@@ -263,11 +263,13 @@ impl Index {
         row.own = kept(row.own.clone(), mount.cloned(), folder, is_new);
     }
 
-    /// The files of a place were seen on this mount: the truth, which the index itself does not keep.
+    /// The files of a place were seen on this mount: the truth, which the index itself does not keep. What was
+    /// gone is there again only once it has settled.
     fn seen_at(&mut self, place: &Place, mount: Option<&Arc<Mount>>) {
         let uuid = self.places.get(place).and_then(|known| known.sight.uuid.clone());
         if let Some(row) = uuid.and_then(|uuid| self.rows.get_mut(&uuid))
             && row.place == *place
+            && row.entry.is_there()
         {
             row.seen_at = mount.map(|mount| mount.point.clone());
         }

@@ -272,30 +272,51 @@ impl Focus {
         let server = self.server()?;
         let address = server["address"].as_str().unwrap_or_default();
         let token = if token { server["token"].as_str().unwrap_or_default() } else { "" };
-        let ask = || -> std::io::Result<Vec<u8>> {
-            let mut stream = TcpStream::connect(address)?;
-            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-            let length = body.len();
-            write!(
-                stream,
-                "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-            )?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer)?;
-            Ok(answer)
-        };
-        let answer = ask().map_err(|error| error.to_string())?;
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
-        let status =
-            head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;
-        Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+        ask(address, method, path, body, token)
+    }
+
+    /// The address that it serves on, host and port.
+    ///
+    /// # Errors
+    /// It does not serve.
+    pub fn address(&self) -> Result<String, String> {
+        Ok(self.server()?["address"].as_str().unwrap_or_default().to_owned())
     }
 
     fn http(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
         let answer = self.ask(method, path, body, true)?;
         if answer.status == 200 { Ok(answer.body) } else { Err(format!("{answer:?}")) }
     }
+}
+
+/// The answer of an HTTP server to a request.
+///
+/// # Errors
+/// No answer.
+pub fn ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+    token: &str,
+) -> Result<Answer, String> {
+    let ask = || -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error| error.to_string())?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;
+    Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
 }
 
 impl Drop for Focus {

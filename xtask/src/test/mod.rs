@@ -81,6 +81,7 @@ impl Peers {
                 ("crun", "crun"),
                 ("systemctl", "systemd"),
                 ("faketime", "faketime"),
+                ("promtool", "prometheus"),
             ] {
                 kubernetes::package(program, package)?;
             }
@@ -121,6 +122,7 @@ fn could_be_put_in(line: &str) -> bool {
         "needs a database",
         "needs libfaketime",
         "needs openssl",
+        "install prometheus",
         "control plane",
         "ends its own server",
     ]

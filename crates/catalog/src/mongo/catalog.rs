@@ -108,6 +108,10 @@ impl Catalog for MongoCatalog {
         self.state.address.clone()
     }
 
+    fn last_answer(&self) -> Option<std::time::Instant> {
+        *self.state.answered.lock()
+    }
+
     fn reach(&self) -> watch::Receiver<Reach> {
         self.state.reach.subscribe()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub(super) struct MongoState {
     started: Instant,
     /// Milliseconds since `started` of the last acknowledged write.
     acknowledged_ms: AtomicU64,
+    /// When the database answered last.
+    pub(super) answered: Arc<Mutex<Option<Instant>>>,
     /// Where the recordings of each root are, by the root's id; in the layout `base_paths` alone.
     pub(super) collections: Mutex<HashMap<String, Collections>>,
     /// The epoch in which the collections of each root were last found fit, by the root's id.
@@ -114,6 +117,7 @@ impl MongoState {
             doubt: Notify::new(),
             started: Instant::now(),
             acknowledged_ms: AtomicU64::new(0),
+            answered: Arc::default(),
             collections: Mutex::default(),
             fit: Mutex::default(),
             remarks: Mutex::default(),

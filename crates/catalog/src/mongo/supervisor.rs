@@ -252,7 +252,9 @@ fn client(
     };
     options.max_pool_size = Some(if probes { 1 } else { 8 });
     let settings = state.settings.clone();
+    let answered = Arc::clone(&state.answered);
     options.sdam_event_handler = Some(EventHandler::callback(move |event| match event {
+        SdamEvent::ServerHeartbeatSucceeded(_) => *answered.lock() = Some(Instant::now()),
         SdamEvent::ServerHeartbeatFailed(event) => {
             *watched.failure.lock() = heartbeat_failure(&settings, &event.failure);
         }

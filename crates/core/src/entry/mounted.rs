@@ -54,42 +54,39 @@ pub fn seen_on<M>(own: Option<M>, folder: Option<M>) -> Option<M> {
     own.or(folder)
 }
 
-/// The mount that the files of a recording were seen on last: by it their absence is judged.
-pub fn last_on<M>(own: Own<M>, folder: Option<M>) -> Option<M> {
-    if broken::is(Broken::FolderMountTrusted) {
-        return folder;
-    }
-    own.last.or(own.seen).or(folder)
-}
-
-/// What was seen on one mount last is looked for on another. Where either is not known, nothing tells.
-pub fn is_elsewhere<M: PartialEq>(last_on: Option<M>, read_on: Option<M>) -> bool {
-    last_on.zip(read_on).is_some_and(|(seen, read)| seen != read)
+/// A recording with these mounts of its own is looked for where it was not seen. One that was seen on two
+/// mounts is so on either, until a whole scan has made one of them. Where a mount is not known, nothing tells.
+pub fn is_elsewhere<M: PartialEq>(own: Own<M>, folder: Option<M>, read_on: Option<M>) -> bool {
+    let Some(read_on) = read_on else { return false };
+    let is_other = |mount: Option<M>| mount.is_some_and(|mount| mount != read_on);
+    is_other(seen_on(own.seen, folder)) || is_other(own.last)
 }
 
 /// What lies at the place of a recording, as it was seen last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtPlace {
-    /// Its files: they were read as this recording.
+    /// Its files: a sidecar that names it, settled or not.
     Itself,
     /// No file.
     Nothing,
-    /// Files that have not been read yet as they are now.
-    Unread,
-    /// Another recording's files, or what is no recording.
-    Other,
+    /// Another recording, which has settled.
+    Another,
+    /// Files that have not settled yet as they are now.
+    Unsettled,
+    /// What is no recording.
+    Faulty,
 }
 
 /// It counts among those that were seen on its mount and have to be found again. What is marked, left
 /// alone or leaving is known to be gone, and is not missing on another mount. Nor is one in whose place
-/// something else lies: nothing is concluded from that. One that a drill planted is never counted: nobody
+/// something lies that is no recording: nothing is concluded from that. One that a drill planted is never counted: nobody
 /// approves its deletion, so as a missing one it could keep its mount from ever being known again, and its
 /// document from being removed.
 pub fn was_seen(entry: &Entry, at_place: AtPlace) -> bool {
     let counts = match at_place {
-        AtPlace::Nothing => true,
-        AtPlace::Itself | AtPlace::Unread => entry.is_there(),
-        AtPlace::Other => false,
+        AtPlace::Nothing | AtPlace::Another => true,
+        AtPlace::Itself | AtPlace::Unsettled => entry.is_there(),
+        AtPlace::Faulty => false,
     };
     !entry.drilled
         && !entry.never_seen
@@ -100,7 +97,7 @@ pub fn was_seen(entry: &Entry, at_place: AtPlace) -> bool {
         )
 }
 
-/// Its files are there to be found: they were read as its own, wherever they are now.
+/// Its files are there to be found, wherever that is.
 pub fn is_found(entry: &Entry, at_place: AtPlace) -> bool {
     !entry.drilled && at_place == AtPlace::Itself && entry.is_there()
 }

@@ -442,8 +442,9 @@ fn a_path_names_a_place_where_it_has_a_stem() {
 fn a_vanished_recording_whose_place_has_files_is_not_missing_on_another_mount() {
     use super::mounted::{AtPlace, was_seen};
     assert!(was_seen(&catalogued(), AtPlace::Itself));
-    assert!(!was_seen(&catalogued(), AtPlace::Other), "it turned bad");
+    assert!(!was_seen(&catalogued(), AtPlace::Faulty), "it turned bad");
+    assert!(was_seen(&vanished_entry(), AtPlace::Another));
     assert!(was_seen(&vanished_entry(), AtPlace::Nothing));
-    assert!(!was_seen(&vanished_entry(), AtPlace::Unread), "its data file is there alone");
+    assert!(!was_seen(&vanished_entry(), AtPlace::Unsettled), "its data file is there alone");
     assert!(!was_seen(&marked(), AtPlace::Nothing));
 }

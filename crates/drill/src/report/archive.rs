@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
+use focus_common::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{Report, Verdict, kind_or_empty};
@@ -15,6 +16,9 @@ const COUNT_MAX: usize = 100;
 
 /// Bytes of all reports together at most; the newest is kept whatever its size.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// The file with the time of the last drill that passed.
+const LAST_PASSED: &str = "last_passed_ms";
 
 /// A report that is larger was not written by us.
 const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -62,6 +66,9 @@ pub fn keep(folder: &Folder, report: &Report) -> anyhow::Result<()> {
     folder
         .replace(&name, &serde_json::to_vec_pretty(report)?)
         .context("the report cannot be kept")?;
+    if report.verdict == Verdict::Passed {
+        folder.replace(LAST_PASSED, clock::wall_ms().to_string().as_bytes())?;
+    }
     // What cannot be removed now is removed next time.
     let mut bytes = 0;
     for (at, file) in files(folder).into_iter().enumerate() {
@@ -71,6 +78,11 @@ pub fn keep(folder: &Folder, report: &Report) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// When the last drill of this folder that passed was kept, milliseconds since 1970; none where none has.
+pub fn last_passed(folder: &Folder) -> Option<i64> {
+    std::fs::read_to_string(folder.file(LAST_PASSED)).ok()?.trim().parse().ok()
 }
 
 /// Earlier drills, the newest first, and a message for each report that cannot be read.

@@ -21,6 +21,9 @@ pub struct Verification {
     pub compared: u64,
     /// How many findings of each kind.
     pub counts: BTreeMap<String, u64>,
+    /// The same of each root, by its id.
+    #[serde(default)]
+    pub roots: BTreeMap<String, BTreeMap<String, u64>>,
     /// Documents of others beside ours; none where they could not be counted.
     pub foreign: Option<u64>,
     /// How many differences were mended.
@@ -115,8 +118,10 @@ impl Verification {
     }
 
     /// Counts findings of one kind.
-    pub(super) fn count(&mut self, kind: FindingKind, count: u64) {
+    pub(super) fn count(&mut self, root: &str, kind: FindingKind, count: u64) {
         *self.counts.entry(kind.name().to_owned()).or_default() += count;
+        let of_root = self.roots.entry(root.to_owned()).or_default();
+        *of_root.entry(kind.name().to_owned()).or_default() += count;
     }
 
     /// Adds a finding, as long as there is room.
@@ -126,6 +131,12 @@ impl Verification {
         } else {
             self.truncated = true;
         }
+    }
+
+    /// When it ended, milliseconds since 1970.
+    pub(crate) fn ended_ms(&self) -> Option<i64> {
+        let began = focus_core::iso8601::from_text(&self.began_at, None).ok()?;
+        Some(began.saturating_add(i64::try_from(self.elapsed_ms).ok()?))
     }
 
     /// How many differences between storage and catalog it left.
@@ -188,11 +199,11 @@ mod tests {
     #[test]
     fn states_of_storage_alone_leave_the_catalog_in_order() {
         let mut out = Verification::begun(String::new());
-        out.count(FindingKind::Unsettled, 1);
-        out.count(FindingKind::Unrecognised, 1);
+        out.count("r", FindingKind::Unsettled, 1);
+        out.count("r", FindingKind::Unrecognised, 1);
         out.finish(0);
         assert!(out.in_order);
-        out.count(FindingKind::Duplicate, 1);
+        out.count("r", FindingKind::Duplicate, 1);
         out.finish(0);
         assert!(!out.in_order);
     }

@@ -68,7 +68,7 @@ impl VerifiedRoot<'_> {
         out.compared += drift.compared;
         out.truncated |= !drift.is_whole();
         for (kind, count) in drift.counts() {
-            out.count(*kind, *count);
+            out.count(&self.place.id, *kind, *count);
         }
         for finding in drift.into_findings() {
             out.push(ReportedFinding::of(&self.place.id, finding));
@@ -81,13 +81,13 @@ impl VerifiedRoot<'_> {
         out.truncated |= unrecognised.len() == FINDINGS_MAX || unsettled.len() == FINDINGS_MAX;
         for row in unrecognised.into_iter().filter(|row| row.root == self.place.id) {
             let kind = FindingKind::Unrecognised;
-            out.count(kind, 1);
+            out.count(&self.place.id, kind, 1);
             let reason = Some(format!("{}: {}", row.state, row.reason));
             out.push(ReportedFinding::of_place(kind, &row.root, row.path, reason));
         }
         for place in unsettled {
             let kind = FindingKind::Unsettled;
-            out.count(kind, 1);
+            out.count(&self.place.id, kind, 1);
             out.push(ReportedFinding::of_place(kind, &self.place.id, place.display(), None));
         }
         Ok(())

@@ -202,7 +202,11 @@ pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
              ALTER TABLE recordings DROP COLUMN mount_last; ALTER TABLE recordings DROP COLUMN mount;
              ALTER TABLE folders DROP COLUMN mount; ALTER TABLE folders DROP COLUMN mount_now;
              ALTER TABLE folders ADD COLUMN device INTEGER; ALTER TABLE folders ADD COLUMN device_now INTEGER;
-             DROP TABLE mounts;",
+             DROP TABLE mounts;
+             DROP TRIGGER files_reported; DROP TRIGGER files_report_removed;
+             DROP TRIGGER files_report_changed; DROP TABLE unrecognised;
+             DROP INDEX recordings_waiting;
+             CREATE INDEX recordings_waiting ON recordings(pending_since_ms) WHERE pending = 1;",
         ),
         (
             4,

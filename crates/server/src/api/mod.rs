@@ -4,6 +4,7 @@ mod deletions;
 mod forgetting;
 mod guard;
 mod listener;
+mod metrics;
 mod problem;
 mod time_range;
 mod understand;
@@ -119,6 +120,7 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/livez", get(|| async { axum::Json(json!({})) }))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/ack", get(|| async { axum::Json(json!({})) }))
         .route("/recordings_in_time_range", post(time_range::recordings_in_time_range))
         .route("/api/v1/status", get(v1::status))
@@ -135,6 +137,7 @@ pub fn router(state: AppState) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
         })
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
+        .layer(axum::middleware::from_fn(metrics::count))
         // Bodies are read, and bounded, before a handler is called.
         .layer(DefaultBodyLimit::disable())
         .with_state(state)

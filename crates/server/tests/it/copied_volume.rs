@@ -224,13 +224,18 @@ async fn a_standby_on_a_clone_of_the_volume_tells_what_was_never_here() {
     let land = "printf data > $0/only.dat; printf '{\"start_time\": 1700000000}' > $0/only.json";
     let pid = site.focus.pid().expect("a server").to_string();
     assert!(said(&["nsenter", "-t", &pid, "-m", "sh", "-c", land, &root]).is_some());
-    second.until_status("held", 1, LIMIT).await;
+    site.focus.until_status("recordings", 5, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    // The comparison at a start finds it, and so does the one that comes round.
+    assert_eq!(second.stop(), Some(0));
+    second.serve().await;
+    second.until_status("deleted", 1, LIMIT).await;
     let reason = |focus: &Focus| focus.status().expect("a status")["roots"][0]["reason"].clone();
     assert!(reason(&second).is_null(), "not before ten minutes: {}", reason(&second));
     // Eleven minutes later.
     assert_eq!(second.stop(), Some(0));
     let index = rusqlite::Connection::open(site.dir.path().join("second/index.db")).expect("open");
-    let earlier = "UPDATE recordings SET vanished_ms = vanished_ms - 660000 WHERE held_seq > 0";
+    let earlier = "UPDATE recordings SET vanished_ms = vanished_ms - 660000 WHERE never_seen = 1";
     assert_eq!(index.execute(earlier, []).expect("changed"), 1);
     drop(index);
     second.serve().await;

@@ -25,6 +25,7 @@ mod init;
 mod lease;
 mod ledger;
 mod listing;
+mod metrics;
 mod mounts;
 mod one_root;
 mod operate;

@@ -165,7 +165,7 @@ impl Index {
     /// The recording was seen on another mount than this one.
     pub(crate) fn is_elsewhere(&self, row: &Row, mount: &Arc<Mount>) -> bool {
         let folder = self.folders.get(&row.place.folder).map(|at| at.seen.clone());
-        mounted::is_elsewhere(mounted::last_on(row.own.clone(), folder), Some(mount.clone()))
+        mounted::is_elsewhere(row.own.clone(), folder, Some(mount.clone()))
     }
 
     /// The mount that the recording was seen on; none where that is not known.
@@ -241,7 +241,9 @@ impl Index {
             if row.own.seen.as_ref() == Some(seen_on) {
                 row.own.seen = Some(now.clone());
             }
-            row.own.last = row.own.last.take().filter(|last| last != seen_on && last != now);
+            if row.own.last.as_ref() == Some(seen_on) {
+                row.own.last = Some(now.clone());
+            }
             row.entry = mounted::settled(row.entry);
         }
         let folders = self.folders.values_mut();
@@ -254,12 +256,17 @@ impl Index {
         let Some(known) = self.places.get(&row.place) else { return AtPlace::Nothing };
         if !self.has_files(&row.place) {
             AtPlace::Nothing
-        } else if known.sight.settled && known.sight.uuid.as_ref() == Some(&row.recording.uuid) {
+        } else if known.sight.uuid.as_ref() == Some(&row.recording.uuid)
+            && known.sight.sidecar.is_some()
+            && (known.sight.settled || known.reported.is_none())
+        {
             AtPlace::Itself
-        } else if !known.sight.settled && known.reported.is_none() {
-            AtPlace::Unread
+        } else if known.sight.settled {
+            AtPlace::Another
+        } else if known.reported.is_none() {
+            AtPlace::Unsettled
         } else {
-            AtPlace::Other
+            AtPlace::Faulty
         }
     }
 

@@ -1,0 +1,182 @@
+//! What the engine tells as metrics: states as they are now, and what became of writes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use focus_catalog::Reach;
+use focus_common::clock;
+use focus_common::metrics::{Scrape, counters};
+use focus_common::status::{CatalogState, RootLease, RootState};
+use focus_core::answer::{Answer, Failure};
+use focus_core::batch::{Call, Reply};
+use focus_core::state::State;
+use focus_core::verify::FindingKind;
+use focus_index::{IndexError, RootCounts};
+
+use crate::engine::Engine;
+use crate::served_root::ServedRoot;
+
+/// How many documents a call writes; none where it only reads.
+pub(crate) fn documents(call: &Call) -> Option<u64> {
+    match call {
+        Call::Insert(batch) | Call::Upsert(batch) | Call::Remove(batch) => Some(batch.len() as u64),
+        Call::Adopt(_) | Call::TakeOver(..) => Some(1),
+        Call::Read(_) | Call::Prefer { .. } => None,
+    }
+}
+
+/// Counts what became of `sent` documents in a call that took so long.
+pub(crate) fn count_written(sent: u64, took: Duration, reply: &Result<Reply, Failure>) {
+    counters().catalog_write.observe(took.as_secs_f64());
+    let count = |result, count| {
+        counters().catalog_writes.with_label_values(&[result]).inc_by(count);
+    };
+    match reply {
+        Ok(Reply::Answers(answers)) => {
+            for answer in answers {
+                count(
+                    match answer {
+                        Answer::Written => "written",
+                        Answer::Duplicate { .. } => "duplicate",
+                        Answer::Refused { .. } => "refused",
+                        Answer::Failed(_) => "failed",
+                    },
+                    1,
+                );
+            }
+        }
+        Ok(Reply::Removed) => count("removed", sent),
+        Ok(Reply::Documents(_) | Reply::Preferred(_)) => {}
+        Err(_) => count("failed", sent),
+    }
+}
+
+impl Engine {
+    /// Adds every state that is told as a metric. It reads counters that are there already, and blocks for as
+    /// long as that takes.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn tell_metrics(&self, scrape: &Scrape) -> Result<(), IndexError> {
+        let one = |name: &str, value: f64| scrape.add(name, [(Vec::new(), value)]);
+        scrape.add("focus_build_info", [(vec![env!("CARGO_PKG_VERSION")], 1.0)]);
+        let is_up = matches!(*self.catalog.reach().borrow(), Reach::Up { .. });
+        one("focus_catalog_up", truth(is_up));
+        let state = self.state_of_catalog();
+        let states =
+            CatalogState::ALL.into_iter().map(|one| (vec![one.name()], truth(*one == state)));
+        scrape.add("focus_catalog_state", states);
+        one("focus_outages_total", self.outages.count() as f64);
+        if let Some(free) = free_bytes(&self.settings.state_dir) {
+            one("focus_state_disk_free_bytes", free as f64);
+        }
+        self.tell_roots(scrape)?;
+        self.tell_verification(scrape);
+        Ok(())
+    }
+
+    fn tell_roots(&self, scrape: &Scrape) -> Result<(), IndexError> {
+        let roots: Vec<RootView> =
+            self.roots.iter().map(|root| self.root_view(root)).collect::<Result<_, _>>()?;
+        let each = |name: &str, value: &dyn Fn(&RootView) -> f64| {
+            scrape.add(name, roots.iter().map(|root| (vec![root.path.as_str()], value(root))));
+        };
+        each("focus_pending_recordings", &|root| root.counts.totals.pending as f64);
+        each("focus_backlog_age_seconds", &|root| root.backlog_age_s());
+        each("focus_held_deletions", &|root| root.counts.totals.held as f64);
+        each("focus_root_present", &|root| truth(root.is_present));
+        each("focus_lease_held", &|root| truth(root.holds_lease));
+        each("focus_lease_lost_total", &|root| root.lease_lost as f64);
+        each("focus_watch_missed_total", &|root| root.watch_missed as f64);
+        let recordings = roots.iter().flat_map(|root| {
+            let totals = root.counts.totals;
+            let present = totals.recordings.saturating_sub(totals.vanished);
+            let states = [
+                ("present", present),
+                ("vanished", totals.vanished),
+                ("deleted", totals.marked),
+                ("unsettled", totals.unsettled),
+            ];
+            states.map(|(state, count)| (vec![root.path.as_str(), state], count as f64))
+        });
+        scrape.add("focus_recordings", recordings);
+        let unrecognised = roots.iter().flat_map(|root| {
+            State::ALL.into_iter().map(|state| {
+                let count = root.unrecognised.get(state.name()).copied().unwrap_or(0);
+                (vec![root.path.as_str(), state.name()], count as f64)
+            })
+        });
+        scrape.add("focus_unrecognised_recordings", unrecognised);
+        Ok(())
+    }
+
+    fn root_view(&self, root: &ServedRoot) -> Result<RootView, IndexError> {
+        let status = root.root_status();
+        let id = root.memory.borrow().as_ref().map(|(_, memory)| memory.id);
+        let counts = match id {
+            Some(id) => self.reader.root_counts(id)?,
+            None => RootCounts::default(),
+        };
+        Ok(RootView {
+            is_present: status.state == RootState::Present,
+            holds_lease: status.lease == RootLease::Held,
+            lease_lost: status.lease_lost,
+            watch_missed: status.watch_missed,
+            path: status.path,
+            unrecognised: counts.unrecognised.iter().cloned().collect(),
+            counts,
+        })
+    }
+
+    /// What the last verification left, of this run or an earlier one.
+    fn tell_verification(&self, scrape: &Scrape) {
+        let Some(last) = self.last_verification() else { return };
+        let paths: BTreeMap<String, String> = self
+            .roots
+            .iter()
+            .map(|root| root.root_status())
+            .filter_map(|status| Some((status.id?, status.path)))
+            .collect();
+        let of_roots =
+            || last.roots.iter().filter_map(|(id, counts)| Some((paths.get(id)?, counts)));
+        let findings = of_roots().flat_map(|(path, counts)| {
+            FindingKind::ALL.into_iter().filter(|kind| kind.is_drift()).map(move |kind| {
+                let count = counts.get(kind.name()).copied().unwrap_or(0);
+                (vec![path.as_str(), kind.name()], count as f64)
+            })
+        });
+        scrape.add("focus_drift_findings", findings);
+        let ended = last.ended_ms().map(|ms| ms as f64 / 1_000.0);
+        let ended =
+            ended.iter().flat_map(|at| of_roots().map(|(path, _)| (vec![path.as_str()], *at)));
+        scrape.add("focus_verify_finished_timestamp_seconds", ended);
+    }
+}
+
+/// A root, as its metrics show it.
+struct RootView {
+    path: String,
+    is_present: bool,
+    holds_lease: bool,
+    lease_lost: u64,
+    watch_missed: u64,
+    counts: RootCounts,
+    unrecognised: BTreeMap<String, u64>,
+}
+
+impl RootView {
+    fn backlog_age_s(&self) -> f64 {
+        let age = |since_ms: i64| clock::wall_ms().saturating_sub(since_ms).max(0) as f64 / 1_000.0;
+        self.counts.pending_since_ms.map_or(0.0, age)
+    }
+}
+
+fn truth(is: bool) -> f64 {
+    if is { 1.0 } else { 0.0 }
+}
+
+/// Bytes that are free for us on the disk with this folder.
+fn free_bytes(folder: &std::path::Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}

@@ -1,0 +1,53 @@
+//! `GET /metrics`: what is counted and how everything stands, for Prometheus.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use focus_common::metrics::{Scrape, counters, process};
+use focus_drill::report::archive;
+use focus_drill::state::folder::Folder;
+
+use super::{AppState, Problem};
+
+/// The media type of Prometheus' text format.
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(state): State<AppState>) -> Result<Response, Problem> {
+    let text = state
+        .read(|engine| {
+            let scrape = Scrape::new();
+            engine.tell_metrics(&scrape)?;
+            let passed = archive::last_passed(&Folder::of(engine.state_dir()));
+            let passed = passed.map(|at_ms| (Vec::new(), at_ms as f64 / 1_000.0));
+            scrape.add("focus_drill_passed_timestamp_seconds", passed);
+            process(&scrape);
+            Ok(scrape.text())
+        })
+        .await?;
+    Ok(([(header::CONTENT_TYPE, TEXT)], text).into_response())
+}
+
+/// Counts a request by its route, its method and the code of its answer. What the caller can choose freely
+/// becomes no label.
+pub(super) async fn count(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    };
+    let response = next.run(request).await;
+    let code = response.status().as_u16().to_string();
+    counters().http_requests.with_label_values(&[route.as_str(), method, code.as_str()]).inc();
+    let seconds = began.elapsed().as_secs_f64();
+    counters().http_request.with_label_values(&[route.as_str()]).observe(seconds);
+    response
+}
