@@ -19,12 +19,12 @@ use tokio::time::{Instant, sleep_until};
 use super::blocking::blocking;
 use super::index_fault::IndexFault;
 use super::lease::LeaseKeeper;
-use super::metrics;
 use super::pending::PendingSource;
 use super::served_root::ServedRoot;
 use super::step_log;
 use super::unrecognised::Unrecognised;
 use super::view::ReconcilerView;
+use super::written;
 
 /// As good as never: whatever happens before wakes the driver, milliseconds.
 const FAR_MS: u64 = 3_600_000;
@@ -371,7 +371,7 @@ impl Driver {
         let catalog = &self.catalog;
         let around = around(&call);
         around.map(|(before, _)| Point::At(before)).into_iter().for_each(here);
-        let (written, began) = (metrics::documents(&call), Instant::now());
+        let (sent, began) = (written::documents(&call), Instant::now());
         let reply = match call {
             Call::Insert(batch) => catalog.insert(place, &batch).await.map(Reply::Answers),
             Call::Upsert(batch) => catalog.upsert(place, &batch).await.map(Reply::Answers),
@@ -392,8 +392,8 @@ impl Driver {
             }
         };
         around.map(|(_, after)| Point::At(after)).into_iter().for_each(here);
-        if let Some(sent) = written {
-            metrics::count_written(sent, began.elapsed(), &reply);
+        if let Some(sent) = sent {
+            written::count_written(sent, began.elapsed(), &reply);
         }
         if let Err(failure) = &reply
             && matches!(failure.class, Class::Transient | Class::Unknown)

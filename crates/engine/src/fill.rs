@@ -1,7 +1,7 @@
 //! Progress of a first fill: what was on storage when the server started is indexed and catalogued.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use focus_common::status::Fill;
 
@@ -25,6 +25,16 @@ impl FirstFill {
     /// The progress; none where the fill is over, or small. `waiting` recordings are unsettled or pending, and
     /// `written` were acknowledged since the start. `is_counted`: every root was scanned, so there are no more.
     pub(crate) fn progress(&self, waiting: u64, written: u64, is_counted: bool) -> Option<Fill> {
+        self.progress_after(self.began.elapsed(), waiting, written, is_counted)
+    }
+
+    fn progress_after(
+        &self,
+        elapsed: Duration,
+        waiting: u64,
+        written: u64,
+        is_counted: bool,
+    ) -> Option<Fill> {
         if waiting == 0 && is_counted {
             self.is_over.store(true, Ordering::Relaxed);
         }
@@ -32,7 +42,7 @@ impl FirstFill {
         if of < TOLD_MIN || self.is_over.load(Ordering::Relaxed) {
             return None;
         }
-        let seconds = self.began.elapsed().as_secs_f64();
+        let seconds = elapsed.as_secs_f64();
         let rate_per_s = if seconds > 0.0 { written as f64 / seconds } else { 0.0 };
         #[expect(
             clippy::cast_possible_truncation,
@@ -52,14 +62,15 @@ mod tests {
     #[test]
     fn a_fill_is_told_until_nothing_is_left_of_it_once() {
         let fill = FirstFill::begin();
-        assert_eq!(fill.progress(999, 0, false), None, "too small");
-        let first = fill.progress(1_500, 0, false).expect("told");
+        let after = |waiting, written, is_counted| {
+            fill.progress_after(Duration::from_secs(2), waiting, written, is_counted)
+        };
+        assert_eq!(after(999, 0, false), None, "too small");
+        let first = after(1_500, 0, false).expect("told");
         assert_eq!((first.done, first.of, first.left_ms), (0, 1_500, None));
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        let counted = fill.progress(1_000, 1_000, true).expect("told");
-        assert_eq!((counted.done, counted.of), (1_000, 2_000));
-        assert!(counted.rate_per_s > 0.0 && counted.left_ms.is_some(), "{counted:?}");
-        assert_eq!(fill.progress(0, 2_000, true), None);
-        assert_eq!(fill.progress(5_000, 2_000, true), None, "no first fill any more");
+        let counted = after(1_000, 1_000, true).expect("told");
+        assert_eq!((counted.done, counted.of, counted.left_ms), (1_000, 2_000, Some(2_000)));
+        assert_eq!(after(0, 2_000, true), None);
+        assert_eq!(after(5_000, 2_000, true), None, "no first fill any more");
     }
 }

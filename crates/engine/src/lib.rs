@@ -17,10 +17,11 @@
 //! | catalog | `writing`, `lease`, `driver` | hold the lease and carry out the reconciler's jobs |
 //! | | `pending`, `no_recovery`, `unrecognised`, `blocking` | what the jobs read from the index |
 //! | | `changes` | follow what others change in the catalog |
+//! | | `written` | counts the writes by their outcome |
 //! | | `view` | what the status shows of a reconciler |
 //! | | `outage` | remembers when the catalog was away |
 //! | | `step_log` | what the log tells of each job |
-//! | people | `status`, `pass`, `verify` | tell how things are, and whether the catalog is true to storage |
+//! | people | `status`, `fill`, `metrics`, `pass`, `verify` | tell how things are, and whether the catalog is true to storage |
 
 mod absence;
 mod approval;
@@ -54,6 +55,7 @@ mod verify;
 mod view;
 mod watching;
 mod writing;
+mod written;
 
 pub use approval::HeldRoot;
 pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};

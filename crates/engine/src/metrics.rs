@@ -1,55 +1,17 @@
-//! What the engine tells as metrics: states as they are now, and what became of writes.
+//! What the engine tells as metrics: states as they are now.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use focus_catalog::Reach;
 use focus_common::clock;
-use focus_common::metrics::{Scrape, counters};
+use focus_common::metrics::Scrape;
 use focus_common::status::{CatalogState, RootLease, RootState};
-use focus_core::answer::{Answer, Failure};
-use focus_core::batch::{Call, Reply};
 use focus_core::state::State;
 use focus_core::verify::FindingKind;
 use focus_index::{IndexError, RootCounts};
 
 use crate::engine::Engine;
 use crate::served_root::ServedRoot;
-
-/// How many documents a call writes; none where it only reads.
-pub(crate) fn documents(call: &Call) -> Option<u64> {
-    match call {
-        Call::Insert(batch) | Call::Upsert(batch) | Call::Remove(batch) => Some(batch.len() as u64),
-        Call::Adopt(_) | Call::TakeOver(..) => Some(1),
-        Call::Read(_) | Call::Prefer { .. } => None,
-    }
-}
-
-/// Counts what became of `sent` documents in a call that took so long.
-pub(crate) fn count_written(sent: u64, took: Duration, reply: &Result<Reply, Failure>) {
-    counters().catalog_write.observe(took.as_secs_f64());
-    let count = |result, count| {
-        counters().catalog_writes.with_label_values(&[result]).inc_by(count);
-    };
-    match reply {
-        Ok(Reply::Answers(answers)) => {
-            for answer in answers {
-                count(
-                    match answer {
-                        Answer::Written => "written",
-                        Answer::Duplicate { .. } => "duplicate",
-                        Answer::Refused { .. } => "refused",
-                        Answer::Failed(_) => "failed",
-                    },
-                    1,
-                );
-            }
-        }
-        Ok(Reply::Removed) => count("removed", sent),
-        Ok(Reply::Documents(_) | Reply::Preferred(_)) => {}
-        Err(_) => count("failed", sent),
-    }
-}
 
 impl Engine {
     /// Adds every state that is told as a metric. It reads counters that are there already, and blocks for as
@@ -63,8 +25,7 @@ impl Engine {
         let is_up = matches!(*self.catalog.reach().borrow(), Reach::Up { .. });
         one("focus_catalog_up", truth(is_up));
         let state = self.state_of_catalog();
-        let states =
-            CatalogState::ALL.into_iter().map(|one| (vec![one.name()], truth(*one == state)));
+        let states = CatalogState::ALL.iter().map(|one| (vec![one.name()], truth(*one == state)));
         scrape.add("focus_catalog_state", states);
         one("focus_outages_total", self.outages.count() as f64);
         if let Some(free) = free_bytes(&self.settings.state_dir) {

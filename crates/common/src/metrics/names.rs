@@ -104,11 +104,7 @@ pub const ALL: &[Metric] = &[
     ),
     histogram("focus_catalog_write_seconds", &[], "Time of a call that writes to the catalog"),
     histogram("focus_scan_seconds", &[], "Time of a scan of a whole root"),
-    counter(
-        "focus_catalog_writes_total",
-        &["result"],
-        "Documents sent to the catalog, by what became of them",
-    ),
+    counter("focus_catalog_writes_total", &["result"], "Documents sent to the catalog, by outcome"),
     counter(
         "focus_watch_missed_total",
         &["root"],
