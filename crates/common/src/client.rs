@@ -94,6 +94,14 @@ impl Client {
         self.call(Method::POST, path, body, limit).await
     }
 
+    /// Deletes what is at the path.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn delete(&self, path: &str, limit: Duration) -> Result<Value, ClientError> {
+        self.call(Method::DELETE, path, None, limit).await
+    }
+
     async fn call(
         &self,
         method: Method,

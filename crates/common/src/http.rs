@@ -2,6 +2,7 @@
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::http::response::Parts;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,16 +32,31 @@ pub async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    exchange_whole(stream, request, body_bytes_max).await.map(|(head, body)| (head.status, body))
+}
+
+/// As [`exchange`], with the whole head of the answer.
+///
+/// # Errors
+/// As [`exchange`].
+pub async fn exchange_whole<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    body_bytes_max: usize,
+) -> Result<(Parts, Bytes), ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(ExchangeError::Broken)?;
     let driver = tokio::spawn(connection);
     let exchanged = async {
         let answer = sender.send_request(request).await.map_err(ExchangeError::Broken)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), body_bytes_max);
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, body_bytes_max);
         let body = body.collect().await.map_err(ExchangeError::Body)?.to_bytes();
-        Ok((status, body))
+        Ok((head, body))
     }
     .await;
     driver.abort();

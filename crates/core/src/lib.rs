@@ -4,6 +4,7 @@
 //! randomness or database. The engine (the crate `focus-engine`) observes the world, asks this crate what
 //! follows, and carries it out.
 
+pub mod alert;
 pub mod answer;
 pub mod backoff;
 pub mod batch;

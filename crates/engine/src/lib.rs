@@ -62,6 +62,7 @@ pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};
 pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
 pub use markers::roots_that_are_one;
+pub use metrics::RootFacts;
 pub use recognising::{RecogniseError, Recognised, recognise_folder};
 pub use status::{Completeness, PassReport, removed_roots};
 pub use verify::result::{Difference, ReportedFinding, Verification, VerifyError};

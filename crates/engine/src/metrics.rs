@@ -37,16 +37,15 @@ impl Engine {
     }
 
     fn tell_roots(&self, scrape: &Scrape) -> Result<(), IndexError> {
-        let roots: Vec<RootView> =
-            self.roots.iter().map(|root| self.root_view(root)).collect::<Result<_, _>>()?;
-        let each = |name: &str, value: &dyn Fn(&RootView) -> f64| {
+        let roots = self.root_facts()?;
+        let each = |name: &str, value: &dyn Fn(&RootFacts) -> f64| {
             scrape.add(name, roots.iter().map(|root| (vec![root.path.as_str()], value(root))));
         };
         each("focus_pending_recordings", &|root| root.counts.totals.pending as f64);
         each("focus_backlog_age_seconds", &|root| root.backlog_age_s());
         each("focus_held_deletions", &|root| root.counts.totals.held as f64);
-        each("focus_root_present", &|root| truth(root.is_present));
-        each("focus_lease_held", &|root| truth(root.holds_lease));
+        each("focus_root_present", &|root| truth(root.state == RootState::Present));
+        each("focus_lease_held", &|root| truth(root.lease == RootLease::Held));
         each("focus_lease_lost_total", &|root| root.lease_lost as f64);
         each("focus_watch_missed_total", &|root| root.watch_missed as f64);
         let recordings = roots.iter().flat_map(|root| {
@@ -71,16 +70,27 @@ impl Engine {
         Ok(())
     }
 
-    fn root_view(&self, root: &ServedRoot) -> Result<RootView, IndexError> {
+    /// Every configured root, as metrics and alerts see it. It reads counters, and blocks for as long as that
+    /// takes.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn root_facts(&self) -> Result<Vec<RootFacts>, IndexError> {
+        self.roots.iter().map(|root| self.facts_of(root)).collect()
+    }
+
+    fn facts_of(&self, root: &ServedRoot) -> Result<RootFacts, IndexError> {
         let status = root.root_status();
         let id = root.memory.borrow().as_ref().map(|(_, memory)| memory.id);
         let counts = match id {
             Some(id) => self.reader.root_counts(id)?,
             None => RootCounts::default(),
         };
-        Ok(RootView {
-            is_present: status.state == RootState::Present,
-            holds_lease: status.lease == RootLease::Held,
+        Ok(RootFacts {
+            id: status.id,
+            state: status.state,
+            reason: status.reason,
+            lease: status.lease,
             lease_lost: status.lease_lost,
             watch_missed: status.watch_missed,
             path: status.path,
@@ -114,19 +124,30 @@ impl Engine {
     }
 }
 
-/// A root, as its metrics show it.
-struct RootView {
-    path: String,
-    is_present: bool,
-    holds_lease: bool,
-    lease_lost: u64,
+/// A root, as metrics and alerts see it.
+#[derive(Clone, Debug)]
+pub struct RootFacts {
+    /// The configured path.
+    pub path: String,
+    /// The marker's id, once it is known.
+    pub id: Option<String>,
+    /// The state of the root.
+    pub state: RootState,
+    /// Why it is not there, and what to do.
+    pub reason: Option<String>,
+    /// Whose the lease is.
+    pub lease: RootLease,
+    /// Leases that were lost to another server.
+    pub lease_lost: u64,
+    /// What is counted of it in the index.
+    pub counts: RootCounts,
     watch_missed: u64,
-    counts: RootCounts,
     unrecognised: BTreeMap<String, u64>,
 }
 
-impl RootView {
-    fn backlog_age_s(&self) -> f64 {
+impl RootFacts {
+    /// Age of the oldest pending recording in seconds; 0 without one.
+    pub fn backlog_age_s(&self) -> f64 {
         let age = |since_ms: i64| clock::wall_ms().saturating_sub(since_ms).max(0) as f64 / 1_000.0;
         self.counts.pending_since_ms.map_or(0.0, age)
     }

@@ -1,5 +1,6 @@
 //! The binary `focus`: its commands and its HTTP interface.
 
+pub mod alerts;
 pub mod api;
 pub mod cli;
 pub mod telemetry;

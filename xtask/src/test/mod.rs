@@ -82,6 +82,7 @@ impl Peers {
                 ("systemctl", "systemd"),
                 ("faketime", "faketime"),
                 ("promtool", "prometheus"),
+                ("prometheus-alertmanager", "prometheus-alertmanager"),
             ] {
                 kubernetes::package(program, package)?;
             }

@@ -11,7 +11,7 @@ use super::rules;
 use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
-use super::{Globs, Secret, Source};
+use super::{Alerts, Globs, Secret, Source};
 
 /// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
 ///
@@ -164,6 +164,9 @@ settings! {
 
     /// Globs besides those of `exclude`.
     exclude_more: Globs = Globs::default();
+
+    /// Who is told of what: see [alerts.md](alerts.md).
+    alerts: Alerts = Alerts::default(), default_is: "nobody is told", reload: AtOnce;
 }
 
 impl Settings {

@@ -4,6 +4,7 @@
 //! from there to a value: `value.rs` has the types, `file.rs` and `overrides.rs` read what was given,
 //! `rules.rs` has what must hold of a value, and `source.rs` remembers where each value came from.
 
+mod alerts;
 mod declaration;
 mod file;
 mod globs;
@@ -17,6 +18,7 @@ mod value;
 
 use std::path::Path;
 
+pub use alerts::{Alerts, Channel, ChannelKind, Heartbeat, webhook_key};
 pub use declaration::{SETTINGS, Settings};
 pub use globs::Globs;
 pub use overrides::Overrides;
@@ -83,6 +85,9 @@ fn finish(
     read: &dyn Fn(&Path) -> std::io::Result<String>,
 ) -> Result<Settings, Vec<Mistake>> {
     mistakes.extend(read_uri_file(&mut settings, read).err());
+    let place = settings.source("alerts").place("alerts");
+    let wrong = settings.alerts.read(read);
+    mistakes.extend(wrong.into_iter().map(|words| Mistake::new(place.clone(), words)));
     // An empty text is the way to say in the environment what a file cannot unsay: no database.
     settings.mongodb_uri = settings.mongodb_uri.filter(|uri| !uri.expose().is_empty());
     settings.state_dir = value::absolute(&settings.state_dir);

@@ -55,6 +55,7 @@ fn every_setting_has_a_variable_of_its_own() {
             Kind::Number => "not a number",
             Kind::Choice(_) => "neither",
             Kind::Texts | Kind::Folders => "{",
+            Kind::Table => "no JSON",
             Kind::Text | Kind::Path => continue,
         };
         let told = mistakes("", &[(&setting.environment(), value)], &[]);
@@ -185,4 +186,46 @@ fn a_file_for_the_connection_string_that_is_empty_is_a_mistake() {
     let read = read_connection_string(&path);
     std::fs::remove_file(&path).expect("removed");
     assert!(read.is_err_and(|error| error.to_string().contains("it is empty")));
+}
+
+#[test]
+fn a_mistake_in_alerts_is_told_with_its_place_and_shows_no_secret() {
+    let channel = |more: &str| format!("[[alerts.channels]]\nname = \"ops\"\n{more}\n");
+    let slack = channel("kind = \"slack\"\nurl = \"https://h/x\"");
+    for (text, words) in [
+        ("[alerts.rules.catalog_dwn]\nafter_ms = 1\n".to_owned(), "there is no such rule"),
+        (format!("{slack}{slack}"), "two channels are called \"ops\""),
+        (channel("kind = \"webhook\"\nurl = \"https://h/x\""), "a webhook needs secret"),
+        (channel("kind = \"slack\""), "a slack needs url or url_file"),
+        (channel("kind = \"pagerduty\""), "needs routing_key"),
+        (channel("kind = \"slack\"\nurl = \"ftp://hidden\""), "begin with https:// or http://"),
+        (
+            channel("kind = \"webhook\"\nurl = \"https://h/x\"\nsecret = \"whsec_aGlkZGVuMTI=\""),
+            "24 to 64 bytes",
+        ),
+        (channel("kind = \"pigeon\"\nurl = \"https://h/x\""), "wanted"),
+        (format!("{slack}rules = [\"x\"]\n"), "there is no such rule"),
+        (format!("{slack}severity_at_least = \"bad\"\n"), "info, warning or critical"),
+    ] {
+        let told = mistakes(&text, &[], &[]);
+        assert!(told.starts_with("focus.toml, line ") && told.contains(words), "{text}: {told}");
+        assert!(!told.contains("hidden") && !told.contains("aGlkZGVu"), "{told}");
+    }
+}
+
+#[test]
+fn channels_and_rules_are_as_they_are_given_also_in_the_environment() {
+    use focus_core::alert::{Rule, Severity};
+    let text = r#"{"repeat_ms": 5, "channels": [{"name": "a", "kind": "slack", "url": "https://h/x",
+        "rules": ["deletions_held"], "severity_at_least": "critical"}],
+        "rules": {"deletions_held": {"severity": "warning", "after_ms": 7}}}"#;
+    let given = settings("", &[("FOCUS_ALERTS", text)], &[]).expect("good");
+    let held = given.alerts.thresholds(Rule::DeletionsHeld);
+    assert_eq!((held.severity, held.after_ms, held.clear_after_ms), (Severity::Warning, 7, 60_000));
+    assert_eq!(given.alerts.thresholds(Rule::CatalogDown), Rule::CatalogDown.defaults());
+    let channel = &given.alerts.channels[0];
+    assert!(channel.hears(Rule::DeletionsHeld, Severity::Critical));
+    assert!(!channel.hears(Rule::DeletionsHeld, Severity::Warning));
+    assert!(!channel.hears(Rule::CatalogDown, Severity::Critical));
+    assert_eq!(given.alerts.secrets().collect::<Vec<_>>(), ["https://h/x"]);
 }

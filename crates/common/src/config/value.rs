@@ -60,6 +60,8 @@ pub enum Kind {
     Texts,
     /// A list of folders, each a path or a table; JSON in the environment.
     Folders,
+    /// A table; JSON in the environment.
+    Table,
 }
 
 impl Kind {
@@ -71,6 +73,7 @@ impl Kind {
             Kind::Choice(words) => words[0],
             Kind::Texts => "[\"focus.example\"]",
             Kind::Folders => "[\"/data\"]",
+            Kind::Table => "{}",
         }
     }
 }
@@ -84,6 +87,7 @@ impl fmt::Display for Kind {
             Kind::Choice(words) => return write!(f, "one of {}", words.join(", ")),
             Kind::Texts => "a list of texts",
             Kind::Folders => "a list of folders",
+            Kind::Table => "a table",
         })
     }
 }
@@ -133,7 +137,10 @@ impl Wrong {
             format!("{expected} is wanted")
         } else if message.starts_with(NO_SUCH_ZONE) {
             NO_SUCH_ZONE.to_owned()
-        } else if message.starts_with("missing field `") || message.starts_with(NO_GLOB) {
+        } else if ["missing field `", NO_GLOB, super::alerts::WRONG]
+            .iter()
+            .any(|one| message.starts_with(one))
+        {
             message.split(" at line ").next().unwrap_or(message).to_owned()
         } else {
             return Wrong::Type { at };

@@ -44,6 +44,8 @@ pub struct Counters {
     pub http_requests: IntCounterVec,
     /// Time of a request until its answer begins, by `route`, seconds.
     pub http_request: HistogramVec,
+    /// Deliveries of alerts, by `channel` and `result`.
+    pub alert_deliveries: IntCounterVec,
 }
 
 static COUNTERS: LazyLock<Counters> = LazyLock::new(Counters::new);
@@ -74,6 +76,7 @@ impl Counters {
             scan: histogram("focus_scan_seconds", &SLOW),
             hints: counter("focus_hints_total"),
             http_requests: counter("focus_http_requests_total"),
+            alert_deliveries: counter("focus_alert_deliveries_total"),
             http_request: kept(
                 &registry,
                 HistogramVec::new(http, labels("focus_http_request_seconds")),
@@ -169,6 +172,7 @@ mod tests {
         all.http_requests.with_label_values(&["/ack", "GET", "200"]).inc();
         all.http_request.with_label_values(&["/ack"]).observe(0.1);
         all.catalog_writes.with_label_values(&["written"]).inc();
+        all.alert_deliveries.with_label_values(&["ops", "delivered"]).inc();
         let scrape = Scrape::new();
         let kept: Vec<String> =
             all.registry.gather().iter().map(|one| one.name().to_owned()).collect();

@@ -136,6 +136,12 @@ pub const ALL: &[Metric] = &[
         &["route"],
         "Time of a request until its answer begins",
     ),
+    gauge("focus_alerts_firing", &["rule", "severity"], "Alerts that are raised now"),
+    counter(
+        "focus_alert_deliveries_total",
+        &["channel", "result"],
+        "Deliveries of alerts, by outcome",
+    ),
     gauge("focus_state_disk_free_bytes", &[], "Free space of the disk with the state folder"),
     counter("process_cpu_seconds_total", &[], "Processor time of the process, user and system"),
     gauge("process_resident_memory_bytes", &[], "Resident memory of the process"),

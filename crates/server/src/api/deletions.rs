@@ -82,7 +82,7 @@ pub(super) async fn approve(
     Ok(Json(json!({ "root": held.marker, "path": held.path, "approved": approved })))
 }
 
-fn find<'a>(roots: &'a [HeldRoot], wanted: &str) -> Result<&'a HeldRoot, Problem> {
+pub(super) fn find<'a>(roots: &'a [HeldRoot], wanted: &str) -> Result<&'a HeldRoot, Problem> {
     roots.iter().find(|root| root.marker == wanted || root.path == wanted).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use focus_common::metrics::{Scrape, counters, process};
+use focus_core::alert::Rule;
 use focus_drill::report::archive;
 use focus_drill::state::folder::Folder;
 
@@ -17,13 +18,21 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; c
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(state): State<AppState>) -> Result<Response, Problem> {
+    let (board, alerts) = state.alerts();
     let text = state
-        .read(|engine| {
+        .read(move |engine| {
             let scrape = Scrape::new();
             engine.tell_metrics(&scrape)?;
             let passed = archive::last_passed(&Folder::of(engine.state_dir()));
             let passed = passed.map(|at_ms| (Vec::new(), at_ms as f64 / 1_000.0));
             scrape.add("focus_drill_passed_timestamp_seconds", passed);
+            let firing = board.firing();
+            let firing = Rule::ALL.into_iter().map(|rule| {
+                let severity = alerts.thresholds(rule).severity.name();
+                let count = firing.get(&rule).copied().unwrap_or(0);
+                (vec![rule.name(), severity], count as f64)
+            });
+            scrape.add("focus_alerts_firing", firing);
             process(&scrape);
             Ok(scrape.text())
         })

@@ -1,5 +1,6 @@
 //! The HTTP API: routes, the state of their handlers, and the headers of answers.
 
+mod alerts;
 mod deletions;
 mod forgetting;
 mod guard;
@@ -23,8 +24,10 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use focus_common::clock;
-use focus_common::config::Secret;
+use focus_common::config::{Alerts, Secret};
 use focus_engine::{Completeness, Engine};
+
+use crate::alerts::Board;
 
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
@@ -50,6 +53,8 @@ pub struct AppState {
     /// The token that calls which change something have to carry.
     token: Arc<Secret>,
     hosts: watch::Receiver<Hosts>,
+    /// What is raised and told, and the settings of alerts: they may change while it serves.
+    alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
@@ -60,14 +65,27 @@ impl AppState {
         engine: watch::Receiver<Arc<Engine>>,
         token: Secret,
         hosts: watch::Receiver<Hosts>,
+        alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
     ) -> AppState {
         AppState {
             engine,
             token: Arc::new(token),
             hosts,
+            alerts,
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }
+    }
+
+    /// What is raised and told, and the settings of alerts.
+    fn alerts(&self) -> (Arc<Board>, Arc<Alerts>) {
+        self.alerts.borrow().clone()
+    }
+
+    /// The id of a root that is given by its id or its configured path.
+    async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
+        let roots = self.read(Engine::held_roots).await?;
+        deletions::find(&roots, wanted).map(|root| root.marker.clone())
     }
 
     fn engine(&self) -> Arc<Engine> {
@@ -130,6 +148,9 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/verify", post(verification::verify))
         .route("/api/v1/drift", get(verification::drift))
         .route("/api/v1/roots/forget", post(forgetting::forget))
+        .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/alerts/silences", get(alerts::silences).post(alerts::silence))
+        .route("/api/v1/alerts/silences/{id}", axum::routing::delete(alerts::end_silence))
         .route("/api/v1/held", get(deletions::held))
         .route("/api/v1/held/approve", post(deletions::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })

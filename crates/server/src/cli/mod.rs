@@ -1,5 +1,6 @@
 //! The commands: the command line, and how each command ends.
 
+mod alerts;
 mod approve;
 mod backup;
 mod check;
@@ -140,6 +141,14 @@ enum Command {
     Query(query::QueryArgs),
     /// List recordings that cannot be catalogued, with reasons
     Unrecognised(query::UnrecognisedArgs),
+    /// List the alerts, their channels and their silences
+    Alerts {
+        #[command(subcommand)]
+        command: Option<alerts::AlertsCommand>,
+    },
+    /// Try a channel of alerts out
+    #[command(subcommand)]
+    Alert(alerts::AlertCommand),
     /// Look into the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -199,9 +208,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 Err(Stop::error(Ending::Refused, words.join("\n")))
             }
             Ok(settings) => {
-                if let Some(uri) = &settings.mongodb_uri {
-                    telemetry::hide(&Secrets::of_uri(uri.expose()));
-                }
+                hide_secrets(&settings);
                 match command {
                     Command::Serve => serve::serve(settings, overrides),
                     command => with_settings(command, settings, &overrides, &out),
@@ -215,6 +222,16 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         ending
     });
     ExitCode::from(out.ended(ending).code())
+}
+
+/// Hides every secret of the settings from now on.
+fn hide_secrets(settings: &Settings) {
+    if let Some(uri) = &settings.mongodb_uri {
+        telemetry::hide(&Secrets::of_uri(uri.expose()));
+    }
+    let mut secrets = Secrets::default();
+    settings.alerts.secrets().filter(|text| text.len() > 8).for_each(|text| secrets.add(text));
+    telemetry::hide(&secrets);
 }
 
 fn with_settings(
@@ -234,6 +251,8 @@ fn with_settings(
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
         Command::Drill(command) => drill::drill(command, &settings, out),
+        Command::Alerts { command } => alerts::alerts(&settings, command, out),
+        Command::Alert(command) => alerts::alert(&settings, command, out),
         Command::Config(ConfigCommand::Check) => check::check(settings, out),
         Command::Config(ConfigCommand::Show) => Ok(show::show(&settings, out)),
         Command::Serve

@@ -1,10 +1,8 @@
 //! The settings of a running server, read again.
 
 use focus_common::config::{self, Mistake, Overrides, Reload, SETTINGS, Settings};
-use focus_core::secret::Secrets;
 
 use super::NO_ROOT;
-use crate::telemetry;
 
 /// Settings that were read again.
 pub(super) struct Reloaded {
@@ -29,9 +27,7 @@ impl Reloaded {
         if settings.roots.is_empty() {
             return Err(vec![NO_ROOT.to_owned()]);
         }
-        if let Some(uri) = &settings.mongodb_uri {
-            telemetry::hide(&Secrets::of_uri(uri.expose()));
-        }
+        super::hide_secrets(&settings);
         Ok(Reloaded::of(before, settings))
     }
 

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
+use crate::alerts::{Alerting, Board};
 use crate::api::{self, AppState, Hosts};
 use crate::telemetry;
-use focus_common::config::{Overrides, Secret, Settings};
+use focus_common::config::{Alerts, Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
 use focus_engine::{Engine, Sidecars};
 
@@ -71,7 +72,10 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         ServerFile { address: address.to_string(), token: token(), pid: std::process::id() };
     let (engines, shown) = watch::channel(Arc::clone(&engine));
     let (hosts, known) = watch::channel(hosts(&settings, address.ip()));
-    let state = AppState::new(shown, Secret::new(server.token.clone()), known);
+    let alerting = Alerting::begin(&settings, shown.clone());
+    let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
+    let (alerts, told) = watch::channel(alerts);
+    let state = AppState::new(shown, Secret::new(server.token.clone()), known, told);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
@@ -86,6 +90,8 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         server,
         ip: address.ip(),
         hosts,
+        alerting,
+        alerts,
         engine,
         engines,
         unpublished: false,
@@ -160,6 +166,9 @@ struct Serving {
     ip: IpAddr,
     /// Hands other host names to the HTTP interface.
     hosts: watch::Sender<Hosts>,
+    alerting: Alerting,
+    /// Hands other settings of alerts to the HTTP interface.
+    alerts: watch::Sender<(Arc<Board>, Arc<Alerts>)>,
     engine: Arc<Engine>,
     /// Hands a new engine to the HTTP interface.
     engines: watch::Sender<Arc<Engine>>,
@@ -255,6 +264,11 @@ impl Serving {
         }
         telemetry::log(&reloaded.settings.log);
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
+        if reloaded.settings.alerts != self.settings.alerts {
+            self.alerting.take(&reloaded.settings);
+            let alerts = Arc::new(reloaded.settings.alerts.clone());
+            self.alerts.send_replace((self.alerting.board(), alerts));
+        }
         let told = reloaded.told();
         let before = std::mem::replace(&mut self.settings, reloaded.settings);
         if !reloaded.engine_anew {

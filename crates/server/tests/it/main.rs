@@ -1,5 +1,6 @@
 //! The shipped binary, against real files, sockets, signals and a real database.
 
+mod alerts;
 mod alike;
 mod answers;
 mod causes;

@@ -1,0 +1,164 @@
+//! What a channel was told, what it is owed, and when it is tried again.
+
+use super::Raised;
+
+/// Tries again wait so long at first, and twice as long each time, milliseconds.
+const RETRY_FIRST_MS: u64 = 1_000;
+
+/// They never wait longer than this, milliseconds.
+const RETRY_LAST_MS: u64 = 300_000;
+
+/// A channel that refuses is tried again after so long, milliseconds.
+const REFUSED_MS: u64 = 3_600_000;
+
+/// What a channel was last told of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// That it fires, and since when; none: that it is resolved.
+    pub firing: Option<Raised>,
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+    /// How often it was told that this fires.
+    pub times: u32,
+}
+
+/// What a channel is owed of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owed {
+    /// That it fires: for the first time, or again.
+    Firing {
+        /// Since when.
+        raised: Raised,
+        /// How often it will have been told by that.
+        times: u32,
+    },
+    /// That it is resolved.
+    Resolved {
+        /// Since when it was raised.
+        raised: Raised,
+    },
+}
+
+/// What is owed of an alert that is `raised` or not. Nothing where a silence keeps it from being told that it
+/// fires; that it is resolved is always told. While it lasts, it is told again every `repeat_ms`; 0: never.
+pub fn owed(
+    raised: Option<Raised>,
+    told: Option<Told>,
+    is_silenced: bool,
+    repeat_ms: u64,
+    now_ms: i64,
+) -> Option<Owed> {
+    let firing = told.and_then(|told| told.firing);
+    match (raised, firing) {
+        (None, Some(raised)) => Some(Owed::Resolved { raised }),
+        (None, None) => None,
+        (Some(_), _) if is_silenced => None,
+        (Some(raised), None) => Some(Owed::Firing { raised, times: 1 }),
+        (Some(raised), Some(_)) => {
+            let told = told?;
+            let age_ms = u64::try_from(now_ms.saturating_sub(told.at_ms)).unwrap_or(0);
+            let again = repeat_ms > 0 && age_ms >= repeat_ms;
+            again.then_some(Owed::Firing { raised, times: told.times.saturating_add(1) })
+        }
+    }
+}
+
+/// How a try to tell ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// Told.
+    Delivered,
+    /// It passes: no answer, 408, 425, 429 or 5xx. The channel may have said when to come again, milliseconds.
+    Failed {
+        /// From now on.
+        after_ms: Option<u64>,
+    },
+    /// The channel refuses: another answer.
+    Refused,
+}
+
+/// When a channel is tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    failed: u32,
+    /// Not before, on the boot-time clock.
+    next_ms: u64,
+}
+
+impl Retry {
+    /// After a try that ended so. There is no last one.
+    pub fn after(self, tried: Tried, now_ms: u64) -> Retry {
+        match tried {
+            Tried::Delivered => Retry::default(),
+            Tried::Failed { after_ms } => {
+                let doubled = RETRY_FIRST_MS.saturating_mul(1 << self.failed.min(10));
+                let wait_ms = after_ms.unwrap_or(0).min(REFUSED_MS).max(doubled.min(RETRY_LAST_MS));
+                Retry {
+                    failed: self.failed.saturating_add(1),
+                    next_ms: now_ms.saturating_add(wait_ms),
+                }
+            }
+            Tried::Refused => Retry { failed: 0, next_ms: now_ms.saturating_add(REFUSED_MS) },
+        }
+    }
+
+    /// The channel may be tried now.
+    pub fn is_due(self, now_ms: u64) -> bool {
+        now_ms >= self.next_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RAISED: Raised = Raised { since_ms: 5 };
+
+    fn firing(at_ms: i64) -> Option<Told> {
+        Some(Told { firing: Some(RAISED), at_ms, times: 1 })
+    }
+
+    #[test]
+    fn the_difference_between_what_is_true_and_what_was_told_is_owed() {
+        let of = |raised, told| owed(raised, told, false, 0, 100);
+        let resolved = Some(Told { firing: None, at_ms: 10, times: 0 });
+        assert_eq!(of(None, None), None);
+        assert_eq!(of(None, resolved), None);
+        for told in [None, resolved] {
+            assert_eq!(of(Some(RAISED), told), Some(Owed::Firing { raised: RAISED, times: 1 }));
+        }
+        assert_eq!(of(Some(RAISED), firing(10)), None);
+        let told_of_it = Some(Owed::Resolved { raised: RAISED });
+        assert_eq!(of(None, firing(10)), told_of_it);
+        // A silence keeps back that it fires, and never that it is over.
+        assert_eq!(owed(Some(RAISED), None, true, 0, 100), None);
+        assert_eq!(owed(None, firing(10), true, 0, 100), told_of_it);
+    }
+
+    #[test]
+    fn while_it_lasts_it_is_told_again_as_often_as_is_set() {
+        let at = |now_ms| owed(Some(RAISED), firing(1_000), false, 500, now_ms);
+        assert_eq!(at(1_499), None);
+        assert_eq!(at(1_500), Some(Owed::Firing { raised: RAISED, times: 2 }));
+        // A clock that was set back repeats nothing.
+        assert_eq!(at(0), None);
+        assert_eq!(owed(Some(RAISED), firing(0), false, 0, i64::MAX), None);
+    }
+
+    #[test]
+    fn a_channel_is_tried_again_ever_later_and_without_end() {
+        let mut retry = Retry::default();
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            retry = retry.after(Tried::Failed { after_ms: None }, 0);
+            waits.push(retry.next_ms);
+        }
+        assert_eq!(waits[..4], [1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(waits[8..], [256_000, 300_000, 300_000, 300_000]);
+        let told = Retry::default().after(Tried::Failed { after_ms: Some(40_000) }, 5);
+        assert!(!told.is_due(40_004) && told.is_due(40_005));
+        let refused = retry.after(Tried::Refused, 0);
+        assert!(!refused.is_due(3_599_999) && refused.is_due(3_600_000));
+        assert!(refused.after(Tried::Delivered, 0).is_due(0));
+    }
+}

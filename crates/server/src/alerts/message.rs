@@ -1,0 +1,245 @@
+//! The message of an alert in each channel's form.
+
+use focus_common::clock;
+use focus_common::config::{Alerts, Channel, ChannelKind, webhook_key};
+use focus_core::alert::{AlertKey, Owed, Severity};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Where PagerDuty takes events, unless the settings say otherwise.
+const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
+
+/// Characters of a section that Slack takes.
+const SLACK_MAX: usize = 3_000;
+
+/// An alert that fires tells Alertmanager that it does for so long, milliseconds.
+const ALERTMANAGER_MS: i64 = 4 * 60_000;
+
+/// What a channel is to be told.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    /// Which alert.
+    pub(super) key: AlertKey,
+    /// Its identity, by which channels tell alerts apart.
+    pub(super) identity: String,
+    /// The configured path of the root; empty where there is none.
+    pub(super) root: String,
+    /// That it fires, or is resolved.
+    pub(super) owed: Owed,
+    /// How bad.
+    pub(super) severity: Severity,
+    /// What is wrong.
+    pub(super) summary: String,
+    /// Now, milliseconds since 1970.
+    pub(super) now_ms: i64,
+}
+
+/// A request to a channel.
+pub(super) struct Delivery {
+    /// The address.
+    pub(super) url: String,
+    /// Headers.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// Body.
+    pub(super) body: Vec<u8>,
+}
+
+impl Message {
+    /// A message for trying a channel out.
+    pub(super) fn test(now_ms: i64, alerts: &Alerts) -> Message {
+        let rule = focus_core::alert::Rule::CatalogDown;
+        Message {
+            key: AlertKey { rule, root: String::new() },
+            identity: "focus/test".to_owned(),
+            root: String::new(),
+            owed: Owed::Firing { raised: focus_core::alert::Raised { since_ms: now_ms }, times: 0 },
+            severity: alerts.thresholds(rule).severity,
+            summary: "This is a test of the channel. Nothing is wrong".to_owned(),
+            now_ms,
+        }
+    }
+
+    fn is_test(&self) -> bool {
+        matches!(self.owed, Owed::Firing { times: 0, .. })
+    }
+
+    fn state(&self) -> &'static str {
+        match self.owed {
+            Owed::Firing { .. } => "firing",
+            Owed::Resolved { .. } => "resolved",
+        }
+    }
+
+    fn since_ms(&self) -> i64 {
+        match self.owed {
+            Owed::Firing { raised, .. } | Owed::Resolved { raised } => raised.since_ms,
+        }
+    }
+
+    /// `firing: catalog_down`, or that it is a test.
+    fn head(&self) -> String {
+        if self.is_test() {
+            return "test: focus".to_owned();
+        }
+        format!("{}: {}", self.state(), self.key.rule.name())
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self.owed {
+            Owed::Firing { times, .. } if times > 0 => self.key.rule.remedy(),
+            _ => "",
+        }
+    }
+
+    /// The same for the same message, also when it is sent again: whoever gets it twice can tell.
+    pub(super) fn id(&self) -> String {
+        let times = match self.owed {
+            Owed::Firing { times, .. } => times,
+            Owed::Resolved { .. } => 0,
+        };
+        let text = format!("{}|{}|{}|{times}", self.identity, self.state(), self.since_ms());
+        let hash = Sha256::digest(text.as_bytes());
+        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The request that tells it to a channel; none where the channel's key or address is not there.
+    pub(super) fn delivery(&self, channel: &Channel) -> Option<Delivery> {
+        let json = ("content-type", "application/json".to_owned());
+        let url = channel.url.expose().map(str::to_owned);
+        Some(match channel.kind {
+            ChannelKind::Slack => {
+                Delivery { url: url?, headers: vec![json], body: bytes(&self.slack()) }
+            }
+            ChannelKind::Pagerduty => Delivery {
+                url: url.filter(|url| !url.is_empty()).unwrap_or_else(|| PAGERDUTY.to_owned()),
+                headers: vec![json],
+                body: bytes(&self.pagerduty(channel.key.expose()?)),
+            },
+            ChannelKind::Webhook => {
+                let body = bytes(&self.event());
+                let headers = self.signed(channel.key.expose()?, &body)?;
+                Delivery { url: url?, headers, body }
+            }
+            ChannelKind::Alertmanager => Delivery {
+                url: format!("{}/api/v2/alerts", url?.trim_end_matches('/')),
+                headers: vec![json],
+                body: bytes(&json!([self.alertmanager()])),
+            },
+        })
+    }
+
+    /// Slack incoming webhook: blocks, and the text for what shows no blocks.
+    fn slack(&self) -> Value {
+        let head = escaped(&self.head());
+        let mut lines = vec![format!("*{head}* ({})", self.severity.name())];
+        lines.push(escaped(&self.summary));
+        if !self.root.is_empty() {
+            lines.push(format!("Root: {}", escaped(&self.root)));
+        }
+        lines.push(format!("Since {}", clock::rfc3339(self.since_ms())));
+        if !self.remedy().is_empty() {
+            lines.push(escaped(self.remedy()));
+        }
+        let text: String = lines.join("\n").chars().take(SLACK_MAX).collect();
+        let summary: String = escaped(&self.summary).chars().take(SLACK_MAX / 2).collect();
+        json!({
+            "text": format!("{head}: {summary}"),
+            "blocks": [{ "type": "section", "text": { "type": "mrkdwn", "text": text } }],
+        })
+    }
+
+    /// PagerDuty Events v2.
+    fn pagerduty(&self, routing_key: &str) -> Value {
+        let action = if self.state() == "firing" { "trigger" } else { "resolve" };
+        let summary: String =
+            format!("{}: {}", self.head(), self.summary).chars().take(1_024).collect();
+        json!({
+            "routing_key": routing_key,
+            "event_action": action,
+            "dedup_key": self.identity,
+            "payload": {
+                "summary": summary,
+                "source": if self.root.is_empty() { "focus" } else { &self.root },
+                "severity": self.severity.name(),
+                "component": "focus-server",
+                "class": self.key.rule.name(),
+                "timestamp": clock::rfc3339(self.since_ms()),
+                "custom_details": self.data(),
+            },
+        })
+    }
+
+    fn data(&self) -> Value {
+        let ended = (self.state() == "resolved").then(|| clock::rfc3339(self.now_ms));
+        json!({
+            "rule": self.key.rule.name(),
+            "state": self.state(),
+            "severity": self.severity.name(),
+            "root": self.root,
+            "since": clock::rfc3339(self.since_ms()),
+            "ended": ended,
+            "summary": self.summary,
+            "remedy": self.remedy(),
+        })
+    }
+
+    /// A CloudEvents 1.0 event, structured.
+    fn event(&self) -> Value {
+        json!({
+            "specversion": "1.0",
+            "id": self.id(),
+            "source": "/focus",
+            "type": format!("io.focus-server.alert.{}", self.state()),
+            "subject": self.identity,
+            "time": clock::rfc3339(self.now_ms),
+            "datacontenttype": "application/json",
+            "data": self.data(),
+        })
+    }
+
+    /// The headers of Standard Webhooks 1.0: id, time and signature over both and the body.
+    fn signed(&self, secret: &str, body: &[u8]) -> Option<Vec<(&'static str, String)>> {
+        use base64::Engine;
+        let key = webhook_key(secret).ok()?;
+        let (id, timestamp) = (self.id(), self.now_ms / 1_000);
+        let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key);
+        let signature = ring::hmac::sign(&key, &signed);
+        let signature = base64::engine::general_purpose::STANDARD.encode(signature);
+        Some(vec![
+            ("content-type", "application/cloudevents+json; charset=utf-8".to_owned()),
+            ("webhook-id", id),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", format!("v1,{signature}")),
+        ])
+    }
+
+    /// An alert of Alertmanager's API v2.
+    fn alertmanager(&self) -> Value {
+        let ends_ms = match self.owed {
+            Owed::Firing { .. } => self.now_ms + ALERTMANAGER_MS,
+            Owed::Resolved { .. } => self.now_ms,
+        };
+        let catalog = self.identity.split('/').nth(1).unwrap_or_default();
+        json!({
+            "labels": {
+                "alertname": self.key.rule.name(),
+                "severity": self.severity.name(),
+                "root": self.root,
+                "catalog": catalog,
+            },
+            "annotations": { "summary": self.summary, "description": self.remedy() },
+            "startsAt": clock::rfc3339(self.since_ms()),
+            "endsAt": clock::rfc3339(ends_ms),
+        })
+    }
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+/// Text from storage in Slack's own markup means nothing there.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,74 @@
+//! Alerts: the server watches itself, and tells people what is wrong.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `watch` | looks at the engine once a second, and keeps what is raised |
+//! | `board` | what is raised, what was told, and what is silenced; kept in the state folder |
+//! | `channel` | a task for each channel: tells it what it is owed |
+//! | `message` | the message of an alert in each channel's form |
+//! | `post` | one HTTP request, bounded in time and size |
+
+mod board;
+mod channel;
+mod message;
+mod post;
+mod watch;
+
+use std::sync::Arc;
+
+use focus_common::config::Settings;
+use focus_engine::Engine;
+use tokio::sync::watch as hand;
+use tokio::task::JoinHandle;
+
+pub use board::{Board, ListedAlert, ListedChannel, ListedSilence};
+pub use channel::test;
+
+/// Watches the engine and tells the channels, until it is dropped.
+#[derive(Debug)]
+pub struct Alerting {
+    board: Arc<Board>,
+    engines: hand::Receiver<Arc<Engine>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Alerting {
+    /// Begins with these settings, and with what an earlier server has kept.
+    pub fn begin(settings: &Settings, engines: hand::Receiver<Arc<Engine>>) -> Alerting {
+        let board = Arc::new(Board::of(&settings.state_dir));
+        let mut alerting = Alerting { board, engines, tasks: Vec::new() };
+        alerting.take(settings);
+        alerting
+    }
+
+    /// Goes on with other settings. What was told stays told.
+    pub fn take(&mut self, settings: &Settings) {
+        self.end();
+        let alerts = Arc::new(settings.alerts.clone());
+        let (board, engines) = (Arc::clone(&self.board), self.engines.clone());
+        board.channels(&alerts);
+        self.tasks.push(tokio::spawn(watch::run(Arc::clone(&board), engines, Arc::clone(&alerts))));
+        for channel in alerts.channels.clone() {
+            let task = channel::run(Arc::clone(&board), Arc::clone(&alerts), channel);
+            self.tasks.push(tokio::spawn(task));
+        }
+        if let Some(heartbeat) = alerts.heartbeat.clone() {
+            self.tasks.push(tokio::spawn(channel::heartbeat(heartbeat)));
+        }
+    }
+
+    /// What is raised, told and silenced.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    fn end(&mut self) {
+        self.tasks.drain(..).for_each(|task| task.abort());
+    }
+}
+
+impl Drop for Alerting {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
