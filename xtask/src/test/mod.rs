@@ -83,6 +83,7 @@ impl Peers {
                 ("faketime", "faketime"),
                 ("promtool", "prometheus"),
                 ("prometheus-alertmanager", "prometheus-alertmanager"),
+                ("smtp-sink", "postfix"),
             ] {
                 kubernetes::package(program, package)?;
             }
@@ -123,7 +124,7 @@ fn could_be_put_in(line: &str) -> bool {
         "needs a database",
         "needs libfaketime",
         "needs openssl",
-        "install prometheus",
+        "apt-get install",
         "control plane",
         "ends its own server",
     ]

@@ -56,6 +56,8 @@ pub enum ChannelKind {
     Slack,
     /// PagerDuty Events v2.
     Pagerduty,
+    /// E-mail over SMTP.
+    Email,
     /// Standard Webhooks 1.0 with CloudEvents 1.0.
     Webhook,
     /// A Prometheus Alertmanager, API v2.
@@ -68,8 +70,19 @@ impl ChannelKind {
         match self {
             ChannelKind::Slack => "slack",
             ChannelKind::Pagerduty => "pagerduty",
+            ChannelKind::Email => "email",
             ChannelKind::Webhook => "webhook",
             ChannelKind::Alertmanager => "alertmanager",
+        }
+    }
+}
+
+impl ChannelKind {
+    /// What its address begins with.
+    fn schemes(self) -> [&'static str; 2] {
+        match self {
+            ChannelKind::Email => ["smtps://", "smtp://"],
+            _ => ["https://", "http://"],
         }
     }
 }
@@ -85,6 +98,10 @@ pub struct Channel {
     pub url: Text,
     /// PagerDuty's key, or the webhook's secret.
     pub key: Text,
+    /// Of e-mail: the sender.
+    pub from: String,
+    /// Of e-mail: the addressees.
+    pub to: Vec<String>,
     /// Of these rules alone; none: of all.
     rules: Option<Vec<Rule>>,
     /// Of alerts that are at least so bad.
@@ -165,10 +182,10 @@ impl Channel {
     /// What is given is of the right form.
     fn check(&self) -> Result<(), String> {
         if let Some(url) = self.url.expose().filter(|url| !url.is_empty())
-            && !url.starts_with("https://")
-            && !url.starts_with("http://")
+            && !self.kind.schemes().iter().any(|scheme| url.starts_with(scheme))
         {
-            return Err("its address has to begin with https:// or http://".to_owned());
+            let words = self.kind.schemes().join(" or ");
+            return Err(format!("its address has to begin with {words}"));
         }
         if self.kind == ChannelKind::Webhook
             && let Some(secret) = self.key.expose().filter(|secret| !secret.is_empty())
@@ -241,6 +258,11 @@ struct ChannelTable {
     routing_key_file: Option<PathBuf>,
     secret: Option<Secret>,
     secret_file: Option<PathBuf>,
+    smtp_url: Option<Secret>,
+    smtp_url_file: Option<PathBuf>,
+    from: Option<String>,
+    #[serde(default)]
+    to: Vec<String>,
     rules: Option<Vec<String>>,
     severity_at_least: Option<String>,
 }
@@ -262,7 +284,17 @@ impl TryFrom<ChannelTable> for Channel {
     fn try_from(table: ChannelTable) -> Result<Channel, String> {
         let named = |words: String| format!("the channel {:?}: {words}", table.name);
         let kind = table.kind;
-        let url = Text::of(table.url, table.url_file, "url").map_err(named)?;
+        let url = if kind == ChannelKind::Email {
+            Text::of(table.smtp_url, table.smtp_url_file, "smtp_url")
+        } else {
+            Text::of(table.url, table.url_file, "url")
+        };
+        let url = url.map_err(named)?;
+        if kind == ChannelKind::Email
+            && (!url.is_given() || table.from.is_none() || table.to.is_empty())
+        {
+            return Err(named("an email needs smtp_url or smtp_url_file, from and to".to_owned()));
+        }
         let (key, name) = match kind {
             ChannelKind::Pagerduty => {
                 let key = Text::of(table.routing_key, table.routing_key_file, "routing_key");
@@ -271,7 +303,9 @@ impl TryFrom<ChannelTable> for Channel {
             ChannelKind::Webhook => {
                 (Text::of(table.secret, table.secret_file, "secret").map_err(named)?, "secret")
             }
-            ChannelKind::Slack | ChannelKind::Alertmanager => (Text::default(), ""),
+            ChannelKind::Slack | ChannelKind::Email | ChannelKind::Alertmanager => {
+                (Text::default(), "")
+            }
         };
         if kind != ChannelKind::Pagerduty && !url.is_given() {
             return Err(named(format!("a {} needs url or url_file", kind.name())));
@@ -285,6 +319,8 @@ impl TryFrom<ChannelTable> for Channel {
             kind,
             url,
             key,
+            from: table.from.unwrap_or_default(),
+            to: table.to,
             rules: rules.transpose().map_err(named)?,
             severity_at_least: least.unwrap_or(Severity::Info),
             name: table.name.clone(),

@@ -203,6 +203,7 @@ fn a_mistake_in_alerts_is_told_with_its_place_and_shows_no_secret() {
             channel("kind = \"webhook\"\nurl = \"https://h/x\"\nsecret = \"whsec_aGlkZGVuMTI=\""),
             "24 to 64 bytes",
         ),
+        (channel("kind = \"email\"\nsmtp_url = \"smtp://h\""), "from and to"),
         (channel("kind = \"pigeon\"\nurl = \"https://h/x\""), "wanted"),
         (format!("{slack}rules = [\"x\"]\n"), "there is no such rule"),
         (format!("{slack}severity_at_least = \"bad\"\n"), "info, warning or critical"),

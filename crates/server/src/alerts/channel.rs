@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use focus_common::clock;
-use focus_common::config::{Alerts, Channel, Heartbeat};
+use focus_common::config::{Alerts, Channel, ChannelKind, Heartbeat};
 use focus_common::metrics::counters;
 use focus_core::alert::Tried;
 use tokio::time::{interval, sleep};
 
 use super::board::{self, Board};
+use super::mail;
 use super::message::Message;
 use super::post::{Posted, post};
 
@@ -54,6 +55,9 @@ pub(super) async fn run(board: Arc<Board>, alerts: Arc<Alerts>, channel: Channel
 }
 
 async fn deliver(message: &Message, channel: &Channel) -> Posted {
+    if channel.kind == ChannelKind::Email {
+        return mail::send(message, channel).await;
+    }
     let Some(delivery) = message.delivery(channel) else {
         let words = "its address or its key is empty: look at the file that the settings name";
         return Posted { tried: Tried::Refused, words: words.to_owned() };

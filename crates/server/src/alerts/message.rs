@@ -70,21 +70,21 @@ impl Message {
         }
     }
 
-    fn since_ms(&self) -> i64 {
+    pub(super) fn since_ms(&self) -> i64 {
         match self.owed {
             Owed::Firing { raised, .. } | Owed::Resolved { raised } => raised.since_ms,
         }
     }
 
     /// `firing: catalog_down`, or that it is a test.
-    fn head(&self) -> String {
+    pub(super) fn head(&self) -> String {
         if self.is_test() {
             return "test: focus".to_owned();
         }
         format!("{}: {}", self.state(), self.key.rule.name())
     }
 
-    fn remedy(&self) -> &'static str {
+    pub(super) fn remedy(&self) -> &'static str {
         match self.owed {
             Owed::Firing { times, .. } if times > 0 => self.key.rule.remedy(),
             _ => "",
@@ -97,9 +97,27 @@ impl Message {
             Owed::Firing { times, .. } => times,
             Owed::Resolved { .. } => 0,
         };
-        let text = format!("{}|{}|{}|{times}", self.identity, self.state(), self.since_ms());
+        self.id_of(self.state(), times)
+    }
+
+    fn id_of(&self, state: &str, times: u32) -> String {
+        let text = format!("{}|{state}|{}|{times}", self.identity, self.since_ms());
         let hash = Sha256::digest(text.as_bytes());
         hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The id of the message that began this alert.
+    pub(super) fn first_id(&self) -> String {
+        self.id_of("firing", 1)
+    }
+
+    /// The subject of every mail about this alert.
+    pub(super) fn subject(&self) -> String {
+        let place = if self.root.is_empty() { String::new() } else { format!(" {}", self.root) };
+        let head = if self.is_test() { "test" } else { self.key.rule.name() };
+        // A path may have anything in it, and a subject is one line.
+        let place: String = place.chars().filter(|c| !c.is_control()).take(200).collect();
+        format!("[focus] {head}{place}")
     }
 
     /// The request that tells it to a channel; none where the channel's key or address is not there.
@@ -120,6 +138,8 @@ impl Message {
                 let headers = self.signed(channel.key.expose()?, &body)?;
                 Delivery { url: url?, headers, body }
             }
+            // It is no request.
+            ChannelKind::Email => return None,
             ChannelKind::Alertmanager => Delivery {
                 url: format!("{}/api/v2/alerts", url?.trim_end_matches('/')),
                 headers: vec![json],

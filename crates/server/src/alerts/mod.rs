@@ -6,10 +6,12 @@
 //! | `board` | what is raised, what was told, and what is silenced; kept in the state folder |
 //! | `channel` | a task for each channel: tells it what it is owed |
 //! | `message` | the message of an alert in each channel's form |
+//! | `mail` | the message as e-mail |
 //! | `post` | one HTTP request, bounded in time and size |
 
 mod board;
 mod channel;
+mod mail;
 mod message;
 mod post;
 mod watch;

@@ -466,3 +466,56 @@ async fn an_alertmanager_shows_one_alert_and_then_none() {
     let _ = manager.kill();
     let _ = manager.wait();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_heard_by_mail_in_one_thread() {
+    if no_server_to_end("alerts by mail") {
+        return;
+    }
+    let there = Command::new("smtp-sink").arg("-h").stderr(Stdio::null()).status().is_ok();
+    if !there {
+        return println!("left out, needs smtp-sink (`apt-get install postfix`): alerts by mail");
+    }
+    let mut server = MongoServer::start().await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let (port, mailbox) = (focus_testkit::mongo::free_port(), dir.path().join("mailbox"));
+    // It asks whom to be where root runs it.
+    let user: &[&str] = if rustix::process::getuid().is_root() { &["-u", "root"] } else { &[] };
+    let mut sink = Command::new("smtp-sink")
+        .args(user)
+        .args(["-D", &mailbox.display().to_string(), &format!("127.0.0.1:{port}"), "16"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let settings = format!(
+        "[[alerts.channels]]\nname = \"mail\"\nkind = \"email\"\nsmtp_url = \"smtp://127.0.0.1:{port}\"\n\
+         from = \"focus@site.example\"\nto = [\"ops@site.example\", \"Duty <duty@site.example>\"]\n"
+    );
+    let site = alerted(&server, &settings).await;
+    let holds = async |words: &str| {
+        until(words, LIMIT, || async {
+            let text = fs::read_to_string(&mailbox).unwrap_or_default();
+            if text.contains(words) { Ok(()) } else { Err(format!("{text}\n{}", site.focus.log())) }
+        })
+        .await;
+    };
+    server.kill();
+    holds("firing: catalog_down").await;
+    server.restart().await;
+    holds("resolved: catalog_down").await;
+    a_while().await;
+    let text = fs::read_to_string(&mailbox).expect("a mailbox");
+    let values = |name: &str| -> Vec<String> {
+        let found = text.lines().filter_map(|line| line.strip_prefix(name));
+        found.map(|value| value.trim().to_owned()).collect()
+    };
+    let ids = values("Message-ID:");
+    assert_eq!(ids.len(), 2, "{text}");
+    assert_eq!(values("Subject:"), ["[focus] catalog_down", "[focus] catalog_down"], "{text}");
+    assert_eq!(values("In-Reply-To:"), [ids[0].clone()], "{text}");
+    assert_eq!(values("From:"), ["focus@site.example", "focus@site.example"]);
+    assert!(values("To:")[0].contains("duty@site.example"), "{text}");
+    let _ = sink.kill();
+    let _ = sink.wait();
+}
