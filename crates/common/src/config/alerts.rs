@@ -111,7 +111,11 @@ pub struct Channel {
 impl Channel {
     /// It is told of alerts of this rule.
     pub fn hears(&self, rule: Rule, severity: Severity) -> bool {
-        severity >= self.severity_at_least
+        // What is over at once is of no use to those who keep alerts open until they are resolved.
+        let takes = !rule.is_event()
+            || !matches!(self.kind, ChannelKind::Pagerduty | ChannelKind::Alertmanager);
+        takes
+            && severity >= self.severity_at_least
             && self.rules.as_ref().is_none_or(|rules| rules.contains(&rule))
     }
 }

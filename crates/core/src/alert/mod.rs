@@ -19,7 +19,7 @@ pub mod told;
 pub use condition::{Condition, Raised};
 pub use rule::{Rule, Severity, Thresholds};
 pub use silence::Silence;
-pub use told::{Owed, Retry, Told, Tried, owed};
+pub use told::{Owed, Retry, Told, Tried, owed, owed_once};
 
 /// Which alert: one per rule and root, never per recording.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -37,6 +37,8 @@ pub enum Rule {
     CatalogDown,
     /// The database is there, and refuses this server.
     CatalogRefuses,
+    /// An outage that was alerted on is over, and everything is in the catalog: told once, and never resolved.
+    CatalogRecovered,
     /// The oldest pending recording is too old, while the catalog is there.
     BacklogOld,
     /// A root is absent, replaced or cannot be read.
@@ -57,9 +59,10 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::CatalogDown,
         Rule::CatalogRefuses,
+        Rule::CatalogRecovered,
         Rule::BacklogOld,
         Rule::StorageUnavailable,
         Rule::DeletionsHeld,
@@ -75,6 +78,7 @@ impl Rule {
         match self {
             Rule::CatalogDown => "catalog_down",
             Rule::CatalogRefuses => "catalog_refuses",
+            Rule::CatalogRecovered => "catalog_recovered",
             Rule::BacklogOld => "backlog_old",
             Rule::StorageUnavailable => "storage_unavailable",
             Rule::DeletionsHeld => "deletions_held",
@@ -91,14 +95,20 @@ impl Rule {
         Rule::ALL.into_iter().find(|rule| rule.name() == name)
     }
 
+    /// It is told once that it fires, and never that it is resolved.
+    pub fn is_event(self) -> bool {
+        self == Rule::CatalogRecovered
+    }
+
     /// What it is where nobody says otherwise.
     pub fn defaults(self) -> Thresholds {
-        use Severity::{Critical, Warning};
+        use Severity::{Critical, Info, Warning};
         let (severity, after_ms) = match self {
             Rule::CatalogDown | Rule::CatalogRefuses | Rule::StorageUnavailable => {
                 (Critical, 30_000)
             }
             Rule::DeletionsHeld => (Critical, 0),
+            Rule::CatalogRecovered => (Info, 0),
             Rule::BacklogOld
             | Rule::UnrecognisedGrowth
             | Rule::LeaseLost
@@ -130,6 +140,7 @@ impl Rule {
             Rule::CatalogRefuses => {
                 "`focus status` says what the database refuses and what to grant"
             }
+            Rule::CatalogRecovered => "Nothing is to be done",
             Rule::BacklogOld => {
                 "`focus status` shows the rate and the time left, or why nothing is written"
             }

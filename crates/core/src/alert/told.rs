@@ -39,6 +39,12 @@ pub enum Owed {
     },
 }
 
+/// What is owed of something that happens once: that it fires, once.
+pub fn owed_once(raised: Option<Raised>, told: Option<Told>, is_silenced: bool) -> Option<Owed> {
+    let is_new = told.is_none_or(|told| told.firing != raised) && !is_silenced;
+    raised.filter(|_| is_new).map(|raised| Owed::Firing { raised, times: 1 })
+}
+
 /// What is owed of an alert that is `raised` or not. Nothing where a silence keeps it from being told that it
 /// fires; that it is resolved is always told. While it lasts, it is told again every `repeat_ms`; 0: never.
 pub fn owed(
@@ -133,6 +139,18 @@ mod tests {
         // A silence keeps back that it fires, and never that it is over.
         assert_eq!(owed(Some(RAISED), None, true, 0, 100), None);
         assert_eq!(owed(None, firing(10), true, 0, 100), told_of_it);
+    }
+
+    #[test]
+    fn what_happens_once_is_told_once_and_never_resolved() {
+        assert_eq!(owed_once(Some(RAISED), None, true), None);
+        let firing_now = Some(Owed::Firing { raised: RAISED, times: 1 });
+        assert_eq!(owed_once(Some(RAISED), None, false), firing_now);
+        assert_eq!(owed_once(Some(RAISED), firing(10), false), None);
+        assert_eq!(owed_once(None, firing(10), false), None);
+        let again = Raised { since_ms: 9 };
+        let told = owed_once(Some(again), firing(10), false);
+        assert_eq!(told, Some(Owed::Firing { raised: again, times: 1 }));
     }
 
     #[test]

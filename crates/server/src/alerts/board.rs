@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use focus_common::config::Alerts;
 use focus_common::{clock, state_dir};
-use focus_core::alert::{AlertKey, Condition, Raised, Retry, Rule, Silence, Told, Tried, owed};
+use focus_core::alert::{
+    AlertKey, Condition, Raised, Retry, Rule, Silence, Told, Tried, owed, owed_once,
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -250,6 +252,9 @@ impl Board {
             .open
             .retain(|key, open| !gone.contains(key) && open.condition != Condition::default());
         state.silences.retain(|silence| now.1 < silence.until_ms);
+        // What happened once is forgotten when it is no news any more.
+        let State { open, told, .. } = &mut *state;
+        told.retain(|(_, key), _| !key.rule.is_event() || open.contains_key(key));
         before.iter().ne(state.raised().map(|(key, _, _)| key))
     }
 
@@ -279,7 +284,11 @@ impl Board {
             let raised =
                 open.filter(|open| open.tells && hears).and_then(|open| open.condition.raised());
             let silenced = state.is_silenced(key, now_ms);
-            let owed = owed(raised, told.map(KeptTold::told), silenced, again_ms, now_ms)?;
+            let known = told.map(KeptTold::told);
+            let owed = match key.rule.is_event() {
+                true => owed_once(raised, known, silenced)?,
+                false => owed(raised, known, silenced, again_ms, now_ms)?,
+            };
             let (path, summary) = match (open, told) {
                 (Some(open), _) => (&open.path, &open.summary),
                 (None, Some(told)) => (&told.path, &told.summary),

@@ -73,6 +73,8 @@ struct Watch {
     unrecognised: BTreeMap<String, VecDeque<(u64, u64)>>,
     /// Leases lost, by root.
     leases_lost: BTreeMap<String, u64>,
+    /// When the last outage that has ended began, as the first look and later ones saw it.
+    last_outage: Option<Option<String>>,
     /// This server held the lease of a root last, as far as is known.
     held: BTreeMap<String, bool>,
 }
@@ -88,9 +90,8 @@ impl Watch {
     ) -> Vec<Observation> {
         let mut seen = Vec::new();
         for rule in Rule::ALL {
-            let thresholds = alerts.thresholds(rule);
-            if thresholds.enabled {
-                self.rule(rule, thresholds, (status, roots, disk), &mut seen);
+            if alerts.thresholds(rule).enabled {
+                self.rule(rule, alerts, (status, roots, disk), &mut seen);
             }
         }
         for root in roots {
@@ -102,10 +103,11 @@ impl Watch {
     fn rule(
         &mut self,
         rule: Rule,
-        thresholds: Thresholds,
+        alerts: &Alerts,
         (status, roots, disk): (&Status, &[RootFacts], Option<(u64, u64)>),
         seen: &mut Vec<Observation>,
     ) {
+        let thresholds = alerts.thresholds(rule);
         let overall = |is_true, summary: String, tells, after_ms| Observation {
             key: AlertKey { rule, root: String::new() },
             is_true,
@@ -131,6 +133,13 @@ impl Watch {
                 let summary = format!("{words}: {}", why());
                 let after_ms = thresholds.after_ms.saturating_mul(times);
                 seen.push(overall(is_true, summary, true, after_ms));
+            }
+            Rule::CatalogRecovered => {
+                let recovered =
+                    self.recovered(status, alerts.thresholds(Rule::CatalogDown).after_ms);
+                let summary = recovered.clone().unwrap_or_default();
+                let leads = self.leads(roots);
+                seen.push(overall(recovered.is_some(), summary, leads, thresholds.after_ms));
             }
             Rule::DiskLow => {
                 let Some((free, all)) = disk else { return };
@@ -215,6 +224,23 @@ impl Watch {
             tells,
             after_ms: thresholds.after_ms,
         }
+    }
+
+    /// What is told of an outage of `after_ms` or longer that is over and caught up with since the last look.
+    fn recovered(&mut self, status: &Status, after_ms: u64) -> Option<String> {
+        let ended = status.last_outage.as_ref().filter(|outage| outage.converge_ms.is_some());
+        let began = ended.map(|outage| outage.began_at.clone());
+        let before = self.last_outage.replace(began.clone());
+        // The first look tells nothing: it may be of an earlier server.
+        let outage = ended.filter(|_| before.is_some_and(|before| before != began))?;
+        (outage.outage_ms >= after_ms).then(|| {
+            format!(
+                "The outage of {} s is over: {} recordings were pending, and all were in the catalog {} ms after its end",
+                outage.outage_ms / 1_000,
+                outage.pending,
+                outage.converge_ms.unwrap_or(0)
+            )
+        })
     }
 
     /// This server holds the root's lease, or did when that was last known.
