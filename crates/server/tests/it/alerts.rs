@@ -238,8 +238,8 @@ async fn an_outage_is_heard_by_every_kind_of_channel_and_so_is_its_end() {
     }
     let last = |host: &Host| {
         let sent = host.sent();
-        let down = sent.iter().filter(|sent| sent.raw.contains("catalog_down"));
-        down.last().expect("a message").clone()
+        let mut down = sent.iter().filter(|sent| sent.raw.contains("catalog_down"));
+        down.next_back().expect("a message").clone()
     };
     assert!(
         last(slack).body["text"]
