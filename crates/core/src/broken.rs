@@ -57,11 +57,15 @@ pub enum Broken {
     SizeAndTimeTrusted,
     /// Content counts though it was read within the tick in which it was first seen.
     ReadWithinTickCounts,
+    /// A message that a channel did not take counts as told.
+    AlertFailureIsTold,
+    /// A restart forgets what channels were told.
+    AlertForgottenAtRestart,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 26] = [
+    pub const ALL: [Broken; 28] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -88,6 +92,8 @@ impl Broken {
         Broken::ExcludedDeleted,
         Broken::SizeAndTimeTrusted,
         Broken::ReadWithinTickCounts,
+        Broken::AlertFailureIsTold,
+        Broken::AlertForgottenAtRestart,
     ];
 }
 

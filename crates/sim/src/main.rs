@@ -1,5 +1,6 @@
 //! Runs the core on simulated schedules; `cargo xtask sim` builds it and passes its arguments on.
 
+mod alerts;
 mod catalog;
 mod copied;
 mod index;

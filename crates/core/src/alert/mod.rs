@@ -10,12 +10,15 @@
 //! | [`condition`] | since when an alert is raised, and when it is over |
 //! | [`told`] | what a channel is owed, and when it is tried again |
 //! | [`silence`] | what is not told for a while |
+//! | [`board`] | all of it together: what is raised, told and owed |
 
+pub mod board;
 pub mod condition;
 pub mod rule;
 pub mod silence;
 pub mod told;
 
+pub use board::{Board, Due, Kept, Now, Observation, Open, ToldOf};
 pub use condition::{Condition, Raised};
 pub use rule::{Rule, Severity, Thresholds};
 pub use silence::Silence;

@@ -20,6 +20,8 @@ pub struct Told {
     pub at_ms: i64,
     /// How often it was told that this fires.
     pub times: u32,
+    /// The last of these may not have come: it is told again as the same message, and resolved in any case.
+    pub in_doubt: bool,
 }
 
 /// What a channel is owed of an alert.
@@ -41,7 +43,7 @@ pub enum Owed {
 
 /// What is owed of something that happens once: that it fires, once.
 pub fn owed_once(raised: Option<Raised>, told: Option<Told>, is_silenced: bool) -> Option<Owed> {
-    let is_new = told.is_none_or(|told| told.firing != raised) && !is_silenced;
+    let is_new = told.is_none_or(|told| told.in_doubt || told.firing != raised) && !is_silenced;
     raised.filter(|_| is_new).map(|raised| Owed::Firing { raised, times: 1 })
 }
 
@@ -62,6 +64,9 @@ pub fn owed(
         (Some(raised), None) => Some(Owed::Firing { raised, times: 1 }),
         (Some(raised), Some(_)) => {
             let told = told?;
+            if told.in_doubt {
+                return Some(Owed::Firing { raised, times: told.times });
+            }
             let age_ms = u64::try_from(now_ms.saturating_sub(told.at_ms)).unwrap_or(0);
             let again = repeat_ms > 0 && age_ms >= repeat_ms;
             again.then_some(Owed::Firing { raised, times: told.times.saturating_add(1) })
@@ -78,6 +83,8 @@ pub enum Tried {
     Failed {
         /// From now on.
         after_ms: Option<u64>,
+        /// The message may have come all the same.
+        in_doubt: bool,
     },
     /// The channel refuses: another answer.
     Refused,
@@ -96,7 +103,7 @@ impl Retry {
     pub fn after(self, tried: Tried, now_ms: u64) -> Retry {
         match tried {
             Tried::Delivered => Retry::default(),
-            Tried::Failed { after_ms } => {
+            Tried::Failed { after_ms, .. } => {
                 let doubled = RETRY_FIRST_MS.saturating_mul(1 << self.failed.min(10));
                 let wait_ms = after_ms.unwrap_or(0).min(REFUSED_MS).max(doubled.min(RETRY_LAST_MS));
                 Retry {
@@ -121,13 +128,13 @@ mod tests {
     const RAISED: Raised = Raised { since_ms: 5 };
 
     fn firing(at_ms: i64) -> Option<Told> {
-        Some(Told { firing: Some(RAISED), at_ms, times: 1 })
+        Some(Told { firing: Some(RAISED), at_ms, times: 1, in_doubt: false })
     }
 
     #[test]
     fn the_difference_between_what_is_true_and_what_was_told_is_owed() {
         let of = |raised, told| owed(raised, told, false, 0, 100);
-        let resolved = Some(Told { firing: None, at_ms: 10, times: 0 });
+        let resolved = Some(Told { firing: None, at_ms: 10, times: 0, in_doubt: false });
         assert_eq!(of(None, None), None);
         assert_eq!(of(None, resolved), None);
         for told in [None, resolved] {
@@ -139,6 +146,14 @@ mod tests {
         // A silence keeps back that it fires, and never that it is over.
         assert_eq!(owed(Some(RAISED), None, true, 0, 100), None);
         assert_eq!(owed(None, firing(10), true, 0, 100), told_of_it);
+    }
+
+    #[test]
+    fn what_may_not_have_come_is_told_again_as_the_same_and_resolved_in_any_case() {
+        let doubted = Some(Told { firing: Some(RAISED), at_ms: 10, times: 3, in_doubt: true });
+        let again = Some(Owed::Firing { raised: RAISED, times: 3 });
+        assert_eq!(owed(Some(RAISED), doubted, false, 0, 11), again);
+        assert_eq!(owed(None, doubted, false, 0, 11), Some(Owed::Resolved { raised: RAISED }));
     }
 
     #[test]
@@ -168,12 +183,13 @@ mod tests {
         let mut retry = Retry::default();
         let mut waits = Vec::new();
         for _ in 0..12 {
-            retry = retry.after(Tried::Failed { after_ms: None }, 0);
+            retry = retry.after(Tried::Failed { after_ms: None, in_doubt: false }, 0);
             waits.push(retry.next_ms);
         }
         assert_eq!(waits[..4], [1_000, 2_000, 4_000, 8_000]);
         assert_eq!(waits[8..], [256_000, 300_000, 300_000, 300_000]);
-        let told = Retry::default().after(Tried::Failed { after_ms: Some(40_000) }, 5);
+        let told =
+            Retry::default().after(Tried::Failed { after_ms: Some(40_000), in_doubt: true }, 5);
         assert!(!told.is_due(40_004) && told.is_due(40_005));
         let refused = retry.after(Tried::Refused, 0);
         assert!(!refused.is_due(3_599_999) && refused.is_due(3_600_000));

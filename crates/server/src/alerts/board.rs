@@ -1,14 +1,14 @@
 //! What is raised, what each channel was told, and what is silenced. It is kept in the state folder, so that a
 //! restart forgets and repeats nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use focus_common::config::Alerts;
+use focus_common::config::{Alerts, Channel, ChannelKind};
 use focus_common::{clock, state_dir};
 use focus_core::alert::{
-    AlertKey, Condition, Raised, Retry, Rule, Silence, Told, Tried, owed, owed_once,
+    self, AlertKey, Due, Observation, Raised, Rule, Silence, Told, ToldOf, Tried,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -19,37 +19,8 @@ use super::message::Message;
 /// The file in the state folder.
 const FILE: &str = "alerts.json";
 
-/// Silences at most: the oldest end first.
-const SILENCES_MAX: usize = 100;
-
 /// Alertmanager takes an alert for over unless it is told again; milliseconds.
 pub(super) const ALERTMANAGER_AGAIN_MS: u64 = 60_000;
-
-/// What was seen of an alert's condition.
-#[derive(Clone, Debug)]
-pub(super) struct Observation {
-    /// Which alert.
-    pub(super) key: AlertKey,
-    /// The condition is true.
-    pub(super) is_true: bool,
-    /// The configured path of the root.
-    pub(super) path: String,
-    /// What is wrong, where it is true.
-    pub(super) summary: String,
-    /// This server tells of it; otherwise the holder of the root does.
-    pub(super) tells: bool,
-    /// So long it has to be true, milliseconds.
-    pub(super) after_ms: u64,
-}
-
-/// An alert whose condition is, or was lately, true.
-#[derive(Clone, Debug)]
-struct Open {
-    condition: Condition,
-    path: String,
-    summary: String,
-    tells: bool,
-}
 
 /// What a channel was last told of an alert.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,6 +35,8 @@ struct KeptTold {
     firing_since_ms: Option<i64>,
     at_ms: i64,
     times: u32,
+    #[serde(default)]
+    in_doubt: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,32 +65,20 @@ struct Kept {
     silences: Vec<KeptSilence>,
 }
 
-/// The state of a channel.
+/// The state of a channel, for people.
 #[derive(Clone, Debug, Default)]
 struct ChannelState {
     kind: &'static str,
-    retry: Retry,
     /// Why the last try failed; none where it did not.
     failing: Option<String>,
     told_at_ms: Option<i64>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    open: BTreeMap<AlertKey, Open>,
-    told: BTreeMap<(String, AlertKey), KeptTold>,
-    silences: Vec<Silence>,
-    channels: BTreeMap<String, ChannelState>,
-    /// The catalog, as identities name it.
-    catalog: String,
-    /// Something was observed since the start: until then what was told stands.
-    is_seen: bool,
-}
-
 /// What is raised, told and silenced.
 #[derive(Debug)]
 pub struct Board {
-    state: Mutex<State>,
+    rules: Mutex<alert::Board>,
+    channels: Mutex<BTreeMap<String, ChannelState>>,
     file: PathBuf,
     /// Something is owed, perhaps.
     pub(super) changed: Notify,
@@ -172,6 +133,10 @@ pub struct ListedSilence {
     pub until: String,
 }
 
+fn now() -> alert::Now {
+    (clock::boot_ms(), clock::wall_ms())
+}
+
 impl Board {
     /// With what an earlier server has kept. A file that cannot be read says nothing.
     pub(super) fn of(state_dir: &Path) -> Board {
@@ -180,168 +145,63 @@ impl Board {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
-        let key = |rule: &str, root: &str| {
-            Some(AlertKey { rule: Rule::from_name(rule)?, root: root.to_owned() })
-        };
-        let now_ms = clock::boot_ms();
-        let open = kept.alerts.into_iter().filter_map(|one| {
-            let raised = Raised { since_ms: one.since_ms };
-            let condition = Condition::resumed(raised, now_ms);
-            let KeptAlert { path, summary, .. } = one;
-            Some((key(&one.rule, &one.root)?, Open { condition, path, summary, tells: true }))
-        });
-        let told = kept
-            .told
-            .into_iter()
-            .filter_map(|one| Some(((one.channel.clone(), key(&one.rule, &one.root)?), one)));
-        let silences = kept.silences.into_iter().filter_map(|one| {
-            let KeptSilence { id, rule, root, until_ms } = one;
-            Some(Silence { id, rule: Rule::from_name(&rule)?, root, until_ms })
-        });
-        let state = State {
-            open: open.collect(),
-            told: told.collect(),
-            silences: silences.collect(),
-            ..State::default()
-        };
-        Board { state: Mutex::new(state), file, changed: Notify::new() }
+        Board {
+            rules: Mutex::new(alert::Board::resumed(kept.into(), now())),
+            channels: Mutex::default(),
+            file,
+            changed: Notify::new(),
+        }
     }
 
-    /// The channels are these from now on. What a channel that is gone was told is forgotten.
-    pub(super) fn channels(&self, alerts: &Alerts) {
-        let mut state = self.state.lock();
-        let names: BTreeSet<&str> = alerts.channels.iter().map(|one| one.name.as_str()).collect();
-        state.channels.retain(|name, _| names.contains(name.as_str()));
-        state.told.retain(|(name, _), _| names.contains(name.as_str()));
+    /// The channels are these from now on.
+    pub(super) fn set_channels(&self, alerts: &Alerts) {
+        let names = alerts.channels.iter().map(|channel| channel.name.clone()).collect();
+        self.rules.lock().set_channels(&names);
+        let mut channels = self.channels.lock();
+        channels.retain(|name, _| names.contains(name));
         for channel in &alerts.channels {
-            let known = state.channels.entry(channel.name.clone()).or_default();
-            known.kind = channel.kind.name();
-            // Another address may be another's: it is tried at once.
-            known.retry = Retry::default();
+            channels.entry(channel.name.clone()).or_default().kind = channel.kind.name();
         }
     }
 
     /// Takes what was seen in one look. True: something is raised that was not, or the reverse.
-    pub(super) fn observe(&self, seen: Vec<Observation>, alerts: &Alerts, catalog: String) -> bool {
-        let now = (clock::boot_ms(), clock::wall_ms());
-        let mut state = self.state.lock();
-        let before: Vec<AlertKey> = state.raised().map(|(key, _, _)| key.clone()).collect();
-        state.catalog = catalog;
-        state.is_seen = true;
-        let mut gone: BTreeSet<AlertKey> = state.open.keys().cloned().collect();
-        for one in seen {
-            gone.remove(&one.key);
-            if !one.is_true && !state.open.contains_key(&one.key) {
-                continue;
-            }
-            let open = state.open.entry(one.key.clone()).or_insert(Open {
-                condition: Condition::default(),
-                path: one.path.clone(),
-                summary: String::new(),
-                tells: one.tells,
-            });
-            let clear_ms = alerts.thresholds(one.key.rule).clear_after_ms;
-            open.condition.observe(one.is_true, now, one.after_ms, clear_ms);
-            open.tells = one.tells;
-            if one.is_true {
-                (open.path, open.summary) = (one.path, one.summary);
-            }
-        }
-        // What nobody looks at any more, as a rule that was switched off or a root that was removed.
-        state
-            .open
-            .retain(|key, open| !gone.contains(key) && open.condition != Condition::default());
-        state.silences.retain(|silence| now.1 < silence.until_ms);
-        // What happened once is forgotten when it is no news any more.
-        let State { open, told, .. } = &mut *state;
-        told.retain(|(_, key), _| !key.rule.is_event() || open.contains_key(key));
-        before.iter().ne(state.raised().map(|(key, _, _)| key))
+    pub(super) fn observe(&self, seen: Vec<Observation>, catalog: String) -> bool {
+        self.rules.lock().observe(seen, now(), catalog)
     }
 
     /// What a channel is owed now; nothing before its next try is due.
-    pub(super) fn owed(
-        &self,
-        channel: &focus_common::config::Channel,
-        alerts: &Alerts,
-    ) -> Vec<Message> {
-        let state = self.state.lock();
-        let now_ms = clock::wall_ms();
-        let known = state.channels.get(&channel.name);
-        if !state.is_seen || !known.is_some_and(|known| known.retry.is_due(clock::boot_ms())) {
-            return Vec::new();
-        }
-        let again_ms = match channel.kind {
-            focus_common::config::ChannelKind::Alertmanager => ALERTMANAGER_AGAIN_MS,
+    pub(super) fn owed(&self, channel: &Channel, alerts: &Alerts) -> Vec<Message> {
+        let repeat_ms = match channel.kind {
+            ChannelKind::Alertmanager => ALERTMANAGER_AGAIN_MS,
             _ => alerts.repeat_ms,
         };
-        let told = state.told.keys().filter(|(name, _)| *name == channel.name).map(|(_, key)| key);
-        let keys: BTreeSet<&AlertKey> = state.open.keys().chain(told).collect();
-        let message = |key: &AlertKey| {
-            let severity = alerts.thresholds(key.rule).severity;
-            let told = state.told.get(&(channel.name.clone(), key.clone()));
-            let open = state.open.get(key);
-            let hears = channel.hears(key.rule, severity);
-            let raised =
-                open.filter(|open| open.tells && hears).and_then(|open| open.condition.raised());
-            let silenced = state.is_silenced(key, now_ms);
-            let known = told.map(KeptTold::told);
-            let owed = match key.rule.is_event() {
-                true => owed_once(raised, known, silenced)?,
-                false => owed(raised, known, silenced, again_ms, now_ms)?,
-            };
-            let (path, summary) = match (open, told) {
-                (Some(open), _) => (&open.path, &open.summary),
-                (None, Some(told)) => (&told.path, &told.summary),
-                (None, None) => return None,
-            };
-            Some(Message {
-                identity: told
-                    .map_or_else(|| key.identity(&state.catalog), |told| told.identity.clone()),
-                key: key.clone(),
-                root: path.clone(),
-                owed,
-                severity,
-                summary: summary.clone(),
-                now_ms,
-            })
-        };
-        keys.into_iter().filter_map(message).collect()
+        let severity = |rule| alerts.thresholds(rule).severity;
+        let now = now();
+        let hears = |rule| channel.hears(rule, severity(rule));
+        let due = self.rules.lock().owed(&channel.name, &hears, repeat_ms, now);
+        let message = |due: Due| Message { severity: severity(due.key.rule), now_ms: now.1, due };
+        due.into_iter().map(message).collect()
+    }
+
+    /// A channel is about to be told.
+    pub(super) fn begin(&self, channel: &str, message: &Message) {
+        self.rules.lock().begin(channel, &message.due);
     }
 
     /// A channel was told, or a try failed.
     pub(super) fn tried(&self, channel: &str, message: &Message, tried: Tried, words: &str) {
-        let mut state = self.state.lock();
-        let Some(known) = state.channels.get_mut(channel) else { return };
-        known.retry = known.retry.after(tried, clock::boot_ms());
-        known.failing = (tried != Tried::Delivered).then(|| words.to_owned());
-        if tried != Tried::Delivered {
-            return;
-        }
-        known.told_at_ms = Some(message.now_ms);
-        let at = (channel.to_owned(), message.key.clone());
-        match message.owed {
-            focus_core::alert::Owed::Firing { raised, times } => {
-                let told = KeptTold {
-                    channel: channel.to_owned(),
-                    rule: message.key.rule.name().to_owned(),
-                    root: message.key.root.clone(),
-                    identity: message.identity.clone(),
-                    path: message.root.clone(),
-                    summary: message.summary.clone(),
-                    firing_since_ms: Some(raised.since_ms),
-                    at_ms: message.now_ms,
-                    times,
-                };
-                state.told.insert(at, told);
+        self.rules.lock().tried(channel, &message.due, tried, now());
+        if let Some(known) = self.channels.lock().get_mut(channel) {
+            known.failing = (tried != Tried::Delivered).then(|| words.to_owned());
+            if tried == Tried::Delivered {
+                known.told_at_ms = Some(message.now_ms);
             }
-            // What is resolved is as if it had never been told.
-            focus_core::alert::Owed::Resolved { .. } => drop(state.told.remove(&at)),
         }
     }
 
     /// Writes what is known into the state folder. Where the disk is full, only a restart repeats something.
     pub(super) fn keep(&self) {
-        let kept = self.state.lock().kept();
+        let kept = Kept::from(self.rules.lock().kept());
         let part = self.file.with_extension("part");
         let stored = serde_json::to_vec(&kept)
             .map_err(std::io::Error::from)
@@ -354,16 +214,16 @@ impl Board {
 
     /// The alerts that are raised.
     pub fn alerts(&self, alerts: &Alerts) -> Vec<ListedAlert> {
-        let state = self.state.lock();
+        let rules = self.rules.lock();
         let now_ms = clock::wall_ms();
-        let listed = state.raised().map(|(key, open, raised)| ListedAlert {
+        let listed = rules.raised().map(|(key, open, raised)| ListedAlert {
             rule: key.rule.name().to_owned(),
             severity: alerts.thresholds(key.rule).severity.name().to_owned(),
             root: Some(open.path.clone()).filter(|path| !path.is_empty()),
             since: clock::rfc3339(raised.since_ms),
             summary: open.summary.clone(),
             remedy: key.rule.remedy().to_owned(),
-            silenced: state.is_silenced(key, now_ms),
+            silenced: rules.is_silenced(key, now_ms),
             tells: open.tells,
         });
         listed.collect()
@@ -371,8 +231,8 @@ impl Board {
 
     /// The channels.
     pub fn listed_channels(&self) -> Vec<ListedChannel> {
-        let state = self.state.lock();
-        let listed = state.channels.iter().map(|(name, channel)| ListedChannel {
+        let channels = self.channels.lock();
+        let listed = channels.iter().map(|(name, channel)| ListedChannel {
             name: name.clone(),
             kind: channel.kind.to_owned(),
             state: match (&channel.failing, channel.told_at_ms) {
@@ -389,40 +249,23 @@ impl Board {
 
     /// The silences that last.
     pub fn silences(&self) -> Vec<ListedSilence> {
-        let now_ms = clock::wall_ms();
-        let state = self.state.lock();
-        let lasting = state.silences.iter().filter(|silence| now_ms < silence.until_ms);
-        let listed = lasting.map(|silence| ListedSilence {
-            id: silence.id.clone(),
-            rule: silence.rule.name().to_owned(),
-            root: silence.root.clone(),
-            until: clock::rfc3339(silence.until_ms),
-        });
-        listed.collect()
+        self.rules.lock().silences(clock::wall_ms()).map(listed).collect()
     }
 
     /// Keeps alerts of this rule, and of this root alone (its id), from being told for so long.
     pub fn silence(&self, rule: Rule, root: Option<String>, for_ms: u64) -> ListedSilence {
         let until_ms = clock::wall_ms().saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let mut state = self.state.lock();
-        if state.silences.len() >= SILENCES_MAX {
-            state.silences.sort_by_key(|silence| silence.until_ms);
-            state.silences.remove(0);
-        }
-        state.silences.push(Silence { id: id.clone(), rule, root: root.clone(), until_ms });
-        drop(state);
+        let silence = Silence { id, rule, root, until_ms };
+        let made = listed(&silence);
+        self.rules.lock().silence(silence);
         self.keep();
-        ListedSilence { id, rule: rule.name().to_owned(), root, until: clock::rfc3339(until_ms) }
+        made
     }
 
     /// Ends a silence. False: there is none of this id.
     pub fn end_silence(&self, id: &str) -> bool {
-        let mut state = self.state.lock();
-        let before = state.silences.len();
-        state.silences.retain(|silence| silence.id != id);
-        let ended = state.silences.len() < before;
-        drop(state);
+        let ended = self.rules.lock().end_silence(id);
         if ended {
             self.keep();
             self.changed.notify_waiters();
@@ -433,51 +276,75 @@ impl Board {
     /// How many alerts of each rule are raised.
     pub fn firing(&self) -> BTreeMap<Rule, u64> {
         let mut firing = BTreeMap::new();
-        for (key, _, _) in self.state.lock().raised() {
+        for (key, _, _) in self.rules.lock().raised() {
             *firing.entry(key.rule).or_default() += 1;
         }
         firing
     }
 }
 
-impl KeptTold {
-    fn told(&self) -> Told {
-        Told {
-            firing: self.firing_since_ms.map(|since_ms| Raised { since_ms }),
-            at_ms: self.at_ms,
-            times: self.times,
-        }
+fn listed(silence: &Silence) -> ListedSilence {
+    ListedSilence {
+        id: silence.id.clone(),
+        rule: silence.rule.name().to_owned(),
+        root: silence.root.clone(),
+        until: clock::rfc3339(silence.until_ms),
     }
 }
 
-impl State {
-    fn raised(&self) -> impl Iterator<Item = (&AlertKey, &Open, Raised)> {
-        self.open.iter().filter_map(|(key, open)| Some((key, open, open.condition.raised()?)))
-    }
+fn key(rule: &str, root: &str) -> Option<AlertKey> {
+    Some(AlertKey { rule: Rule::from_name(rule)?, root: root.to_owned() })
+}
 
-    fn is_silenced(&self, key: &AlertKey, now_ms: i64) -> bool {
-        self.silences.iter().any(|silence| silence.covers(key, now_ms))
+/// What is of a rule that this version does not have is left out.
+impl From<Kept> for alert::Kept {
+    fn from(kept: Kept) -> alert::Kept {
+        let raised = kept.alerts.into_iter().filter_map(|one| {
+            let raised = Raised { since_ms: one.since_ms };
+            Some((key(&one.rule, &one.root)?, raised, one.path, one.summary))
+        });
+        let told = kept.told.into_iter().filter_map(|one| {
+            let firing = one.firing_since_ms.map(|since_ms| Raised { since_ms });
+            let told = Told { firing, at_ms: one.at_ms, times: one.times, in_doubt: one.in_doubt };
+            let of = ToldOf { told, identity: one.identity, path: one.path, summary: one.summary };
+            Some((one.channel, key(&one.rule, &one.root)?, of))
+        });
+        let silences = kept.silences.into_iter().filter_map(|one| {
+            let KeptSilence { id, rule, root, until_ms } = one;
+            Some(Silence { id, rule: Rule::from_name(&rule)?, root, until_ms })
+        });
+        alert::Kept { raised: raised.collect(), told: told.collect(), silences: silences.collect() }
     }
+}
 
-    fn kept(&self) -> Kept {
-        let alerts = self.raised().map(|(key, open, raised)| KeptAlert {
+impl From<alert::Kept> for Kept {
+    fn from(kept: alert::Kept) -> Kept {
+        let alerts = kept.raised.into_iter().map(|(key, raised, path, summary)| KeptAlert {
             rule: key.rule.name().to_owned(),
-            root: key.root.clone(),
-            path: open.path.clone(),
-            summary: open.summary.clone(),
+            root: key.root,
+            path,
+            summary,
             since_ms: raised.since_ms,
         });
-        let silences = self.silences.iter().map(|silence| KeptSilence {
-            id: silence.id.clone(),
+        let told = kept.told.into_iter().map(|(channel, key, of)| KeptTold {
+            channel,
+            rule: key.rule.name().to_owned(),
+            root: key.root,
+            identity: of.identity,
+            path: of.path,
+            summary: of.summary,
+            firing_since_ms: of.told.firing.map(|raised| raised.since_ms),
+            at_ms: of.told.at_ms,
+            times: of.told.times,
+            in_doubt: of.told.in_doubt,
+        });
+        let silences = kept.silences.into_iter().map(|silence| KeptSilence {
+            id: silence.id,
             rule: silence.rule.name().to_owned(),
-            root: silence.root.clone(),
+            root: silence.root,
             until_ms: silence.until_ms,
         });
-        Kept {
-            alerts: alerts.collect(),
-            told: self.told.values().cloned().collect(),
-            silences: silences.collect(),
-        }
+        Kept { alerts: alerts.collect(), told: told.collect(), silences: silences.collect() }
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) async fn run(board: Arc<Board>, alerts: Arc<Alerts>, channel: Channel
     let mut is_failing = false;
     loop {
         for message in board.owed(&channel, &alerts) {
+            // Kept before it goes: whoever is killed then resolves what may have come.
+            board.begin(&channel.name, &message);
+            board::keep(&board).await;
             let posted = deliver(&message, &channel).await;
             let delivered = posted.tried == Tried::Delivered;
             let result = match posted.tried {
@@ -31,9 +34,8 @@ pub(super) async fn run(board: Arc<Board>, alerts: Arc<Alerts>, channel: Channel
             };
             counters().alert_deliveries.with_label_values(&[channel.name.as_str(), result]).inc();
             board.tried(&channel.name, &message, posted.tried, &posted.words);
-            if delivered {
-                board::keep(&board).await;
-            } else if !std::mem::replace(&mut is_failing, true) {
+            board::keep(&board).await;
+            if !delivered && !std::mem::replace(&mut is_failing, true) {
                 tracing::warn!(
                     "the channel {:?} is not told of an alert: {}. It is tried again",
                     channel.name,

@@ -37,13 +37,11 @@ pub(super) async fn send(message: &Message, channel: &Channel) -> Posted {
         Ok(Err(error)) if error.is_permanent() => {
             refused(format!("the mail server refuses it{}", status(&error)))
         }
-        Ok(Err(error)) => failed(format!("the mail server does not take it{}", status(&error))),
-        Err(_) => failed(format!("no answer within {} s", LIMIT.as_secs())),
+        Ok(Err(error)) => {
+            Posted::doubted(format!("the mail server does not take it{}", status(&error)))
+        }
+        Err(_) => Posted::doubted(format!("no answer within {} s", LIMIT.as_secs())),
     }
-}
-
-fn failed(words: String) -> Posted {
-    Posted { tried: Tried::Failed { after_ms: None }, words }
 }
 
 /// The server's code, where it gave one: its words may hold addresses.
@@ -81,13 +79,13 @@ fn id(id: &str) -> String {
 }
 
 fn text(message: &Message) -> String {
-    let mut lines = vec![message.head(), String::new(), message.summary.clone()];
-    if !message.root.is_empty() {
-        lines.push(format!("Root: {}", message.root));
+    let mut lines = vec![message.head(), String::new(), message.due.summary.clone()];
+    if !message.due.path.is_empty() {
+        lines.push(format!("Root: {}", message.due.path));
     }
     lines.push(format!("Severity: {}", message.severity.name()));
     lines.push(format!("Since: {}", clock::rfc3339(message.since_ms())));
-    if let Owed::Resolved { .. } = message.owed {
+    if let Owed::Resolved { .. } = message.due.owed {
         lines.push(format!("Ended: {}", clock::rfc3339(message.now_ms)));
     }
     if !message.remedy().is_empty() {

@@ -2,7 +2,7 @@
 
 use focus_common::clock;
 use focus_common::config::{Alerts, Channel, ChannelKind, webhook_key};
-use focus_core::alert::{AlertKey, Owed, Severity};
+use focus_core::alert::{AlertKey, Due, Owed, Raised, Severity};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -18,18 +18,10 @@ const ALERTMANAGER_MS: i64 = 4 * 60_000;
 /// What a channel is to be told.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
-    /// Which alert.
-    pub(super) key: AlertKey,
-    /// Its identity, by which channels tell alerts apart.
-    pub(super) identity: String,
-    /// The configured path of the root; empty where there is none.
-    pub(super) root: String,
-    /// That it fires, or is resolved.
-    pub(super) owed: Owed,
+    /// What it is owed.
+    pub(super) due: Due,
     /// How bad.
     pub(super) severity: Severity,
-    /// What is wrong.
-    pub(super) summary: String,
     /// Now, milliseconds since 1970.
     pub(super) now_ms: i64,
 }
@@ -49,29 +41,32 @@ impl Message {
     pub(super) fn test(now_ms: i64, alerts: &Alerts) -> Message {
         let rule = focus_core::alert::Rule::CatalogDown;
         Message {
-            key: AlertKey { rule, root: String::new() },
-            identity: "focus/test".to_owned(),
-            root: String::new(),
-            owed: Owed::Firing { raised: focus_core::alert::Raised { since_ms: now_ms }, times: 0 },
+            due: Due {
+                key: AlertKey { rule, root: String::new() },
+                identity: "focus/test".to_owned(),
+                path: String::new(),
+                summary: "This is a test of the channel. Nothing is wrong".to_owned(),
+                owed: Owed::Firing { raised: Raised { since_ms: now_ms }, times: 0 },
+                in_doubt: false,
+            },
             severity: alerts.thresholds(rule).severity,
-            summary: "This is a test of the channel. Nothing is wrong".to_owned(),
             now_ms,
         }
     }
 
     fn is_test(&self) -> bool {
-        matches!(self.owed, Owed::Firing { times: 0, .. })
+        matches!(self.due.owed, Owed::Firing { times: 0, .. })
     }
 
     fn state(&self) -> &'static str {
-        match self.owed {
+        match self.due.owed {
             Owed::Firing { .. } => "firing",
             Owed::Resolved { .. } => "resolved",
         }
     }
 
     pub(super) fn since_ms(&self) -> i64 {
-        match self.owed {
+        match self.due.owed {
             Owed::Firing { raised, .. } | Owed::Resolved { raised } => raised.since_ms,
         }
     }
@@ -81,19 +76,19 @@ impl Message {
         if self.is_test() {
             return "test: focus".to_owned();
         }
-        format!("{}: {}", self.state(), self.key.rule.name())
+        format!("{}: {}", self.state(), self.due.key.rule.name())
     }
 
     pub(super) fn remedy(&self) -> &'static str {
-        match self.owed {
-            Owed::Firing { times, .. } if times > 0 => self.key.rule.remedy(),
+        match self.due.owed {
+            Owed::Firing { times, .. } if times > 0 => self.due.key.rule.remedy(),
             _ => "",
         }
     }
 
     /// The same for the same message, also when it is sent again: whoever gets it twice can tell.
     pub(super) fn id(&self) -> String {
-        let times = match self.owed {
+        let times = match self.due.owed {
             Owed::Firing { times, .. } => times,
             Owed::Resolved { .. } => 0,
         };
@@ -101,7 +96,7 @@ impl Message {
     }
 
     fn id_of(&self, state: &str, times: u32) -> String {
-        let text = format!("{}|{state}|{}|{times}", self.identity, self.since_ms());
+        let text = format!("{}|{state}|{}|{times}", self.due.identity, self.since_ms());
         let hash = Sha256::digest(text.as_bytes());
         hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -113,8 +108,9 @@ impl Message {
 
     /// The subject of every mail about this alert.
     pub(super) fn subject(&self) -> String {
-        let place = if self.root.is_empty() { String::new() } else { format!(" {}", self.root) };
-        let head = if self.is_test() { "test" } else { self.key.rule.name() };
+        let place =
+            if self.due.path.is_empty() { String::new() } else { format!(" {}", self.due.path) };
+        let head = if self.is_test() { "test" } else { self.due.key.rule.name() };
         // A path may have anything in it, and a subject is one line.
         let place: String = place.chars().filter(|c| !c.is_control()).take(200).collect();
         format!("[focus] {head}{place}")
@@ -152,16 +148,16 @@ impl Message {
     fn slack(&self) -> Value {
         let head = escaped(&self.head());
         let mut lines = vec![format!("*{head}* ({})", self.severity.name())];
-        lines.push(escaped(&self.summary));
-        if !self.root.is_empty() {
-            lines.push(format!("Root: {}", escaped(&self.root)));
+        lines.push(escaped(&self.due.summary));
+        if !self.due.path.is_empty() {
+            lines.push(format!("Root: {}", escaped(&self.due.path)));
         }
         lines.push(format!("Since {}", clock::rfc3339(self.since_ms())));
         if !self.remedy().is_empty() {
             lines.push(escaped(self.remedy()));
         }
         let text: String = lines.join("\n").chars().take(SLACK_MAX).collect();
-        let summary: String = escaped(&self.summary).chars().take(SLACK_MAX / 2).collect();
+        let summary: String = escaped(&self.due.summary).chars().take(SLACK_MAX / 2).collect();
         json!({
             "text": format!("{head}: {summary}"),
             "blocks": [{ "type": "section", "text": { "type": "mrkdwn", "text": text } }],
@@ -172,17 +168,17 @@ impl Message {
     fn pagerduty(&self, routing_key: &str) -> Value {
         let action = if self.state() == "firing" { "trigger" } else { "resolve" };
         let summary: String =
-            format!("{}: {}", self.head(), self.summary).chars().take(1_024).collect();
+            format!("{}: {}", self.head(), self.due.summary).chars().take(1_024).collect();
         json!({
             "routing_key": routing_key,
             "event_action": action,
-            "dedup_key": self.identity,
+            "dedup_key": self.due.identity,
             "payload": {
                 "summary": summary,
-                "source": if self.root.is_empty() { "focus" } else { &self.root },
+                "source": if self.due.path.is_empty() { "focus" } else { &self.due.path },
                 "severity": self.severity.name(),
                 "component": "focus-server",
-                "class": self.key.rule.name(),
+                "class": self.due.key.rule.name(),
                 "timestamp": clock::rfc3339(self.since_ms()),
                 "custom_details": self.data(),
             },
@@ -192,13 +188,13 @@ impl Message {
     fn data(&self) -> Value {
         let ended = (self.state() == "resolved").then(|| clock::rfc3339(self.now_ms));
         json!({
-            "rule": self.key.rule.name(),
+            "rule": self.due.key.rule.name(),
             "state": self.state(),
             "severity": self.severity.name(),
-            "root": self.root,
+            "root": self.due.path,
             "since": clock::rfc3339(self.since_ms()),
             "ended": ended,
-            "summary": self.summary,
+            "summary": self.due.summary,
             "remedy": self.remedy(),
         })
     }
@@ -210,7 +206,7 @@ impl Message {
             "id": self.id(),
             "source": "/focus",
             "type": format!("io.focus-server.alert.{}", self.state()),
-            "subject": self.identity,
+            "subject": self.due.identity,
             "time": clock::rfc3339(self.now_ms),
             "datacontenttype": "application/json",
             "data": self.data(),
@@ -236,19 +232,19 @@ impl Message {
 
     /// An alert of Alertmanager's API v2.
     fn alertmanager(&self) -> Value {
-        let ends_ms = match self.owed {
+        let ends_ms = match self.due.owed {
             Owed::Firing { .. } => self.now_ms + ALERTMANAGER_MS,
             Owed::Resolved { .. } => self.now_ms,
         };
-        let catalog = self.identity.split('/').nth(1).unwrap_or_default();
+        let catalog = self.due.identity.split('/').nth(1).unwrap_or_default();
         json!({
             "labels": {
-                "alertname": self.key.rule.name(),
+                "alertname": self.due.key.rule.name(),
                 "severity": self.severity.name(),
-                "root": self.root,
+                "root": self.due.path,
                 "catalog": catalog,
             },
-            "annotations": { "summary": self.summary, "description": self.remedy() },
+            "annotations": { "summary": self.due.summary, "description": self.remedy() },
             "startsAt": clock::rfc3339(self.since_ms()),
             "endsAt": clock::rfc3339(ends_ms),
         })

@@ -48,7 +48,7 @@ impl Alerting {
         self.end();
         let alerts = Arc::new(settings.alerts.clone());
         let (board, engines) = (Arc::clone(&self.board), self.engines.clone());
-        board.channels(&alerts);
+        board.set_channels(&alerts);
         self.tasks.push(tokio::spawn(watch::run(Arc::clone(&board), engines, Arc::clone(&alerts))));
         for channel in alerts.channels.clone() {
             let task = channel::run(Arc::clone(&board), Arc::clone(&alerts), channel);

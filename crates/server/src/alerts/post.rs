@@ -30,8 +30,14 @@ pub(super) struct Posted {
 }
 
 impl Posted {
+    /// Nothing has come to the channel.
     fn failed(words: impl Into<String>) -> Posted {
-        Posted { tried: Tried::Failed { after_ms: None }, words: words.into() }
+        Posted { tried: Tried::Failed { after_ms: None, in_doubt: false }, words: words.into() }
+    }
+
+    /// The message may have come.
+    pub(super) fn doubted(words: impl Into<String>) -> Posted {
+        Posted { tried: Tried::Failed { after_ms: None, in_doubt: true }, words: words.into() }
     }
 }
 
@@ -50,7 +56,7 @@ static TLS: LazyLock<Option<TlsConnector>> = LazyLock::new(|| {
 pub(super) async fn post(url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Posted {
     match tokio::time::timeout(LIMIT, send(url, headers, body)).await {
         Ok(posted) => posted,
-        Err(_) => Posted::failed(format!("no answer within {} s", LIMIT.as_secs())),
+        Err(_) => Posted::doubted(format!("no answer within {} s", LIMIT.as_secs())),
     }
 }
 
@@ -91,7 +97,7 @@ async fn send(url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> P
     };
     match exchanged {
         Ok((head, _)) => outcome(head.status, head.headers.get(header::RETRY_AFTER)),
-        Err(error) => Posted::failed(error.to_string()),
+        Err(error) => Posted::doubted(error.to_string()),
     }
 }
 
@@ -103,7 +109,8 @@ fn outcome(status: StatusCode, retry_after: Option<&header::HeaderValue>) -> Pos
         Tried::Delivered
     } else if passes {
         let seconds = retry_after.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-        Tried::Failed { after_ms: seconds.map(|seconds| seconds.saturating_mul(1_000)) }
+        let after_ms = seconds.map(|seconds| seconds.saturating_mul(1_000));
+        Tried::Failed { after_ms, in_doubt: false }
     } else {
         Tried::Refused
     };
@@ -121,10 +128,10 @@ mod tests {
             outcome(StatusCode::from_u16(code).expect("a status"), after.as_ref()).tried
         };
         assert_eq!(of(202, None), Tried::Delivered);
-        assert_eq!(of(503, None), Tried::Failed { after_ms: None });
-        assert_eq!(of(429, Some("7")), Tried::Failed { after_ms: Some(7_000) });
-        assert_eq!(of(429, Some("never")), Tried::Failed { after_ms: None });
+        assert_eq!(of(503, None), Tried::Failed { after_ms: None, in_doubt: false });
+        assert_eq!(of(429, Some("7")), Tried::Failed { after_ms: Some(7_000), in_doubt: false });
+        assert_eq!(of(429, Some("never")), of(503, None));
         assert_eq!([of(301, None), of(404, None), of(400, None)], [Tried::Refused; 3]);
-        assert_eq!(of(408, None), Tried::Failed { after_ms: None });
+        assert_eq!(of(408, None), of(503, None));
     }
 }

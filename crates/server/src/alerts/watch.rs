@@ -7,12 +7,12 @@ use std::time::Duration;
 use focus_common::clock;
 use focus_common::config::Alerts;
 use focus_common::status::{CatalogState, IndexState, RootLease, RootState, Status};
-use focus_core::alert::{AlertKey, Rule, Thresholds};
+use focus_core::alert::{AlertKey, Observation, Rule, Thresholds};
 use focus_engine::{Engine, RootFacts};
 use tokio::sync::watch as hand;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::board::{self, Board, Observation};
+use super::board::{self, Board};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(super) async fn run(
         }
         let catalog = status.catalog_address.clone();
         let seen = watch.look(&status, &facts, disk, &alerts);
-        if board.observe(seen, &alerts, catalog) {
+        if board.observe(seen, catalog) {
             // Before anybody is told: a message that is in flight at a crash is sent again as the same.
             board::keep(&board).await;
             board.changed.notify_waiters();
@@ -115,6 +115,7 @@ impl Watch {
             summary,
             tells,
             after_ms,
+            clear_after_ms: thresholds.clear_after_ms,
         };
         let down = status.catalog_state == CatalogState::Down;
         let why = || status.catalog_reason.clone().unwrap_or_default();
@@ -223,6 +224,7 @@ impl Watch {
             summary,
             tells,
             after_ms: thresholds.after_ms,
+            clear_after_ms: thresholds.clear_after_ms,
         }
     }
 
