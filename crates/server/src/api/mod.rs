@@ -2,10 +2,12 @@
 
 mod alerts;
 mod deletions;
+mod drills;
 mod forgetting;
 mod guard;
 mod listener;
 mod metrics;
+mod paging;
 mod problem;
 mod time_range;
 mod understand;
@@ -25,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use focus_common::clock;
 use focus_common::config::{Alerts, Secret};
+use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 
 use crate::alerts::Board;
@@ -55,6 +58,9 @@ pub struct AppState {
     hosts: watch::Receiver<Hosts>,
     /// What is raised and told, and the settings of alerts: they may change while it serves.
     alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+    drills: Arc<Drills>,
+    /// Held while the report of a drill is taken: it may be large.
+    posting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
@@ -66,12 +72,15 @@ impl AppState {
         token: Secret,
         hosts: watch::Receiver<Hosts>,
         alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+        drills: Arc<Drills>,
     ) -> AppState {
         AppState {
             engine,
             token: Arc::new(token),
             hosts,
             alerts,
+            drills,
+            posting: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }
@@ -151,6 +160,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/alerts/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/alerts/silences/{id}", axum::routing::delete(alerts::end_silence))
+        .route("/api/v1/drills", get(drills::drills).post(drills::post))
+        .route("/api/v1/drills/{id}", get(drills::drill))
         .route("/api/v1/held", get(deletions::held))
         .route("/api/v1/held/approve", post(deletions::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })

@@ -6,7 +6,7 @@ mod backup;
 mod check;
 mod demo;
 mod drill;
-mod drill_reports;
+pub(crate) mod drill_reports;
 mod forget;
 mod held;
 mod help;

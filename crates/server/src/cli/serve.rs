@@ -18,6 +18,7 @@ use crate::api::{self, AppState, Hosts};
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
+use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
 
 /// Time between two checks that commands still find the server.
@@ -75,7 +76,9 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let alerting = Alerting::begin(&settings, shown.clone());
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
-    let state = AppState::new(shown, Secret::new(server.token.clone()), known, told);
+    let drills = Arc::new(Drills::open(&settings.state_dir));
+    let token = Secret::new(server.token.clone());
+    let state = AppState::new(shown, token, known, told, drills);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(

@@ -16,6 +16,7 @@ mod different;
 mod disk;
 mod drill_documents;
 mod drill_reports;
+mod drills;
 mod embedded;
 mod excludes;
 mod exit_codes;
