@@ -23,6 +23,7 @@ pub mod marker_place;
 pub mod mount;
 pub mod name;
 pub mod one_root;
+pub mod outage;
 pub mod recognise;
 pub mod reconcile;
 pub mod recording;

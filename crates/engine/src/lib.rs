@@ -63,6 +63,7 @@ pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
 pub use markers::roots_that_are_one;
 pub use metrics::RootFacts;
+pub use outage::kept_outages;
 pub use recognising::{RecogniseError, Recognised, recognise_folder};
 pub use status::{Completeness, PassReport, removed_roots};
 pub use verify::result::{Difference, ReportedFinding, Verification, VerifyError};

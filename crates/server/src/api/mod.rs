@@ -7,6 +7,7 @@ mod forgetting;
 mod guard;
 mod listener;
 mod metrics;
+mod outages;
 mod paging;
 mod problem;
 mod time_range;
@@ -34,6 +35,7 @@ use crate::alerts::Board;
 
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
+pub(crate) use outages::item as outage_item;
 pub use problem::Problem;
 pub use time_range::Window;
 pub use understand::{Call, understand};
@@ -162,6 +164,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/alerts/silences/{id}", axum::routing::delete(alerts::end_silence))
         .route("/api/v1/drills", get(drills::drills).post(drills::post))
         .route("/api/v1/drills/{id}", get(drills::drill))
+        .route("/api/v1/outages", get(outages::outages))
+        .route("/api/v1/outages/{id}", get(outages::outage))
         .route("/api/v1/held", get(deletions::held))
         .route("/api/v1/held/approve", post(deletions::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })

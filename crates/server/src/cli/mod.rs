@@ -13,6 +13,7 @@ mod help;
 mod init;
 mod lines;
 mod manual;
+mod outages;
 mod output;
 mod query;
 mod reload;
@@ -137,6 +138,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Show the state of server, catalog and roots
     Status,
+    /// List the outages of the catalog, the newest first
+    Outages(outages::OutagesArgs),
     /// List recordings
     Query(query::QueryArgs),
     /// List recordings that cannot be catalogued, with reasons
@@ -248,6 +251,7 @@ fn with_settings(
         Command::Verify(args) => verify::verify(settings, &args, out),
         Command::Backup(args) => backup::backup(&settings, &args, out),
         Command::Status => status::status(&settings, out),
+        Command::Outages(args) => outages::outages(&settings, &args, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
         Command::Drill(command) => drill::drill(command, &settings, out),

@@ -32,6 +32,7 @@ mod mounts;
 mod one_root;
 mod operate;
 mod outage;
+mod outages;
 mod power;
 mod recovery;
 mod reload;
