@@ -16,6 +16,7 @@ pub mod document;
 pub mod entry;
 pub mod exclude;
 pub mod iso8601;
+pub mod job;
 pub mod json;
 pub mod lease;
 pub mod look;

@@ -66,5 +66,6 @@ pub use metrics::RootFacts;
 pub use outage::kept_outages;
 pub use recognising::{RecogniseError, Recognised, recognise_folder};
 pub use status::{Completeness, PassReport, removed_roots};
+pub use verify::comparison::{Compared, ComparedRoot};
 pub use verify::result::{Difference, ReportedFinding, Verification, VerifyError};
 pub use verify::sidecars::Sidecars;

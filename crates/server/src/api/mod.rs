@@ -5,6 +5,7 @@ mod deletions;
 mod drills;
 mod forgetting;
 mod guard;
+mod jobs;
 mod listener;
 mod metrics;
 mod outages;
@@ -32,6 +33,7 @@ use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 
 use crate::alerts::Board;
+use crate::jobs::Jobs;
 
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
@@ -61,6 +63,7 @@ pub struct AppState {
     /// What is raised and told, and the settings of alerts: they may change while it serves.
     alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
     drills: Arc<Drills>,
+    jobs: Arc<Jobs>,
     /// Held while the report of a drill is taken: it may be large.
     posting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
@@ -75,6 +78,7 @@ impl AppState {
         hosts: watch::Receiver<Hosts>,
         alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
         drills: Arc<Drills>,
+        jobs: Arc<Jobs>,
     ) -> AppState {
         AppState {
             engine,
@@ -82,6 +86,7 @@ impl AppState {
             hosts,
             alerts,
             drills,
+            jobs,
             posting: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
@@ -164,10 +169,12 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/alerts/silences/{id}", axum::routing::delete(alerts::end_silence))
         .route("/api/v1/drills", get(drills::drills).post(drills::post))
         .route("/api/v1/drills/{id}", get(drills::drill))
+        .route("/api/v1/jobs", get(jobs::jobs).post(jobs::start))
+        .route("/api/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
         .route("/api/v1/outages", get(outages::outages))
         .route("/api/v1/outages/{id}", get(outages::outage))
         .route("/api/v1/held", get(deletions::held))
-        .route("/api/v1/held/approve", post(deletions::approve))
+        .route("/api/v1/held/approve", post(jobs::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")

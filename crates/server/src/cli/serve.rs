@@ -15,6 +15,7 @@ use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
 use crate::api::{self, AppState, Hosts};
+use crate::jobs::Jobs;
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
@@ -78,7 +79,8 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let (alerts, told) = watch::channel(alerts);
     let drills = Arc::new(Drills::open(&settings.state_dir));
     let token = Secret::new(server.token.clone());
-    let state = AppState::new(shown, token, known, told, drills);
+    let jobs = Jobs::begin(&settings.state_dir, shown.clone());
+    let state = AppState::new(shown, token, known, told, drills, Arc::clone(&jobs));
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
@@ -104,6 +106,7 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     tracing::info!("stopping");
     state_dir::withdraw(&serving.settings.state_dir);
     http.abort();
+    jobs.stop();
     serving.engine.stop().await;
     Ok(Ending::InOrder)
 }

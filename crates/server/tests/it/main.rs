@@ -24,6 +24,7 @@ mod golden;
 mod hardship;
 mod held;
 mod init;
+mod jobs;
 mod lease;
 mod ledger;
 mod listing;
