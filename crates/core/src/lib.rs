@@ -14,6 +14,7 @@ pub mod compare;
 pub mod configured;
 pub mod document;
 pub mod entry;
+pub mod event_ring;
 pub mod exclude;
 pub mod iso8601;
 pub mod job;

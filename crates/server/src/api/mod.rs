@@ -3,6 +3,7 @@
 mod alerts;
 mod deletions;
 mod drills;
+mod events;
 mod forgetting;
 mod guard;
 mod jobs;
@@ -33,6 +34,7 @@ use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 
 use crate::alerts::Board;
+use crate::events::Events;
 use crate::jobs::Jobs;
 
 pub(crate) use deletions::held_deletion;
@@ -64,6 +66,7 @@ pub struct AppState {
     alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
     drills: Arc<Drills>,
     jobs: Arc<Jobs>,
+    events: Arc<Events>,
     /// Held while the report of a drill is taken: it may be large.
     posting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
@@ -79,6 +82,7 @@ impl AppState {
         alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
         drills: Arc<Drills>,
         jobs: Arc<Jobs>,
+        events: Arc<Events>,
     ) -> AppState {
         AppState {
             engine,
@@ -87,6 +91,7 @@ impl AppState {
             alerts,
             drills,
             jobs,
+            events,
             posting: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
@@ -169,6 +174,7 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/alerts/silences/{id}", axum::routing::delete(alerts::end_silence))
         .route("/api/v1/drills", get(drills::drills).post(drills::post))
         .route("/api/v1/drills/{id}", get(drills::drill))
+        .route("/api/v1/events", get(events::events))
         .route("/api/v1/jobs", get(jobs::jobs).post(jobs::start))
         .route("/api/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
         .route("/api/v1/outages", get(outages::outages))

@@ -15,6 +15,7 @@ use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
 use crate::api::{self, AppState, Hosts};
+use crate::events::{self, Events};
 use crate::jobs::Jobs;
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings};
@@ -79,8 +80,10 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let (alerts, told) = watch::channel(alerts);
     let drills = Arc::new(Drills::open(&settings.state_dir));
     let token = Secret::new(server.token.clone());
-    let jobs = Jobs::begin(&settings.state_dir, shown.clone());
-    let state = AppState::new(shown, token, known, told, drills, Arc::clone(&jobs));
+    let events = Arc::new(Events::default());
+    tokio::spawn(events::feed(Arc::clone(&events), shown.clone(), told.clone()));
+    let jobs = Jobs::begin(&settings.state_dir, shown.clone(), Arc::clone(&events));
+    let state = AppState::new(shown, token, known, told, drills, Arc::clone(&jobs), events);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
