@@ -1,31 +1,44 @@
 //! `/api/v1/held…`: the held deletions, and their approval.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AppState, Problem, v1};
+use super::ask::{Ask, Nothing, Told};
+use super::{AppState, Problem, Right, v1};
 use focus_common::clock;
 use focus_engine::HeldRoot;
 use focus_index::HeldRow;
 
 /// The query of a listing of held deletions.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct HeldQuery {
+    /// List the deletions of this root: its id, or its configured path
     root: Option<String>,
+    /// `next_cursor` of the page before
     cursor: Option<i64>,
+    /// Items of a page
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<usize>,
 }
 
 /// `GET /api/v1/held`: the number per root, or with `root` the deletions themselves.
+#[utoipa::path(
+    get,
+    path = "/api/v1/held",
+    tag = "held",
+    summary = "Held deletions: their number per root, or with `root` the deletions themselves",
+    params(HeldQuery),
+    responses((status = 200, description = "`through` names the set that is held now", body = Value))
+)]
 pub(super) async fn held(
     State(state): State<AppState>,
-    query: Result<Query<HeldQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<HeldQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let limit = v1::page(query.limit)?;
     let roots = state.read(super::Engine::held_roots).await?;
     let Some(wanted) = query.root else {
@@ -55,7 +68,7 @@ pub(crate) fn held_deletion(row: &HeldRow) -> Value {
 }
 
 /// The body of an approval.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApproveBody {
     /// The root's id, or its configured path.
@@ -65,13 +78,26 @@ pub(super) struct ApproveBody {
 }
 
 /// `POST /api/v1/held/approve`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/held/approve",
+    tag = "held",
+    summary = "Approves exactly the deletions that were shown",
+    security(("token" = ["operate"])),
+    request_body = ApproveBody,
+    responses(
+        (status = 200, description = "How many were approved", body = Value),
+        (status = 415, response = super::description::ProblemResponse),
+    )
+)]
 pub(super) async fn approve(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Result<Json<ApproveBody>, axum::extract::rejection::JsonRejection>,
+    _: Ask<Nothing>,
+    body: Result<Told<ApproveBody>, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    state.authorise(&headers)?;
-    let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    state.authorise(&headers, Right::Operate)?;
+    let Told(body) = body?;
     let roots = state.read(super::Engine::held_roots).await?;
     let held = find(&roots, &body.root)?;
     let approved = state
@@ -86,8 +112,11 @@ pub(super) fn find<'a>(roots: &'a [HeldRoot], wanted: &str) -> Result<&'a HeldRo
     roots.iter().find(|root| root.marker == wanted || root.path == wanted).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
-            format!("this server has no root {wanted}, or has not seen it yet: see `focus status`"),
+            format!(
+                "this server has no root {wanted:?}, or has not seen it yet: see `focus status`"
+            ),
         )
+        .at("root")
     })
 }
 

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
-use crate::api::{self, AppState, Hosts};
+use crate::api::{self, AppState, Hosts, Keys};
 use crate::telemetry;
-use focus_common::config::{Alerts, Overrides, Secret, Settings};
+use focus_common::config::{Alerts, Overrides, Secret, Settings, Tokens};
 use focus_common::state_dir::{self, ServerFile};
 use focus_engine::{Engine, Sidecars};
 
@@ -75,7 +75,9 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let alerting = Alerting::begin(&settings, shown.clone());
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
-    let state = AppState::new(shown, Secret::new(server.token.clone()), known, told);
+    let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
+    let keys = Keys::new(Secret::new(server.token.clone()), lasting);
+    let state = AppState::new(shown, keys, known, told);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
@@ -92,6 +94,7 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         hosts,
         alerting,
         alerts,
+        tokens,
         engine,
         engines,
         unpublished: false,
@@ -169,6 +172,8 @@ struct Serving {
     alerting: Alerting,
     /// Hands other settings of alerts to the HTTP interface.
     alerts: watch::Sender<(Arc<Board>, Arc<Alerts>)>,
+    /// Hands other tokens to the HTTP interface, and whether reading needs one.
+    tokens: watch::Sender<(Tokens, bool)>,
     engine: Arc<Engine>,
     /// Hands a new engine to the HTTP interface.
     engines: watch::Sender<Arc<Engine>>,
@@ -264,6 +269,8 @@ impl Serving {
         }
         telemetry::log(&reloaded.settings.log);
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
+        let read_needs_token = reloaded.settings.read_needs_token;
+        self.tokens.send_replace((reloaded.settings.tokens.clone(), read_needs_token));
         if reloaded.settings.alerts != self.settings.alerts {
             self.alerting.take(&reloaded.settings);
             let alerts = Arc::new(reloaded.settings.alerts.clone());
