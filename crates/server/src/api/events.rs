@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use focus_core::event_ring::{Event, EventKind, Wanted};
@@ -14,6 +14,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::ask::Ask;
 use super::listener::Activity;
 use super::{AppState, Problem};
 use crate::events::{Place, READERS_MAX};
@@ -48,28 +49,27 @@ pub(super) struct EventsQuery {
     path = "/api/v1/events",
     tag = "events",
     summary = "Server-sent events: status, recording, recordings, outage, alert, job",
+    description = "`docs/events.md` says when each comes and what it holds. A reader that comes again with `Last-Event-ID` misses nothing of the last 4,096 events. 128 can read at the same time.",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "Goes on after this event; where that cannot be, one `reset` says so")),
     responses(
         (status = 200, description = "A stream that does not end", content_type = "text/event-stream", body = String),
-        (status = 503, description = "128 read already"),
     )
 )]
 pub(super) async fn events(
     State(state): State<AppState>,
-    query: Result<Query<EventsQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<EventsQuery>,
     activity: Option<Extension<Activity>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let wanted = match &query.types {
         None => Wanted::all(),
         Some(names) => Wanted::of(names).map_err(|wrong| {
             let all = EventKind::ALL.map(EventKind::name).join(", ");
-            Problem::bad_request(format!("types: {wrong:?} is none of {all}"))
+            Problem::bad_value("types", format!("types: {wrong:?} is none of {all}"))
         })?,
     };
-    let place = state.events.join().ok_or_else(|| {
-        Problem::unavailable(format!("{READERS_MAX} readers have events now: try again in a while"))
+    let place = state.services.events.join().ok_or_else(|| {
+        Problem::busy(format!("{READERS_MAX} readers have events now: try again in a while"))
     })?;
     let last_id = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default().to_owned());
     let (out, receiver) = mpsc::channel(PIECES);

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
-use crate::api::{self, AppState, Hosts};
+use crate::api::{self, AppState, Hosts, Keys, Services};
 use crate::events::{self, Events};
 use crate::jobs::Jobs;
 use crate::telemetry;
-use focus_common::config::{Alerts, Overrides, Secret, Settings};
+use focus_common::config::{Alerts, Overrides, Secret, Settings, Tokens};
 use focus_common::state_dir::{self, ServerFile};
 use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
@@ -78,12 +78,11 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let alerting = Alerting::begin(&settings, shown.clone());
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
-    let drills = Arc::new(Drills::open(&settings.state_dir));
-    let token = Secret::new(server.token.clone());
-    let events = Arc::new(Events::default());
-    tokio::spawn(events::feed(Arc::clone(&events), shown.clone(), told.clone()));
-    let jobs = Jobs::begin(&settings.state_dir, shown.clone(), Arc::clone(&events));
-    let state = AppState::new(shown, token, known, told, drills, Arc::clone(&jobs), events);
+    let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
+    let keys = Keys::new(Secret::new(server.token.clone()), lasting);
+    let services = services(&settings, &shown, &told);
+    let jobs = Arc::clone(&services.jobs);
+    let state = AppState::new(shown, keys, known, told, services);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
@@ -100,6 +99,7 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         hosts,
         alerting,
         alerts,
+        tokens,
         engine,
         engines,
         unpublished: false,
@@ -112,6 +112,21 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     jobs.stop();
     serving.engine.stop().await;
     Ok(Ending::InOrder)
+}
+
+/// Starts what goes on beside the engine.
+fn services(
+    settings: &Settings,
+    engines: &watch::Receiver<Arc<Engine>>,
+    alerts: &watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+) -> Services {
+    let events = Arc::new(Events::default());
+    tokio::spawn(events::feed(Arc::clone(&events), engines.clone(), alerts.clone()));
+    Services {
+        drills: Arc::new(Drills::open(&settings.state_dir)),
+        jobs: Jobs::begin(&settings.state_dir, engines.clone(), Arc::clone(&events)),
+        events,
+    }
 }
 
 /// A new token, which is hidden from now on.
@@ -178,6 +193,8 @@ struct Serving {
     alerting: Alerting,
     /// Hands other settings of alerts to the HTTP interface.
     alerts: watch::Sender<(Arc<Board>, Arc<Alerts>)>,
+    /// Hands other tokens to the HTTP interface, and whether reading needs one.
+    tokens: watch::Sender<(Tokens, bool)>,
     engine: Arc<Engine>,
     /// Hands a new engine to the HTTP interface.
     engines: watch::Sender<Arc<Engine>>,
@@ -273,6 +290,8 @@ impl Serving {
         }
         telemetry::log(&reloaded.settings.log);
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
+        let read_needs_token = reloaded.settings.read_needs_token;
+        self.tokens.send_replace((reloaded.settings.tokens.clone(), read_needs_token));
         if reloaded.settings.alerts != self.settings.alerts {
             self.alerting.take(&reloaded.settings);
             let alerts = Arc::new(reloaded.settings.alerts.clone());
