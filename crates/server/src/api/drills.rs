@@ -27,6 +27,44 @@ const PATH: &str = "/api/v1/drills";
 /// Bytes of a report that are read at once.
 const PIECE: u64 = 64 * 1024;
 
+/// The report of a drill: what has to be there. docs/drill-report.schema.json has all of it.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler reads")]
+pub(super) struct PostedReport {
+    /// The version of the report's schema
+    #[schema(minimum = 1, maximum = 1)]
+    format: u32,
+    /// The drill's id
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,100}$")]
+    id: String,
+    /// How it came out; a drill that was refused did nothing, and is not kept
+    verdict: PostedVerdict,
+    /// When it began
+    #[schema(format = "date-time")]
+    started_at: String,
+    /// When it ended
+    #[schema(format = "date-time")]
+    ended_at: String,
+}
+
+/// How a drill came out.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the names describe what the handler reads")]
+pub(super) enum PostedVerdict {
+    Passed,
+    Failed,
+    Inconclusive,
+}
+
+/// Which report was taken.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct TakenReport {
+    /// The drill's id
+    id: String,
+}
+
 /// A page of drills.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "the fields describe what the handler writes")]
@@ -116,10 +154,10 @@ async fn streamed(path: PathBuf, bytes: u64) -> std::io::Result<Response> {
     tag = "drills",
     summary = "Takes the report of a drill",
     security(("token" = ["operate"])),
-    request_body(content = Value, description = "The object that `focus drill run --json` ends with: docs/drill-report.schema.json"),
+    request_body(content = PostedReport, description = "The object that `focus drill run --json` ends with: docs/drill-report.schema.json"),
     responses(
-        (status = 201, description = "It is kept", body = Value, headers(("Location" = String, description = "Where it is"))),
-        (status = 200, description = "It was there already", body = Value),
+        (status = 201, description = "It is kept", body = TakenReport, headers(("Location" = String, description = "Where it is"))),
+        (status = 200, description = "It was there already", body = TakenReport),
         (status = 409, response = super::description::ProblemResponse),
         (status = 415, response = super::description::ProblemResponse),
     )

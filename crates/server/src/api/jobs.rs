@@ -15,15 +15,39 @@ use super::paging::{self, PageQuery};
 use super::{AppState, Problem, Right};
 use crate::jobs::{CancelError, Jobs};
 
+/// What a job can be asked for; an approval is asked for by `POST /api/v1/held/approve`.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AskedKind {
+    /// One pass over storage and catalog
+    Scan,
+    /// Compares storage, index and catalog
+    Verify,
+    /// Verifies, and mends what can be mended
+    Repair,
+    /// Compares catalog and index
+    Compare,
+}
+
+impl From<AskedKind> for JobKind {
+    fn from(kind: AskedKind) -> JobKind {
+        match kind {
+            AskedKind::Scan => JobKind::Scan,
+            AskedKind::Verify => JobKind::Verify,
+            AskedKind::Repair => JobKind::Repair,
+            AskedKind::Compare => JobKind::Compare,
+        }
+    }
+}
+
 /// The body of a job.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobBody {
-    /// `scan`, `verify`, `repair` or `compare`
-    kind: String,
+    kind: AskedKind,
     /// The only root that it is about: its id, or its configured path
     root: Option<String>,
-    /// Of a verification or a repair: leave the sidecars unread
+    /// Of a verification or a repair: leave the sidecars unread. Means nothing to other kinds
     #[serde(default)]
     quick: bool,
 }
@@ -38,18 +62,42 @@ pub(super) struct ApproveBody {
     through: i64,
 }
 
+/// What a job does.
+#[derive(utoipa::ToSchema)]
+#[schema(as = JobKind, rename_all = "lowercase")]
+#[expect(dead_code, reason = "the names describe what the handlers write")]
+pub(super) enum ShownKind {
+    Scan,
+    Verify,
+    Repair,
+    Compare,
+    Approve,
+}
+
+/// How far a job is.
+#[derive(utoipa::ToSchema)]
+#[schema(as = JobState, rename_all = "lowercase")]
+#[expect(dead_code, reason = "the names describe what the handlers write")]
+pub(super) enum ShownState {
+    Queued,
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
 /// A job.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "the fields describe what the handlers write")]
 pub(super) struct Job {
     /// Counts the jobs of the state folder, from 1
     id: u64,
-    /// `scan`, `verify`, `repair`, `compare` or `approve`
-    kind: String,
+    /// What it does
+    kind: ShownKind,
     /// The id of the only root that it is about; null: all of them
     root: Option<String>,
-    /// `queued`, `running`, `done`, `failed` or `cancelled`
-    state: String,
+    /// How far it is
+    state: ShownState,
     /// When it was asked for
     #[schema(format = "date-time")]
     created_at: String,
@@ -112,30 +160,13 @@ pub(super) async fn start(
 ) -> Result<Response, Problem> {
     state.authorise(&headers, Right::Operate)?;
     let Told(body) = body?;
-    let kind = match JobKind::from_name(&body.kind) {
-        Some(JobKind::Approve) => {
-            return Err(Problem::bad_value(
-                "kind",
-                "kind: an approval is started by `POST /api/v1/held/approve`",
-            ));
-        }
-        Some(kind) => kind,
-        None => {
-            return Err(Problem::bad_value(
-                "kind",
-                "kind: there is no such kind. It is one of scan, verify, repair, compare",
-            ));
-        }
-    };
-    if body.quick && !matches!(kind, JobKind::Verify | JobKind::Repair) {
-        let words = "quick: only a verification or a repair can be quick";
-        return Err(Problem::bad_value("quick", words));
-    }
+    let kind = JobKind::from(body.kind);
+    let quick = body.quick && matches!(kind, JobKind::Verify | JobKind::Repair);
     let root = match &body.root {
         Some(root) => Some(state.root_id(root).await?),
         None => None,
     };
-    submit(&state, JobRequest { kind, root, through: None, quick: body.quick }).await
+    submit(&state, JobRequest { kind, root, through: None, quick }).await
 }
 
 /// `POST /api/v1/held/approve`.
@@ -267,5 +298,25 @@ impl AppState {
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Problem::unavailable(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use focus_core::job::JobState;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn the_described_kinds_and_states_are_those_that_there_are() {
+        let names = |schema: Value| {
+            let names = schema["enum"].as_array().cloned().unwrap_or_default();
+            names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let kinds = names(serde_json::json!(ShownKind::schema()));
+        assert_eq!(kinds, JobKind::ALL.map(JobKind::name));
+        let states = names(serde_json::json!(ShownState::schema()));
+        assert_eq!(states, JobState::ALL.map(JobState::name));
     }
 }

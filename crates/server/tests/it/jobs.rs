@@ -177,13 +177,16 @@ async fn a_job_that_cannot_be_done_says_why_and_what_is_no_job_is_refused() {
     for (body, status) in [
         (json!({ "kind": "dance" }), 400),
         (json!({ "kind": "approve" }), 400),
-        (json!({ "kind": "scan", "quick": true }), 400),
+        (json!({ "kind": "scan", "quick": 1 }), 400),
         (json!({ "kind": "scan", "roots": [] }), 400),
         (json!({}), 400),
         (json!({ "kind": "scan", "root": "/nowhere" }), 404),
     ] {
         assert_eq!(start(&site, &body).0, status, "{body}");
     }
+    let (_, problem) = start(&site, &json!({ "kind": "dance" }));
+    assert_eq!(problem["field"], "kind", "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|words| words.contains("compare")), "{problem}");
     let asked = |method: &str, path: &str, body: &str, token| {
         site.focus.ask(method, path, body, token).expect("an answer").status
     };
