@@ -11,7 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ask::{Ask, Nothing, Told};
+use super::manners;
 use super::paging::{self, PageQuery};
+use super::problem::ProblemKind;
 use super::{AppState, Problem, Right};
 use crate::jobs::{CancelError, Jobs};
 
@@ -179,6 +181,7 @@ pub(super) async fn start(
     request_body = ApproveBody,
     responses(
         (status = 202, description = "The job", body = Job, headers(("Location" = String, description = "Where it is"))),
+        (status = 409, response = super::description::ProblemResponse),
         (status = 415, response = super::description::ProblemResponse),
     )
 )]
@@ -191,6 +194,11 @@ pub(super) async fn approve(
     state.authorise(&headers, Right::Operate)?;
     let Told(body) = body?;
     let root = Some(state.root_id(&body.root).await?);
+    let shown = state.read(|engine| engine.reader().held_last()).await?;
+    if body.through > shown {
+        let words = "through: no listing has shown this set: take it from `GET /api/v1/held`";
+        return Err(Problem::of(ProblemKind::Conflict, words).at("through"));
+    }
     let through = Some(body.through);
     submit(&state, JobRequest { kind: JobKind::Approve, root, through, quick: false }).await
 }
@@ -235,12 +243,13 @@ pub(super) async fn jobs(
 )]
 pub(super) async fn job(
     State(state): State<AppState>,
+    headers: HeaderMap,
     Path(id): Path<String>,
     _: Ask<Nothing>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let id: u64 = id.parse().map_err(|_| unknown())?;
-    let shown = state.ask_jobs(move |jobs| jobs.show_whole(id)).await?;
-    shown.map(|job| Json(job.value)).ok_or_else(unknown)
+    let shown = state.ask_jobs(move |jobs| jobs.show_whole(id)).await?.ok_or_else(unknown)?;
+    Ok(manners::tagged(&headers, shown.value.to_string().as_bytes(), "application/json"))
 }
 
 /// `DELETE /api/v1/jobs/{id}`.

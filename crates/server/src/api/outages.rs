@@ -2,12 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use focus_common::clock;
 use focus_core::outage::OutageRecord;
 use serde_json::{Value, json};
 
 use super::ask::{Ask, Nothing};
+use super::manners;
 use super::paging::{self, PageQuery};
 use super::{AppState, Engine, Problem};
 
@@ -92,9 +94,10 @@ pub(super) async fn outages(
 )]
 pub(super) async fn outage(
     State(state): State<AppState>,
+    headers: HeaderMap,
     Path(id): Path<String>,
     _: Ask<Nothing>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let none = || {
         Problem::new(
             StatusCode::NOT_FOUND,
@@ -111,7 +114,7 @@ pub(super) async fn outage(
     let (record, curve) = found.ok_or_else(none)?;
     let mut answer = item(&record);
     answer["curve"] = json!(curve);
-    Ok(Json(answer))
+    Ok(manners::tagged(&headers, answer.to_string().as_bytes(), "application/json"))
 }
 
 /// An outage as people and programs see it.
