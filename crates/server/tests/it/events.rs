@@ -229,3 +229,35 @@ async fn three_hundred_readers_that_never_read_do_no_harm() {
         assert!(quiet.lines.read_line(&mut line).expect("a comment within 20 s") > 0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_the_last_events_that_are_kept_a_reader_is_told_and_jobs_are_bounded() {
+    let site = ready(1).await;
+    let mut stays = Reader::open(&site.focus, "?types=job", None);
+    assert_eq!(stays.status, 200);
+    let first = Reader::open(&site.focus, "", None).next();
+    // Each job is three events.
+    for n in 0..1_400 {
+        let body = json!({ "root": site.marker, "through": -n }).to_string();
+        until("a job is taken", LIMIT, || async {
+            let answer = site.focus.ask("POST", "/api/v1/held/approve", &body, true)?;
+            if answer.status == 202 { Ok(()) } else { Err(format!("{answer:?}")) }
+        })
+        .await;
+    }
+    let last = stays.until(|event| is_job(event, "done") && event.data["id"] == 1_400);
+    assert_eq!(last.iter().filter(|event| is_job(event, "done")).count(), 1_400);
+    let mut late = Reader::open(&site.focus, "", Some(&first.id));
+    assert_eq!(late.next().kind, "reset");
+    // A reader that has missed half of them misses none.
+    let half = &last[last.len() / 2];
+    let mut again = Reader::open(&site.focus, "?types=job", Some(&half.id));
+    let met = again.until(|event| is_job(event, "done") && event.data["id"] == 1_400);
+    assert_eq!(met, last[last.len() / 2 + 1..]);
+    let kept = fs::read_dir(site.state().join("jobs")).expect("jobs").count();
+    assert_eq!(kept, 256, "those that have ended are bounded");
+    let page: Value =
+        serde_json::from_str(&site.focus.get("/api/v1/jobs?limit=1000").expect("jobs"))
+            .expect("JSON");
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(256));
+}
