@@ -16,9 +16,6 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Open connections, at most.
-const CONNECTIONS_MAX: usize = 256;
-
 /// How long a head may take, and a pause between two requests. After that the connection is closed.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -62,16 +59,18 @@ impl Drop for Busy {
 }
 
 /// The open connections, the oldest first.
-#[derive(Default)]
 struct Connections {
+    /// So many, at most.
+    max: usize,
     next: u64,
     open: BTreeMap<u64, (Activity, AbortHandle)>,
     tasks: JoinSet<u64>,
 }
 
-/// Serves until the future is dropped, which ends all connections too.
-pub async fn serve(listener: TcpListener, router: Router) {
-    let mut connections = Connections::default();
+/// Serves up to `max` connections until the future is dropped, which ends all connections too.
+pub async fn serve(listener: TcpListener, router: Router, max: usize) {
+    let mut connections =
+        Connections { max, next: 0, open: BTreeMap::new(), tasks: JoinSet::new() };
     loop {
         tokio::select! {
             taken = listener.accept() => match taken {
@@ -90,7 +89,7 @@ type Ended = Result<(tokio::task::Id, u64), tokio::task::JoinError>;
 
 impl Connections {
     fn add(&mut self, stream: TcpStream, router: Router) {
-        while self.open.len() >= CONNECTIONS_MAX {
+        while self.open.len() >= self.max {
             let waiting = self.open.iter().find(|(_, (activity, _))| activity.is_waiting());
             let Some(oldest) = waiting.map(|(id, _)| *id) else {
                 // Every connection is at work, so the new one is closed.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
-use crate::api::{self, AppState, Hosts, Keys};
+use crate::api::{self, AppState, Bounds, Hosts, Keys};
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings, Tokens};
 use focus_common::state_dir::{self, ServerFile};
@@ -77,8 +77,10 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let (alerts, told) = watch::channel(alerts);
     let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
     let keys = Keys::new(Secret::new(server.token.clone()), lasting);
-    let state = AppState::new(shown, keys, known, told);
-    let http = tokio::spawn(api::serve(listener, api::router(state)));
+    let bounds = Bounds::of(&settings);
+    let state = AppState::new(shown, keys, known, told, bounds);
+    let router = api::router(state);
+    let http = tokio::spawn(api::serve(listener, router, bounds.connections_max));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
         "focus {} serves on http://{address}; catalog: {} ({})",
