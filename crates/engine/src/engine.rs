@@ -174,17 +174,15 @@ impl Engine {
 
     /// Starts following the catalog's coming and going.
     fn start_outages(&self) {
-        let outages = outage::follow(
-            Arc::clone(&self.outages),
-            self.catalog.reach(),
-            self.phases.subscribe(),
-            self.views.clone(),
-            self.reader.clone(),
-            {
-                let catalog = Arc::clone(&self.catalog);
-                move || catalog.last_answer()
-            },
-        );
+        let catalog = Arc::clone(&self.catalog);
+        let followed = outage::Followed {
+            reach: self.catalog.reach(),
+            phases: self.phases.subscribe(),
+            views: self.views.clone(),
+            reader: self.reader.clone(),
+            last_answer: move || catalog.last_answer(),
+        };
+        let outages = outage::follow(Arc::clone(&self.outages), followed);
         self.tasks().push(tokio::spawn(outages));
     }
 
@@ -214,6 +212,16 @@ impl Engine {
     /// A reader of the index.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
+    }
+
+    /// Tells which recordings change, while somebody looks on.
+    pub fn change_tap(&self) -> &focus_index::ChangeTap {
+        self.index.tap()
+    }
+
+    /// Recordings that the catalog has acknowledged since the start.
+    pub fn acknowledged(&self) -> u64 {
+        self.views.iter().map(|view| view.lock().acknowledged).sum()
     }
 
     /// How the index was found to be damaged; none where it was not.

@@ -18,6 +18,8 @@ pub(crate) struct ReconcilerView {
     pub(crate) owed: bool,
     /// What the last finished comparison found in the catalog and not in the index.
     pub(crate) missing: Option<u64>,
+    /// The number of the last comparison asked for that has finished.
+    pub(crate) compared_for: u64,
 }
 
 impl Default for ReconcilerView {
@@ -30,6 +32,7 @@ impl Default for ReconcilerView {
             comparing: None,
             owed: false,
             missing: None,
+            compared_for: 0,
         }
     }
 }
@@ -45,6 +48,7 @@ impl ReconcilerView {
             comparing: core.comparing(),
             owed: core.owed(),
             missing: core.missing(),
+            compared_for: 0,
         }
     }
 

@@ -1,13 +1,13 @@
-//! `/api/v1/held…`: the held deletions, and their approval.
+//! `/api/v1/held…`: the held deletions. A job approves them.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Nothing, Told};
-use super::{AppState, Problem, Right, v1};
+use super::ask::Ask;
+use super::{AppState, Problem, v1};
 use focus_common::clock;
 use focus_engine::HeldRoot;
 use focus_index::HeldRow;
@@ -67,47 +67,6 @@ pub(crate) fn held_deletion(row: &HeldRow) -> Value {
         "reason": row.why.to_string(),
         "seq": row.seq,
     })
-}
-
-/// The body of an approval.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ApproveBody {
-    /// The root's id, or its configured path.
-    root: String,
-    /// The end of the set that was shown, as the listing names it.
-    through: i64,
-}
-
-/// `POST /api/v1/held/approve`.
-#[utoipa::path(
-    post,
-    path = "/api/v1/held/approve",
-    tag = "held",
-    summary = "Approves exactly the deletions that were shown",
-    security(("token" = ["operate"])),
-    request_body = ApproveBody,
-    responses(
-        (status = 200, description = "How many were approved", body = Value),
-        (status = 415, response = super::description::ProblemResponse),
-    )
-)]
-pub(super) async fn approve(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    _: Ask<Nothing>,
-    body: Result<Told<ApproveBody>, Problem>,
-) -> Result<Json<Value>, Problem> {
-    state.authorise(&headers, Right::Operate)?;
-    let Told(body) = body?;
-    let roots = state.read(super::Engine::held_roots).await?;
-    let held = find(&roots, &body.root)?;
-    let approved = state
-        .engine()
-        .approve(held.id, body.through)
-        .await
-        .map_err(|error| Problem::unavailable(error.to_string()))?;
-    Ok(Json(json!({ "root": held.marker, "path": held.path, "approved": approved })))
 }
 
 pub(super) fn find<'a>(roots: &'a [HeldRoot], wanted: &str) -> Result<&'a HeldRoot, Problem> {

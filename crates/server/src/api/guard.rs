@@ -13,13 +13,13 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
-use super::{AppState, Problem, ProblemKind};
+use super::{AppState, Problem, ProblemKind, drills};
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a request may wait until it is worked on.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -114,6 +114,9 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
     }
     if needs_read(&request) {
         state.may_read(request.headers())?;
+    }
+    if drills::reads_body_itself(&request) {
+        return Ok(request);
     }
     let (parts, body) = request.into_parts();
     let read = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, BODY_BYTES_MAX)).await;

@@ -4,13 +4,18 @@ mod alerts;
 mod ask;
 mod deletions;
 mod description;
+mod drills;
+mod events;
 mod forgetting;
 mod guard;
+mod jobs;
 mod listener;
 mod live;
 mod manners;
 mod metrics;
+mod outages;
 mod pages;
+mod paging;
 mod problem;
 mod recordings;
 mod rights;
@@ -32,12 +37,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use focus_common::clock;
 use focus_common::config::{Alerts, Settings};
+use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 
 use crate::alerts::Board;
+use crate::events::Events;
+use crate::jobs::Jobs;
 
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
+pub(crate) use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};
 pub(crate) use recordings::{recordings_page, states};
 pub use rights::{Keys, Right};
@@ -77,6 +86,17 @@ impl Bounds {
     }
 }
 
+/// What goes on beside the engine, whichever engine there is.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Reports of drills.
+    pub drills: Arc<Drills>,
+    /// Jobs.
+    pub jobs: Arc<Jobs>,
+    /// Events.
+    pub events: Arc<Events>,
+}
+
 /// The state that every handler shares.
 #[derive(Clone, Debug)]
 pub struct AppState {
@@ -90,6 +110,9 @@ pub struct AppState {
     bounds: Bounds,
     /// A turn for each request that is worked on.
     requests: Arc<Semaphore>,
+    services: Services,
+    /// Held while the report of a drill is taken: it may be large.
+    posting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
@@ -102,6 +125,7 @@ impl AppState {
         hosts: watch::Receiver<Hosts>,
         alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
         bounds: Bounds,
+        services: Services,
     ) -> AppState {
         AppState {
             engine,
@@ -110,6 +134,8 @@ impl AppState {
             alerts,
             bounds,
             requests: Arc::new(Semaphore::new(bounds.requests_max)),
+            services,
+            posting: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }

@@ -5,8 +5,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, alerts, deletions, description, forgetting, live, metrics, recordings, time_range,
-    unrecognised, v1, verification,
+    AppState, alerts, deletions, description, drills, events, forgetting, jobs, live, metrics,
+    outages, recordings, time_range, unrecognised, v1, verification,
 };
 
 /// All routes with their description.
@@ -20,7 +20,14 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(verification::verify))
         .routes(routes!(verification::drift))
         .routes(routes!(deletions::held))
-        .routes(routes!(deletions::approve))
+        .routes(routes!(jobs::approve))
+        .routes(routes!(jobs::jobs, jobs::start))
+        .routes(routes!(jobs::job, jobs::cancel))
+        .routes(routes!(outages::outages))
+        .routes(routes!(outages::outage))
+        .routes(routes!(drills::drills, drills::post))
+        .routes(routes!(drills::drill))
+        .routes(routes!(events::events))
         .routes(routes!(forgetting::forget))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::silences, alerts::silence))

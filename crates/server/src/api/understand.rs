@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::time_range::{Window, window};
-use super::{ask, deletions, forgetting, recordings, unrecognised, verification};
+use super::{ask, deletions, forgetting, jobs, recordings, unrecognised, verification};
 
 /// A call with a query string or a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,13 @@ pub enum Call {
     Forget,
     /// `POST /api/v1/verify`
     Verify,
+    /// `POST /api/v1/jobs`
+    Job,
 }
 
 impl Call {
     /// Every call.
-    pub const ALL: [Call; 7] = [
+    pub const ALL: [Call; 8] = [
         Call::Window,
         Call::Recordings,
         Call::Unrecognised,
@@ -34,6 +36,7 @@ impl Call {
         Call::Approve,
         Call::Forget,
         Call::Verify,
+        Call::Job,
     ];
 }
 
@@ -48,9 +51,10 @@ pub fn understand(call: Call, bytes: &[u8]) -> Result<Option<Window>, String> {
         Call::Recordings => query::<recordings::RecordingsQuery>(bytes),
         Call::Unrecognised => query::<unrecognised::UnrecognisedQuery>(bytes),
         Call::Held => query::<deletions::HeldQuery>(bytes),
-        Call::Approve => body::<deletions::ApproveBody>(bytes),
+        Call::Approve => body::<jobs::ApproveBody>(bytes),
         Call::Forget => body::<forgetting::ForgetBody>(bytes),
         Call::Verify => body::<verification::VerifyBody>(bytes),
+        Call::Job => body::<jobs::JobBody>(bytes),
     }
 }
 

@@ -14,10 +14,13 @@ use tokio::time::Instant;
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
-use crate::api::{self, AppState, Bounds, Hosts, Keys};
+use crate::api::{self, AppState, Bounds, Hosts, Keys, Services};
+use crate::events::{self, Events};
+use crate::jobs::Jobs;
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings, Tokens};
 use focus_common::state_dir::{self, ServerFile};
+use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
 
 /// Time between two checks that commands still find the server.
@@ -77,8 +80,10 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let (alerts, told) = watch::channel(alerts);
     let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
     let keys = Keys::new(Secret::new(server.token.clone()), lasting);
+    let services = services(&settings, &shown, &told);
+    let jobs = Arc::clone(&services.jobs);
     let bounds = Bounds::of(&settings);
-    let state = AppState::new(shown, keys, known, told, bounds);
+    let state = AppState::new(shown, keys, known, told, bounds, services);
     let router = api::router(state);
     let http = tokio::spawn(api::serve(listener, router, bounds.connections_max));
     state_dir::publish(&settings.state_dir, &server)?;
@@ -106,8 +111,24 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     tracing::info!("stopping");
     state_dir::withdraw(&serving.settings.state_dir);
     http.abort();
+    jobs.stop();
     serving.engine.stop().await;
     Ok(Ending::InOrder)
+}
+
+/// Starts what goes on beside the engine.
+fn services(
+    settings: &Settings,
+    engines: &watch::Receiver<Arc<Engine>>,
+    alerts: &watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+) -> Services {
+    let events = Arc::new(Events::default());
+    tokio::spawn(events::feed(Arc::clone(&events), engines.clone(), alerts.clone()));
+    Services {
+        drills: Arc::new(Drills::open(&settings.state_dir)),
+        jobs: Jobs::begin(&settings.state_dir, engines.clone(), Arc::clone(&events)),
+        events,
+    }
 }
 
 /// A new token, which is hidden from now on.

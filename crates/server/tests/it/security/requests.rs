@@ -71,6 +71,8 @@ async fn what_changes_something_needs_the_whole_token() {
         ("/api/v1/scan", ""),
         ("/api/v1/verify", "{}"),
         ("/api/v1/held/approve", "{\"root\":\"r\"}"),
+        ("/api/v1/jobs", "{\"kind\":\"scan\"}"),
+        ("/api/v1/drills", "{}"),
     ] {
         let shorter = &token[..token.len() - 1];
         for header in [
