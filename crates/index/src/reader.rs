@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, InterruptHandle, params};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, params};
 
 use crate::rows::{RootCounts, RootId, RootTotals, signed, unsigned};
 use crate::scope::Scope;
@@ -208,6 +208,36 @@ impl Reader {
                 [],
                 |row| row.get(0),
             )
+        })
+    }
+
+    /// Which database the catalog was when a root met it last; none where none did.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn catalog_identity(&self) -> Result<Option<String>, IndexError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT identity FROM roots WHERE identity IS NOT NULL LIMIT 1")?
+                .query_row([], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// The drill whose recordings are on storage; none where there are none.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn drill_under_way(&self) -> Result<Option<String>, IndexError> {
+        self.read(|connection| {
+            let drill: Option<Option<String>> = connection
+                .prepare_cached(
+                    "SELECT CAST(json_extract(metadata, '$.focus_drill') AS TEXT) FROM recordings
+                     WHERE drilled = 1 AND vanished_ms IS NULL LIMIT 1",
+                )?
+                .query_row([], |row| row.get(0))
+                .optional()?;
+            Ok(drill.flatten())
         })
     }
 

@@ -3,7 +3,10 @@
 //! | file | what it does |
 //! |---|---|
 //! | `watch` | looks at the engine once a second, and keeps what is raised |
+//! | `conditions` | what each rule says of what was seen |
 //! | `board` | what is raised, what was told, and what is silenced; kept in the state folder |
+//! | `kept` | what of it is kept, in the state folder and in the catalog |
+//! | `handover` | hands what was told to whoever takes a root over |
 //! | `channel` | a task for each channel: tells it what it is owed |
 //! | `message` | the message of an alert in each channel's form |
 //! | `mail` | the message as e-mail |
@@ -11,6 +14,9 @@
 
 mod board;
 mod channel;
+mod conditions;
+mod handover;
+mod kept;
 mod mail;
 mod message;
 mod post;
@@ -23,7 +29,7 @@ use focus_engine::Engine;
 use tokio::sync::watch as hand;
 use tokio::task::JoinHandle;
 
-pub use board::{Board, ListedAlert, ListedChannel, ListedSilence};
+pub use board::Board;
 pub use channel::test;
 
 /// Watches the engine and tells the channels, until it is dropped.
@@ -48,7 +54,8 @@ impl Alerting {
         self.end();
         let alerts = Arc::new(settings.alerts.clone());
         let (board, engines) = (Arc::clone(&self.board), self.engines.clone());
-        board.set_channels(&alerts);
+        board.set_channels(&alerts, settings.external_url.as_deref());
+        self.tasks.push(tokio::spawn(handover::run(Arc::clone(&board), engines.clone())));
         self.tasks.push(tokio::spawn(watch::run(Arc::clone(&board), engines, Arc::clone(&alerts))));
         for channel in alerts.channels.clone() {
             let task = channel::run(Arc::clone(&board), Arc::clone(&alerts), channel);

@@ -15,11 +15,7 @@ const SILENCE_MAX_MS: u64 = 30 * 86_400_000;
 /// `GET /api/v1/alerts`.
 pub(super) async fn alerts(State(state): State<AppState>) -> Json<Value> {
     let (board, settings) = state.alerts();
-    Json(json!({
-        "alerts": board.alerts(&settings),
-        "channels": board.listed_channels(),
-        "silences": board.silences(),
-    }))
+    Json(json!(board.listed(&settings)))
 }
 
 /// The body of a silence.
@@ -33,7 +29,7 @@ pub(super) struct SilenceBody {
 
 /// `GET /api/v1/alerts/silences`.
 pub(super) async fn silences(State(state): State<AppState>) -> Json<Value> {
-    Json(json!({ "silences": state.alerts().0.silences() }))
+    Json(json!({ "items": state.alerts().0.silences(), "next_cursor": null }))
 }
 
 /// `POST /api/v1/alerts/silences`.

@@ -16,7 +16,8 @@ const PAGE_MAX: usize = 1_000;
 
 /// `GET /api/v1/status`.
 pub(super) async fn status(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
-    let status = state.read(|engine| Ok(engine.status())).await?;
+    let mut status = state.read(|engine| Ok(engine.status())).await?;
+    status.alerts = Some(state.alerts().0.status());
     Ok(Json(json!(status)))
 }
 

@@ -264,7 +264,9 @@ impl Serving {
         }
         telemetry::log(&reloaded.settings.log);
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
-        if reloaded.settings.alerts != self.settings.alerts {
+        let of_alerts =
+            |settings: &Settings| (settings.alerts.clone(), settings.external_url.clone());
+        if of_alerts(&reloaded.settings) != of_alerts(&self.settings) {
             self.alerting.take(&reloaded.settings);
             let alerts = Arc::new(reloaded.settings.alerts.clone());
             self.alerts.send_replace((self.alerting.board(), alerts));
