@@ -25,6 +25,7 @@ pub mod guard;
 pub mod outage;
 pub mod plan;
 pub mod planting;
+pub mod posting;
 pub mod preflight;
 pub mod process;
 pub mod proxy;

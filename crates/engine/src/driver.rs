@@ -51,6 +51,10 @@ pub(crate) struct Driver {
     scans: u64,
     /// Comparisons that others' changes led to, and that the log has told of.
     comparisons_for_changes: u64,
+    /// The comparison that somebody asked for: its number, and how many have finished by its end.
+    asked: (u64, u64),
+    /// The number of the last one that has finished.
+    compared_for: u64,
     /// That the reconciler has stopped itself is told.
     has_told_stop: bool,
     compare: Duration,
@@ -104,6 +108,8 @@ impl Driver {
             changes: parts.changes,
             scans: 0,
             comparisons_for_changes: 0,
+            asked: (0, 0),
+            compared_for: 0,
             has_told_stop: false,
             compare: Duration::from_millis(parts.compare_interval_ms),
             retry_ms: parts.refused_retry_ms,
@@ -156,6 +162,7 @@ impl Driver {
                         Some(changed) = self.changes.recv() => {
                             self.core.handle(changed_by_others(changed));
                         }
+                        number = self.served.comparisons.due() => self.compare(number),
                         () = sleep_until(instant(until_ms)) => {}
                         () = sleep_until(retry) => {
                             self.retry().await;
@@ -168,6 +175,13 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Somebody asks for a comparison: one that goes on has begun too early.
+    fn compare(&mut self, number: u64) {
+        let goes_on = u64::from(self.core.comparing().is_some());
+        self.asked = (number, self.core.comparisons() + goes_on + 1);
+        self.core.handle(Event::CompareDue);
     }
 
     fn follow_reach(&mut self) {
@@ -191,7 +205,11 @@ impl Driver {
 
     /// Tells the status and the log what has become of the reconciler.
     fn tell(&mut self) {
-        let view = ReconcilerView::of(&self.core, &self.place.path);
+        let mut view = ReconcilerView::of(&self.core, &self.place.path);
+        if self.core.comparisons() >= self.asked.1 {
+            self.compared_for = self.asked.0;
+        }
+        view.compared_for = self.compared_for;
         if let Some(words) = &view.stopped
             && !std::mem::replace(&mut self.has_told_stop, true)
         {

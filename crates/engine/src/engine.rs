@@ -174,17 +174,15 @@ impl Engine {
 
     /// Starts following the catalog's coming and going.
     fn start_outages(&self) {
-        let outages = outage::follow(
-            Arc::clone(&self.outages),
-            self.catalog.reach(),
-            self.phases.subscribe(),
-            self.views.clone(),
-            self.reader.clone(),
-            {
-                let catalog = Arc::clone(&self.catalog);
-                move || catalog.last_answer()
-            },
-        );
+        let catalog = Arc::clone(&self.catalog);
+        let followed = outage::Followed {
+            reach: self.catalog.reach(),
+            phases: self.phases.subscribe(),
+            views: self.views.clone(),
+            reader: self.reader.clone(),
+            last_answer: move || catalog.last_answer(),
+        };
+        let outages = outage::follow(Arc::clone(&self.outages), followed);
         self.tasks().push(tokio::spawn(outages));
     }
 

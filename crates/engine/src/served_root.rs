@@ -26,6 +26,8 @@ pub(crate) struct ServedRoot {
     pub(crate) inbox: Arc<Inbox>,
     /// Wakes the reconciler: something is to be written.
     pub(crate) wake: Arc<Notify>,
+    /// Comparisons that people ask for.
+    pub(crate) comparisons: AskedComparisons,
     pub(crate) status: Mutex<RootStatus>,
     /// The id in the root's marker with the root's row in the index; none until the root was there.
     pub(crate) memory: watch::Sender<Option<(String, RootMemory)>>,
@@ -42,6 +44,28 @@ pub(crate) struct ServedRoot {
     pub(crate) marker_place: Mutex<Option<MarkerPlace>>,
     /// The root's lease; none until the root is known.
     pub(crate) lease: Mutex<Option<Arc<LeaseKeeper>>>,
+}
+
+/// Comparisons of a root that people ask for.
+#[derive(Debug, Default)]
+pub(crate) struct AskedComparisons {
+    asked: AtomicU64,
+    due: Notify,
+}
+
+impl AskedComparisons {
+    /// Asks for one, and returns its number.
+    pub(crate) fn ask(&self) -> u64 {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        self.due.notify_one();
+        number
+    }
+
+    /// Waits until one is asked for, and returns the number of the last one.
+    pub(crate) async fn due(&self) -> u64 {
+        self.due.notified().await;
+        self.asked.load(Ordering::Relaxed)
+    }
 }
 
 /// A finished scan of the whole root.
@@ -68,6 +92,7 @@ impl ServedRoot {
         ServedRoot {
             inbox: Arc::new(Inbox::default()),
             wake: Arc::new(Notify::new()),
+            comparisons: AskedComparisons::default(),
             status: Mutex::new(RootStatus {
                 path: settings.path.display().to_string(),
                 ..RootStatus::default()

@@ -100,6 +100,12 @@ impl ServedRoot {
         status
     }
 
+    /// Whether it is the root with this marker; where none is given, it is.
+    pub(super) fn is_chosen(&self, only: Option<&str>) -> bool {
+        let memory = self.memory.borrow();
+        only.is_none_or(|only| memory.as_ref().is_some_and(|(marker, _)| marker == only))
+    }
+
     /// The root is there, or not yet known not to be.
     pub(super) fn is_present(&self) -> bool {
         let status = self.status.lock();
@@ -203,8 +209,25 @@ impl Engine {
         fill.filter(|_| matches!(*self.catalog.reach().borrow(), Reach::Up { .. }))
     }
 
-    pub(super) fn pass_report(&self, catalog_reached: bool) -> PassReport {
-        let status = self.status();
+    /// `only`: the marker of the only root that it is about.
+    pub(super) fn pass_report(&self, catalog_reached: bool, only: Option<&str>) -> PassReport {
+        let mut status = self.status();
+        if let Some(marker) = only {
+            status.roots.retain(|root| root.id.as_deref() == Some(marker));
+            let root = self.reader.root_with_marker(marker).ok().flatten();
+            let counts = root.and_then(|(id, _)| self.reader.root_counts(id).ok());
+            if let Some(counts) = counts {
+                let totals = counts.totals;
+                status.recordings = totals.recordings;
+                status.pending = totals.pending;
+                status.unsettled = totals.unsettled;
+                status.vanished = totals.vanished;
+                status.held = totals.held;
+                status.deleted = totals.marked;
+                status.unrecognised_by_state =
+                    counts.unrecognised.into_iter().filter(|(_, count)| *count > 0).collect();
+            }
+        }
         PassReport {
             catalog: status.catalog,
             catalog_reached,

@@ -20,6 +20,8 @@ pub(crate) struct ReconcilerView {
     pub(crate) owed: bool,
     /// What the last finished comparison found in the catalog and not in the index.
     pub(crate) missing: Option<u64>,
+    /// The number of the last comparison asked for that has finished.
+    pub(crate) compared_for: u64,
 }
 
 impl Default for ReconcilerView {
@@ -33,6 +35,7 @@ impl Default for ReconcilerView {
             comparing: None,
             owed: false,
             missing: None,
+            compared_for: 0,
         }
     }
 }
@@ -49,6 +52,7 @@ impl ReconcilerView {
             comparing: core.comparing(),
             owed: core.owed(),
             missing: core.missing(),
+            compared_for: 0,
         }
     }
 

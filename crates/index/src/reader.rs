@@ -167,6 +167,23 @@ impl Reader {
         })
     }
 
+    /// How many of the recordings that wait since `since_ms` or later have never been acknowledged; milliseconds
+    /// since 1970. It reads those that wait since then.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn landed_since(&self, since_ms: i64) -> Result<u64, IndexError> {
+        self.read(|connection| {
+            let of_roots = self.scope(connection)?.and("t.id");
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT count(*) FROM roots t JOIN recordings r ON r.root = t.id
+                   AND r.pending = {PENDING} AND r.pending_since_ms >= ?1
+                 WHERE coalesce(r.acked, 0) = 0{of_roots}"
+            ))?;
+            statement.query_row([since_ms], |row| row.get(0).map(unsigned))
+        })
+    }
+
     /// What is counted of one root, and is told as metrics. Nothing here reads a row for each recording.
     ///
     /// # Errors

@@ -3,4 +3,5 @@
 pub mod alerts;
 pub mod api;
 pub mod cli;
+pub mod jobs;
 pub mod telemetry;

@@ -275,6 +275,31 @@ impl Focus {
         ask(address, method, path, body, token)
     }
 
+    /// Has the server do a job, and waits for its end.
+    ///
+    /// # Errors
+    /// It is not taken.
+    ///
+    /// # Panics
+    /// It does not end within 60 s.
+    pub async fn job(&self, path: &str, body: &str) -> Result<Value, String> {
+        let taken = self.ask("POST", path, body, true)?;
+        if taken.status != 202 {
+            return Err(format!("{taken:?}"));
+        }
+        let at = taken.header("location").unwrap_or_default().to_owned();
+        let job = || -> Result<Value, String> {
+            serde_json::from_str(&self.get(&at)?).map_err(|error| error.to_string())
+        };
+        until("the job has ended", Duration::from_secs(60), || async {
+            let job = job()?;
+            let goes_on = job["state"] == "queued" || job["state"] == "running";
+            if goes_on { Err(format!("{job:#}\n{}", self.log())) } else { Ok(()) }
+        })
+        .await;
+        job()
+    }
+
     /// The address that it serves on, host and port.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::scenario::outage_kind::OutageKind;
 use crate::state::folder::Folder;
 
 /// Reports kept at most.
-const COUNT_MAX: usize = 100;
+pub const COUNT_MAX: usize = 100;
 
 /// Bytes of all reports together at most; the newest is kept whatever its size.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -24,13 +24,15 @@ const LAST_PASSED: &str = "last_passed_ms";
 const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// An earlier drill, in a line.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ArchivedDrill {
     /// The drill's id.
     pub id: String,
     /// RFC 3339.
     pub started_at: String,
+    /// RFC 3339.
+    pub ended_at: String,
     /// The experiment's title.
     pub title: String,
     /// The verdict.
@@ -48,7 +50,7 @@ pub struct ArchivedDrill {
 }
 
 /// The outage of an earlier drill.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ArchivedOutage {
     /// The kind; none where it was not known yet.
@@ -123,19 +125,20 @@ pub fn load(folder: &Folder, id: &str) -> anyhow::Result<Report> {
 }
 
 /// A drill's id, so that no name leads out of the folder.
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (1..=100).contains(&id.len()) && id.chars().all(good)
 }
 
-struct File {
-    path: PathBuf,
-    bytes: u64,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
     modified: SystemTime,
 }
 
 /// The files of reports, the newest first.
-fn files(folder: &Folder) -> Vec<File> {
+pub(super) fn files(folder: &Folder) -> Vec<File> {
     let Ok(entries) = std::fs::read_dir(folder.reports()) else { return Vec::new() };
     let mut files: Vec<File> = entries
         .filter_map(|entry| {
@@ -153,7 +156,7 @@ fn files(folder: &Folder) -> Vec<File> {
     files
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let told = || format!("the report {} cannot be read", path.display());
     let bytes = std::fs::metadata(path).with_context(told)?.len();
     anyhow::ensure!(bytes <= REPORT_BYTES_MAX, "{}: it is too large", told());

@@ -7,6 +7,7 @@ mod kind_or_empty;
 pub(crate) mod sample;
 mod side_effect;
 mod step;
+pub mod store;
 
 use serde::{Deserialize, Serialize};
 

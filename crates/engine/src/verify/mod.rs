@@ -7,6 +7,7 @@
 //! | Module | What it does |
 //! |---|---|
 //! | `run` | one verification of all roots |
+//! | `comparison` | a comparison that somebody asks for |
 //! | `verified_root` | waits until a root and the catalog are there |
 //! | `rounds` | the order of readings and repairs for one root |
 //! | `reading` | reads catalog and index side by side |
@@ -16,6 +17,7 @@
 //! | `repairing` | has the reconciler mend what was found |
 //! | `result`, `state` | what a verification came to, and how far one has come |
 
+pub(crate) mod comparison;
 mod confirming;
 mod reading;
 mod repairing;

@@ -133,6 +133,29 @@ impl Verification {
         }
     }
 
+    /// This result of some roots, and what an earlier one says of the others that are `configured`, by their ids.
+    pub(super) fn with_others(
+        &self,
+        earlier: Option<Verification>,
+        configured: &[String],
+    ) -> Verification {
+        let mut all = self.clone();
+        let Some(earlier) = earlier else { return all };
+        let is_other = |root: &String| configured.contains(root) && !self.roots.contains_key(root);
+        for (root, counts) in earlier.roots.into_iter().filter(|(root, _)| is_other(root)) {
+            for (kind, count) in &counts {
+                *all.counts.entry(kind.clone()).or_default() += count;
+            }
+            all.roots.insert(root, counts);
+        }
+        for finding in earlier.findings.into_iter().filter(|finding| is_other(&finding.root)) {
+            all.push(finding);
+        }
+        all.truncated |= earlier.truncated;
+        all.finish(self.elapsed_ms);
+        all
+    }
+
     /// When it ended, milliseconds since 1970.
     pub(crate) fn ended_ms(&self) -> Option<i64> {
         let began = focus_core::iso8601::from_text(&self.began_at, None).ok()?;
@@ -210,6 +233,24 @@ mod tests {
         out.count("r", FindingKind::Duplicate, 1);
         out.finish(0);
         assert!(!out.in_order);
+    }
+
+    #[test]
+    fn the_result_for_one_root_leaves_what_is_known_of_the_others() {
+        let mut earlier = Verification::begun("then".to_owned());
+        for root in ["a", "b", "gone"] {
+            earlier.count(root, FindingKind::Missing, 2);
+            let kind = FindingKind::Missing;
+            earlier.push(ReportedFinding::of_place(kind, root, root.to_owned(), None));
+        }
+        let mut out = Verification::begun("now".to_owned());
+        out.count("a", FindingKind::Missing, 0);
+        out.finish(0);
+        let all = out.with_others(Some(earlier), &["a".to_owned(), "b".to_owned()]);
+        assert_eq!((all.drift(), all.in_order, all.began_at.as_str()), (2, false, "now"));
+        assert_eq!(all.roots.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(all.findings.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(out.with_others(None, &[]).drift(), 0);
     }
 
     #[test]

@@ -20,12 +20,25 @@ impl Engine {
         repair: bool,
         sidecars: Sidecars,
     ) -> Result<Verification, VerifyError> {
+        self.verify_root(None, repair, sidecars).await
+    }
+
+    /// As [`Engine::verify`], the root with this marker alone; none: all of them.
+    ///
+    /// # Errors
+    /// As [`Engine::verify`].
+    pub async fn verify_root(
+        &self,
+        only: Option<&str>,
+        repair: bool,
+        sidecars: Sidecars,
+    ) -> Result<Verification, VerifyError> {
         let _running = self.verifications.begin().await;
         let (began, began_ms) = (Instant::now(), clock::wall_ms());
         let mut out = Verification::begun(clock::rfc3339(began_ms));
         self.check_index().await?;
         let mut places = Vec::new();
-        for served in &self.roots {
+        for served in self.roots.iter().filter(|served| served.is_chosen(only)) {
             let root = VerifiedRoot::reach(self, served).await?;
             root.verify(repair, sidecars, &mut out).await?;
             places.push(root.place);
@@ -38,8 +51,18 @@ impl Engine {
                 out.counts
             );
         }
-        self.verifications.keep(&out);
+        match only {
+            None => self.verifications.keep(&out),
+            Some(_) => self.verifications.keep(&self.with_other_roots(&out)),
+        }
         Ok(out)
+    }
+
+    /// The result for one root, and what is known of the others from before.
+    fn with_other_roots(&self, out: &Verification) -> Verification {
+        let configured = self.roots.iter().filter_map(|served| served.memory.borrow().clone());
+        let configured: Vec<String> = configured.map(|(marker, _)| marker).collect();
+        out.with_others(self.last_verification(), &configured)
     }
 
     /// Checks the index: one that contradicts itself is damaged, and would compare wrongly.

@@ -1,8 +1,8 @@
-//! `/api/v1/held…`: the held deletions, and their approval.
+//! `/api/v1/held…`: the held deletions. A job approves them.
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -52,34 +52,6 @@ pub(crate) fn held_deletion(row: &HeldRow) -> Value {
         "reason": row.why.to_string(),
         "seq": row.seq,
     })
-}
-
-/// The body of an approval.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ApproveBody {
-    /// The root's id, or its configured path.
-    root: String,
-    /// The end of the set that was shown, as the listing names it.
-    through: i64,
-}
-
-/// `POST /api/v1/held/approve`.
-pub(super) async fn approve(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Result<Json<ApproveBody>, axum::extract::rejection::JsonRejection>,
-) -> Result<Json<Value>, Problem> {
-    state.authorise(&headers)?;
-    let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let roots = state.read(super::Engine::held_roots).await?;
-    let held = find(&roots, &body.root)?;
-    let approved = state
-        .engine()
-        .approve(held.id, body.through)
-        .await
-        .map_err(|error| Problem::unavailable(error.to_string()))?;
-    Ok(Json(json!({ "root": held.marker, "path": held.path, "approved": approved })))
 }
 
 pub(super) fn find<'a>(roots: &'a [HeldRoot], wanted: &str) -> Result<&'a HeldRoot, Problem> {

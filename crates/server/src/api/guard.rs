@@ -12,13 +12,13 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
-use super::{AppState, Problem};
+use super::{AppState, Problem, drills};
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Headers of every answer that does not set them itself.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -77,6 +77,9 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
             "a page of another site asks through a browser: this server answers its own page and programs only",
         ));
     }
+    if drills::reads_body_itself(&request) {
+        return Ok(request);
+    }
     let (parts, body) = request.into_parts();
     let read = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, BODY_BYTES_MAX)).await;
     let body = match read {
@@ -100,7 +103,7 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
+pub(super) fn is_too_large(error: &axum::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {

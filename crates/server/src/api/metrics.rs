@@ -1,5 +1,6 @@
 //! `GET /metrics`: what is counted and how everything stands, for Prometheus.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -8,8 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use focus_common::metrics::{Scrape, counters, process};
 use focus_core::alert::Rule;
-use focus_drill::report::archive;
-use focus_drill::state::folder::Folder;
 
 use super::{AppState, Problem};
 
@@ -19,12 +18,12 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; c
 /// `GET /metrics`.
 pub(super) async fn metrics(State(state): State<AppState>) -> Result<Response, Problem> {
     let (board, alerts) = state.alerts();
+    let drills = Arc::clone(&state.drills);
     let text = state
         .read(move |engine| {
             let scrape = Scrape::new();
             engine.tell_metrics(&scrape)?;
-            let passed = archive::last_passed(&Folder::of(engine.state_dir()));
-            let passed = passed.map(|at_ms| (Vec::new(), at_ms as f64 / 1_000.0));
+            let passed = drills.last_passed_ms().map(|at_ms| (Vec::new(), at_ms as f64 / 1_000.0));
             scrape.add("focus_drill_passed_timestamp_seconds", passed);
             let firing = board.firing();
             let firing = Rule::ALL.into_iter().map(|rule| {

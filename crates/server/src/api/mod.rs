@@ -2,10 +2,14 @@
 
 mod alerts;
 mod deletions;
+mod drills;
 mod forgetting;
 mod guard;
+mod jobs;
 mod listener;
 mod metrics;
+mod outages;
+mod paging;
 mod problem;
 mod time_range;
 mod understand;
@@ -25,12 +29,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use focus_common::clock;
 use focus_common::config::{Alerts, Secret};
+use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 
 use crate::alerts::Board;
+use crate::jobs::Jobs;
 
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
+pub(crate) use outages::item as outage_item;
 pub use problem::Problem;
 pub use time_range::Window;
 pub use understand::{Call, understand};
@@ -55,6 +62,10 @@ pub struct AppState {
     hosts: watch::Receiver<Hosts>,
     /// What is raised and told, and the settings of alerts: they may change while it serves.
     alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+    drills: Arc<Drills>,
+    jobs: Arc<Jobs>,
+    /// Held while the report of a drill is taken: it may be large.
+    posting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
@@ -66,12 +77,17 @@ impl AppState {
         token: Secret,
         hosts: watch::Receiver<Hosts>,
         alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+        drills: Arc<Drills>,
+        jobs: Arc<Jobs>,
     ) -> AppState {
         AppState {
             engine,
             token: Arc::new(token),
             hosts,
             alerts,
+            drills,
+            jobs,
+            posting: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }
@@ -151,8 +167,14 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/alerts/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/alerts/silences/{id}", axum::routing::delete(alerts::end_silence))
+        .route("/api/v1/drills", get(drills::drills).post(drills::post))
+        .route("/api/v1/drills/{id}", get(drills::drill))
+        .route("/api/v1/jobs", get(jobs::jobs).post(jobs::start))
+        .route("/api/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
+        .route("/api/v1/outages", get(outages::outages))
+        .route("/api/v1/outages/{id}", get(outages::outage))
         .route("/api/v1/held", get(deletions::held))
-        .route("/api/v1/held/approve", post(deletions::approve))
+        .route("/api/v1/held/approve", post(jobs::approve))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")

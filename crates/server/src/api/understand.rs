@@ -5,7 +5,7 @@ use axum::http::Uri;
 use serde::de::DeserializeOwned;
 
 use super::time_range::{Window, window};
-use super::{deletions, forgetting, v1, verification};
+use super::{deletions, forgetting, jobs, v1, verification};
 
 /// A call with a query string or a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,13 @@ pub enum Call {
     Forget,
     /// `POST /api/v1/verify`
     Verify,
+    /// `POST /api/v1/jobs`
+    Job,
 }
 
 impl Call {
     /// Every call.
-    pub const ALL: [Call; 7] = [
+    pub const ALL: [Call; 8] = [
         Call::Window,
         Call::Recordings,
         Call::Unrecognised,
@@ -36,6 +38,7 @@ impl Call {
         Call::Approve,
         Call::Forget,
         Call::Verify,
+        Call::Job,
     ];
 }
 
@@ -50,9 +53,10 @@ pub fn understand(call: Call, bytes: &[u8]) -> Result<Option<Window>, String> {
         Call::Recordings => query::<v1::RecordingsQuery>(bytes),
         Call::Unrecognised => query::<v1::UnrecognisedQuery>(bytes),
         Call::Held => query::<deletions::HeldQuery>(bytes),
-        Call::Approve => body::<deletions::ApproveBody>(bytes),
+        Call::Approve => body::<jobs::ApproveBody>(bytes),
         Call::Forget => body::<forgetting::ForgetBody>(bytes),
         Call::Verify => body::<verification::VerifyBody>(bytes),
+        Call::Job => body::<jobs::JobBody>(bytes),
     }
 }
 

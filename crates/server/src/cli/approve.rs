@@ -1,20 +1,17 @@
 //! `focus approve`: approves held deletions.
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
 
 use focus_index::{Index, IndexError};
 use serde_json::{Value, json};
 
 use super::held::{HeldRoot, Holder, show};
 use super::output::Output;
-use super::{Ending, Stop, running_server, runtime, scan};
+use super::{Ending, Stop, jobs, running_server, runtime, scan};
 use focus_common::client::Client;
 use focus_common::config::{Settings, Source};
 use focus_common::state_dir;
 use focus_engine::{INDEX_FILE, PassReport};
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The arguments of `focus approve`.
 #[derive(Debug, clap::Args)]
@@ -107,8 +104,7 @@ async fn by_server(
     let mut answers = Vec::new();
     for root in &roots {
         let body = json!({ "root": root.root, "through": root.through });
-        let call = server.post("/api/v1/held/approve", Some(&body), LIMIT);
-        answers.push(call.await.map_err(Stop::of)?);
+        answers.push(jobs::done(&server, "/api/v1/held/approve", &body).await?);
     }
     tell(&answers, None, out);
     Ok(Ending::InOrder)

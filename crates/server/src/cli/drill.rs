@@ -13,7 +13,7 @@ use focus_drill::report::{Report, Verdict, archive};
 use focus_drill::run::{self, Outcome};
 use focus_drill::scenario::flags::Flags;
 use focus_drill::state::folder::Folder;
-use focus_drill::{guard, proxy as tcp_proxy};
+use focus_drill::{guard, posting, proxy as tcp_proxy};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum DrillCommand {
@@ -71,11 +71,9 @@ fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Endin
     let printer = out.clone();
     let say = move |words: &str| printer.line(words);
     let runtime = runtime()?;
-    let outcome = runtime.block_on(run::run(settings, flags, &say));
-    // A call to a database that hangs must not keep the process from ending.
-    runtime.shutdown_background();
-    let report = match outcome {
+    let report = match runtime.block_on(run::run(settings, flags, &say)) {
         Outcome::DryRun(report) => {
+            runtime.shutdown_background();
             out.line("\nNothing was done: --dry-run stops here.");
             out.value(&json!({ "dry_run": true, "verdict": null, "outage": report.outage }));
             return Ok(Ending::InOrder);
@@ -84,6 +82,15 @@ fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Endin
     };
     conclude(&report, out);
     put_down(settings, flags, &report, out);
+    if report.verdict != Verdict::Refused
+        && let Err(error) = runtime.block_on(posting::post(settings, &report))
+    {
+        out.complain(&format!(
+            "the verdict stands; the server has not taken the report: {error:#}"
+        ));
+    }
+    // A call to a database that hangs must not keep the process from ending.
+    runtime.shutdown_background();
     out.value(&serde_json::to_value(&*report)?);
     Ok(ending(report.verdict))
 }

@@ -42,10 +42,12 @@ pub(super) fn list(settings: &Settings, out: &Output) -> anyhow::Result<Ending> 
     Ok(Ending::InOrder)
 }
 
-fn value(drill: &ArchivedDrill) -> Value {
+/// An earlier drill as programs see it.
+pub(crate) fn value(drill: &ArchivedDrill) -> Value {
     json!({
         "id": drill.id,
         "started_at": drill.started_at,
+        "ended_at": drill.ended_at,
         "title": drill.title,
         "outage": drill.outage.kind.map_or("", OutageKind::name),
         "verdict": drill.verdict,

@@ -6,13 +6,15 @@ mod backup;
 mod check;
 mod demo;
 mod drill;
-mod drill_reports;
+pub(crate) mod drill_reports;
 mod forget;
 mod held;
 mod help;
 mod init;
+mod jobs;
 mod lines;
 mod manual;
+mod outages;
 mod output;
 mod query;
 mod reload;
@@ -137,6 +139,13 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Show the state of server, catalog and roots
     Status,
+    /// List the jobs of the server: scans, verifications, repairs, comparisons, approvals
+    Jobs {
+        #[command(subcommand)]
+        command: Option<jobs::JobsCommand>,
+    },
+    /// List the outages of the catalog, the newest first
+    Outages(outages::OutagesArgs),
     /// List recordings
     Query(query::QueryArgs),
     /// List recordings that cannot be catalogued, with reasons
@@ -248,6 +257,8 @@ fn with_settings(
         Command::Verify(args) => verify::verify(settings, &args, out),
         Command::Backup(args) => backup::backup(&settings, &args, out),
         Command::Status => status::status(&settings, out),
+        Command::Jobs { command } => jobs::jobs(&settings, command, out),
+        Command::Outages(args) => outages::outages(&settings, &args, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
         Command::Drill(command) => drill::drill(command, &settings, out),

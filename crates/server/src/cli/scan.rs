@@ -8,10 +8,7 @@ use focus_engine::{Engine, PassReport};
 use serde_json::json;
 
 use super::output::Output;
-use super::{Ending, Stop, refuse_roots_that_are_one, running_server, runtime};
-
-/// How long a pass may take, also over a very large storage.
-const PASS_LIMIT: Duration = Duration::from_secs(24 * 3_600);
+use super::{Ending, Stop, jobs, refuse_roots_that_are_one, running_server, runtime};
 
 pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     if settings.roots.is_empty() {
@@ -22,7 +19,7 @@ pub(super) fn scan(settings: Settings, out: &Output) -> anyhow::Result<Ending> {
     }
     let report: PassReport = runtime()?.block_on(async {
         if let Some(server) = running_server(&settings.state_dir)? {
-            let answer = server.post("/api/v1/scan", None, PASS_LIMIT).await.map_err(Stop::of)?;
+            let answer = jobs::done(&server, "/api/v1/jobs", &json!({ "kind": "scan" })).await?;
             return Ok::<_, anyhow::Error>(serde_json::from_value(answer)?);
         }
         refuse_roots_that_are_one(&settings)?;

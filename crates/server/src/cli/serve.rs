@@ -15,9 +15,11 @@ use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
 use crate::api::{self, AppState, Hosts};
+use crate::jobs::Jobs;
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
+use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
 
 /// Time between two checks that commands still find the server.
@@ -75,7 +77,10 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let alerting = Alerting::begin(&settings, shown.clone());
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
-    let state = AppState::new(shown, Secret::new(server.token.clone()), known, told);
+    let drills = Arc::new(Drills::open(&settings.state_dir));
+    let token = Secret::new(server.token.clone());
+    let jobs = Jobs::begin(&settings.state_dir, shown.clone());
+    let state = AppState::new(shown, token, known, told, drills, Arc::clone(&jobs));
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
@@ -101,6 +106,7 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     tracing::info!("stopping");
     state_dir::withdraw(&serving.settings.state_dir);
     http.abort();
+    jobs.stop();
     serving.engine.stop().await;
     Ok(Ending::InOrder)
 }

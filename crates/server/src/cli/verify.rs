@@ -11,14 +11,11 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::output::Output;
-use super::{Ending, Stop, refuse_roots_that_are_one, running_server, runtime, scan};
+use super::{Ending, Stop, jobs, refuse_roots_that_are_one, running_server, runtime, scan};
 use focus_common::config::Settings;
 use focus_common::state_dir;
 use focus_common::status::Verifying;
 use focus_engine::{Engine, Sidecars, Verification, VerifyError};
-
-/// How long a verification may take, also of a very large catalog.
-const LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long one question for the progress may take.
 const ASKED: Duration = Duration::from_secs(2);
@@ -58,15 +55,14 @@ pub(super) fn verify(
     };
     let found = runtime()?.block_on(async {
         if let Some(server) = running_server(&settings.state_dir)? {
-            let body = json!({ "repair": args.repair, "quick": args.quick });
-            let call = server.post("/api/v1/verify", Some(&body), LIMIT);
+            let kind = if args.repair { "repair" } else { "verify" };
+            let body = json!({ "kind": kind, "quick": args.quick });
+            let call = jobs::done(&server, "/api/v1/jobs", &body);
             let answer = shown(call, async || {
                 let asked = server.get("/api/v1/status", ASKED);
                 serde_json::from_value(asked.await.ok()?["verification"].take()).ok()
             });
-            return Ok::<Verification, anyhow::Error>(serde_json::from_value(
-                answer.await.map_err(Stop::of)?,
-            )?);
+            return Ok::<Verification, anyhow::Error>(serde_json::from_value(answer.await?)?);
         }
         directly(settings, args).await
     })?;

@@ -101,7 +101,9 @@ impl DrillFiles {
     /// What a drill that was paused has printed in the end.
     pub(crate) fn said(&self) -> Value {
         let log = self.printed();
-        serde_json::from_str(&log).unwrap_or_else(|error| panic!("{error}: {log}"))
+        // Beside the result, the log has what was told on stderr: the report may not have been posted.
+        let lines: Vec<&str> = log.lines().filter(|line| !line.starts_with("error: ")).collect();
+        serde_json::from_str(&lines.join("\n")).unwrap_or_else(|error| panic!("{error}: {log}"))
     }
 
     fn printed(&self) -> String {

@@ -183,8 +183,9 @@ async fn more_than_max_vanished_is_held_until_it_is_approved_and_over_a_restart(
     let body = format!(r#"{{"root": "{}", "through": {through}}}"#, site.marker);
     let path = "/api/v1/held/approve";
     assert_eq!(site.focus.ask("POST", path, &body, false).expect("an answer").status, 401);
-    let approved = site.focus.ask("POST", path, &body, true).expect("an answer");
-    assert_eq!((approved.status, &approved.json()["approved"]), (200, &150.into()));
+    let job = site.focus.job(path, &body).await.expect("a job");
+    assert_eq!((&job["kind"], &job["state"]), (&"approve".into(), &"done".into()), "{job:#}");
+    assert_eq!(job["result"]["approved"], 150, "{job:#}");
     until_deleted(&server, &site, 150).await;
     site.focus.until_status("held", 1, LIMIT).await;
 

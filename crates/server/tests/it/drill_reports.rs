@@ -101,6 +101,13 @@ async fn a_drill_leaves_reports_for_programs_ci_and_people_that_say_the_same() {
     let shown = String::from_utf8(shown.stdout).expect("text");
     assert!(shown.starts_with("PASSED") && shown.contains("clean_up"), "{shown}");
 
+    // The server has it, and knows that it was the last.
+    let shown = site.focus.get(&format!("/api/v1/drills/{id}")).expect("shown");
+    assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON"), said);
+    let posted = fs::read_to_string(site.state().join("drill/last_posted.json"));
+    assert!(posted.as_ref().is_ok_and(|last| last.contains(id)), "{posted:?}\n{drill:?}");
+    assert!(!String::from_utf8_lossy(&drill.stderr).contains("has not taken"), "{drill:?}");
+
     // The files are those that the report makes again.
     let (page, cases) = (fs::read_to_string(&html), fs::read_to_string(&junit));
     let (page, cases) = (page.expect("a page"), cases.expect("cases"));

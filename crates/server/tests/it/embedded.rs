@@ -116,7 +116,7 @@ async fn the_beginning_of_an_outage_survives_a_restart_of_the_server() {
     let (catalog, away) = (site.state().join("catalog"), site.state().join("catalog.away"));
     fs::rename(&catalog, &away).expect("taken away");
     site.focus.until_status("catalog_state", "down", LIMIT).await;
-    let file = site.state().join("outages.json");
+    let file = site.state().join("outages/1.json");
     until("it is kept", LIMIT, || async {
         let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
         if text.contains("began_ms") { Ok(()) } else { Err(text) }
