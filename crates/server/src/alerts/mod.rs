@@ -25,26 +25,33 @@ mod watch;
 use std::sync::Arc;
 
 use focus_common::config::Settings;
+use focus_drill::report::store::Drills;
 use focus_engine::Engine;
 use tokio::sync::watch as hand;
 use tokio::task::JoinHandle;
 
 pub use board::Board;
 pub use channel::test;
+use watch::Watched;
 
 /// Watches the engine and tells the channels, until it is dropped.
 #[derive(Debug)]
 pub struct Alerting {
     board: Arc<Board>,
     engines: hand::Receiver<Arc<Engine>>,
+    drills: Arc<Drills>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Alerting {
     /// Begins with these settings, and with what an earlier server has kept.
-    pub fn begin(settings: &Settings, engines: hand::Receiver<Arc<Engine>>) -> Alerting {
+    pub fn begin(
+        settings: &Settings,
+        engines: hand::Receiver<Arc<Engine>>,
+        drills: Arc<Drills>,
+    ) -> Alerting {
         let board = Arc::new(Board::of(&settings.state_dir));
-        let mut alerting = Alerting { board, engines, tasks: Vec::new() };
+        let mut alerting = Alerting { board, engines, drills, tasks: Vec::new() };
         alerting.take(settings);
         alerting
     }
@@ -56,7 +63,8 @@ impl Alerting {
         let (board, engines) = (Arc::clone(&self.board), self.engines.clone());
         board.set_channels(&alerts, settings.external_url.as_deref());
         self.tasks.push(tokio::spawn(handover::run(Arc::clone(&board), engines.clone())));
-        self.tasks.push(tokio::spawn(watch::run(Arc::clone(&board), engines, Arc::clone(&alerts))));
+        let watched = Watched { engines, drills: Arc::clone(&self.drills) };
+        self.tasks.push(tokio::spawn(watch::run(Arc::clone(&board), watched, Arc::clone(&alerts))));
         for channel in alerts.channels.clone() {
             let task = channel::run(Arc::clone(&board), Arc::clone(&alerts), channel);
             self.tasks.push(tokio::spawn(task));

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use focus_common::config::Alerts;
 use focus_common::status::{CatalogState, Status};
+use focus_drill::report::Verdict;
+use focus_drill::report::store::Drills;
 use focus_engine::{Engine, RootFacts};
 use tokio::sync::watch as hand;
 use tokio::time::sleep;
@@ -18,17 +20,23 @@ const LOOK: Duration = Duration::from_secs(1);
 /// No two looks are closer than this, however near an alert is.
 const LOOK_MIN: Duration = Duration::from_millis(50);
 
-/// Looks at the engine until it is aborted.
-pub(super) async fn run(
-    board: Arc<Board>,
-    engines: hand::Receiver<Arc<Engine>>,
-    alerts: Arc<Alerts>,
-) {
+/// What is looked at.
+pub(super) struct Watched {
+    /// The engine of now: a rebuilt index comes with a new one.
+    pub(super) engines: hand::Receiver<Arc<Engine>>,
+    /// The drills that were posted.
+    pub(super) drills: Arc<Drills>,
+}
+
+/// Looks until it is aborted.
+pub(super) async fn run(board: Arc<Board>, watched: Watched, alerts: Arc<Alerts>) {
     let mut conditions = Conditions::default();
     loop {
-        let engine = Arc::clone(&engines.borrow());
+        let engine = Arc::clone(&watched.engines.borrow());
         wait(&board, &engine).await;
-        let look = move || Some(Look::at(&engine, engine.root_facts().ok()?));
+        let last = watched.drills.last_posted();
+        let failed = last.filter(|last| last.verdict != Verdict::Passed).map(|last| last.id);
+        let look = move || Some(Look::at(&engine, engine.root_facts().ok()?, failed));
         // An index that cannot be read has its own state, and nothing is concluded from it.
         let Ok(Some(look)) = tokio::task::spawn_blocking(look).await else { continue };
         if look.status.catalog_state == CatalogState::Unknown {
@@ -68,7 +76,7 @@ pub(super) struct Look {
 }
 
 impl Look {
-    fn at(engine: &Engine, roots: Vec<RootFacts>) -> Look {
+    fn at(engine: &Engine, roots: Vec<RootFacts>, failed_drill: Option<String>) -> Look {
         let (status, reader) = (engine.status(), engine.reader());
         let identity = engine.catalog_identity();
         // A collection that is made anew is still the same catalog for people.
@@ -77,7 +85,7 @@ impl Look {
             catalog: identity.unwrap_or_else(|| status.catalog_address.clone()),
             drill: reader.drill_under_way().ok().flatten(),
             disk: disk(engine.state_dir()),
-            failed_drill: None,
+            failed_drill,
             status,
             roots,
         }

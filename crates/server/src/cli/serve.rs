@@ -74,10 +74,10 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         ServerFile { address: address.to_string(), token: token(), pid: std::process::id() };
     let (engines, shown) = watch::channel(Arc::clone(&engine));
     let (hosts, known) = watch::channel(hosts(&settings, address.ip()));
-    let alerting = Alerting::begin(&settings, shown.clone());
+    let drills = Arc::new(Drills::open(&settings.state_dir));
+    let alerting = Alerting::begin(&settings, shown.clone(), Arc::clone(&drills));
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
-    let drills = Arc::new(Drills::open(&settings.state_dir));
     let token = Secret::new(server.token.clone());
     let jobs = Jobs::begin(&settings.state_dir, shown.clone());
     let state = AppState::new(shown, token, known, told, drills, Arc::clone(&jobs));
