@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use focus_common::alerts::{AlertsStatus, ListedAlert, ListedAlerts, ListedChannel, ListedSilence};
 use focus_common::config::{Alerts, Channel, ChannelKind};
+use focus_common::metrics::counters;
 use focus_common::{clock, state_dir};
 use focus_core::alert::{self, Due, Handed, Hearing, Observation, Rule, Severity, Silence, Tried};
 use focus_core::lease::LastHolder;
@@ -25,6 +26,9 @@ const ALERTMANAGER_AGAIN_MS: u64 = 60_000;
 
 /// One that was away while an alert ended is told of the end for so long, milliseconds: 15 minutes.
 const ALERTMANAGER_RESOLVED_MS: u64 = 900_000;
+
+/// How a delivery ends, as its metric says it.
+const DELIVERED: [&str; 3] = ["delivered", "failed", "refused"];
 
 /// The state of a channel, for people.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +99,9 @@ impl Board {
         channels.retain(|name, _| hearing.contains_key(name));
         for channel in &alerts.channels {
             channels.entry(channel.name.clone()).or_default().kind = channel.kind.name();
+            for result in DELIVERED {
+                counters().alert_deliveries.with_label_values(&[channel.name.as_str(), result]);
+            }
         }
         self.rules.lock().set_channels(hearing);
     }

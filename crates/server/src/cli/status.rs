@@ -5,9 +5,9 @@ use serde_json::json;
 use super::Ending;
 use super::output::Output;
 use super::query::{ask, reader};
+use focus_common::alerts::AlertsStatus;
 use focus_common::config::{Settings, Source};
 use focus_common::standing::Standing;
-use focus_common::alerts::AlertsStatus;
 use focus_common::status::{CatalogKind, Status};
 
 pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
