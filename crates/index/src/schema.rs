@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
+const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -268,6 +268,26 @@ CREATE TRIGGER files_report_changed AFTER UPDATE OF state ON files WHEN OLD.stat
   INSERT INTO unrecognised SELECT NEW.root, NEW.state, 1 WHERE NEW.state IS NOT NULL
     ON CONFLICT DO UPDATE SET count = count + 1;
 END;
+";
+
+/// What recordings cover, by root and day, and the spans of hours that are covered in part: see
+/// [`crate::coverage`], which fills them from the rows that are there.
+const V6: &str = "
+CREATE TABLE covered_days(
+  root INTEGER NOT NULL,
+  day INTEGER NOT NULL,
+  covered_ms INTEGER NOT NULL,
+  begins INTEGER NOT NULL,
+  pending INTEGER NOT NULL,
+  cells BLOB NOT NULL,
+  PRIMARY KEY(root, day)
+) WITHOUT ROWID;
+CREATE TABLE covered_hours(
+  root INTEGER NOT NULL,
+  hour INTEGER NOT NULL,
+  spans BLOB NOT NULL,
+  PRIMARY KEY(root, hour)
+) WITHOUT ROWID;
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

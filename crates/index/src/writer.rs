@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
-use crate::{IndexError, Opened, Reader, open};
+use crate::{IndexError, Opened, Reader, coverage, open};
 
 /// Calls that wait for the writer at most; more callers wait to be let in.
 const QUEUE_MAX: usize = 64;
@@ -140,6 +140,7 @@ fn transact<T>(
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let value = work(&transaction)?;
+    coverage::settle(&transaction)?;
     here(Point::Uncommitted(write));
     transaction.commit()?;
     here(Point::Committed(write));

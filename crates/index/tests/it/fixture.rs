@@ -197,6 +197,10 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
         (
+            6,
+            "DROP TABLE covered_days; DROP TABLE covered_hours; DELETE FROM meta WHERE key = 'coverage';",
+        ),
+        (
             5,
             "DROP INDEX recordings_mount; DROP INDEX recordings_mount_last;
              ALTER TABLE recordings DROP COLUMN mount_last; ALTER TABLE recordings DROP COLUMN mount;
