@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What the server says of its alerts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListedAlerts {
     /// Those that are raised, and then those of the last 30 days that are over, newest first.
     pub items: Vec<ListedAlert>,
@@ -16,7 +16,7 @@ pub struct ListedAlerts {
 }
 
 /// What the status says of alerts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AlertsStatus {
     /// How many are raised.
     pub firing: u64,
@@ -27,7 +27,7 @@ pub struct AlertsStatus {
 }
 
 /// An alert, as it is listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListedAlert {
     /// `firing` or `resolved`.
     pub state: String,
@@ -59,7 +59,7 @@ impl ListedAlert {
 }
 
 /// A channel, as it is listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListedChannel {
     /// Its name.
     pub name: String,
@@ -74,7 +74,7 @@ pub struct ListedChannel {
 }
 
 /// A silence, as it is listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListedSilence {
     /// Which it is.
     pub id: String,

@@ -15,6 +15,7 @@ pub mod configured;
 pub mod coverage;
 pub mod document;
 pub mod entry;
+pub mod event_ring;
 pub mod exclude;
 pub mod iso8601;
 pub mod job;

@@ -223,6 +223,16 @@ impl Engine {
         self.reader.clone()
     }
 
+    /// Tells which recordings change, while somebody looks on.
+    pub fn change_tap(&self) -> &focus_index::ChangeTap {
+        self.index.tap()
+    }
+
+    /// Recordings that the catalog has acknowledged since the start.
+    pub fn acknowledged(&self) -> u64 {
+        self.views.iter().map(|view| view.lock().acknowledged).sum()
+    }
+
     /// How the index was found to be damaged; none where it was not.
     pub fn damage(&self) -> Option<String> {
         self.index_fault.damage()

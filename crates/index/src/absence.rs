@@ -6,7 +6,7 @@ use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_core::vanish::{self, Counts, Decision, Held, MaxVanished};
 use focus_crash::Write;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::bulk::{self, NAMED};
 use crate::entry::{Loaded, apply, held, load, store};
@@ -190,6 +190,15 @@ impl Reader {
                 .query_row([root.0], |row| row.get(0))
         })
     }
+
+    /// The last place in the order of holding that was ever given; 0 where nothing was ever held. No listing has
+    /// shown a later one.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn held_last(&self) -> Result<i64, IndexError> {
+        self.read(held_seq)
+    }
 }
 
 impl Index {
@@ -317,7 +326,7 @@ fn conclude(
 }
 
 /// The last place in the order of holding that was ever given, in any root.
-fn held_seq(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+fn held_seq(tx: &Connection) -> rusqlite::Result<i64> {
     tx.query_row(
         "SELECT coalesce(CAST((SELECT value FROM meta WHERE key = 'held_seq') AS INTEGER), 0)",
         [],

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
+use crate::tap::ChangeTap;
 use crate::{IndexError, Opened, Reader, coverage, open};
 
 /// Calls that wait for the writer at most; more callers wait to be let in.
@@ -29,6 +30,7 @@ struct Inner {
     calls: Mutex<Option<SyncSender<Call>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     reader: Reader,
+    tap: ChangeTap,
 }
 
 impl Index {
@@ -50,8 +52,10 @@ impl Index {
 
     fn begin(
         path: &Path,
-        (connection, rebuilt): (Connection, Option<String>),
+        (mut connection, rebuilt): (Connection, Option<String>),
     ) -> Result<Opened, IndexError> {
+        let tap = ChangeTap::default();
+        tap.attach(&mut connection).map_err(|error| IndexError::of(path, &error))?;
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
@@ -66,6 +70,7 @@ impl Index {
                 calls: Mutex::new(Some(sender)),
                 thread: Mutex::new(Some(thread)),
                 reader: Reader::new(path),
+                tap,
             }),
         };
         Ok(Opened { index, rebuilt })
@@ -74,6 +79,11 @@ impl Index {
     /// Reads the index.
     pub fn reader(&self) -> Reader {
         self.inner.reader.clone()
+    }
+
+    /// Tells which recordings change.
+    pub fn tap(&self) -> &ChangeTap {
+        &self.inner.tap
     }
 
     /// The file.
@@ -120,10 +130,11 @@ impl Index {
         write: Write,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<(), IndexError> {
-        let path = self.inner.path.clone();
+        let (path, tap) = (self.inner.path.clone(), self.inner.tap.clone());
         let call: Call = Box::new(move |connection| {
             let done =
                 transact(connection, write, work).map_err(|error| IndexError::of(&path, &error));
+            tap.ended(done.is_ok());
             // Nobody waits any more: the transaction stands all the same.
             let _ = reply.send(done);
         });

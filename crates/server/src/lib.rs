@@ -3,5 +3,6 @@
 pub mod alerts;
 pub mod api;
 pub mod cli;
+pub mod events;
 pub mod jobs;
 pub mod telemetry;

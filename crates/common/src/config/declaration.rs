@@ -11,7 +11,7 @@ use super::rules;
 use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
-use super::{Alerts, Globs, Secret, Source};
+use super::{Alerts, Globs, Secret, Source, Tokens};
 
 /// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
 ///
@@ -117,6 +117,25 @@ settings! {
 
     /// Further host names that clients call the server by. See [security.md](security.md).
     allowed_hosts: Vec<String> = Vec::new(), default_is: "none", reload: AtOnce;
+
+    /// Tokens that last, besides the one that is new at every start. A table has `name`, `token_file`, the
+    /// file that holds the token, and `allow`, a list of `read`, `hints`, `ingest` and `operate`. See
+    /// [security.md](security.md).
+    tokens: Tokens = Tokens::default(), default_is: "none", reload: AtOnce;
+
+    /// Whether reading needs a token with the right `read` too, everywhere but at `/livez` and `/readyz`.
+    read_needs_token: bool = false, reload: AtOnce;
+
+    /// How long the HTTP API may work on a request. An answer that is streamed, and a body that is, may
+    /// instead pause for 10 s.
+    request_time_ms: u64 = 30_000, range: 100, 3_600_000, reload: Restart;
+
+    /// Connections to the HTTP API, at most. When all are taken, one that waits for its caller gives way.
+    connections_max: u64 = 256, range: 8, 65_536, reload: Restart;
+
+    /// Requests that the HTTP API works on at the same time, at most. A further one waits for up to 1 s, and
+    /// is then answered with 503.
+    requests_max: u64 = 64, range: 1, 4_096, reload: Restart;
 
     /// What the log tells: `off`, `error`, `warn`, `info`, `debug` or `trace`, and after it
     /// `MODULE=LEVEL` for parts of the program. See [the log](#log).

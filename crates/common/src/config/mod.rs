@@ -14,6 +14,7 @@ mod secret;
 mod setting;
 mod source;
 mod suggestion;
+mod tokens;
 mod value;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use overrides::Overrides;
 pub use secret::Secret;
 pub use setting::{Flag, Reload, Setting};
 pub use source::Source;
+pub use tokens::{Right, Tokens};
 pub use value::{Kind, Layout, RootSettings};
 
 /// A mistake in the settings.
@@ -85,9 +87,12 @@ fn finish(
     read: &dyn Fn(&Path) -> std::io::Result<String>,
 ) -> Result<Settings, Vec<Mistake>> {
     mistakes.extend(read_uri_file(&mut settings, read).err());
-    let place = settings.source("alerts").place("alerts");
-    let wrong = settings.alerts.read(read);
-    mistakes.extend(wrong.into_iter().map(|words| Mistake::new(place.clone(), words)));
+    for (key, wrong) in
+        [("alerts", settings.alerts.read(read)), ("tokens", settings.tokens.read(read))]
+    {
+        let place = settings.source(key).place(key);
+        mistakes.extend(wrong.into_iter().map(|words| Mistake::new(place.clone(), words)));
+    }
     // An empty text is the way to say in the environment what a file cannot unsay: no database.
     settings.mongodb_uri = settings.mongodb_uri.filter(|uri| !uri.expose().is_empty());
     settings.state_dir = value::absolute(&settings.state_dir);
@@ -119,12 +124,12 @@ fn read_uri_file(
     Ok(())
 }
 
-/// Reads a file that holds a connection string. An empty one is a secret that was not filled in, and not a
+/// Reads a file that holds a connection string, or another secret. An empty one is a secret that was not filled in, and not a
 /// wish for the embedded catalog.
 fn read_connection_string(path: &Path) -> std::io::Result<String> {
     let text = file::read(path)?;
     if text.trim().is_empty() {
-        return Err(std::io::Error::other("it is empty: write the connection string into it"));
+        return Err(std::io::Error::other("it is empty: write what it is to hold into it"));
     }
     Ok(text)
 }

@@ -55,7 +55,8 @@ fn every_setting_has_a_variable_of_its_own() {
             Kind::Number => "not a number",
             Kind::Choice(_) => "neither",
             Kind::Texts | Kind::Folders => "{",
-            Kind::Table => "no JSON",
+            Kind::Table | Kind::Tables => "no JSON",
+            Kind::Switch => "maybe",
             Kind::Text | Kind::Path => continue,
         };
         let told = mistakes("", &[(&setting.environment(), value)], &[]);

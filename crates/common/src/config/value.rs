@@ -62,6 +62,10 @@ pub enum Kind {
     Folders,
     /// A table; JSON in the environment.
     Table,
+    /// A list of tables; JSON in the environment.
+    Tables,
+    /// `true` or `false`.
+    Switch,
 }
 
 impl Kind {
@@ -74,6 +78,8 @@ impl Kind {
             Kind::Texts => "[\"focus.example\"]",
             Kind::Folders => "[\"/data\"]",
             Kind::Table => "{}",
+            Kind::Tables => "[]",
+            Kind::Switch => "true",
         }
     }
 }
@@ -88,6 +94,8 @@ impl fmt::Display for Kind {
             Kind::Texts => "a list of texts",
             Kind::Folders => "a list of folders",
             Kind::Table => "a table",
+            Kind::Tables => "a list of tables",
+            Kind::Switch => "true or false without quotes",
         })
     }
 }
@@ -137,7 +145,7 @@ impl Wrong {
             format!("{expected} is wanted")
         } else if message.starts_with(NO_SUCH_ZONE) {
             NO_SUCH_ZONE.to_owned()
-        } else if ["missing field `", NO_GLOB, super::alerts::WRONG]
+        } else if ["missing field `", NO_GLOB, super::alerts::WRONG, super::tokens::WRONG]
             .iter()
             .any(|one| message.starts_with(one))
         {
@@ -158,6 +166,14 @@ impl Wrong {
 /// A variable or flag whose value is text. One that is not UTF-8 is of no use to these types.
 fn text(text: &OsStr) -> Result<&str, Wrong> {
     text.to_str().ok_or_else(|| Wrong::Told { at: None, words: "it is not UTF-8".to_owned() })
+}
+
+impl Value for bool {
+    const KIND: Kind = Kind::Switch;
+
+    fn shown(&self) -> Json {
+        json!(self)
+    }
 }
 
 impl Value for u64 {

@@ -7,48 +7,85 @@ use focus_core::alert::Rule;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AppState, Problem};
+use super::ask::{Ask, Nothing, Told};
+use super::{AppState, Problem, Right};
 
 /// A silence lasts at most so long, milliseconds: 30 days.
 const SILENCE_MAX_MS: u64 = 30 * 86_400_000;
 
 /// `GET /api/v1/alerts`.
-pub(super) async fn alerts(State(state): State<AppState>) -> Json<Value> {
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts",
+    tag = "alerts",
+    summary = "Alerts that are raised, the channels and the silences",
+    responses((status = 200, description = "Those that are raised, and those of the last 30 days that are over; who is told; what is silenced", body = focus_common::alerts::ListedAlerts))
+)]
+pub(super) async fn alerts(
+    State(state): State<AppState>,
+    Ask(Nothing {}): Ask<Nothing>,
+) -> Json<Value> {
     let (board, settings) = state.alerts();
     Json(json!(board.listed(&settings)))
 }
 
 /// The body of a silence.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SilenceBody {
+    /// The rule whose alerts are not told while they fire
     rule: String,
+    /// In this root alone: its id, or its configured path
     root: Option<String>,
+    /// For so long, milliseconds
+    #[schema(minimum = 1, maximum = 2_592_000_000u64)]
     for_ms: u64,
 }
 
 /// `GET /api/v1/alerts/silences`.
-pub(super) async fn silences(State(state): State<AppState>) -> Json<Value> {
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts/silences",
+    tag = "alerts",
+    summary = "Silences that last",
+    responses((status = 200, description = "`items`: each with `id`, `rule`, `root` and `until`", body = Value))
+)]
+pub(super) async fn silences(
+    State(state): State<AppState>,
+    Ask(Nothing {}): Ask<Nothing>,
+) -> Json<Value> {
     Json(json!({ "items": state.alerts().0.silences(), "next_cursor": null }))
 }
 
 /// `POST /api/v1/alerts/silences`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/alerts/silences",
+    tag = "alerts",
+    summary = "Keeps alerts of a rule from being told that they fire",
+    security(("token" = ["operate"])),
+    request_body = SilenceBody,
+    responses(
+        (status = 201, description = "The silence with its `id`", body = Value),
+        (status = 415, response = super::description::ProblemResponse),
+    )
+)]
 pub(super) async fn silence(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Result<Json<SilenceBody>, axum::extract::rejection::JsonRejection>,
+    _: Ask<Nothing>,
+    body: Result<Told<SilenceBody>, Problem>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    state.authorise(&headers)?;
-    let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    state.authorise(&headers, Right::Operate)?;
+    let Told(body) = body?;
     let rule = Rule::from_name(&body.rule).ok_or_else(|| {
         let all: Vec<&str> = Rule::ALL.into_iter().map(Rule::name).collect();
-        Problem::bad_request(format!(
-            "rule: there is no such rule. It is one of {}",
-            all.join(", ")
-        ))
+        let words = format!("rule: there is no such rule. It is one of {}", all.join(", "));
+        Problem::bad_value("rule", words)
     })?;
     if body.for_ms == 0 || body.for_ms > SILENCE_MAX_MS {
-        return Err(Problem::bad_request(format!("for_ms: from 1 to {SILENCE_MAX_MS}")));
+        let words = format!("for_ms: from 1 to {SILENCE_MAX_MS}");
+        return Err(Problem::bad_value("for_ms", words));
     }
     let root = match body.root {
         None => None,
@@ -59,12 +96,22 @@ pub(super) async fn silence(
 }
 
 /// `DELETE /api/v1/alerts/silences/{id}`.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/alerts/silences/{id}",
+    tag = "alerts",
+    summary = "Ends a silence",
+    security(("token" = ["operate"])),
+    params(("id" = String, Path, description = "The silence's id")),
+    responses((status = 204, description = "It is over"))
+)]
 pub(super) async fn end_silence(
     State(state): State<AppState>,
     headers: HeaderMap,
     Path(id): Path<String>,
+    _: Ask<Nothing>,
 ) -> Result<StatusCode, Problem> {
-    state.authorise(&headers)?;
+    state.authorise(&headers, Right::Operate)?;
     if state.alerts().0.end_silence(&id) {
         return Ok(StatusCode::NO_CONTENT);
     }

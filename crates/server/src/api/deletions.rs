@@ -1,31 +1,44 @@
 //! `/api/v1/held…`: the held deletions. A job approves them.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::ask::Ask;
 use super::{AppState, Problem, v1};
 use focus_common::clock;
 use focus_engine::HeldRoot;
 use focus_index::HeldRow;
 
 /// The query of a listing of held deletions.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct HeldQuery {
+    /// List the deletions of this root: its id, or its configured path
     root: Option<String>,
+    /// `next_cursor` of the page before
     cursor: Option<i64>,
+    /// Items of a page
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<usize>,
 }
 
 /// `GET /api/v1/held`: the number per root, or with `root` the deletions themselves.
+#[utoipa::path(
+    get,
+    path = "/api/v1/held",
+    tag = "held",
+    summary = "Held deletions: their number per root, or with `root` the deletions themselves",
+    params(HeldQuery),
+    responses((status = 200, description = "`through` names the set that is held now", body = Value))
+)]
 pub(super) async fn held(
     State(state): State<AppState>,
-    query: Result<Query<HeldQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<HeldQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let limit = v1::page(query.limit)?;
     let roots = state.read(super::Engine::held_roots).await?;
     let Some(wanted) = query.root else {
@@ -58,8 +71,11 @@ pub(super) fn find<'a>(roots: &'a [HeldRoot], wanted: &str) -> Result<&'a HeldRo
     roots.iter().find(|root| root.marker == wanted || root.path == wanted).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
-            format!("this server has no root {wanted}, or has not seen it yet: see `focus status`"),
+            format!(
+                "this server has no root {wanted:?}, or has not seen it yet: see `focus status`"
+            ),
         )
+        .at("root")
     })
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use focus_drill::posting::POST_BYTES_MAX;
 use focus_drill::report::store::{PostError, Posted};
@@ -15,8 +15,10 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
+use super::ask::{Ask, Nothing};
 use super::paging::{self, PageQuery};
-use super::{AppState, Problem, guard};
+use super::problem::ProblemKind;
+use super::{AppState, Problem, Right, guard};
 use crate::cli::drill_reports;
 
 /// The path that takes reports.
@@ -24,6 +26,58 @@ const PATH: &str = "/api/v1/drills";
 
 /// Bytes of a report that are read at once.
 const PIECE: u64 = 64 * 1024;
+
+/// The report of a drill: what has to be there. docs/drill-report.schema.json has all of it.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler reads")]
+pub(super) struct PostedReport {
+    /// The version of the report's schema
+    #[schema(minimum = 1, maximum = 1)]
+    format: u32,
+    /// The drill's id
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,100}$")]
+    id: String,
+    /// How it came out; a drill that was refused did nothing, and is not kept
+    verdict: PostedVerdict,
+    /// When it began
+    #[schema(format = "date-time")]
+    started_at: String,
+    /// When it ended
+    #[schema(format = "date-time")]
+    ended_at: String,
+}
+
+/// How a drill came out.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the names describe what the handler reads")]
+pub(super) enum PostedVerdict {
+    Passed,
+    Failed,
+    Inconclusive,
+}
+
+/// Which report was taken.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct TakenReport {
+    /// The drill's id
+    id: String,
+}
+
+/// A page of drills.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct DrillPage {
+    /// As `focus drill list --json` prints them
+    items: Vec<Value>,
+    /// The cursor of the next page; null at the end
+    next_cursor: Option<String>,
+    /// Items of a page, at most
+    limit: usize,
+    /// A message for each report that cannot be read
+    unreadable: Vec<String>,
+}
 
 /// Whether the request's body is for its handler to read: a report is larger than other bodies, and is read only
 /// once its sender is known.
@@ -38,13 +92,12 @@ pub(super) fn reads_body_itself(request: &Request) -> bool {
     tag = "drills",
     summary = "Reports of drills, the newest first",
     params(PageQuery),
-    responses((status = 200, description = "A page of them", body = Value))
+    responses((status = 200, description = "A page of them", body = DrillPage))
 )]
 pub(super) async fn drills(
     State(state): State<AppState>,
-    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<PageQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let (drills, unreadable) = state.list_drills(|drills| drills.list()).await?;
     let items = drills
         .iter()
@@ -66,6 +119,7 @@ pub(super) async fn drills(
 pub(super) async fn drill(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    _: Ask<Nothing>,
 ) -> Result<Response, Problem> {
     let found = state.list_drills(move |drills| drills.file(&id)).await?;
     let found = found.map_err(Problem::unavailable)?;
@@ -98,26 +152,29 @@ async fn streamed(path: PathBuf, bytes: u64) -> std::io::Result<Response> {
     post,
     path = "/api/v1/drills",
     tag = "drills",
-    summary = "Takes the report of a drill; needs the token",
-    request_body(content = Value, description = "The object that `focus drill run --json` ends with: docs/drill-report.schema.json"),
+    summary = "Takes the report of a drill",
+    security(("token" = ["operate"])),
+    request_body(content = PostedReport, description = "The object that `focus drill run --json` ends with: docs/drill-report.schema.json"),
     responses(
-        (status = 201, description = "It is kept", body = Value, headers(("Location" = String, description = "Where it is"))),
-        (status = 200, description = "It was there already", body = Value),
-        (status = 409, description = "Another report with this id is kept"),
-        (status = 413, description = "It has more than 16 MiB"),
+        (status = 201, description = "It is kept", body = TakenReport, headers(("Location" = String, description = "Where it is"))),
+        (status = 200, description = "It was there already", body = TakenReport),
+        (status = 409, response = super::description::ProblemResponse),
+        (status = 415, response = super::description::ProblemResponse),
     )
 )]
 pub(super) async fn post(
     State(state): State<AppState>,
+    _: Ask<Nothing>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    state.authorise(&parts.headers)?;
+    state.authorise(&parts.headers, Right::Operate)?;
+    is_json(&parts.headers)?;
     let turn = Arc::clone(&state.posting).try_acquire_owned().map_err(|_| {
-        Problem::unavailable("the report of another drill is being taken: try again in a second")
+        Problem::busy("the report of another drill is being taken: try again in a second")
     })?;
     let body = read(body).await?;
-    let drills = Arc::clone(&state.drills);
+    let drills = Arc::clone(&state.services.drills);
     let work = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         drills.post(&body)
@@ -126,7 +183,10 @@ pub(super) async fn post(
         .await
         .map_err(|error| Problem::unavailable(error.to_string()))?
         .map_err(|error| match error {
-            PostError::NoReport { .. } => Problem::bad_request(error.to_string()),
+            PostError::NoReport { field, words } => {
+                let problem = Problem::of(ProblemKind::BadBody, words);
+                field.into_iter().fold(problem, Problem::at)
+            }
             PostError::Another { .. } => Problem::new(StatusCode::CONFLICT, error.to_string()),
             PostError::NotWritten(_) => Problem::unavailable(error.to_string()),
         })?;
@@ -136,6 +196,16 @@ pub(super) async fn post(
     };
     let location = [(header::LOCATION, format!("{PATH}/{id}"))];
     Ok((status, location, Json(json!({ "id": id }))).into_response())
+}
+
+fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let words = "the body has to be JSON: send it with `Content-Type: application/json`";
+    Err(Problem::of(ProblemKind::WrongMediaType, words))
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
@@ -161,7 +231,7 @@ impl AppState {
         ask: impl FnOnce(&focus_drill::report::store::Drills) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let turn = super::turn(&self.queries).await?;
-        let drills = Arc::clone(&self.drills);
+        let drills = Arc::clone(&self.services.drills);
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             ask(&drills)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError};
@@ -77,6 +77,9 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
             "a page of another site asks through a browser: this server answers its own page and programs only",
         ));
     }
+    if needs_read(&request) {
+        state.may_read(request.headers())?;
+    }
     if drills::reads_body_itself(&request) {
         return Ok(request);
     }
@@ -103,7 +106,15 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 
-pub(super) fn is_too_large(error: &axum::Error) -> bool {
+/// Whether the request reads: what changes something asks for a right of its own.
+fn needs_read(request: &Request) -> bool {
+    let path = request.uri().path();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        || path == "/recordings_in_time_range";
+    reads && !matches!(path, "/livez" | "/readyz")
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {

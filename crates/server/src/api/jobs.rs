@@ -3,26 +3,53 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use focus_core::job::{JobKind, JobRequest};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ask::{Ask, Nothing, Told};
+use super::manners;
 use super::paging::{self, PageQuery};
-use super::{AppState, Problem};
+use super::problem::ProblemKind;
+use super::{AppState, Problem, Right};
 use crate::jobs::{CancelError, Jobs};
+
+/// What a job can be asked for; an approval is asked for by `POST /api/v1/held/approve`.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AskedKind {
+    /// One pass over storage and catalog
+    Scan,
+    /// Compares storage, index and catalog
+    Verify,
+    /// Verifies, and mends what can be mended
+    Repair,
+    /// Compares catalog and index
+    Compare,
+}
+
+impl From<AskedKind> for JobKind {
+    fn from(kind: AskedKind) -> JobKind {
+        match kind {
+            AskedKind::Scan => JobKind::Scan,
+            AskedKind::Verify => JobKind::Verify,
+            AskedKind::Repair => JobKind::Repair,
+            AskedKind::Compare => JobKind::Compare,
+        }
+    }
+}
 
 /// The body of a job.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobBody {
-    /// `scan`, `verify`, `repair` or `compare`
-    kind: String,
+    kind: AskedKind,
     /// The only root that it is about: its id, or its configured path
     root: Option<String>,
-    /// Of a verification or a repair: leave the sidecars unread
+    /// Of a verification or a repair: leave the sidecars unread. Means nothing to other kinds
     #[serde(default)]
     quick: bool,
 }
@@ -37,43 +64,111 @@ pub(super) struct ApproveBody {
     through: i64,
 }
 
+/// What a job does.
+#[derive(utoipa::ToSchema)]
+#[schema(as = JobKind, rename_all = "lowercase")]
+#[expect(dead_code, reason = "the names describe what the handlers write")]
+pub(super) enum ShownKind {
+    Scan,
+    Verify,
+    Repair,
+    Compare,
+    Approve,
+}
+
+/// How far a job is.
+#[derive(utoipa::ToSchema)]
+#[schema(as = JobState, rename_all = "lowercase")]
+#[expect(dead_code, reason = "the names describe what the handlers write")]
+pub(super) enum ShownState {
+    Queued,
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// A job.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handlers write")]
+pub(super) struct Job {
+    /// Counts the jobs of the state folder, from 1
+    id: u64,
+    /// What it does
+    kind: ShownKind,
+    /// The id of the only root that it is about; null: all of them
+    root: Option<String>,
+    /// How far it is
+    state: ShownState,
+    /// When it was asked for
+    #[schema(format = "date-time")]
+    created_at: String,
+    /// When it began to run
+    #[schema(format = "date-time")]
+    started_at: Option<String>,
+    /// When it ended
+    #[schema(format = "date-time")]
+    ended_at: Option<String>,
+    /// Recordings done in this stage; null where that is not known
+    done: Option<u64>,
+    /// Recordings of this stage in all
+    of: Option<u64>,
+    /// Recordings per second in this stage
+    rate_per_s: Option<f64>,
+    /// Time left at this rate
+    left_ms: Option<u64>,
+    /// As `focus scan --json`, `focus verify --json` and so on print it; null before it is done
+    #[schema(value_type = Option<Object>)]
+    result: Option<Value>,
+    /// Why it has failed
+    reason: Option<String>,
+    /// It was refused: trying again changes nothing
+    refused: bool,
+    /// Only in the answer to a call that starts one: it was under way before
+    #[schema(required = false, nullable = false)]
+    joined: Option<bool>,
+}
+
+/// A page of jobs.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct JobPage {
+    /// The newest first
+    items: Vec<Job>,
+    /// The cursor of the next page; null at the end
+    next_cursor: Option<String>,
+    /// Items of a page, at most
+    limit: usize,
+}
+
 /// `POST /api/v1/jobs`.
 #[utoipa::path(
     post,
     path = "/api/v1/jobs",
     tag = "jobs",
-    summary = "Starts a job; the same kind and root under way: that job. Needs the token",
+    summary = "Starts a job; the same kind and root under way: that job",
+    security(("token" = ["operate"])),
     request_body = JobBody,
-    responses((status = 202, description = "The job", body = Value, headers(("Location" = String, description = "Where it is"))))
+    responses(
+        (status = 202, description = "The job", body = Job, headers(("Location" = String, description = "Where it is"))),
+        (status = 415, response = super::description::ProblemResponse),
+    )
 )]
 pub(super) async fn start(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Result<Json<JobBody>, axum::extract::rejection::JsonRejection>,
+    _: Ask<Nothing>,
+    body: Result<Told<JobBody>, Problem>,
 ) -> Result<Response, Problem> {
-    state.authorise(&headers)?;
-    let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let kind = match JobKind::from_name(&body.kind) {
-        Some(JobKind::Approve) => {
-            return Err(Problem::bad_request(
-                "kind: an approval is started by `POST /api/v1/held/approve`",
-            ));
-        }
-        Some(kind) => kind,
-        None => {
-            return Err(Problem::bad_request(
-                "kind: there is no such kind. It is one of scan, verify, repair, compare",
-            ));
-        }
-    };
-    if body.quick && !matches!(kind, JobKind::Verify | JobKind::Repair) {
-        return Err(Problem::bad_request("quick: only a verification or a repair can be quick"));
-    }
+    state.authorise(&headers, Right::Operate)?;
+    let Told(body) = body?;
+    let kind = JobKind::from(body.kind);
+    let quick = body.quick && matches!(kind, JobKind::Verify | JobKind::Repair);
     let root = match &body.root {
         Some(root) => Some(state.root_id(root).await?),
         None => None,
     };
-    submit(&state, JobRequest { kind, root, through: None, quick: body.quick }).await
+    submit(&state, JobRequest { kind, root, through: None, quick }).await
 }
 
 /// `POST /api/v1/held/approve`.
@@ -81,25 +176,36 @@ pub(super) async fn start(
     post,
     path = "/api/v1/held/approve",
     tag = "held",
-    summary = "Approves the held deletions of a root, up to what was shown: a job of kind `approve`. Needs the token",
+    summary = "Approves exactly the deletions that were shown: a job of kind `approve`",
+    security(("token" = ["operate"])),
     request_body = ApproveBody,
-    responses((status = 202, description = "The job", body = Value, headers(("Location" = String, description = "Where it is"))))
+    responses(
+        (status = 202, description = "The job", body = Job, headers(("Location" = String, description = "Where it is"))),
+        (status = 409, response = super::description::ProblemResponse),
+        (status = 415, response = super::description::ProblemResponse),
+    )
 )]
 pub(super) async fn approve(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Result<Json<ApproveBody>, axum::extract::rejection::JsonRejection>,
+    _: Ask<Nothing>,
+    body: Result<Told<ApproveBody>, Problem>,
 ) -> Result<Response, Problem> {
-    state.authorise(&headers)?;
-    let Json(body) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
+    state.authorise(&headers, Right::Operate)?;
+    let Told(body) = body?;
     let root = Some(state.root_id(&body.root).await?);
+    let shown = state.read(|engine| engine.reader().held_last()).await?;
+    if body.through > shown {
+        let words = "through: no listing has shown this set: take it from `GET /api/v1/held`";
+        return Err(Problem::of(ProblemKind::Conflict, words).at("through"));
+    }
     let through = Some(body.through);
     submit(&state, JobRequest { kind: JobKind::Approve, root, through, quick: false }).await
 }
 
 async fn submit(state: &AppState, request: JobRequest) -> Result<Response, Problem> {
-    let (id, is_new) = state.jobs.submit(request).await.ok_or_else(|| {
-        Problem::unavailable("too many jobs wait: try again when some of them have ended")
+    let (id, is_new) = state.services.jobs.submit(request).await.ok_or_else(|| {
+        Problem::busy("too many jobs wait: try again when some of them have ended")
     })?;
     let shown = state.ask_jobs(move |jobs| jobs.show(id)).await?.ok_or_else(unknown)?;
     let mut value = shown.value;
@@ -115,13 +221,12 @@ async fn submit(state: &AppState, request: JobRequest) -> Result<Response, Probl
     tag = "jobs",
     summary = "Jobs, the newest first; verifications without their findings",
     params(PageQuery),
-    responses((status = 200, description = "A page of them", body = Value))
+    responses((status = 200, description = "A page of them", body = JobPage))
 )]
 pub(super) async fn jobs(
     State(state): State<AppState>,
-    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<PageQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let jobs = state.ask_jobs(|jobs| jobs.list()).await?;
     let items = jobs.into_iter().map(|job| (job.id, job.value));
     paging::page("jobs", &query, items).map(Json)
@@ -134,15 +239,17 @@ pub(super) async fn jobs(
     tag = "jobs",
     summary = "A job, with its result once it is done",
     params(("id" = String, Path, description = "The job's id")),
-    responses((status = 200, description = "The job", body = Value))
+    responses((status = 200, description = "The job", body = Job))
 )]
 pub(super) async fn job(
     State(state): State<AppState>,
+    headers: HeaderMap,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    _: Ask<Nothing>,
+) -> Result<Response, Problem> {
     let id: u64 = id.parse().map_err(|_| unknown())?;
-    let shown = state.ask_jobs(move |jobs| jobs.show_whole(id)).await?;
-    shown.map(|job| Json(job.value)).ok_or_else(unknown)
+    let shown = state.ask_jobs(move |jobs| jobs.show_whole(id)).await?.ok_or_else(unknown)?;
+    Ok(manners::tagged(&headers, shown.value.to_string().as_bytes(), "application/json"))
 }
 
 /// `DELETE /api/v1/jobs/{id}`.
@@ -150,21 +257,23 @@ pub(super) async fn job(
     delete,
     path = "/api/v1/jobs/{id}",
     tag = "jobs",
-    summary = "Cancels a job. Needs the token",
+    summary = "Cancels a job",
+    security(("token" = ["operate"])),
     params(("id" = String, Path, description = "The job's id")),
     responses(
-        (status = 202, description = "The job: one that runs is stopped, and is cancelled a moment later", body = Value),
-        (status = 409, description = "It has ended, or cannot be stopped in its middle"),
+        (status = 202, description = "The job: one that runs is stopped, and is cancelled a moment later", body = Job),
+        (status = 409, response = super::description::ProblemResponse),
     )
 )]
 pub(super) async fn cancel(
     State(state): State<AppState>,
     headers: HeaderMap,
     Path(id): Path<String>,
+    _: Ask<Nothing>,
 ) -> Result<Response, Problem> {
-    state.authorise(&headers)?;
+    state.authorise(&headers, Right::Operate)?;
     let id: u64 = id.parse().map_err(|_| unknown())?;
-    state.jobs.cancel(id).await.map_err(|error| match error {
+    state.services.jobs.cancel(id).await.map_err(|error| match error {
         CancelError::Unknown => unknown(),
         CancelError::Ended => Problem::new(StatusCode::CONFLICT, "the job has ended"),
         CancelError::CannotStop => Problem::new(
@@ -190,7 +299,7 @@ impl AppState {
         ask: impl FnOnce(&Jobs) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let turn = super::turn(&self.queries).await?;
-        let jobs = Arc::clone(&self.jobs);
+        let jobs = Arc::clone(&self.services.jobs);
         let work = move || {
             let _turn = turn;
             ask(&jobs)
@@ -198,5 +307,25 @@ impl AppState {
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Problem::unavailable(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use focus_core::job::JobState;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn the_described_kinds_and_states_are_those_that_there_are() {
+        let names = |schema: Value| {
+            let names = schema["enum"].as_array().cloned().unwrap_or_default();
+            names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let kinds = names(serde_json::json!(ShownKind::schema()));
+        assert_eq!(kinds, JobKind::ALL.map(JobKind::name));
+        let states = names(serde_json::json!(ShownState::schema()));
+        assert_eq!(states, JobState::ALL.map(JobState::name));
     }
 }

@@ -14,6 +14,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// Open connections, at most.
@@ -35,6 +36,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Activity {
     requests: Arc<AtomicUsize>,
+    /// The connection is to be closed, whatever waits to be written.
+    cut: Arc<Notify>,
 }
 
 /// A request that is being answered, until this is dropped.
@@ -48,6 +51,11 @@ impl Activity {
     pub(super) fn begin(&self) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Busy { requests: Arc::clone(&self.requests) }
+    }
+
+    /// Closes the connection at once: its caller takes nothing of its answer.
+    pub(super) fn cut_off(&self) {
+        self.cut.notify_one();
     }
 
     fn is_waiting(&self) -> bool {
@@ -126,19 +134,55 @@ impl Connections {
 async fn answer(stream: TcpStream, router: Router, activity: Activity) {
     // An answer is written as a whole: waiting for more to send would only delay it.
     let _ = stream.set_nodelay(true);
+    let cut = Arc::clone(&activity.cut);
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(activity.clone());
         service.call(request)
     });
-    let ended = http1::Builder::new()
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        ended = served => ended,
+        () = cut.notified() => return,
+    };
     if let Err(error) = ended {
         tracing::debug!("a connection ended: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::Extension;
+    use axum::body::{Body, Bytes};
+    use axum::response::Response;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_cut_off_ends_whatever_waits_to_be_written() {
+        let handler = async |Extension(activity): Extension<Activity>| {
+            tokio::spawn(async move { activity.cut_off() });
+            let never = futures_util::stream::pending::<Result<Bytes, Infallible>>();
+            Response::new(Body::from_stream(never))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let served = tokio::spawn(serve(listener, Router::new().route("/", get(handler))));
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("asked");
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let ended = tokio::time::timeout(Duration::from_secs(20), read).await;
+        assert!(ended.is_ok(), "it goes on: {}", String::from_utf8_lossy(&answer));
+        served.abort();
     }
 }

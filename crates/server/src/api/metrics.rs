@@ -10,15 +10,26 @@ use axum::response::{IntoResponse, Response};
 use focus_common::metrics::{Scrape, counters, process};
 use focus_core::alert::Rule;
 
+use super::ask::{Ask, Nothing};
 use super::{AppState, Problem};
 
 /// The media type of Prometheus' text format.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// `GET /metrics`.
-pub(super) async fn metrics(State(state): State<AppState>) -> Result<Response, Problem> {
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "server",
+    summary = "Metrics for Prometheus, text format 0.0.4",
+    responses((status = 200, description = "docs/metrics.md has a line for each", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn metrics(
+    State(state): State<AppState>,
+    Ask(Nothing {}): Ask<Nothing>,
+) -> Result<Response, Problem> {
     let (board, alerts) = state.alerts();
-    let drills = Arc::clone(&state.drills);
+    let drills = Arc::clone(&state.services.drills);
     let text = state
         .read(move |engine| {
             let scrape = Scrape::new();

@@ -1,14 +1,69 @@
 //! `/api/v1/outages`: the outages of the catalog's database, and how each was caught up with.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use focus_common::clock;
 use focus_core::outage::OutageRecord;
 use serde_json::{Value, json};
 
+use super::ask::{Ask, Nothing};
+use super::manners;
 use super::paging::{self, PageQuery};
 use super::{AppState, Engine, Problem};
+
+/// An outage of the catalog's database.
+#[derive(utoipa::ToSchema)]
+#[schema(as = PastOutage)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct PastOutage {
+    /// Counts the outages of the state folder, from 1
+    id: u64,
+    /// When it began
+    #[schema(format = "date-time")]
+    began_at: String,
+    /// When it ended; null while it goes on
+    #[schema(format = "date-time")]
+    ended_at: Option<String>,
+    /// How long it lasted, or has lasted so far
+    outage_ms: u64,
+    /// From the database's last good answer until it was noticed; null where there was none since the start
+    detected_after_ms: Option<u64>,
+    /// What happened
+    reason: String,
+    /// Recordings that landed during it
+    landed: u64,
+    /// Recordings that were pending when it ended, or are now
+    pending: u64,
+    /// From the database's return until nothing was pending; null before, and where another outage came first
+    converge_ms: Option<u64>,
+}
+
+/// A page of outages.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct OutagePage {
+    /// The newest first
+    items: Vec<PastOutage>,
+    /// The cursor of the next page; null at the end
+    next_cursor: Option<String>,
+    /// Items of a page, at most
+    limit: usize,
+}
+
+/// An outage, and how what it left was caught up with.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct OutageWithCurve {
+    /// As in the list
+    #[schema(inline)]
+    #[serde(flatten)]
+    outage: PastOutage,
+    /// Pairs: milliseconds since the database's return, and pending recordings; 500 at most
+    #[schema(max_items = 500)]
+    curve: Vec<Vec<u64>>,
+}
 
 /// `GET /api/v1/outages`.
 #[utoipa::path(
@@ -17,13 +72,12 @@ use super::{AppState, Engine, Problem};
     tag = "outages",
     summary = "Outages of the catalog's database, the newest first; the last 1,024 at most",
     params(PageQuery),
-    responses((status = 200, description = "A page of them", body = Value))
+    responses((status = 200, description = "A page of them", body = OutagePage))
 )]
 pub(super) async fn outages(
     State(state): State<AppState>,
-    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<PageQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let outages = state.read(Engine::outages).await?;
     let items = outages.iter().map(|record| (record.id, item(record)));
     paging::page("outages", &query, items).map(Json)
@@ -36,12 +90,14 @@ pub(super) async fn outages(
     tag = "outages",
     summary = "An outage, and how what it left was caught up with",
     params(("id" = String, Path, description = "The outage's id")),
-    responses((status = 200, description = "As in the list, and `curve`", body = Value))
+    responses((status = 200, description = "As in the list, and its `curve`", body = OutageWithCurve))
 )]
 pub(super) async fn outage(
     State(state): State<AppState>,
+    headers: HeaderMap,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    _: Ask<Nothing>,
+) -> Result<Response, Problem> {
     let none = || {
         Problem::new(
             StatusCode::NOT_FOUND,
@@ -58,7 +114,7 @@ pub(super) async fn outage(
     let (record, curve) = found.ok_or_else(none)?;
     let mut answer = item(&record);
     answer["curve"] = json!(curve);
-    Ok(Json(answer))
+    Ok(manners::tagged(&headers, answer.to_string().as_bytes(), "application/json"))
 }
 
 /// An outage as people and programs see it.

@@ -14,7 +14,8 @@ use super::{Problem, v1};
 pub(super) struct PageQuery {
     /// `next_cursor` of the page before
     cursor: Option<String>,
-    /// Items of a page, 1 to 1000; 100 by default
+    /// Items of a page
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<usize>,
 }
 
@@ -48,11 +49,7 @@ fn key<K: std::str::FromStr>(name: &str, cursor: &str) -> Result<K, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let key = text.as_deref().and_then(|text| text.strip_prefix(name)?.strip_prefix(' '));
-    key.and_then(|key| key.parse().ok()).ok_or_else(|| {
-        Problem::bad_request(
-            "cursor: it is not of this list: pass `next_cursor` of the page before",
-        )
-    })
+    key.and_then(|key| key.parse().ok()).ok_or_else(Problem::bad_cursor)
 }
 
 #[cfg(test)]

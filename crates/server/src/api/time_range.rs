@@ -13,6 +13,7 @@ use futures_util::stream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::ask::{Ask, Nothing};
 use super::{AppState, Problem, completeness_headers};
 
 /// Bytes of one piece of the answer.
@@ -67,8 +68,33 @@ pub(super) fn window(body: &[u8]) -> Result<Window, Problem> {
     })
 }
 
+/// The body of the call.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes what `window` reads")]
+struct TimeRange {
+    /// The start, a number since 1970
+    start_time: f64,
+    /// The end, which belongs to the window
+    end_time: f64,
+}
+
+/// `POST /recordings_in_time_range`.
+#[utoipa::path(
+    post,
+    path = "/recordings_in_time_range",
+    tag = "recordings",
+    summary = "Start and end of every recording that overlaps a window, `[[start, end], …]`",
+    description = "Both ends of the window are included. The larger number tells the unit: seconds below 1e11, milliseconds below 1e14, microseconds below 1e17, else nanoseconds. The answer is by start, unpaged and in the same unit. It leaves deleted recordings out, and has pending ones; the end of a live one is null.",
+    request_body = TimeRange,
+    responses((status = 200, description = "By start", body = serde_json::Value, headers(
+        ("Focus-Complete-Through" = String, description = "Start of the last finished look at all of storage, or `none`"),
+        ("Focus-Pending" = u64, description = "Recordings that the catalog has not acknowledged yet"),
+        ("Focus-Source" = String, description = "Where the answer comes from: `index`"),
+    )))
+)]
 pub(super) async fn recordings_in_time_range(
     State(state): State<AppState>,
+    Ask(Nothing {}): Ask<Nothing>,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let window = window(&body)?;

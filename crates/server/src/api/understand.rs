@@ -1,11 +1,9 @@
 //! Requests without a server: the types that the handlers read, for checks that feed them any bytes.
 
-use axum::extract::Query;
-use axum::http::Uri;
 use serde::de::DeserializeOwned;
 
 use super::time_range::{Window, window};
-use super::{deletions, forgetting, jobs, v1, verification};
+use super::{ask, deletions, forgetting, jobs, v1, verification};
 
 /// A call with a query string or a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +59,10 @@ pub fn understand(call: Call, bytes: &[u8]) -> Result<Option<Window>, String> {
 }
 
 fn query<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<Window>, String> {
-    let uri: Uri = [b"/?", bytes].concat().as_slice().try_into().map_err(to_words)?;
-    Query::<T>::try_from_uri(&uri).map(|_| None).map_err(|error| error.body_text())
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    ask::query::<T>(text).map(|_| None).map_err(|problem| problem.detail().to_owned())
 }
 
 fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<Window>, String> {
-    serde_json::from_slice::<T>(bytes).map(|_| None).map_err(|error| error.to_string())
-}
-
-fn to_words(error: axum::http::uri::InvalidUri) -> String {
-    error.to_string()
+    ask::body_of::<T>(bytes).map(|_| None).map_err(|problem| problem.detail().to_owned())
 }

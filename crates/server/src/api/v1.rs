@@ -1,13 +1,14 @@
 //! `/api/v1/…`: status, listings and scan.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use focus_index::{IndexError, Listing, Order, Reader};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AppState, Problem};
+use super::ask::{Ask, Nothing};
+use super::{AppState, Problem, Right};
 use focus_common::clock;
 use focus_engine::Completeness;
 
@@ -15,7 +16,17 @@ use focus_engine::Completeness;
 const PAGE_MAX: usize = 1_000;
 
 /// `GET /api/v1/status`.
-pub(super) async fn status(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    tag = "server",
+    summary = "The status, as `focus status --json` prints it",
+    responses((status = 200, description = "The status", body = focus_common::status::Status))
+)]
+pub(super) async fn status(
+    State(state): State<AppState>,
+    Ask(Nothing {}): Ask<Nothing>,
+) -> Result<Json<Value>, Problem> {
     let mut status = state.read(|engine| Ok(engine.status())).await?;
     status.alerts = Some(state.alerts().0.status());
     Ok(Json(json!(status)))
@@ -58,11 +69,17 @@ impl From<OrderName> for Order {
 }
 
 /// `GET /api/v1/recordings`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/recordings",
+    tag = "recordings",
+    summary = "A page of recordings, by start",
+    responses((status = 200, description = "A page", body = Value))
+)]
 pub(super) async fn recordings(
     State(state): State<AppState>,
-    query: Result<Query<RecordingsQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<RecordingsQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let mut listing = Listing {
         from_ms: query.from_ms,
         to_ms: query.to_ms,
@@ -74,8 +91,7 @@ pub(super) async fn recordings(
     };
     if let Some(text) = query.cursor {
         let after = listing.cursor_of(&text);
-        listing.after =
-            Some(after.map_err(|wrong| Problem::bad_request(format!("cursor: {wrong}")))?);
+        listing.after = Some(after.map_err(|_| Problem::bad_cursor())?);
     }
     let count = query.count;
     let (page, completeness) = state
@@ -134,11 +150,17 @@ pub(super) struct UnrecognisedQuery {
 }
 
 /// `GET /api/v1/unrecognised`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/unrecognised",
+    tag = "recordings",
+    summary = "A page of what is on storage and cannot be catalogued",
+    responses((status = 200, description = "A page", body = Value))
+)]
 pub(super) async fn unrecognised(
     State(state): State<AppState>,
-    query: Result<Query<UnrecognisedQuery>, axum::extract::rejection::QueryRejection>,
+    Ask(query): Ask<UnrecognisedQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let limit = page(query.limit)?;
     let (rows, completeness) = state
         .read(move |engine| {
@@ -167,11 +189,20 @@ pub(crate) fn fault(row: &focus_index::Unrecognised) -> Value {
 }
 
 /// `POST /api/v1/scan`: one pass. The answer comes when the pass is done.
+#[utoipa::path(
+    post,
+    path = "/api/v1/scan",
+    tag = "jobs",
+    summary = "Makes one pass over storage and into the catalog; answers when the pass is done",
+    security(("token" = ["operate"])),
+    responses((status = 200, description = "The result of the pass", body = Value))
+)]
 pub(super) async fn scan(
     State(state): State<AppState>,
     headers: HeaderMap,
+    _: Ask<Nothing>,
 ) -> Result<Json<Value>, Problem> {
-    state.authorise(&headers)?;
+    state.authorise(&headers, Right::Operate)?;
     let report = state.engine().pass().await;
     Ok(Json(json!(report)))
 }
@@ -187,7 +218,10 @@ pub(crate) fn with_completeness(mut answer: Value, completeness: Completeness) -
 pub(super) fn page(limit: Option<usize>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(100);
     if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit must be 1 to {PAGE_MAX}")));
+        return Err(Problem::bad_value(
+            "limit",
+            format!("limit: it has to be from 1 to {PAGE_MAX}"),
+        ));
     }
     Ok(limit)
 }

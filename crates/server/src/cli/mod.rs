@@ -240,6 +240,7 @@ fn hide_secrets(settings: &Settings) {
     }
     let mut secrets = Secrets::default();
     settings.alerts.secrets().filter(|text| text.len() > 8).for_each(|text| secrets.add(text));
+    settings.tokens.secrets().for_each(|text| secrets.add(text));
     telemetry::hide(&secrets);
 }
 

@@ -14,10 +14,11 @@ use tokio::time::Instant;
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
-use crate::api::{self, AppState, Hosts};
+use crate::api::{self, AppState, Hosts, Keys, Services};
+use crate::events::{self, Events};
 use crate::jobs::Jobs;
 use crate::telemetry;
-use focus_common::config::{Alerts, Overrides, Secret, Settings};
+use focus_common::config::{Alerts, Overrides, Secret, Settings, Tokens};
 use focus_common::state_dir::{self, ServerFile};
 use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
@@ -78,9 +79,11 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let alerting = Alerting::begin(&settings, shown.clone(), Arc::clone(&drills));
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
-    let token = Secret::new(server.token.clone());
-    let jobs = Jobs::begin(&settings.state_dir, shown.clone());
-    let state = AppState::new(shown, token, known, told, drills, Arc::clone(&jobs));
+    let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
+    let keys = Keys::new(Secret::new(server.token.clone()), lasting);
+    let services = services(&settings, &shown, &told, drills);
+    let jobs = Arc::clone(&services.jobs);
+    let state = AppState::new(shown, keys, known, told, services);
     let http = tokio::spawn(api::serve(listener, api::router(state)));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
@@ -97,6 +100,7 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         hosts,
         alerting,
         alerts,
+        tokens,
         engine,
         engines,
         unpublished: false,
@@ -109,6 +113,22 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     jobs.stop();
     serving.engine.stop().await;
     Ok(Ending::InOrder)
+}
+
+/// Starts what goes on beside the engine.
+fn services(
+    settings: &Settings,
+    engines: &watch::Receiver<Arc<Engine>>,
+    alerts: &watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+    drills: Arc<Drills>,
+) -> Services {
+    let events = Arc::new(Events::default());
+    tokio::spawn(events::feed(Arc::clone(&events), engines.clone(), alerts.clone()));
+    Services {
+        drills,
+        jobs: Jobs::begin(&settings.state_dir, engines.clone(), Arc::clone(&events)),
+        events,
+    }
 }
 
 /// A new token, which is hidden from now on.
@@ -175,6 +195,8 @@ struct Serving {
     alerting: Alerting,
     /// Hands other settings of alerts to the HTTP interface.
     alerts: watch::Sender<(Arc<Board>, Arc<Alerts>)>,
+    /// Hands other tokens to the HTTP interface, and whether reading needs one.
+    tokens: watch::Sender<(Tokens, bool)>,
     engine: Arc<Engine>,
     /// Hands a new engine to the HTTP interface.
     engines: watch::Sender<Arc<Engine>>,
@@ -270,6 +292,8 @@ impl Serving {
         }
         telemetry::log(&reloaded.settings.log);
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
+        let read_needs_token = reloaded.settings.read_needs_token;
+        self.tokens.send_replace((reloaded.settings.tokens.clone(), read_needs_token));
         let of_alerts =
             |settings: &Settings| (settings.alerts.clone(), settings.external_url.clone());
         if of_alerts(&reloaded.settings) != of_alerts(&self.settings) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use focus_common::clock;
+use focus_core::event_ring::EventKind;
 use focus_core::job::{
     Asked, Cancelled, JobEnd, JobFailure, JobKind, JobRecord, JobRequest, JobState, JobTable,
 };
@@ -18,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::kept;
 use super::pace::{Measure, Progress};
 use super::work;
+use crate::events::Events;
 
 /// Findings of so many verifications are kept; of older ones the counts are.
 const FINDINGS_OF_MAX: usize = 8;
@@ -47,6 +49,7 @@ pub struct ShownJob {
 pub struct Jobs {
     state_dir: PathBuf,
     engines: watch::Receiver<Arc<Engine>>,
+    events: Arc<Events>,
     board: Mutex<Board>,
     /// Held while a file is written: each is written with what is known then, so the last is the newest.
     writing: tokio::sync::Mutex<()>,
@@ -76,7 +79,11 @@ struct Running {
 
 impl Jobs {
     /// Begins with what an earlier server has kept, and goes on with what waited.
-    pub fn begin(state_dir: &Path, engines: watch::Receiver<Arc<Engine>>) -> Arc<Jobs> {
+    pub fn begin(
+        state_dir: &Path,
+        engines: watch::Receiver<Arc<Engine>>,
+        events: Arc<Events>,
+    ) -> Arc<Jobs> {
         let (records, results): (Vec<JobRecord>, Vec<(u64, Value)>) = kept::read_all(state_dir)
             .into_iter()
             .map(|(job, result)| (job.clone(), (job.id, without_findings(&result))))
@@ -86,6 +93,7 @@ impl Jobs {
         let jobs = Arc::new(Jobs {
             state_dir: state_dir.to_owned(),
             engines,
+            events,
             board: Mutex::new(board),
             writing: tokio::sync::Mutex::default(),
         });
@@ -108,6 +116,7 @@ impl Jobs {
             Asked::Full => return None,
         };
         if is_new {
+            self.tell(id);
             self.keep(id, &Value::Null).await;
             self.start_due();
         }
@@ -131,6 +140,7 @@ impl Jobs {
             let Some(job) = board.table.start_next(clock::wall_ms()) else { return };
             board.running.insert(job.id, Running::default());
             drop(board);
+            self.tell(job.id);
             tokio::spawn(Arc::clone(self).run(job));
         }
     }
@@ -179,6 +189,7 @@ impl Jobs {
             }
             (forgotten, board.beyond_findings())
         };
+        self.tell(id);
         self.keep(id, &result).await;
         if let Some(id) = without {
             let result = self.board.lock().results.get(&id).cloned().unwrap_or_default();
@@ -207,6 +218,7 @@ impl Jobs {
         };
         match cancelled {
             Cancelled::Ended => {
+                self.tell(id);
                 self.keep(id, &Value::Null).await;
                 self.forget(forgotten).await;
                 Ok(())
@@ -261,6 +273,14 @@ impl Jobs {
             shown.value["result"] = result;
         }
         Some(shown)
+    }
+
+    /// Tells the readers of events how a job stands.
+    fn tell(&self, id: u64) {
+        let board = self.board.lock();
+        let Some(job) = board.table.get(id) else { return };
+        let result = board.results.get(&id).cloned().unwrap_or_default();
+        self.events.publish(EventKind::Job, &described_job(job, result));
     }
 
     /// Keeps a job with this result, as it is known now. Where the disk is full, only a restart forgets.

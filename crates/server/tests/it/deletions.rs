@@ -183,6 +183,10 @@ async fn more_than_max_vanished_is_held_until_it_is_approved_and_over_a_restart(
     let body = format!(r#"{{"root": "{}", "through": {through}}}"#, site.marker);
     let path = "/api/v1/held/approve";
     assert_eq!(site.focus.ask("POST", path, &body, false).expect("an answer").status, 401);
+    // A set that nobody was shown is nobody's to approve.
+    let unseen = format!(r#"{{"root": "{}", "through": {}}}"#, site.marker, i64::MAX);
+    let refused = site.focus.ask("POST", path, &unseen, true).expect("an answer");
+    assert_eq!((refused.status, &refused.json()["field"]), (409, &"through".into()));
     let job = site.focus.job(path, &body).await.expect("a job");
     assert_eq!((&job["kind"], &job["state"]), (&"approve".into(), &"done".into()), "{job:#}");
     assert_eq!(job["result"]["approved"], 150, "{job:#}");

@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use focus_testkit::focus::Focus;
 use focus_testkit::mongo::MongoServer;
 use focus_testkit::schema;
 use serde_json::Value;
 
-use crate::site::{LIMIT, Site, no_server_to_end};
+use crate::site::{BINARY, LIMIT, Site, no_server_to_end};
 
 /// The JSON that a command printed last.
 fn last_value(output: &std::process::Output) -> Value {
@@ -107,6 +108,22 @@ async fn a_drill_leaves_reports_for_programs_ci_and_people_that_say_the_same() {
     let posted = fs::read_to_string(site.state().join("drill/last_posted.json"));
     assert!(posted.as_ref().is_ok_and(|last| last.contains(id)), "{posted:?}\n{drill:?}");
     assert!(!String::from_utf8_lossy(&drill.stderr).contains("has not taken"), "{drill:?}");
+
+    // A drill with a state folder of its own has no token to post with: it says so, and the verdict stands.
+    let mut args = vec!["--root", site.tree.root().to_str().expect("text")];
+    let (of_server, own) = (server.args(), file("own-state"));
+    args.extend(of_server.iter().map(String::as_str));
+    args.extend(["--state-dir", &own]);
+    let elsewhere = Focus::with_args(BINARY, site.dir.path(), &args);
+    let address = format!("http://{}", site.focus.address().expect("an address"));
+    let drill = ["drill", "run", "--outage", "command", "--down", &down, "--up", &up, "--allow"];
+    let further = ["--outage-for", "3s", "--server", &address, "--json"];
+    let drill = elsewhere.run(&[&drill[..], &further[..]].concat());
+    let told = String::from_utf8_lossy(&drill.stderr).into_owned();
+    assert_eq!(drill.status.code(), Some(0), "{drill:?}");
+    assert!(told.contains("the verdict stands") && told.contains("no token"), "{told}");
+    let posted = fs::read_to_string(site.state().join("drill/last_posted.json"));
+    assert!(posted.is_ok_and(|last| last.contains(id)), "the first is the last posted");
 
     // The files are those that the report makes again.
     let (page, cases) = (fs::read_to_string(&html), fs::read_to_string(&junit));

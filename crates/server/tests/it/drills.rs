@@ -102,6 +102,9 @@ async fn a_report_needs_the_token_a_size_and_a_form() {
         assert_eq!(status, 400, "{body}: {detail}");
         assert!(detail.contains(words), "{body}: {detail}");
     }
+    let blamed =
+        site.focus.ask("POST", "/api/v1/drills", &report("../x", "passed", 1).to_string(), true);
+    assert_eq!(blamed.expect("an answer").json()["field"], "id");
     // Far larger than other bodies may be, and smaller than a report may be.
     let mut large = report("large", "passed", 1);
     large["title"] = json!("x".repeat(1 << 20));

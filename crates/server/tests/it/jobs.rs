@@ -1,9 +1,10 @@
 //! Jobs: started over HTTP, followed, cancelled, and kept over restarts.
 
 use std::fs;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use focus_testkit::mongo::MongoServer;
-use focus_testkit::proxy::{Mode, Proxy};
 use focus_testkit::wait::until;
 use serde_json::{Value, json};
 
@@ -109,22 +110,23 @@ async fn a_comparison_finds_what_was_removed_from_the_catalog() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_under_way_is_joined_cancelled_and_after_a_crash_it_has_failed() {
-    if embedded_only("jobs under way") {
-        return;
-    }
-    let server = MongoServer::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    let args = server.args_through(&proxy.uri());
-    let mut site = Site::new(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut site = Site::new(&[]);
     site.land(3);
     site.focus.serve().await;
-    site.converged(&server, "node4").await;
+    site.focus.until_status("recordings", 3, LIMIT).await;
     site.in_step().await;
-    // What is unsettled is waited for: the scan goes on.
-    let keep_writing =
-        |site: &Site| fs::write(site.tree.root().join("live.dat"), "x").expect("written");
-    keep_writing(&site);
-    proxy.set(Mode::BlackHole);
+    // What is unsettled is waited for, for ten seconds: the scan goes on.
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let live = site.tree.root().join("live.dat");
+    let writer = std::thread::spawn(move || {
+        for n in 0.. {
+            fs::write(&live, "x".repeat(n + 1)).expect("written");
+            if stopped.recv_timeout(Duration::from_millis(20)) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+        }
+    });
+    site.focus.until_status("unsettled", 1, LIMIT).await;
     let (status, first) = start(&site, &json!({ "kind": "scan" }));
     assert_eq!((status, &first["joined"]), (202, &json!(false)), "{first:#}");
     let (status, second) = start(&site, &json!({ "kind": "scan" }));
@@ -144,7 +146,8 @@ async fn a_job_under_way_is_joined_cancelled_and_after_a_crash_it_has_failed() {
     let (_, waiting) = start(&site, &json!({ "kind": "scan" }));
     assert_eq!(waiting["state"], "queued");
     site.focus.kill();
-    proxy.set(Mode::Pass);
+    drop(stop);
+    writer.join().expect("it ended");
     site.focus.serve().await;
     let failed = get(&site, &format!("{JOBS}/{}", other["id"]));
     assert_eq!(failed["state"], "failed", "{failed:#}");
@@ -177,13 +180,16 @@ async fn a_job_that_cannot_be_done_says_why_and_what_is_no_job_is_refused() {
     for (body, status) in [
         (json!({ "kind": "dance" }), 400),
         (json!({ "kind": "approve" }), 400),
-        (json!({ "kind": "scan", "quick": true }), 400),
+        (json!({ "kind": "scan", "quick": 1 }), 400),
         (json!({ "kind": "scan", "roots": [] }), 400),
         (json!({}), 400),
         (json!({ "kind": "scan", "root": "/nowhere" }), 404),
     ] {
         assert_eq!(start(&site, &body).0, status, "{body}");
     }
+    let (_, problem) = start(&site, &json!({ "kind": "dance" }));
+    assert_eq!(problem["field"], "kind", "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|words| words.contains("compare")), "{problem}");
     let asked = |method: &str, path: &str, body: &str, token| {
         site.focus.ask(method, path, body, token).expect("an answer").status
     };

@@ -20,6 +20,7 @@ mod drill_documents;
 mod drill_reports;
 mod drills;
 mod embedded;
+mod events;
 mod excludes;
 mod exit_codes;
 mod golden;
