@@ -81,6 +81,26 @@ impl Reader {
         })
     }
 
+    /// The time through which the last scans of all configured roots make this index complete, milliseconds since 1970;
+    /// none where one has not been scanned.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn complete_through_ms(&self) -> Result<Option<i64>, IndexError> {
+        let roots = self.indexed_roots()?;
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT complete_through_ms FROM roots WHERE id = ?1")?;
+            let mut through = None;
+            for root in roots.iter().filter(|root| root.is_configured) {
+                let of_root: Option<i64> = statement.query_row([root.id.0], |row| row.get(0))?;
+                let Some(of_root) = of_root else { return Ok(None) };
+                through = Some(through.map_or(of_root, |known: i64| known.min(of_root)));
+            }
+            Ok(through)
+        })
+    }
+
     /// When the first recording begins, milliseconds since 1970; none where there is none.
     ///
     /// # Errors

@@ -241,7 +241,7 @@ pub(super) async fn gaps(
 }
 
 /// The window of a query: without bounds, all that there is.
-pub(crate) fn window(
+fn window(
     engine: &Engine,
     completeness: Completeness,
     from: Option<i64>,

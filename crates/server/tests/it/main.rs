@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod collections;
 mod copied_volume;
+mod coverage;
 mod crash;
 mod damage;
 mod deletions;
