@@ -202,7 +202,7 @@ impl Source {
 
     fn tell_alerts(&mut self) {
         let (board, settings) = self.alerting.borrow().clone();
-        let listed = board.alerts(&settings).into_iter();
+        let listed = board.listed(&settings).items.into_iter().filter(|alert| alert.is_firing());
         let now: BTreeMap<_, _> =
             listed.map(|alert| ((alert.rule.clone(), alert.root.clone()), json!(alert))).collect();
         if let Some(before) = &self.alerts {

@@ -1,5 +1,7 @@
 //! The shipped binary, against real files, sockets, signals and a real database.
 
+mod alert_handover;
+mod alert_host;
 mod alerts;
 mod alike;
 mod answers;
