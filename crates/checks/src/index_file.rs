@@ -55,7 +55,7 @@ fn read(index: &Index) {
     let listing = Listing { limit: 100, ..Listing::default() };
     let _ = reader.recordings(&listing);
     let _ = reader.recordings(&Listing { text: Some("rec".to_owned()), ..listing });
-    let _ = reader.unrecognised(None, None, 100);
+    let _ = reader.unrecognised(&[], None, None, 100);
     let _ = reader.totals();
     let _ = reader.knows_a_catalog();
     let mut left = 10_000;

@@ -84,8 +84,7 @@ pub struct ServedRoot {
 }
 
 /// What the server's index holds of a recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexedRecording {
     /// The catalog has not acknowledged it.
     pub pending: bool,
@@ -198,11 +197,14 @@ impl Server {
     /// # Errors
     /// The server does not answer within 2 s.
     pub async fn recording(&self, uuid: &str) -> Result<Option<IndexedRecording>, ClientError> {
-        let path = format!("/api/v1/recordings?limit=1000&text={}", escape(uuid));
-        let answer = self.get(&path).await?;
-        let mut rows = answer["recordings"].as_array().into_iter().flatten();
-        let found = rows.find(|row| row["uuid"] == uuid);
-        found.map(|row| self.typed(row.clone())).transpose()
+        match self.get(&format!("/api/v1/recordings/{}", escape(uuid))).await {
+            Ok(found) => {
+                let pending = found["state"] == "pending" || found["state"] == "refused";
+                Ok(Some(IndexedRecording { pending }))
+            }
+            Err(ClientError::Refused { status, .. }) if status.as_u16() == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Everything that the server lists as unrecognised, up to 100,000 recordings.
@@ -211,17 +213,16 @@ impl Server {
     /// The server does not answer within 2 s.
     pub async fn unrecognised(&self) -> Result<Vec<UnrecognisedRecording>, ClientError> {
         let mut all = Vec::new();
-        let mut cursor = None;
+        let mut cursor: Option<String> = None;
         loop {
             let mut path = "/api/v1/unrecognised?limit=1000".to_owned();
             if let Some(after) = cursor {
-                path.push_str(&format!("&cursor={after}"));
+                path.push_str(&format!("&cursor={}", escape(&after)));
             }
             let mut answer = self.get(&path).await?;
-            let page: Option<Vec<UnrecognisedRecording>> =
-                self.typed(answer["unrecognised"].take())?;
+            let page: Option<Vec<UnrecognisedRecording>> = self.typed(answer["items"].take())?;
             all.extend(page.unwrap_or_default());
-            cursor = answer["next_cursor"].as_i64();
+            cursor = answer["next_cursor"].as_str().map(str::to_owned);
             if cursor.is_none() || all.len() >= UNRECOGNISED_MAX {
                 return Ok(all);
             }

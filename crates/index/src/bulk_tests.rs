@@ -155,6 +155,9 @@ fn dump(connection: &Connection) -> Vec<String> {
             .expect("rows");
         rows.collect::<rusqlite::Result<Vec<_>>>().expect("rows")
     };
+    // When something happened differs by the time between the two.
+    let no_times = "UPDATE recordings SET first_seen_ms = NULL, acknowledged_ms = NULL";
+    connection.execute(no_times, []).expect("done");
     let mut all = rows("SELECT * FROM recordings ORDER BY id");
     all.extend(rows("SELECT recordings, pending, vanished, held, marked FROM roots"));
     all

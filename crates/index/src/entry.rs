@@ -169,6 +169,10 @@ impl LifeColumns {
     }
 }
 
+/// When the catalog acknowledged a row: now, where ?5 says that nothing is to be written any more.
+const ACKNOWLEDGED: &str = "acknowledged_ms = iif(pending <> 0 AND ?5 = 0,
+  CAST(unixepoch('subsec') * 1000 AS INTEGER), acknowledged_ms)";
+
 /// Stores an entry that was `before` when it was loaded, if it changed; its content stays.
 pub(crate) fn store(
     tx: &Transaction<'_>,
@@ -182,10 +186,10 @@ pub(crate) fn store(
     let way = DeliveryColumns::of(after);
     if before.life == after.life && before.never_seen == after.never_seen {
         // The indexes of the other columns are left alone: an acknowledgement is the most frequent write.
-        tx.prepare_cached(
+        tx.prepare_cached(&format!(
             "UPDATE recordings SET generation = ?2, acked = ?3, known = ?4, pending = ?5,
-               pending_since_ms = ?6, retry_ms = ?7 WHERE id = ?1",
-        )?
+               pending_since_ms = ?6, retry_ms = ?7, {ACKNOWLEDGED} WHERE id = ?1"
+        ))?
         .execute(params![
             id.0,
             after.generation,
@@ -198,13 +202,13 @@ pub(crate) fn store(
         return Ok(());
     }
     let life = LifeColumns::of(after);
-    tx.prepare_cached(
-        "UPDATE recordings SET generation = ?2, acked = ?3, known = ?4, pending = ?5,
+    tx.prepare_cached(&format!(
+        "UPDATE recordings SET generation = ?2, acked = ?3, known = ?4, pending = ?5, {ACKNOWLEDGED},
            pending_since_ms = ?6, retry_ms = ?7, vanished_ms = ?8, vanish_step = ?9, proof_ms = ?10,
            held_seq = ?11, held_why = ?12, marked_ms = ?13, approved = ?14, never_seen = ?15,
            deleted = deleted & ?16 | ?17
-         WHERE id = ?1",
-    )?
+         WHERE id = ?1"
+    ))?
     .execute(params![
         id.0,
         after.generation,
@@ -290,9 +294,9 @@ pub(crate) fn put(
             "INSERT INTO recordings(root, file, uuid, start_ms, end_ms, span, deleted, recording_id, path,
                size, fingerprint, metadata, sum, generation, acked, known, pending, pending_since_ms,
                retry_ms, vanished_ms, vanish_step, proof_ms, held_seq, held_why, marked_ms, approved,
-               never_seen, drilled)
+               never_seen, drilled, first_seen_ms)
              VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-               ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)"
+               ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, CAST(unixepoch('subsec') * 1000 AS INTEGER))"
         }
         Put::Over => {
             "UPDATE recordings SET root = ?1, file = ?2, start_ms = ?4, end_ms = ?5, span = ?6,

@@ -1,22 +1,32 @@
 //! Listings of recordings by start, in pages.
 //!
-//! A page is merged from the time index, class by class, as `overlap.rs` does: no page sorts or reads more
-//! than what lies in its window. The order is start and row id, which no change of a recording's state
-//! alters, so pages stay whole while recordings land.
+//! A page is merged from the time index, class by class, as `overlap.rs` does: what lies in the window is walked in
+//! order in that index alone, and a row is read where a page shows it or a filter asks for it. The order is
+//! start and row id, which no change of a recording's state alters, so pages stay whole while recordings land. The
+//! work for a page is bounded: one that is not full leads on by its cursor.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
 
+use focus_core::json::Value;
+use focus_core::meta_filter::MetaFilter;
+use focus_core::recording_state::{RecordingState, StateSet};
 use rusqlite::{Connection, Row, params};
 
+use crate::listed::{Listed, METADATA, SHOWN, listed};
 use crate::overlap::{classes, earliest};
-use crate::rows::{signed, unsigned};
-use crate::schema::LIVE_END_MS;
+use crate::rows::RootId;
 use crate::scope::Scope;
-use crate::stage::DONE;
 use crate::{IndexError, Reader};
 
 /// What further recordings are counted to, at most: a count must not read ten million rows.
 pub const MORE_MAX: u64 = 100_000;
+
+/// Rows that are read for a page, at most.
+const READ_MAX: usize = 10_000;
+
+/// Entries of the time index that are passed for a page, at most.
+const PASSED_MAX: usize = 100_000;
 
 /// In which order recordings are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,6 +45,12 @@ pub struct Cursor {
     id: i64,
 }
 
+impl Cursor {
+    pub(crate) fn new(start_ms: i64, id: i64) -> Cursor {
+        Cursor { start_ms, id }
+    }
+}
+
 /// A text that is no cursor of this listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -49,10 +65,14 @@ pub struct Listing {
     pub from_ms: Option<i64>,
     /// Only those that start at this time or before.
     pub to_ms: Option<i64>,
-    /// Only those whose uuid or path contains this text.
+    /// Only those of this root.
+    pub root: Option<RootId>,
+    /// Only those in one of these states.
+    pub states: StateSet,
+    /// Only those whose uuid or path contains this text, whatever the case of its letters from A to Z.
     pub text: Option<String>,
-    /// Only those the catalog has not acknowledged.
-    pub pending_only: bool,
+    /// Only those of whose metadata each of these is true.
+    pub meta: Vec<MetaFilter>,
     /// In which order.
     pub order: Order,
     /// Continue after this one ([`Listed::cursor`]).
@@ -61,29 +81,13 @@ pub struct Listing {
     pub limit: usize,
 }
 
-/// A recognised recording, for people.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    /// Where a listing goes on after this one.
-    pub cursor: Cursor,
-    /// Its uuid.
-    pub uuid: String,
-    /// Milliseconds since 1970.
-    pub start_ms: i64,
-    /// Milliseconds since 1970; none while live.
-    pub end_ms: Option<i64>,
-    /// Deleted: its sidecar says so, or its files are gone for good.
-    pub deleted: bool,
-    /// The root's marker id.
-    pub root: String,
-    /// Path of the data file, relative to the root.
-    pub path: String,
-    /// Bytes.
-    pub size: i64,
-    /// Not yet acknowledged by the catalog.
-    pub pending: bool,
-    /// Its files are gone.
-    pub vanished: bool,
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RecordingsPage {
+    /// The recordings, in order. There may be fewer than were asked for, or none, although more come.
+    pub rows: Vec<Listed>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<Cursor>,
 }
 
 impl Listing {
@@ -109,7 +113,8 @@ impl Listing {
     /// What ties a cursor to the filters and the order.
     fn seal(&self, cursor: Cursor) -> u32 {
         let mut sum = DefaultHasher::new();
-        let filters = (self.from_ms, self.to_ms, &self.text, self.pending_only, self.order);
+        let filters =
+            (self.from_ms, self.to_ms, self.root, self.states, &self.text, &self.meta, self.order);
         (filters, cursor.start_ms, cursor.id).hash(&mut sum);
         (sum.finish() >> 32) as u32
     }
@@ -132,30 +137,56 @@ impl Listing {
         }
     }
 
-    /// The rows of one span class: `columns` of at most ?9 of them, in order.
-    fn statement(&self, columns: &str, scope: &Scope) -> String {
-        let of_roots = scope.and("r.root");
+    /// The entries of one span class in the time index, in order. Each class has a text of its own, so that its
+    /// statement is kept prepared beside those of the others.
+    fn statement(&self, class: i64) -> String {
         let (beyond, descending) = match self.order {
             Order::Start => (">", ""),
             Order::StartDescending => ("<", "DESC"),
         };
         format!(
-            "SELECT {columns} FROM recordings r INDEXED BY recordings_time
-             WHERE r.span = ?1 AND r.start_ms BETWEEN ?2 AND ?3 AND r.end_ms >= ?4
-               AND (r.start_ms {beyond} ?5 OR r.id {beyond} ?6)
-               AND (?7 IS NULL OR r.uuid LIKE ?7 ESCAPE '\\' OR r.path LIKE ?7 ESCAPE '\\')
-               AND (?8 = 0 OR r.pending <> {DONE}){of_roots}
-             ORDER BY r.start_ms {descending}, r.id {descending} LIMIT ?9"
+            "SELECT start_ms, id, deleted FROM recordings INDEXED BY recordings_time
+             WHERE span = {class} AND start_ms BETWEEN ?1 AND ?2 AND end_ms >= ?3
+               AND (start_ms {beyond} ?4 OR id {beyond} ?5)
+             ORDER BY start_ms {descending}, id {descending}"
         )
     }
 
     /// Whether `a` comes before `b`.
-    fn is_before(&self, a: &Listed, b: &Listed) -> bool {
-        let (a, b) = ((a.start_ms, a.cursor.id), (b.start_ms, b.cursor.id));
+    fn is_before(&self, a: Entry, b: Entry) -> bool {
+        let (a, b) = ((a.start_ms, a.id), (b.start_ms, b.id));
         match self.order {
             Order::Start => a < b,
             Order::StartDescending => a > b,
         }
+    }
+
+    /// Whether the time index alone tells that the recording is not asked for.
+    fn is_out(&self, entry: Entry) -> bool {
+        match entry.is_deleted {
+            true => !self.states.has(RecordingState::Deleted),
+            // The other states have one in common: not to be deleted.
+            false => RecordingState::ALL[1..].iter().all(|state| !self.states.has(*state)),
+        }
+    }
+}
+
+/// An entry of the time index.
+#[derive(Clone, Copy)]
+struct Entry {
+    start_ms: i64,
+    id: i64,
+    is_deleted: bool,
+}
+
+impl Entry {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Entry> {
+        let deleted: i64 = row.get(2)?;
+        Ok(Entry { start_ms: row.get(0)?, id: row.get(1)?, is_deleted: deleted != 0 })
+    }
+
+    fn cursor(self) -> Cursor {
+        Cursor { start_ms: self.start_ms, id: self.id }
     }
 }
 
@@ -164,11 +195,11 @@ impl Reader {
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn recordings(&self, listing: &Listing) -> Result<Vec<Listed>, IndexError> {
+    pub fn recordings(&self, listing: &Listing) -> Result<RecordingsPage, IndexError> {
         self.read(|connection| page(connection, listing, &self.scope(connection)?))
     }
 
-    /// How many recordings come after the cursor `after`, counted up to 100,000.
+    /// How many recordings come after the cursor `after`, counted up to 100,000, of as many that are looked at.
     ///
     /// # Errors
     /// The index cannot be read.
@@ -182,109 +213,168 @@ fn page(
     connection: &Connection,
     listing: &Listing,
     scope: &Scope,
-) -> rusqlite::Result<Vec<Listed>> {
-    // One snapshot for all classes.
+) -> rusqlite::Result<RecordingsPage> {
+    // One snapshot for all classes and rows.
     let snapshot = connection.unchecked_transaction()?;
-    let pattern = listing.text.as_deref().map(like);
-    let Cursor { start_ms, id } = listing.begin();
-    let columns = format!(
-        "r.id, r.uuid, r.start_ms, r.end_ms, r.deleted,
-         (SELECT marker FROM roots WHERE id = r.root), r.path, r.size, r.pending <> {DONE},
-         r.vanished_ms IS NOT NULL"
-    );
-    let sql = listing.statement(&columns, scope);
-    let mut statements = Vec::new();
-    for class in classes(&snapshot)? {
-        statements.push((snapshot.prepare(&sql)?, class));
-    }
-    let mut streams = Vec::with_capacity(statements.len());
-    for (statement, class) in &mut statements {
-        let (first, last) = listing.starts(*class);
-        streams.push(statement.query(params![
-            *class,
-            first,
-            last,
-            listing.from_ms.unwrap_or(i64::MIN),
-            start_ms,
-            id,
-            pattern,
-            listing.pending_only,
-            signed(listing.limit as u64),
-        ])?);
-    }
-    let mut heads = Vec::with_capacity(streams.len());
-    for stream in &mut streams {
-        heads.push(stream.next()?.map(listed).transpose()?);
-    }
-    let mut rows = Vec::new();
-    while rows.len() < listing.limit {
-        let mut first: Option<(usize, &Listed)> = None;
-        for (at, head) in heads.iter().enumerate() {
-            let Some(head) = head else { continue };
-            if first.is_none_or(|(_, least)| listing.is_before(head, least)) {
-                first = Some((at, head));
-            }
+    let mut filter = Filter::new(&snapshot, listing, scope)?;
+    let mut page = RecordingsPage::default();
+    let (mut read, mut passed) = (0, 0);
+    let mut last = None;
+    walk(&snapshot, listing, &mut |entry| {
+        if page.rows.len() >= listing.limit || read >= READ_MAX || passed >= PASSED_MAX {
+            page.next = last;
+            return Ok(ControlFlow::Break(()));
         }
-        let Some((at, _)) = first else { break };
-        let next = streams[at].next()?.map(listed).transpose()?;
-        rows.extend(std::mem::replace(&mut heads[at], next));
-    }
-    Ok(rows)
+        passed += 1;
+        last = Some(entry.cursor());
+        if !listing.is_out(entry) {
+            read += 1;
+            page.rows.extend(filter.row(entry.id)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(page)
 }
 
 fn count(connection: &Connection, listing: &Listing, scope: &Scope) -> rusqlite::Result<u64> {
     let snapshot = connection.unchecked_transaction()?;
-    let pattern = listing.text.as_deref().map(like);
-    let Cursor { start_ms, id } = listing.begin();
-    let sql = format!("SELECT count(*) FROM ({})", listing.statement("1", scope));
-    let mut counted = 0;
-    for class in classes(&snapshot)? {
-        let (first, last) = listing.starts(class);
-        let of_class: i64 = snapshot.prepare_cached(&sql)?.query_row(
-            params![
-                class,
-                first,
-                last,
-                listing.from_ms.unwrap_or(i64::MIN),
-                start_ms,
-                id,
-                pattern,
-                listing.pending_only,
-                signed(MORE_MAX - counted),
-            ],
-            |row| row.get(0),
-        )?;
-        counted += unsigned(of_class);
-    }
+    let mut filter = Filter::new(&snapshot, listing, scope)?;
+    let (mut counted, mut passed) = (0, 0);
+    walk(&snapshot, listing, &mut |entry| {
+        if passed >= MORE_MAX {
+            return Ok(ControlFlow::Break(()));
+        }
+        passed += 1;
+        if !listing.is_out(entry) && (filter.takes_all || filter.row(entry.id)?.is_some()) {
+            counted += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(counted)
 }
 
-fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
-    let (id, start_ms) = (row.get(0)?, row.get(2)?);
-    let end_ms: i64 = row.get(3)?;
-    Ok(Listed {
-        cursor: Cursor { start_ms, id },
-        uuid: row.get(1)?,
-        start_ms,
-        end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
-        deleted: row.get(4)?,
-        root: row.get(5)?,
-        path: row.get(6)?,
-        size: row.get(7)?,
-        pending: row.get(8)?,
-        vanished: row.get(9)?,
-    })
+/// Hands the entries of the time index over, in the order of the listing.
+fn walk(
+    snapshot: &Connection,
+    listing: &Listing,
+    sink: &mut dyn FnMut(Entry) -> rusqlite::Result<ControlFlow<()>>,
+) -> rusqlite::Result<()> {
+    let Cursor { start_ms, id } = listing.begin();
+    let mut statements = Vec::new();
+    for class in classes(snapshot)? {
+        statements.push((snapshot.prepare_cached(&listing.statement(class))?, class));
+    }
+    let mut streams = Vec::with_capacity(statements.len());
+    for (statement, class) in &mut statements {
+        let (first, last) = listing.starts(*class);
+        let from_ms = listing.from_ms.unwrap_or(i64::MIN);
+        streams.push(statement.query(params![first, last, from_ms, start_ms, id])?);
+    }
+    let mut heads = Vec::with_capacity(streams.len());
+    for stream in &mut streams {
+        heads.push(stream.next()?.map(Entry::of).transpose()?);
+    }
+    loop {
+        let mut first: Option<(usize, Entry)> = None;
+        for (at, head) in heads.iter().enumerate() {
+            let Some(head) = *head else { continue };
+            if first.is_none_or(|(_, least)| listing.is_before(head, least)) {
+                first = Some((at, head));
+            }
+        }
+        let Some((at, entry)) = first else { return Ok(()) };
+        if sink(entry)?.is_break() {
+            return Ok(());
+        }
+        heads[at] = streams[at].next()?.map(Entry::of).transpose()?;
+    }
 }
 
-/// A pattern for LIKE that finds this very text.
-fn like(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
+/// Reads rows, and tells those that are asked for.
+struct Filter<'a> {
+    listing: &'a Listing,
+    scope: &'a Scope,
+    /// The text that is looked for, in lower case.
+    text: Option<String>,
+    /// Every recording that the time index did not rule out is asked for.
+    takes_all: bool,
+    statement: rusqlite::CachedStatement<'a>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(
+        snapshot: &'a Connection,
+        listing: &'a Listing,
+        scope: &'a Scope,
+    ) -> rusqlite::Result<Filter<'a>> {
+        let metadata = if listing.meta.is_empty() { "NULL" } else { METADATA };
+        let sql = format!("SELECT {SHOWN}, {metadata} FROM recordings r WHERE r.id = ?1");
+        Ok(Filter {
+            listing,
+            scope,
+            text: listing.text.as_deref().map(str::to_ascii_lowercase),
+            takes_all: *scope == Scope::All
+                && listing.root.is_none()
+                && listing.text.is_none()
+                && listing.meta.is_empty()
+                && listing.states.is_all_that_are_left(),
+            statement: snapshot.prepare_cached(&sql)?,
+        })
     }
-    pattern.push('%');
-    pattern
+
+    /// The row, where it is asked for.
+    fn row(&mut self, id: i64) -> rusqlite::Result<Option<Listed>> {
+        let (listing, scope, text) = (self.listing, self.scope, self.text.as_deref());
+        let mut rows = self.statement.query([id])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let root: i64 = row.get(1)?;
+        let is_of_root = listing.root.is_none_or(|wanted| wanted == RootId(root));
+        if !is_of_root || !scope.has(root) {
+            return Ok(None);
+        }
+        let one = listed(row)?;
+        let contains = |value: &str, text: &str| value.to_ascii_lowercase().contains(text);
+        let is_asked_for = listing.states.has(one.state)
+            && text.is_none_or(|text| contains(&one.uuid, text) || contains(&one.path, text));
+        if !is_asked_for || (!listing.meta.is_empty() && !has_metadata(row, &listing.meta)?) {
+            return Ok(None);
+        }
+        Ok(Some(one))
+    }
+}
+
+/// Whether the metadata, the last column, is as the filters say.
+fn has_metadata(row: &Row<'_>, filters: &[MetaFilter]) -> rusqlite::Result<bool> {
+    let column = row.as_ref().column_count().saturating_sub(1);
+    let text = row.get_ref(column)?.as_str().unwrap_or_default();
+    // What is stored was made from such a value.
+    let Ok(metadata) = Value::from_text(text) else { return Ok(false) };
+    Ok(filters.iter().all(|filter| filter.is_true_of(&metadata)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_walks_the_time_index_alone_and_sorts_no_more_than_what_begins_together() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        crate::schema::migrate(&mut connection).expect("tables");
+        for order in [Order::Start, Order::StartDescending] {
+            let listing = Listing { order, ..Listing::default() };
+            let sql = format!("EXPLAIN QUERY PLAN {}", listing.statement(12));
+            let mut statement = connection.prepare(&sql).expect("a plan");
+            let lines = statement
+                .query_map(params![1, 2, 3, 4, 5], |row| row.get::<_, String>(3))
+                .expect("lines")
+                .collect::<rusqlite::Result<Vec<_>>>();
+            let plan = lines.expect("lines").join("; ");
+            assert!(
+                plan.contains("COVERING INDEX recordings_time (span=? AND start_ms>?"),
+                "{plan}"
+            );
+            assert!(!plan.contains("SCAN"), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE") || plan.contains("LAST TERM"), "{plan}");
+        }
+    }
 }

@@ -183,6 +183,7 @@ pub(crate) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(2))?;
     connection.execute_batch("PRAGMA cache_size = -2048; PRAGMA query_only = 1;")?;
-    connection.set_prepared_statement_cache_capacity(64);
+    // Listings and windows have a statement for each of up to 64 classes, in either order.
+    connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
 }

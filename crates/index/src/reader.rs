@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, InterruptHandle, OptionalExtension, params};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, Row, params};
 
 use crate::rows::{RootCounts, RootId, RootTotals, signed, unsigned};
 use crate::scope::Scope;
@@ -12,9 +12,10 @@ use crate::stage::{LEAVING, PENDING};
 use crate::{IndexError, coverage, open};
 use focus_core::configured::ConfiguredRoot;
 use focus_core::recording::Place;
+use focus_core::state::State;
 
 /// Connections kept for the next query; more are opened when more ask at once.
-const IDLE_MAX: usize = 3;
+const IDLE_MAX: usize = 8;
 
 /// Checks that can be ended early.
 const CHECKS_MAX: usize = 8;
@@ -94,41 +95,57 @@ impl Reader {
         }
     }
 
-    /// A page of unrecognised places after the cursor `after`; `state` narrows it.
+    /// A page of unrecognised places after the cursor `after`, of these states (none: any) and of this root.
     ///
     /// # Errors
     /// The index cannot be read.
     pub fn unrecognised(
         &self,
-        state: Option<&str>,
+        states: &[State],
+        root: Option<RootId>,
         after: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Unrecognised>, IndexError> {
         self.read(|connection| {
-            let of_roots = self.scope(connection)?.and("f.root");
+            let scope = self.scope(connection)?;
+            if scope == Scope::Only(Vec::new()) {
+                return Ok(Vec::new());
+            }
+            let of_roots = scope.and("f.root");
+            let mut names: Vec<String> =
+                states.iter().map(|state| state.name().to_owned()).collect();
+            if states.is_empty() {
+                // Also those that only a later version knows.
+                let mut occurring = connection
+                    .prepare_cached("SELECT DISTINCT state FROM unrecognised WHERE count > 0")?;
+                let rows = occurring.query_map([], |row| row.get(0))?;
+                names = rows.collect::<rusqlite::Result<_>>()?;
+            }
+            // State by state: the index of states leads to these places and no others.
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT f.id, t.marker, d.path, f.stem, f.state, f.reason, f.faulty_since_ms,
                    (f.data_size IS NOT NULL) + (f.side_size IS NOT NULL)
-                 FROM files f JOIN folders d ON d.id = f.folder JOIN roots t ON t.id = f.root
-                 WHERE f.state IS NOT NULL AND f.id > ?1 AND (?2 IS NULL OR f.state = ?2){of_roots}
-                 ORDER BY f.id LIMIT ?3"
+                 FROM files f INDEXED BY files_state CROSS JOIN folders d ON d.id = f.folder
+                   CROSS JOIN roots t ON t.id = f.root
+                 WHERE f.state = ?1 AND f.id > ?2 AND (?3 IS NULL OR f.root = ?3){of_roots}
+                 ORDER BY f.id LIMIT ?4"
             ))?;
-            let rows = statement.query_map(
-                params![after.unwrap_or(0), state, signed(limit as u64)],
-                |row| {
-                    let place = Place { folder: row.get(2)?, stem: row.get(3)? };
-                    Ok(Unrecognised {
-                        cursor: row.get(0)?,
-                        root: row.get(1)?,
-                        path: place.display(),
-                        state: row.get(4)?,
-                        reason: row.get(5)?,
-                        since_ms: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
-                        file_count: row.get(7)?,
-                    })
-                },
-            )?;
-            rows.collect()
+            let mut found = Vec::new();
+            for state in names {
+                let rows = statement.query_map(
+                    params![
+                        state,
+                        after.unwrap_or(0),
+                        root.map(|root| root.0),
+                        signed(limit as u64)
+                    ],
+                    unrecognised,
+                )?;
+                found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+            found.sort_unstable_by_key(|one: &Unrecognised| one.cursor);
+            found.truncate(limit);
+            Ok(found)
         })
     }
 
@@ -339,6 +356,19 @@ impl Reader {
     fn idle(&self) -> parking_lot::MutexGuard<'_, Vec<Connection>> {
         self.pool.idle.lock()
     }
+}
+
+fn unrecognised(row: &Row<'_>) -> rusqlite::Result<Unrecognised> {
+    let place = Place { folder: row.get(2)?, stem: row.get(3)? };
+    Ok(Unrecognised {
+        cursor: row.get(0)?,
+        root: row.get(1)?,
+        path: place.display(),
+        state: row.get(4)?,
+        reason: row.get(5)?,
+        since_ms: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
+        file_count: row.get(7)?,
+    })
 }
 
 fn root_totals(

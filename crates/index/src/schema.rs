@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 6;
+pub(crate) const VERSION: i64 = 7;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -288,6 +288,13 @@ CREATE TABLE covered_hours(
   spans BLOB NOT NULL,
   PRIMARY KEY(root, hour)
 ) WITHOUT ROWID;
+";
+
+/// When the index learned of a recording first, and when the catalog acknowledged it last, milliseconds since
+/// 1970. Of recordings of an earlier version nobody knows it.
+const V7: &str = "
+ALTER TABLE recordings ADD COLUMN first_seen_ms INTEGER;
+ALTER TABLE recordings ADD COLUMN acknowledged_ms INTEGER;
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

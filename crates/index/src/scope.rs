@@ -32,6 +32,14 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// Whether answers are about this root.
+    pub(crate) fn has(&self, root: i64) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::Only(roots) => roots.contains(&root),
+        }
+    }
+
     /// The condition on a column that holds a root, to follow other conditions. The plus keeps SQLite from
     /// choosing another index because of it.
     pub(crate) fn and(&self, column: &str) -> String {

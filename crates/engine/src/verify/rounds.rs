@@ -74,7 +74,7 @@ impl VerifiedRoot<'_> {
             out.push(ReportedFinding::of(&self.place.id, finding));
         }
         let places = self.read_index(|reader, id| {
-            let unrecognised = reader.unrecognised(None, None, FINDINGS_MAX)?;
+            let unrecognised = reader.unrecognised(&[], None, None, FINDINGS_MAX)?;
             Ok((unrecognised, reader.unsettled(id, FINDINGS_MAX)?))
         });
         let (unrecognised, unsettled) = places.await?;

@@ -68,8 +68,15 @@ async fn conclude_at(fixture: &Fixture, now_ms: i64) -> Concluded {
 
 /// Every row of every table, without the wall clock's times.
 fn dump(fixture: &Fixture) -> Vec<BTreeMap<String, String>> {
-    const WALL: [&str; 5] =
-        ["pending_since_ms", "vanished_ms", "marked_ms", "faulty_since_ms", "complete_through_ms"];
+    const WALL: [&str; 7] = [
+        "pending_since_ms",
+        "vanished_ms",
+        "marked_ms",
+        "faulty_since_ms",
+        "complete_through_ms",
+        "first_seen_ms",
+        "acknowledged_ms",
+    ];
     let file = rusqlite::Connection::open(fixture.path()).expect("the file");
     let mut rows = Vec::new();
     for table in ["roots", "folders", "files", "recordings"] {

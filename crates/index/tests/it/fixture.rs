@@ -155,12 +155,12 @@ impl Fixture {
 
     pub(crate) fn listed(&self) -> Vec<Listed> {
         let listing = Listing { limit: 10_000, ..Listing::default() };
-        self.index.reader().recordings(&listing).expect("a listing")
+        self.index.reader().recordings(&listing).expect("a listing").rows
     }
 
     /// Path and state of every unrecognised place.
     pub(crate) fn unrecognised(&self) -> Vec<(String, String)> {
-        let rows = self.index.reader().unrecognised(None, None, 10_000).expect("unrecognised");
+        let rows = self.index.reader().unrecognised(&[], None, None, 10_000).expect("unrecognised");
         rows.into_iter().map(|row| (row.path, row.state)).collect()
     }
 
@@ -196,6 +196,10 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 /// Turns the tables of a file into those of an earlier version.
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
+        (
+            7,
+            "ALTER TABLE recordings DROP COLUMN first_seen_ms; ALTER TABLE recordings DROP COLUMN acknowledged_ms;",
+        ),
         (
             6,
             "DROP TABLE covered_days; DROP TABLE covered_hours; DELETE FROM meta WHERE key = 'coverage';",

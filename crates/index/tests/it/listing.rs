@@ -11,14 +11,14 @@ fn pages(fixture: &Fixture, listing: &Listing, limit: usize) -> Vec<Listed> {
     let mut listing = Listing { limit, ..listing.clone() };
     let mut all = Vec::new();
     loop {
-        let page = fixture.index.reader().recordings(&listing).expect("a page");
+        let page = fixture.index.reader().recordings(&listing).expect("a page").rows;
         let Some(last) = page.last() else { return all };
         let text = listing.text_of(last.cursor);
         listing.after = Some(listing.cursor_of(&text).expect("its own cursor"));
         let more = fixture.index.reader().recordings_after(&listing, last.cursor).expect("a count");
         all.extend(page);
         let whole = Listing { limit: 10_000, after: None, ..listing.clone() };
-        let of = fixture.index.reader().recordings(&whole).expect("all").len();
+        let of = fixture.index.reader().recordings(&whole).expect("all").rows.len();
         assert_eq!(more, (of - all.len()) as u64);
     }
 }
@@ -70,13 +70,13 @@ async fn a_page_goes_on_where_the_last_one_ended_though_recordings_land() {
         fixture.put(&format!("r{n}"), &sidecar(&format!("u{n}"), BASE + n * 1_000)).await;
     }
     let mut listing = Listing { limit: 5, ..Listing::default() };
-    let first = fixture.index.reader().recordings(&listing).expect("a page");
+    let first = fixture.index.reader().recordings(&listing).expect("a page").rows;
     for n in 0..5 {
         let start = BASE + n * 1_000 - 500;
         fixture.put(&format!("late{n}"), &sidecar(&format!("l{n}"), start)).await;
     }
     listing.after = first.last().map(|row| row.cursor);
-    let second = fixture.index.reader().recordings(&listing).expect("a page");
+    let second = fixture.index.reader().recordings(&listing).expect("a page").rows;
     let uuids: Vec<&str> = second.iter().map(|row| &*row.uuid).collect();
     assert_eq!(uuids, ["u5", "u6", "u7", "u8", "u9"]);
 }

@@ -42,7 +42,7 @@ fn wanted(history: &[Done]) -> (BTreeSet<usize>, usize) {
 /// The batches that are there, each of them whole.
 fn batches(index: &Index, what: &str) -> BTreeSet<usize> {
     let listing = Listing { limit: 100_000, ..Listing::default() };
-    let listed = index.reader().recordings(&listing).expect("a listing");
+    let listed = index.reader().recordings(&listing).expect("a listing").rows;
     let mut found: Vec<usize> = listed
         .iter()
         .map(|one| one.uuid.split('-').nth(1).and_then(|n| n.parse().ok()).expect("a batch"))

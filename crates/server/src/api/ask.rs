@@ -23,9 +23,12 @@ const PAIRS_MAX: usize = 64;
 /// Bytes of a parameter's name or value, at most.
 const VALUE_BYTES_MAX: usize = 1_024;
 
-/// What parameters like `meta.sensor` begin with. A query has them together, as `KEY=VALUE`, in a field that has
-/// this name.
+/// What parameters like `meta.sensor` begin with. A query has them together, each as key, [`META_ENDS`] and
+/// value, in a field that has this name.
 pub(super) const META: &str = "meta.";
+
+/// What ends the key of such a parameter: no key has it.
+pub(super) const META_ENDS: char = '\0';
 
 /// The query string of a request, as `T`: a struct with `#[serde(deny_unknown_fields)]`. A parameter that may be
 /// repeated is a `Vec`.
@@ -118,7 +121,7 @@ pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
                 let words = "meta.: the key is missing: ask as in meta.sensor=north";
                 return Err(Problem::bad_value(name, words));
             }
-            Some(key) => (META.to_owned(), format!("{key}={value}")),
+            Some(key) => (META.to_owned(), format!("{key}{META_ENDS}{value}")),
         };
         match groups.iter_mut().find(|(known, _)| *known == name) {
             Some((_, values)) => values.push(value),
@@ -419,7 +422,7 @@ mod tests {
         assert_eq!(asked.from, Some(Moment(1_714_564_800_000)));
         assert_eq!(asked.state, ["a", "b"]);
         assert_eq!((asked.limit, asked.text.as_deref()), (Some(5), Some("a b c")));
-        assert_eq!(asked.meta, ["x=1", "/a/b=é"]);
+        assert_eq!(asked.meta, ["x\01", "/a/b\0é"]);
         assert_eq!(
             query::<Asked>("from=1700000000").expect("s").from,
             Some(Moment(1_700_000_000_000))

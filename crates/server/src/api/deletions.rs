@@ -44,7 +44,9 @@ pub(super) async fn held(
     let Some(wanted) = query.root else {
         return Ok(Json(json!({ "roots": roots.iter().map(root).collect::<Vec<_>>() })));
     };
-    let held = find(&roots, &wanted)?.clone();
+    let held = find(&roots, &wanted)
+        .map_err(|problem| Problem::bad_value("root", format!("root: {}", problem.detail())));
+    let held = held?.clone();
     let (id, after) = (held.id, query.cursor.unwrap_or(0));
     let rows = state.read(move |engine| engine.reader().held(id, after, limit)).await?;
     let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.seq)).flatten();

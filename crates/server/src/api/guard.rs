@@ -1,6 +1,7 @@
 //! The guard stands between connections and handlers. It refuses requests that must not be asked here, reads
 //! each body within bounds of size and time, and adds the headers that keep a browser within its own site.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -12,13 +13,22 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
-use super::{AppState, Problem, drills};
+use super::{AppState, Problem, ProblemKind, drills};
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a body may take to arrive.
 pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a request may wait until it is worked on.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Calls whose answer comes when the work is done, however long that takes.
+const LASTING: [&str; 3] = ["/api/v1/scan", "/api/v1/verify", "/api/v1/roots/forget"];
+
+/// How long they may take.
+const LASTING_TIME: Duration = Duration::from_secs(7 * 86_400);
 
 /// Headers of every answer that does not set them itself.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -36,7 +46,7 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
     let mut response = match admit(&state, request).await {
         Ok(request) => {
             let busy = activity.begin();
-            let response = next.run(request).await;
+            let response = work(&state, request, next).await;
             // The connection is busy until the last byte is handed over: an answer may be streamed.
             response.map(|body| {
                 Body::new(body.map_frame(move |frame| {
@@ -56,6 +66,31 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// Has the request worked on: one of so many, and for so long. What is streamed afterwards counts as neither.
+async fn work(state: &AppState, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    // Who asks whether the server is alive is told that also by one that has much to do.
+    if path == "/livez" {
+        return next.run(request).await;
+    }
+    let limit = if LASTING.contains(&path) { LASTING_TIME } else { state.bounds.request_time };
+    let turns = Arc::clone(&state.requests);
+    let Ok(Ok(_turn)) = tokio::time::timeout(PATIENCE, turns.acquire_owned()).await else {
+        let words = "too many requests are in work: ask again in a second";
+        return Problem::busy(words).into_response();
+    };
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let ms = limit.as_millis();
+            let words = format!(
+                "the answer was not there within {ms} ms: ask for less at a time, or again later"
+            );
+            Problem::of(ProblemKind::TimedOut, words).into_response()
+        }
+    }
 }
 
 async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {

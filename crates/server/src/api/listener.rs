@@ -17,9 +17,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Open connections, at most.
-const CONNECTIONS_MAX: usize = 256;
-
 /// How long a head may take, and a pause between two requests. After that the connection is closed.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -70,16 +67,18 @@ impl Drop for Busy {
 }
 
 /// The open connections, the oldest first.
-#[derive(Default)]
 struct Connections {
+    /// So many, at most.
+    max: usize,
     next: u64,
     open: BTreeMap<u64, (Activity, AbortHandle)>,
     tasks: JoinSet<u64>,
 }
 
-/// Serves until the future is dropped, which ends all connections too.
-pub async fn serve(listener: TcpListener, router: Router) {
-    let mut connections = Connections::default();
+/// Serves up to `max` connections until the future is dropped, which ends all connections too.
+pub async fn serve(listener: TcpListener, router: Router, max: usize) {
+    let mut connections =
+        Connections { max, next: 0, open: BTreeMap::new(), tasks: JoinSet::new() };
     loop {
         tokio::select! {
             taken = listener.accept() => match taken {
@@ -98,7 +97,7 @@ type Ended = Result<(tokio::task::Id, u64), tokio::task::JoinError>;
 
 impl Connections {
     fn add(&mut self, stream: TcpStream, router: Router) {
-        while self.open.len() >= CONNECTIONS_MAX {
+        while self.open.len() >= self.max {
             let waiting = self.open.iter().find(|(_, (activity, _))| activity.is_waiting());
             let Some(oldest) = waiting.map(|(id, _)| *id) else {
                 // Every connection is at work, so the new one is closed.
@@ -176,7 +175,7 @@ mod tests {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let served = tokio::spawn(serve(listener, Router::new().route("/", get(handler))));
+        let served = tokio::spawn(serve(listener, Router::new().route("/", get(handler)), 8));
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("asked");
         let mut answer = Vec::new();

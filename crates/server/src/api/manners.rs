@@ -4,6 +4,17 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use ring::digest;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+
+/// Bytes of an answer that is compressed, at least.
+const COMPRESSED_MIN: u16 = 1_024;
+
+/// Compresses answers as their callers ask for. Server-sent events are never held back for it.
+pub(super) fn compression() -> CompressionLayer<impl Predicate> {
+    let what = SizeAbove::new(COMPRESSED_MIN).and(NotForContentType::SSE);
+    CompressionLayer::new().gzip(true).zstd(true).compress_when(what)
+}
 
 /// An answer with an entity tag, or 304 where the caller has it already.
 pub(super) fn tagged(asked: &HeaderMap, body: &[u8], media_type: &'static str) -> Response {
@@ -18,24 +29,27 @@ pub(super) fn tagged(asked: &HeaderMap, body: &[u8], media_type: &'static str) -
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
     };
-    let headers = response.headers_mut();
-    // A caller may keep it, and asks each time whether it still holds.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        headers.insert(header::ETAG, tag);
-    }
+    say_tag(response.headers_mut(), &tag);
     response
 }
 
+/// Adds an entity tag. A caller may keep the answer, and asks each time whether it still holds.
+pub(super) fn say_tag(headers: &mut HeaderMap, tag: &str) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+}
+
 /// The entity tag of a body. It is weak: the body may come compressed.
-fn tag(body: &[u8]) -> String {
+pub(super) fn tag(body: &[u8]) -> String {
     let sum = digest::digest(&digest::SHA256, body);
     let hex: String = sum.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("W/\"{hex}\"")
 }
 
 /// Whether `If-None-Match` names this tag.
-fn is_known(asked: &HeaderMap, tag: &str) -> bool {
+pub(super) fn is_known(asked: &HeaderMap, tag: &str) -> bool {
     let opaque = tag.trim_start_matches("W/");
     asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
         |value| {

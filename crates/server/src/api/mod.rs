@@ -18,11 +18,13 @@ mod outages;
 mod pages;
 mod paging;
 mod problem;
+mod recordings;
 mod rights;
 mod routes;
 mod schemas;
 mod time_range;
 mod understand;
+mod unrecognised;
 mod v1;
 mod verification;
 
@@ -35,7 +37,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use focus_common::clock;
-use focus_common::config::Alerts;
+use focus_common::config::{Alerts, Settings};
 use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 
@@ -48,10 +50,11 @@ pub(crate) use deletions::held_deletion;
 pub use listener::serve;
 pub(crate) use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};
+pub(crate) use recordings::{recordings_page, states};
 pub use rights::{Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
-pub(crate) use v1::{fault, recordings_page};
+pub(crate) use unrecognised::UnrecognisedItem;
 
 /// Queries that run at the same time, at most. Threads are left for the engine's own work.
 const QUERIES_MAX: usize = 16;
@@ -61,6 +64,29 @@ const QUERY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The names that `Host` may have besides addresses and `localhost`, in lower case; none: any name.
 pub type Hosts = Option<Arc<[String]>>;
+
+/// What a server does for its callers at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long it works on a request.
+    pub request_time: Duration,
+    /// Open connections.
+    pub connections_max: usize,
+    /// Requests that it works on at the same time.
+    pub requests_max: usize,
+}
+
+impl Bounds {
+    /// Those of the settings.
+    pub fn of(settings: &Settings) -> Bounds {
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX >> 4);
+        Bounds {
+            request_time: Duration::from_millis(settings.request_time_ms),
+            connections_max: count(settings.connections_max),
+            requests_max: count(settings.requests_max),
+        }
+    }
+}
 
 /// What goes on beside the engine, whichever engine there is.
 #[derive(Clone, Debug)]
@@ -83,6 +109,9 @@ pub struct AppState {
     hosts: watch::Receiver<Hosts>,
     /// What is raised and told, and the settings of alerts: they may change while it serves.
     alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+    bounds: Bounds,
+    /// A turn for each request that is worked on.
+    requests: Arc<Semaphore>,
     services: Services,
     /// Held while the report of a drill is taken: it may be large.
     posting: Arc<Semaphore>,
@@ -97,6 +126,7 @@ impl AppState {
         keys: Keys,
         hosts: watch::Receiver<Hosts>,
         alerts: watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+        bounds: Bounds,
         services: Services,
     ) -> AppState {
         AppState {
@@ -104,6 +134,8 @@ impl AppState {
             keys,
             hosts,
             alerts,
+            bounds,
+            requests: Arc::new(Semaphore::new(bounds.requests_max)),
             services,
             posting: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
@@ -168,6 +200,7 @@ pub fn router(state: AppState) -> Router {
             let words = "this path takes another method: the header Allow names them";
             Problem::of(ProblemKind::WrongMethod, words)
         })
+        .layer(manners::compression())
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
         .layer(axum::middleware::from_fn(metrics::count))
         // Bodies are read, and bounded, before a handler is called.

@@ -83,6 +83,8 @@ kinds! {
         "Ask again after as many seconds as `Retry-After` says.";
     Busy = "busy", SERVICE_UNAVAILABLE, "Too many requests are in work",
         "Ask again after as many seconds as `Retry-After` says.";
+    TimedOut = "timed-out", SERVICE_UNAVAILABLE, "The request took too long",
+        "Ask for less at a time, or ask again after as many seconds as `Retry-After` says.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server made a mistake",
         "Tell the makers what the log says.";
 }

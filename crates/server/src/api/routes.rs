@@ -6,15 +6,16 @@ use utoipa_axum::routes;
 
 use super::{
     AppState, alerts, coverage, deletions, description, drills, events, forgetting, jobs, live,
-    metrics, outages, time_range, v1, verification,
+    metrics, outages, recordings, time_range, unrecognised, v1, verification,
 };
 
 /// All routes with their description.
 pub(super) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(description::frame())
         .routes(routes!(v1::status))
-        .routes(routes!(v1::recordings))
-        .routes(routes!(v1::unrecognised))
+        .routes(routes!(recordings::recordings))
+        .routes(routes!(recordings::recording))
+        .routes(routes!(unrecognised::unrecognised))
         .routes(routes!(coverage::coverage))
         .routes(routes!(coverage::gaps))
         .routes(routes!(v1::scan))

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::time_range::{Window, window};
-use super::{ask, deletions, forgetting, jobs, v1, verification};
+use super::{ask, deletions, forgetting, jobs, recordings, unrecognised, verification};
 
 /// A call with a query string or a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ impl Call {
 pub fn understand(call: Call, bytes: &[u8]) -> Result<Option<Window>, String> {
     match call {
         Call::Window => window(bytes).map(Some).map_err(|problem| problem.detail().to_owned()),
-        Call::Recordings => query::<v1::RecordingsQuery>(bytes),
-        Call::Unrecognised => query::<v1::UnrecognisedQuery>(bytes),
+        Call::Recordings => query::<recordings::RecordingsQuery>(bytes),
+        Call::Unrecognised => query::<unrecognised::UnrecognisedQuery>(bytes),
         Call::Held => query::<deletions::HeldQuery>(bytes),
         Call::Approve => body::<jobs::ApproveBody>(bytes),
         Call::Forget => body::<forgetting::ForgetBody>(bytes),

@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 /// The columns of a listing.
-const HEADER: [&str; COLUMNS] = ["UUID", "START", "END", "SIZE", "CATALOG", "PATH"];
+const HEADER: [&str; COLUMNS] = ["UUID", "START", "END", "SIZE", "STATE", "PATH"];
 const COLUMNS: usize = 6;
 
 /// What stands between two cells.

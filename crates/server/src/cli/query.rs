@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+use focus_core::meta_filter::MetaFilter;
+use focus_core::recording_state::RecordingState;
+use focus_core::state::State;
 use focus_core::time;
-use focus_index::{Listing, MORE_MAX, Order, Reader};
+use focus_index::{Listing, MORE_MAX, Order, Reader, RootId};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::lines::{Lines, Row};
 use super::output::{Output, cell, terminal_width};
 use super::{Ending, Stop, running_server, runtime};
-use crate::api::{fault, recordings_page};
+use crate::api::{UnrecognisedItem, recordings_page, states};
 use focus_common::client::{Client, escape};
-use focus_common::config::Settings;
+use focus_common::config::{Settings, Source};
 use focus_engine::INDEX_FILE;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -35,9 +39,15 @@ pub(super) struct QueryArgs {
     /// Only those whose uuid or path contains this
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// Only those that the catalog does not have yet
+    /// Only those in this state [default: all but deleted]; may be given several times
+    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(RecordingState::ALL.map(RecordingState::name)))]
+    state: Vec<String>,
+    /// Only those whose metadata has this value; KEY is a field, or a JSON pointer such as /site/name
+    #[arg(long, value_name = "KEY=VALUE")]
+    meta: Vec<String>,
+    /// The latest first
     #[arg(long)]
-    pending: bool,
+    latest_first: bool,
     /// At most so many [default: 100 on a terminal, else all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -52,9 +62,9 @@ pub(super) struct QueryArgs {
 /// The arguments of `focus unrecognised`.
 #[derive(Debug, clap::Args)]
 pub(super) struct UnrecognisedArgs {
-    /// Only those in this state
-    #[arg(long, value_name = "STATE")]
-    state: Option<String>,
+    /// Only those in this state; may be given several times
+    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(State::ALL.map(State::name)))]
+    state: Vec<String>,
     /// At most so many [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -103,8 +113,9 @@ pub(super) fn query(settings: &Settings, args: &QueryArgs, out: &Output) -> anyh
         from_ms: time_ms("--from", args.from.as_ref())?,
         to_ms: time_ms("--to", args.to.as_ref())?,
         text: args.text.clone(),
-        pending_only: args.pending,
-        order: Order::Start,
+        states: states(args.state.iter().filter_map(|name| RecordingState::from_name(name))),
+        meta: args.meta.iter().map(|pair| meta(pair)).collect::<anyhow::Result<_>>()?,
+        order: if args.latest_first { Order::StartDescending } else { Order::Start },
         ..Listing::default()
     };
     if let (Some(from_ms), Some(to_ms)) = (listing.from_ms, listing.to_ms)
@@ -121,7 +132,7 @@ pub(super) fn query(settings: &Settings, args: &QueryArgs, out: &Output) -> anyh
         (false, Some(limit)) => Some(limit),
         (false, None) => terminal.map(|_| SHOWN),
     };
-    let pages = Pages::of(settings, listing)?;
+    let pages = Pages::of(settings, listing, args)?;
     let mut shown = Shown::of_recordings(out, terminal);
     let mut cursor = args.cursor.clone();
     let mut left = wanted;
@@ -131,7 +142,7 @@ pub(super) fn query(settings: &Settings, args: &QueryArgs, out: &Output) -> anyh
         let mut page = pages.page(cursor.as_deref(), limit, is_last).inspect_err(|_| {
             shown.cut_off(&json!(cursor));
         })?;
-        let rows = page["recordings"].take();
+        let rows = page["items"].take();
         let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
         shown.page(rows, &page);
         left = left.map(|left| left.saturating_sub(rows.len() as u64));
@@ -143,38 +154,85 @@ pub(super) fn query(settings: &Settings, args: &QueryArgs, out: &Output) -> anyh
     }
 }
 
+/// A filter on metadata, `KEY=VALUE`.
+fn meta(pair: &str) -> anyhow::Result<MetaFilter> {
+    let refused = |words: String| Stop::error(Ending::Refused, format!("--meta: {words}"));
+    let (key, value) = pair
+        .split_once('=')
+        .ok_or_else(|| refused(format!("{pair:?} is not KEY=VALUE, such as sensor=north")))?;
+    MetaFilter::new(key, value).map_err(|fault| refused(fault.to_string()))
+}
+
+/// The only root that the command names with a flag: answers are about that one.
+fn only_root(settings: &Settings) -> Option<String> {
+    match (settings.roots.as_slice(), settings.source("roots")) {
+        ([root], Source::Flag(_)) => Some(root.path.display().to_string()),
+        _ => None,
+    }
+}
+
+/// The same, as the index knows it.
+fn root_in(reader: &Reader, settings: &Settings) -> anyhow::Result<Option<RootId>> {
+    let Some(path) = only_root(settings) else { return Ok(None) };
+    let found = reader.root_named(&path)?;
+    found.map(Some).ok_or_else(|| {
+        let words = format!("--root: the index does not know the root {path}: `focus scan --root {path}` looks at it");
+        Stop::error(Ending::Refused, words)
+    })
+}
+
+/// The filters as the server's API takes them.
+fn query_string(listing: &Listing, args: &QueryArgs, root: Option<&str>) -> String {
+    let mut query = String::from(if args.latest_first { "&order=-start" } else { "&order=start" });
+    let mut add = |name: &str, value: &str| query.push_str(&format!("&{name}={}", escape(value)));
+    for (name, value) in [("from", listing.from_ms), ("to", listing.to_ms)] {
+        if let Some(ms) = value {
+            add(name, &focus_common::clock::rfc3339(ms));
+        }
+    }
+    for (name, value) in [("text", listing.text.as_deref()), ("root", root)] {
+        if let Some(value) = value {
+            add(name, value);
+        }
+    }
+    for state in &args.state {
+        add("state", state);
+    }
+    for filter in &listing.meta {
+        add(&format!("meta.{}", escape(filter.key())), filter.value());
+    }
+    query
+}
+
 /// Where the pages of a listing come from.
 enum Pages {
-    Server { server: Client, runtime: Runtime, listing: Listing },
+    Server { server: Client, runtime: Runtime, query: String },
     Index { reader: Reader, listing: Listing },
 }
 
 impl Pages {
     /// From the running server, else from the index file.
-    fn of(settings: &Settings, listing: Listing) -> anyhow::Result<Pages> {
+    fn of(settings: &Settings, listing: Listing, args: &QueryArgs) -> anyhow::Result<Pages> {
         Ok(match running_server(&settings.state_dir)? {
-            Some(server) => Pages::Server { server, runtime: runtime()?, listing },
-            None => Pages::Index { reader: reader(settings)?, listing },
+            Some(server) => {
+                let query = query_string(&listing, args, only_root(settings).as_deref());
+                Pages::Server { server, runtime: runtime()?, query }
+            }
+            None => {
+                let reader = reader(settings)?;
+                let root = root_in(&reader, settings)?;
+                Pages::Index { reader, listing: Listing { root, ..listing } }
+            }
         })
     }
 
     /// The page after this cursor, and with `count` how many come after it.
     fn page(&self, cursor: Option<&str>, limit: u64, count: bool) -> anyhow::Result<Value> {
         match self {
-            Pages::Server { server, runtime, listing } => {
-                let mut path = format!(
-                    "/api/v1/recordings?order=start&limit={limit}&count={count}&pending={}",
-                    listing.pending_only
-                );
-                for (name, value) in [("from_ms", listing.from_ms), ("to_ms", listing.to_ms)] {
-                    if let Some(value) = value {
-                        path.push_str(&format!("&{name}={value}"));
-                    }
-                }
-                for (name, value) in [("text", listing.text.as_deref()), ("cursor", cursor)] {
-                    if let Some(value) = value {
-                        path.push_str(&format!("&{name}={}", escape(value)));
-                    }
+            Pages::Server { server, runtime, query } => {
+                let mut path = format!("/api/v1/recordings?limit={limit}&count={count}{query}");
+                if let Some(cursor) = cursor {
+                    path.push_str(&format!("&cursor={}", escape(cursor)));
                 }
                 runtime.block_on(server.get(&path, LIMIT)).map_err(Stop::of)
             }
@@ -199,8 +257,6 @@ impl Pages {
 /// written as it comes, so that memory holds one page.
 struct Shown<'a> {
     out: &'a Output,
-    /// The name of the list in that object.
-    list: &'static str,
     layout: Layout,
     on_terminal: bool,
     /// The completeness of the first page, which holds for all of them.
@@ -230,7 +286,6 @@ impl Shown<'_> {
     fn of_recordings(out: &Output, terminal: Option<usize>) -> Shown<'_> {
         Shown {
             out,
-            list: "recordings",
             layout: Layout::Recordings(Lines::new(terminal)),
             on_terminal: terminal.is_some(),
             complete_through: None,
@@ -239,21 +294,14 @@ impl Shown<'_> {
     }
 
     fn of_unrecognised(out: &Output) -> Shown<'_> {
-        Shown {
-            out,
-            list: "unrecognised",
-            layout: Layout::Reasons,
-            on_terminal: false,
-            complete_through: None,
-            count: 0,
-        }
+        Shown { out, layout: Layout::Reasons, on_terminal: false, complete_through: None, count: 0 }
     }
 
     fn page(&mut self, rows: &[Value], page: &Value) {
         let mut text = String::new();
         if self.out.is_json() {
             if self.complete_through.is_none() {
-                text = format!("{{\"{}\": [", self.list);
+                text = "{\"items\": [".to_owned();
             }
             for row in rows {
                 text.push_str(if self.count == 0 { "\n  " } else { ",\n  " });
@@ -321,13 +369,12 @@ impl Shown<'_> {
 /// The cells of a recording.
 fn cells(row: &Value) -> Row {
     let text = |key: &str| cell(row[key].as_str().unwrap_or("live"));
-    let pending = row["pending"].as_bool() == Some(true);
     [
         text("uuid"),
         text("start_time"),
         text("end_time"),
         row["size"].to_string(),
-        if pending { "pending" } else { "yes" }.to_owned(),
+        text("state"),
         text("path"),
     ]
 }
@@ -344,27 +391,18 @@ pub(super) fn unrecognised(
     args: &UnrecognisedArgs,
     out: &Output,
 ) -> anyhow::Result<Ending> {
-    if let Some(state) = &args.state
-        && focus_core::state::State::from_name(state).is_none()
-    {
-        let known = focus_core::state::State::ALL.map(|state| state.name()).join(", ");
-        return Err(Stop::error(
-            Ending::Refused,
-            format!("--state: {state:?} is not one of {known}"),
-        ));
-    }
     let mut shown = Shown::of_unrecognised(out);
-    let mut cursor = None;
+    let mut cursor: Option<String> = None;
     let mut left = args.limit;
     loop {
         let limit = left.unwrap_or(PAGE).min(PAGE);
-        let mut page = unrecognised_page(settings, args, cursor, limit)
+        let mut page = unrecognised_page(settings, args, cursor.as_deref(), limit)
             .inspect_err(|_| shown.cut_off(&json!(cursor)))?;
-        let rows = page["unrecognised"].take();
+        let rows = page["items"].take();
         let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
         shown.page(rows, &page);
         left = left.map(|left| left.saturating_sub(rows.len() as u64));
-        cursor = page["next_cursor"].as_i64();
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() || left == Some(0) || out.is_closed() {
             shown.end(&page);
             return Ok(Ending::InOrder);
@@ -372,30 +410,32 @@ pub(super) fn unrecognised(
     }
 }
 
-/// The page after this cursor: the running server's, else the index file's.
+/// The page after this cursor: the running server's, else the index file's, whose cursors are its own.
 fn unrecognised_page(
     settings: &Settings,
     args: &UnrecognisedArgs,
-    cursor: Option<i64>,
+    cursor: Option<&str>,
     limit: u64,
 ) -> anyhow::Result<Value> {
     let mut path = format!("/api/v1/unrecognised?limit={limit}");
-    if let Some(state) = &args.state {
-        path.push_str(&format!("&state={}", escape(state)));
+    let mut add = |name: &str, value: &str| path.push_str(&format!("&{name}={}", escape(value)));
+    args.state.iter().for_each(|state| add("state", state));
+    if let Some(root) = only_root(settings) {
+        add("root", &root);
     }
     if let Some(cursor) = cursor {
-        path.push_str(&format!("&cursor={cursor}"));
+        add("cursor", cursor);
     }
     if let Some(answer) = ask(settings, &path)? {
         return Ok(answer);
     }
     let reader = reader(settings)?;
     let limit = usize::try_from(limit)?;
-    let rows = reader.unrecognised(args.state.as_deref(), cursor, limit)?;
-    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.cursor);
-    let listed: Vec<Value> = rows.iter().map(fault).collect();
+    let named: Vec<State> = args.state.iter().filter_map(|name| State::from_name(name)).collect();
+    let after = cursor.and_then(|cursor| cursor.parse().ok());
+    let rows = reader.unrecognised(&named, root_in(&reader, settings)?, after, limit)?;
+    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.cursor.to_string());
+    let items: Vec<UnrecognisedItem> = rows.iter().map(UnrecognisedItem::of).collect();
     let pending = reader.totals()?.pending;
-    Ok(
-        json!({ "unrecognised": listed, "next_cursor": next, "pending": pending, "source": "index" }),
-    )
+    Ok(json!({ "items": items, "next_cursor": next, "pending": pending, "source": "index" }))
 }

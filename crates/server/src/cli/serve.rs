@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
-use crate::api::{self, AppState, Hosts, Keys, Services};
+use crate::api::{self, AppState, Bounds, Hosts, Keys, Services};
 use crate::events::{self, Events};
 use crate::jobs::Jobs;
 use crate::telemetry;
@@ -83,8 +83,10 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let keys = Keys::new(Secret::new(server.token.clone()), lasting);
     let services = services(&settings, &shown, &told, drills);
     let jobs = Arc::clone(&services.jobs);
-    let state = AppState::new(shown, keys, known, told, services);
-    let http = tokio::spawn(api::serve(listener, api::router(state)));
+    let bounds = Bounds::of(&settings);
+    let state = AppState::new(shown, keys, known, told, bounds, services);
+    let router = api::router(state);
+    let http = tokio::spawn(api::serve(listener, router, bounds.connections_max));
     state_dir::publish(&settings.state_dir, &server)?;
     tracing::info!(
         "focus {} serves on http://{address}; catalog: {} ({})",

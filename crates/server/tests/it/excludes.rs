@@ -86,7 +86,7 @@ impl Settled {
     fn unrecognised(&self) -> Vec<Value> {
         let listed = self.focus.get("/api/v1/unrecognised").expect("an answer");
         let listed: Value = serde_json::from_str(&listed).expect("JSON");
-        listed["unrecognised"].as_array().cloned().expect("a list")
+        listed["items"].as_array().cloned().expect("a list")
     }
 
     async fn until_unrecognised(&self, wanted: &[&str]) {

@@ -130,7 +130,7 @@ async fn what_cannot_be_read_is_told_and_hides_nothing_else() {
     let told: Value =
         serde_json::from_str(&site.focus.get("/api/v1/unrecognised").expect("a page"))
             .expect("JSON");
-    assert_eq!(told["unrecognised"][0]["state"], "unreadable", "{told}");
+    assert_eq!(told["items"][0]["state"], "unreadable", "{told}");
     let shut = || async {
         let status = site.focus.status()?;
         if status["roots"][0]["unreadable_folders"] == 1 {

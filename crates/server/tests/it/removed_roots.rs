@@ -98,9 +98,9 @@ async fn a_removed_root_is_in_no_answer_and_no_count_and_status_names_it_once() 
     let two = Two::catalogued().await;
     let mut one = two.one();
     let listed = said(&one.run(&["query", "--json"]));
-    assert_eq!(listed["recordings"].as_array().map(Vec::len), Some(3), "{listed:#}");
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(3), "{listed:#}");
     let listed = said(&one.run(&["unrecognised", "--json"]));
-    assert_eq!(listed["unrecognised"], json!([]));
+    assert_eq!(listed["items"], json!([]));
 
     one.serve().await;
     one.until_status("catalog_state", "in_step", LIMIT).await;
@@ -118,9 +118,9 @@ async fn a_removed_root_is_in_no_answer_and_no_count_and_status_names_it_once() 
         let answer: Value = serde_json::from_str(&one.get(path).expect(path)).expect("JSON");
         answer[key].as_array().map(Vec::len)
     };
-    assert_eq!(list("/api/v1/recordings", "recordings"), Some(3));
-    assert_eq!(list("/api/v1/recordings?text=r4", "recordings"), Some(0));
-    assert_eq!(list("/api/v1/unrecognised", "unrecognised"), Some(0));
+    assert_eq!(list("/api/v1/recordings", "items"), Some(3));
+    assert_eq!(list("/api/v1/recordings?text=r4", "items"), Some(0));
+    assert_eq!(list("/api/v1/unrecognised", "items"), Some(0));
     let window = r#"{"start_time": 1700000000, "end_time": 1700000060}"#;
     let spans = one.post("/recordings_in_time_range", window).expect("an answer");
     let spans: Value = serde_json::from_str(&spans).expect("JSON");

@@ -40,7 +40,7 @@ fn leap_seconds_other_forms_and_local_times_are_catalogued_as_the_instants_that_
     let berlin = format!("roots = [{{ path = {root:?}, time_zone = \"Europe/Berlin\" }}]");
     let spans = |settings: &str| {
         let listed = run(dir.path(), settings, &["query"]);
-        let rows = listed["recordings"].as_array().cloned().unwrap_or_default();
+        let rows = listed["items"].as_array().cloned().unwrap_or_default();
         let mut spans: Vec<String> = rows
             .iter()
             .map(|row| format!("{} {} {}", row["uuid"], row["start_time"], row["end_time"]))
@@ -51,7 +51,7 @@ fn leap_seconds_other_forms_and_local_times_are_catalogued_as_the_instants_that_
     };
     let reason = |settings: &str, path: &str| {
         let listed = run(dir.path(), settings, &["unrecognised"]);
-        let rows = listed["unrecognised"].as_array().cloned().unwrap_or_default();
+        let rows = listed["items"].as_array().cloned().unwrap_or_default();
         let row = rows.iter().find(|row| row["path"] == path).expect("unrecognised");
         assert_eq!(row["state"], "time_invalid");
         row["reason"].as_str().expect("a reason").to_owned()

@@ -107,24 +107,27 @@ async fn no_parameter_leads_out_of_the_index() {
         "/api/v1/%2e%2e/%2e%2e/etc/passwd",
         "/api/v1/recordings/..%2f..%2fetc%2fpasswd",
         "//etc/passwd",
-        "/api/v1/held?root=../../etc",
-        "/api/v1/held?root=%2Fetc%2Fpasswd",
     ] {
         let answer = get(&address, path, &host);
         assert_eq!(status_of(&answer), "404", "{path}: {answer}");
         assert!(!answer.contains("root:"), "{path}: {answer}");
+    }
+    for path in ["/api/v1/held?root=../../etc", "/api/v1/held?root=%2Fetc%2Fpasswd"] {
+        let answer = get(&address, path, &host);
+        assert_eq!(status_of(&answer), "400", "{path}: {answer}");
     }
     for (query, status) in [
         ("cursor=-9223372036854775808", "400"),
         ("cursor=7fffffffffffffff-7fffffffffffffff-00000000", "400"),
         ("cursor=", "400"),
         ("cursor=1%20OR%201=1", "400"),
-        ("from_ms=-9223372036854775808&to_ms=9223372036854775807", "200"),
+        ("from=-9223372036854775808", "400"),
         ("limit=1001", "400"),
         ("limit=-1", "400"),
         ("text=%27%3B%20DROP%20TABLE%20recordings%3B--", "200"),
         ("text=%00", "200"),
         ("text=%ff%fe", "400"),
+        ("from=0&to=7258118400", "200"),
         ("text=a&text=b", "400"),
     ] {
         let answer = get(&address, &format!("/api/v1/recordings?{query}"), &host);
@@ -134,6 +137,6 @@ async fn no_parameter_leads_out_of_the_index() {
     for (text, found) in [("rec-0000001", 1), ("%25", 0), ("_ec", 0), ("%5C", 0)] {
         let answer = site.focus.get(&format!("/api/v1/recordings?text={text}")).expect("an answer");
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
-        assert_eq!(answer["recordings"].as_array().map(Vec::len), Some(found), "{text}: {answer}");
+        assert_eq!(answer["items"].as_array().map(Vec::len), Some(found), "{text}: {answer}");
     }
 }
