@@ -143,8 +143,21 @@ pub(super) fn body_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let Value::Object(fields) = value else {
         return Err(wrong("the body has to be a JSON object".to_owned()));
     };
-    let map = Named { rest: fields.into_iter(), now: None };
+    let fields = fields.into_iter().map(|(name, value)| (name, as_whole(value)));
+    let map = Named { rest: fields, now: None };
     T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map_err(Fault::of_body)
+}
+
+/// JSON has one kind of numbers: 5.0 is as whole as 5.
+fn as_whole(value: Value) -> Value {
+    /// Beyond this, a fraction is not told from a whole number: 2^53.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let fraction = value.as_f64().filter(|_| value.is_f64());
+    match fraction.filter(|number| number.fract() == 0.0 && number.abs() <= EXACT_MAX) {
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+        Some(number) => Value::from(number as i64),
+        None => value,
+    }
 }
 
 /// The text that a part of a query string stands for; none where it stands for none.

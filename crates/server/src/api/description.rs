@@ -62,6 +62,7 @@ pub(super) fn frame() -> OpenApi {
         .security_scheme(TOKEN, SecurityScheme::Http(scheme))
         .schema(ProblemBody::name(), ProblemBody::schema())
         .response("Problem", problem("What happened and what to do (RFC 9457)"))
+        .response("ProblemResponse", problem("What happened and what to do (RFC 9457)"))
         .build();
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }

@@ -8,7 +8,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use focus_core::iso8601;
 use focus_drill::posting::POST_BYTES_MAX;
+use focus_drill::report::archive::ArchivedDrill;
 use focus_drill::report::store::{PostError, Posted};
 use futures_util::stream;
 use http_body_util::{BodyExt, Limited};
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use super::ask::{Ask, Nothing};
-use super::paging::{self, PageQuery};
+use super::paging::{self, page_query};
 use super::problem::ProblemKind;
 use super::{AppState, Problem, Right, guard};
 use crate::cli::drill_reports;
@@ -26,6 +28,8 @@ const PATH: &str = "/api/v1/drills";
 
 /// Bytes of a report that are read at once.
 const PIECE: u64 = 64 * 1024;
+
+page_query!(DrillsQuery, "^d[0-9]{15}~[A-Za-z0-9_-]{1,100}$");
 
 /// The report of a drill: what has to be there. docs/drill-report.schema.json has all of it.
 #[derive(utoipa::ToSchema)]
@@ -91,20 +95,41 @@ pub(super) fn reads_body_itself(request: &Request) -> bool {
     path = "/api/v1/drills",
     tag = "drills",
     summary = "Reports of drills, the newest first",
-    params(PageQuery),
+    params(DrillsQuery),
     responses((status = 200, description = "A page of them", body = DrillPage))
 )]
 pub(super) async fn drills(
     State(state): State<AppState>,
-    Ask(query): Ask<PageQuery>,
+    Ask(query): Ask<DrillsQuery>,
 ) -> Result<Json<Value>, Problem> {
     let (drills, unreadable) = state.list_drills(|drills| drills.list()).await?;
-    let items = drills
-        .iter()
-        .map(|drill| (format!("{} {}", drill.started_at, drill.id), drill_reports::value(drill)));
-    let mut page = paging::page("drills", &query, items)?;
+    let mut items: Vec<_> =
+        drills.iter().map(|drill| (key(drill), drill_reports::value(drill))).collect();
+    items.sort_by(|(one, _), (other, _)| other.cmp(one));
+    let asked = (query.cursor.as_deref(), query.limit);
+    let mut page = paging::page('d', asked, read_key, write_key, items.into_iter())?;
     page["unreadable"] = json!(unreadable);
     Ok(Json(page))
+}
+
+/// Where a drill is in the list: when it began, milliseconds since 1970, and its id.
+type Key = (u64, String);
+
+fn key(drill: &ArchivedDrill) -> Key {
+    let began = iso8601::from_text(&drill.started_at, None).unwrap_or(0);
+    (u64::try_from(began).unwrap_or(0), drill.id.clone())
+}
+
+fn write_key((began, id): &Key) -> String {
+    format!("{began:015}~{id}")
+}
+
+fn read_key(text: &str) -> Option<Key> {
+    let (began, id) = text.split_once('~')?;
+    let is_time = began.len() == 15 && began.bytes().all(|byte| byte.is_ascii_digit());
+    let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_key = is_time && (1..=100).contains(&id.len()) && id.chars().all(is_id);
+    is_key.then_some((began.parse().ok()?, id.to_owned()))
 }
 
 /// `GET /api/v1/drills/{id}`.

@@ -12,10 +12,12 @@ use serde_json::Value;
 
 use super::ask::{Ask, Nothing, Told};
 use super::manners;
-use super::paging::{self, PageQuery};
+use super::paging::{self, page_query};
 use super::problem::ProblemKind;
 use super::{AppState, Problem, Right};
 use crate::jobs::{CancelError, Jobs};
+
+page_query!(JobsQuery, "^j[0-9]{1,18}$");
 
 /// What a job can be asked for; an approval is asked for by `POST /api/v1/held/approve`.
 #[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
@@ -220,16 +222,16 @@ async fn submit(state: &AppState, request: JobRequest) -> Result<Response, Probl
     path = "/api/v1/jobs",
     tag = "jobs",
     summary = "Jobs, the newest first; verifications without their findings",
-    params(PageQuery),
+    params(JobsQuery),
     responses((status = 200, description = "A page of them", body = JobPage))
 )]
 pub(super) async fn jobs(
     State(state): State<AppState>,
-    Ask(query): Ask<PageQuery>,
+    Ask(query): Ask<JobsQuery>,
 ) -> Result<Json<Value>, Problem> {
     let jobs = state.ask_jobs(|jobs| jobs.list()).await?;
     let items = jobs.into_iter().map(|job| (job.id, job.value));
-    paging::page("jobs", &query, items).map(Json)
+    paging::numbered('j', (query.cursor.as_deref(), query.limit), items).map(Json)
 }
 
 /// `GET /api/v1/jobs/{id}`.

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, Nothing};
 use super::manners;
-use super::paging::{self, PageQuery};
+use super::paging::{self, page_query};
 use super::{AppState, Engine, Problem};
+
+page_query!(OutagesQuery, "^o[0-9]{1,18}$");
 
 /// An outage of the catalog's database.
 #[derive(utoipa::ToSchema)]
@@ -71,16 +73,16 @@ pub(super) struct OutageWithCurve {
     path = "/api/v1/outages",
     tag = "outages",
     summary = "Outages of the catalog's database, the newest first; the last 1,024 at most",
-    params(PageQuery),
+    params(OutagesQuery),
     responses((status = 200, description = "A page of them", body = OutagePage))
 )]
 pub(super) async fn outages(
     State(state): State<AppState>,
-    Ask(query): Ask<PageQuery>,
+    Ask(query): Ask<OutagesQuery>,
 ) -> Result<Json<Value>, Problem> {
     let outages = state.read(Engine::outages).await?;
     let items = outages.iter().map(|record| (record.id, item(record)));
-    paging::page("outages", &query, items).map(Json)
+    paging::numbered('o', (query.cursor.as_deref(), query.limit), items).map(Json)
 }
 
 /// `GET /api/v1/outages/{id}`.

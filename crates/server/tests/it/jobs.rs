@@ -187,6 +187,10 @@ async fn a_job_that_cannot_be_done_says_why_and_what_is_no_job_is_refused() {
     ] {
         assert_eq!(start(&site, &body).0, status, "{body}");
     }
+    // A whole number is one also where it is written with a point.
+    let body = format!(r#"{{"root": "{}", "through": 0.0}}"#, site.marker);
+    let job = site.focus.job("/api/v1/held/approve", &body).await.expect("a job");
+    assert_eq!(job["result"]["approved"], 0, "{job:#}");
     let (_, problem) = start(&site, &json!({ "kind": "dance" }));
     assert_eq!(problem["field"], "kind", "{problem}");
     assert!(problem["detail"].as_str().is_some_and(|words| words.contains("compare")), "{problem}");
