@@ -9,6 +9,7 @@ mod fuzz;
 mod kubernetes;
 mod layout;
 mod lint;
+mod python;
 mod reliability;
 mod sim;
 mod test;

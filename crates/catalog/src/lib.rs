@@ -146,6 +146,13 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Writes the watermark of this root, majority and journaled.
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure>;
 
+    /// Writes what the holder of this root has told people, for whoever takes over, unless a holder with a
+    /// token above `token` has written.
+    async fn put_alerts(&self, root: &RootPlace, token: i64, text: &str) -> Result<(), Failure>;
+
+    /// Reads what a holder of this root has told people; none where none has.
+    async fn alerts(&self, root: &RootPlace) -> Result<Option<String>, Failure>;
+
     /// Reads this root's lease from the primary.
     async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure>;
 

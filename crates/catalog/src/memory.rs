@@ -28,6 +28,8 @@ struct Contents {
     identity: String,
     documents: BTreeMap<String, Stored>,
     watermarks: BTreeMap<String, String>,
+    /// The token under which each was written, and the text.
+    alerts: BTreeMap<String, (i64, String)>,
     leases: BTreeMap<String, LeaseDoc>,
     token: i64,
     unrecognised: BTreeMap<(String, String), UnrecognisedDoc>,
@@ -251,6 +253,19 @@ impl Catalog for MemoryCatalog {
         self.call(|data| {
             data.watermarks.insert(root.id.clone(), watermark.to_owned());
         })
+    }
+
+    async fn put_alerts(&self, root: &RootPlace, token: i64, text: &str) -> Result<(), Failure> {
+        self.call(|data| {
+            let kept = data.alerts.entry(root.id.clone()).or_insert((token, String::new()));
+            if kept.0 <= token {
+                *kept = (token, text.to_owned());
+            }
+        })
+    }
+
+    async fn alerts(&self, root: &RootPlace) -> Result<Option<String>, Failure> {
+        self.call(|data| data.alerts.get(&root.id).map(|(_, text)| text.clone()))
     }
 
     async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {

@@ -4,6 +4,7 @@
 //! This crate knows nothing of storage, index or catalog, so the drill can use it and still reach
 //! the server only as a user would.
 
+pub mod alerts;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -8,6 +8,8 @@ use focus_core::lease::LeaseState;
 use focus_core::reconcile::Phase;
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::AlertsStatus;
+
 /// Declares a state with the fixed spelling of each variant. The first variant is the default.
 macro_rules! state {
     (
@@ -250,6 +252,9 @@ pub struct Status {
     /// Roots that the index knows and that are not configured any more. They are in no answer and no count.
     #[serde(default)]
     pub removed_roots: Vec<RemovedRoot>,
+    /// Its alerts; none where no server runs.
+    #[serde(default)]
+    pub alerts: Option<AlertsStatus>,
 }
 
 /// An outage of the catalog.

@@ -61,11 +61,15 @@ pub enum Broken {
     AlertFailureIsTold,
     /// A restart forgets what channels were told.
     AlertForgottenAtRestart,
+    /// What a dead holder may have told is left to it by whoever takes over.
+    AlertOfDeadHolderStands,
+    /// Whoever takes a root over does not read what was told of it.
+    AlertHandoverUnread,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 28] = [
+    pub const ALL: [Broken; 30] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -94,6 +98,8 @@ impl Broken {
         Broken::ReadWithinTickCounts,
         Broken::AlertFailureIsTold,
         Broken::AlertForgottenAtRestart,
+        Broken::AlertOfDeadHolderStands,
+        Broken::AlertHandoverUnread,
     ];
 }
 

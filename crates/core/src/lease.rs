@@ -17,9 +17,12 @@
 //!
 //! A server that stands by as a copy does not take a lease that is gone either, until it is started anew.
 
-use crate::answer::Failure;
 use crate::broken::{self, Broken};
 use crate::marker_place::MarkerPlace;
+
+mod protocol;
+
+pub use protocol::{Grant, LastHolder, LeaseDoc, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 
 /// A challenge begins again where two reads are further apart than this: nothing is known of the time
 /// between them.
@@ -30,121 +33,6 @@ const LENGTH_MAX_MS: u64 = 600_000;
 
 /// A failed call is tried again after this.
 const RETRY_MS: u64 = 200;
-
-/// The lease, as the catalog holds it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LeaseDoc {
-    /// Who holds it: the id of a state folder.
-    pub holder: String,
-    /// The fencing token under which it was taken.
-    pub token: i64,
-    /// Raised by every renewal.
-    pub counter: i64,
-    /// Given up by its holder: free to take.
-    pub released: bool,
-    /// Its length, as its holder has it, milliseconds.
-    pub length_ms: u64,
-    /// Where its holder has the root; none where nobody has told.
-    pub at: Option<Box<MarkerPlace>>,
-}
-
-impl LeaseDoc {
-    /// Both are one state of the lease. Where its holder has the root is no part of it: each change of the
-    /// lease raises the counter.
-    pub fn is_same_state(&self, other: &LeaseDoc) -> bool {
-        let state = |doc: &LeaseDoc| (doc.token, doc.counter, doc.released, doc.length_ms);
-        state(self) == state(other) && self.holder == other.holder
-    }
-
-    /// Where its holder has the root, if that is not `me` and has another folder than the one at `at`.
-    pub fn other_folder(&self, me: &str, at: Option<&MarkerPlace>) -> Option<&MarkerPlace> {
-        let (theirs, ours) = (self.at.as_deref()?, at?);
-        let is_other = self.holder != me && !theirs.is_same_marker(ours);
-        (is_other && !broken::is(Broken::CopyTakesLease)).then_some(theirs)
-    }
-}
-
-/// The right to write, for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// The connection in which it was renewed. In another connection the grant is void.
-    pub epoch: u64,
-    /// The fencing token.
-    pub token: i64,
-    /// No write starts at this time or later, on our own boot-time clock.
-    pub until_ms: u64,
-    /// Nobody else can have held the lease since our last token: the new token owes no comparison.
-    pub continuous: bool,
-    /// The server from which the lease was taken back may still write until this time, on our own
-    /// boot-time clock.
-    pub disputed_until_ms: u64,
-}
-
-/// A call on the catalog, one at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LeaseJob {
-    /// Read the lease from the primary.
-    Read,
-    /// Draw a token above this one from the catalog's counter.
-    Draw {
-        /// Every token that is stored, remembered or met.
-        above: i64,
-    },
-    /// Put `new` in the place of `expected`, and only there.
-    Put {
-        /// The lease as it was read; none: there is no lease.
-        expected: Option<LeaseDoc>,
-        /// The lease as it is to be.
-        new: LeaseDoc,
-    },
-}
-
-/// The result of a job.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LeaseDone {
-    /// To `Read`.
-    Read(Result<Option<LeaseDoc>, Failure>),
-    /// To `Draw`.
-    Drawn(Result<i64, Failure>),
-    /// To `Put`: whether the lease was as expected, and so was replaced.
-    Put(Result<bool, Failure>),
-}
-
-/// What the keeper is to do now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LeaseNext {
-    /// Do this, then hand in the result.
-    Run(LeaseJob),
-    /// Wait until this time, or for an event.
-    Wait {
-        /// On the own boot-time clock.
-        until_ms: u64,
-    },
-    /// Wait for an event.
-    Idle,
-}
-
-/// Whose the lease is, as `focus status` spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LeaseState {
-    /// Not known: the catalog has not been asked, or cannot be.
-    Unknown,
-    /// Ours.
-    Held,
-    /// Another server's.
-    Standby,
-}
-
-impl LeaseState {
-    /// The fixed spelling.
-    pub fn name(self) -> &'static str {
-        match self {
-            LeaseState::Unknown => "unknown",
-            LeaseState::Held => "held",
-            LeaseState::Standby => "standby",
-        }
-    }
-}
 
 /// What the lease does at this moment.
 ///
@@ -214,6 +102,10 @@ pub struct Lease {
     /// A renewal did not find the lease as it was: nothing is written before the lease has been read.
     suspended: bool,
     watch: Option<Watch>,
+    /// Another holder has renewed the lease lately, in this connection.
+    is_renewed: bool,
+    /// The same, at any time in this connection.
+    was_renewed: bool,
     /// This state folder has not met the root's lease before.
     is_new: bool,
     /// Where another server has the root of which ours is a copy.
@@ -247,6 +139,8 @@ impl Lease {
             drawn: None,
             suspended: false,
             watch: None,
+            is_renewed: false,
+            was_renewed: false,
             is_new: seen.max(held) == 0,
             copy_of: None,
             state: LeaseState::Unknown,
@@ -282,6 +176,7 @@ impl Lease {
 
     fn reconnected(&mut self) {
         self.watch = None;
+        (self.is_renewed, self.was_renewed) = (false, false);
         self.state = LeaseState::Unknown;
         if !matches!(self.step, Step::Over) {
             self.step = self.after_doubt();
@@ -349,6 +244,21 @@ impl Lease {
     /// Who holds it, as last read.
     pub fn holder(&self) -> Option<&str> {
         self.holder.as_deref()
+    }
+
+    /// Who held it last, as far as this server knows.
+    pub fn last_holder(&self) -> LastHolder {
+        match self.state {
+            LeaseState::Held => LastHolder::Me,
+            LeaseState::Unknown if self.held >= self.known => LastHolder::Me,
+            LeaseState::Standby if self.is_renewed => LastHolder::OtherRenews,
+            LeaseState::Unknown | LeaseState::Standby => LastHolder::Other,
+        }
+    }
+
+    /// Another holder was seen to renew the lease in this connection: it was able to write until then.
+    pub fn was_renewed(&self) -> bool {
+        self.was_renewed
     }
 
     /// How often the lease was found to be another's while it counted as ours.
@@ -447,7 +357,7 @@ impl Lease {
         self.holder = Some(self.me.clone());
         self.known = self.known.max(doc.token);
         self.suspended = false;
-        self.watch = None;
+        (self.watch, self.is_renewed) = (None, false);
         let since_ms =
             if broken::is(Broken::LeaseFromAcknowledgement) { now_ms } else { self.sent_ms };
         self.ours = Some((doc, since_ms, epoch));
@@ -526,8 +436,14 @@ impl Lease {
 
     fn challenge(&mut self, now_ms: u64, doc: LeaseDoc) {
         let before = self.watch.take();
-        self.stand_by(now_ms);
         let length_ms = self.length_of(&doc);
+        let renews = |seen: &LeaseDoc| seen.token == doc.token && seen.counter < doc.counter;
+        self.is_renewed = before.as_ref().is_some_and(|before| {
+            let is_late = now_ms.saturating_sub(before.first_ms) > length_ms / 2;
+            renews(&before.seen) || self.is_renewed && !is_late
+        });
+        self.was_renewed |= self.is_renewed;
+        self.stand_by(now_ms);
         // A read is older than its answer: the challenge counts from the first answer to the last sending.
         let watch = match before {
             Some(watch)

@@ -1,4 +1,5 @@
 use super::*;
+use crate::answer::Failure;
 use crate::marker_place::MarkerPlace;
 
 const LENGTH: u64 = 10_000;
@@ -93,6 +94,30 @@ fn a_challenger_waits_the_whole_length_and_no_longer() {
     world.run(&mut a, LENGTH + 700);
     assert!(a.grant().is_none());
     assert_eq!((a.state(), a.lost(), a.holder()), (LeaseState::Standby, 1, Some("b")));
+}
+
+#[test]
+fn who_held_the_lease_last_is_known_in_an_outage_and_whether_it_lives_only_by_its_renewals() {
+    let (mut world, mut a, mut b) = (World::default(), up("a", 0), up("b", 0));
+    assert_eq!(b.last_holder(), LastHolder::Me, "nobody is known");
+    world.run(&mut a, 0);
+    world.run_for(&mut b, 0, 1_000);
+    assert_eq!((a.last_holder(), b.last_holder()), (LastHolder::Me, LastHolder::Other));
+    let now_ms = world.run_for(&mut a, 1_000, LENGTH / 2);
+    world.run_for(&mut b, now_ms, 1_000);
+    assert_eq!(b.last_holder(), LastHolder::OtherRenews);
+    let now_ms = world.run_for(&mut b, now_ms + 1_000, LENGTH * 2 / 3);
+    assert_eq!((b.last_holder(), b.was_renewed()), (LastHolder::Other, true), "overdue");
+    // An outage: the holder may die in it.
+    for lease in [&mut a, &mut b] {
+        lease.down();
+    }
+    assert_eq!((a.last_holder(), b.last_holder()), (LastHolder::Me, LastHolder::Other));
+    b.up(2);
+    let now_ms = world.run_for(&mut b, now_ms + 1_000, LENGTH - 1_000);
+    assert_eq!(b.last_holder(), LastHolder::Other);
+    world.run_for(&mut b, now_ms, LENGTH);
+    assert_eq!((b.last_holder(), b.was_renewed()), (LastHolder::Me, false));
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod broken;
 pub mod claim;
 pub mod compare;
 pub mod configured;
+pub mod coverage;
 pub mod document;
 pub mod entry;
 pub mod event_ring;

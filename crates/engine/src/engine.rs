@@ -137,8 +137,17 @@ impl Engine {
     /// Checks, beside everything else, whether the index agrees with itself.
     fn start_check(&self) -> Result<(), StartError> {
         let (reader, fault) = (self.reader.clone(), Arc::clone(&self.index_fault));
+        let index = self.index.clone();
         self.spawn("check", "a check of the index", move || {
-            if let Err(error) = reader.check() {
+            let checked = reader.check();
+            let repaired = checked.and_then(|wrong| match wrong {
+                None => Ok(()),
+                Some(words) => {
+                    tracing::warn!("what is covered is summed up anew from the index: {words}");
+                    index.repair_coverage()
+                }
+            });
+            if let Err(error) = repaired {
                 fault.tell(&error);
             }
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use focus_catalog::{Catalog, Reach, RootPlace};
 use focus_core::answer::{Class, Failure};
-use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
+use focus_core::lease::{Grant, LastHolder, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::marker_place::MarkerPlace;
 use focus_core::reconcile::Right;
 use focus_crash::{Point, Step, here};
@@ -108,6 +108,22 @@ impl LeaseKeeper {
             };
             (state, lease.holder().map(str::to_owned), grant, lease.lost())
         })
+    }
+
+    /// Another holder was seen to renew it in this connection.
+    pub(crate) fn was_renewed(&self) -> bool {
+        self.with(|lease| lease.was_renewed())
+    }
+
+    /// The token under which it is ours now; none where it is not.
+    pub(crate) fn token_held(&self) -> Option<i64> {
+        let (state, _, grant, _) = self.view();
+        grant.filter(|_| state == LeaseState::Held).map(|grant| grant.token)
+    }
+
+    /// Who held it last, as far as this server knows.
+    pub(crate) fn last_holder(&self) -> LastHolder {
+        self.with(|lease| lease.last_holder())
     }
 
     /// Why it cannot be had or kept though the catalog is there, and what to do.

@@ -21,7 +21,7 @@
 //! | | `view` | what the status shows of a reconciler |
 //! | | `outage` | remembers when the catalog was away |
 //! | | `step_log` | what the log tells of each job |
-//! | people | `status`, `fill`, `metrics`, `pass`, `verify` | tell how things are, and whether the catalog is true to storage |
+//! | people | `status`, `fill`, `metrics`, `handover`, `pass`, `verify` | tell how things are, and whether the catalog is true to storage |
 
 mod absence;
 mod approval;
@@ -32,6 +32,7 @@ mod engine;
 mod error;
 mod fill;
 mod forgetting;
+mod handover;
 mod inbox;
 mod index_fault;
 mod lease;
@@ -61,6 +62,7 @@ pub use approval::HeldRoot;
 pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};
 pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
+pub use handover::RootHolder;
 pub use markers::roots_that_are_one;
 pub use metrics::RootFacts;
 pub use outage::kept_outages;

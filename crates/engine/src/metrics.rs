@@ -6,6 +6,7 @@ use focus_catalog::Reach;
 use focus_common::clock;
 use focus_common::metrics::Scrape;
 use focus_common::status::{CatalogState, RootLease, RootState};
+use focus_core::lease::LastHolder;
 use focus_core::state::State;
 use focus_core::verify::FindingKind;
 use focus_index::{IndexError, RootCounts};
@@ -62,7 +63,9 @@ impl Engine {
         scrape.add("focus_recordings", recordings);
         let unrecognised = roots.iter().flat_map(|root| {
             State::ALL.into_iter().map(|state| {
-                let count = root.unrecognised.get(state.name()).copied().unwrap_or(0);
+                let known = root.counts.unrecognised.iter();
+                let count: u64 =
+                    known.filter(|(name, _)| name == state.name()).map(|(_, count)| count).sum();
                 (vec![root.path.as_str(), state.name()], count as f64)
             })
         });
@@ -76,27 +79,45 @@ impl Engine {
     /// # Errors
     /// The index cannot be read.
     pub fn root_facts(&self) -> Result<Vec<RootFacts>, IndexError> {
-        self.roots.iter().map(|root| self.facts_of(root)).collect()
+        let drift = self.verifications.drift_of_roots();
+        self.roots.iter().map(|root| self.facts_of(root, &drift)).collect()
     }
 
-    fn facts_of(&self, root: &ServedRoot) -> Result<RootFacts, IndexError> {
+    fn facts_of(
+        &self,
+        root: &ServedRoot,
+        drift: &BTreeMap<String, u64>,
+    ) -> Result<RootFacts, IndexError> {
         let status = root.root_status();
-        let id = root.memory.borrow().as_ref().map(|(_, memory)| memory.id);
-        let counts = match id {
-            Some(id) => self.reader.root_counts(id)?,
-            None => RootCounts::default(),
+        let known = root.memory.borrow().clone();
+        let (marker, counts) = match known {
+            Some((marker, memory)) => (Some(marker), self.reader.root_counts(memory.id)?),
+            None => (None, RootCounts::default()),
+        };
+        let id = match status.id.or(marker) {
+            Some(id) => Some(id),
+            // It has not been there since the start.
+            None => self.known_marker(&status.path)?,
         };
         Ok(RootFacts {
-            id: status.id,
+            drift: id.as_ref().and_then(|id| drift.get(id)).copied().unwrap_or(0),
+            id,
+            holder: root.last_holder(),
+            token: root.lease().and_then(|lease| lease.token_held()),
             state: status.state,
             reason: status.reason,
             lease: status.lease,
             lease_lost: status.lease_lost,
             watch_missed: status.watch_missed,
             path: status.path,
-            unrecognised: counts.unrecognised.iter().cloned().collect(),
             counts,
         })
+    }
+
+    /// The marker that the root at this path had when it was there last.
+    fn known_marker(&self, path: &str) -> Result<Option<String>, IndexError> {
+        let roots = self.reader.indexed_roots()?;
+        Ok(roots.into_iter().find(|root| root.path == path).map(|root| root.marker))
     }
 
     /// What the last verification left, of this run or an earlier one.
@@ -141,8 +162,13 @@ pub struct RootFacts {
     pub lease_lost: u64,
     /// What is counted of it in the index.
     pub counts: RootCounts,
+    /// Differences that the last verification left.
+    pub drift: u64,
+    /// Who held the lease last, as far as this server knows.
+    pub holder: LastHolder,
+    /// The token under which this server holds the lease; none where it does not.
+    pub token: Option<i64>,
     watch_missed: u64,
-    unrecognised: BTreeMap<String, u64>,
 }
 
 impl RootFacts {

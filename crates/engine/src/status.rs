@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use focus_catalog::{Backend, Reach, RootPlace};
 use focus_core::answer::Class;
+use focus_core::lease::LastHolder;
 use focus_core::reconcile::Phase;
 use focus_index::{IndexError, Reader};
 
@@ -67,6 +68,11 @@ impl ServedRoot {
     /// Its lease, once the root is known.
     pub(super) fn lease(&self) -> Option<Arc<LeaseKeeper>> {
         self.lease.lock().clone()
+    }
+
+    /// Who held its lease last, as far as this server knows.
+    pub(super) fn last_holder(&self) -> LastHolder {
+        self.lease().map_or(LastHolder::Me, |lease| lease.last_holder())
     }
 
     /// Its state, with the reason.
@@ -155,6 +161,8 @@ impl Engine {
             deleted: totals.marked,
             missing: self.views().map(|view| view.missing).reduce(|a, b| Some(a? + b?)).flatten(),
             drift: self.verifications.drift(),
+            // The server that tells of them adds them.
+            alerts: None,
             unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
             unrecognised_by_state: totals.unrecognised.into_iter().collect(),
             complete_through: self.completeness().complete_through_ms.map(clock::rfc3339),
@@ -304,7 +312,7 @@ impl Engine {
         self.views().nth(at).map(|view| view.phase)
     }
 
-    fn views(&self) -> impl Iterator<Item = ReconcilerView> + '_ {
+    pub(super) fn views(&self) -> impl Iterator<Item = ReconcilerView> + '_ {
         self.views.iter().map(|view| view.lock().clone())
     }
 }

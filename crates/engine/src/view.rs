@@ -10,6 +10,8 @@ pub(crate) struct ReconcilerView {
     pub(crate) failure: Option<Failure>,
     /// Why the reconciler has stopped itself, and what to do.
     pub(crate) stopped: Option<String>,
+    /// Which database the catalog is, once it was met.
+    pub(crate) identity: Option<String>,
     /// Recordings acknowledged since the start.
     pub(crate) acknowledged: u64,
     /// How many recordings the comparison under way has compared.
@@ -28,6 +30,7 @@ impl Default for ReconcilerView {
             phase: Phase::Unknown,
             failure: None,
             stopped: None,
+            identity: None,
             acknowledged: 0,
             comparing: None,
             owed: false,
@@ -44,6 +47,7 @@ impl ReconcilerView {
             phase: core.phase(),
             failure: core.failure().cloned(),
             stopped: core.violation().map(|violation| stopped(path, violation)),
+            identity: core.identity().map(str::to_owned),
             acknowledged: core.acknowledged(),
             comparing: core.comparing(),
             owed: core.owed(),

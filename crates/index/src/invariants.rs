@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::entry::{ENTRY, entry};
 use crate::stage::{DONE, FOUND_DELETED, HELD, LEAVING, MARKED, PENDING, UNPROVED};
-use crate::{IndexError, Reader};
+use crate::{IndexError, Reader, coverage};
 
 /// The invariant that [`focus_core::entry::Entry::is_sound`] tells of each row.
 const SOUND: &str = "every entry is one that can come of the rules";
@@ -83,7 +83,11 @@ impl Reader {
     /// # Errors
     /// The index cannot be read.
     pub fn broken_invariants(&self) -> Result<Vec<String>, IndexError> {
-        self.read(broken)
+        self.read(|connection| {
+            let mut broken = broken(connection)?;
+            broken.extend(coverage::wrong(connection)?);
+            Ok(broken)
+        })
     }
 }
 

@@ -15,6 +15,7 @@ mod acknowledge;
 mod bulk;
 mod bulk_mounts;
 mod compare;
+mod coverage;
 mod entry;
 mod error;
 mod forget;
@@ -43,6 +44,7 @@ mod writer;
 
 pub use absence::{Candidate, Concluded, HeldRow, ProvedTwice};
 pub use acknowledge::Ack;
+pub use coverage::{Bucket, CoverageQuery, Covered, CoveredLane, Gap, GapPage, GapQuery};
 pub use error::IndexError;
 pub use focus_core::configured::ConfiguredRoot;
 pub use focus_core::entry::EntryId;

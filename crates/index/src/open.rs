@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use focus_crash::{Point, Step, here};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{Index, IndexError, schema};
+use crate::{Index, IndexError, coverage, schema};
 
 /// An index that was opened.
 #[derive(Debug)]
@@ -97,6 +97,12 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
         check(&connection, path)?;
     }
     schema::migrate(&mut connection).map_err(fail)?;
+    match coverage::fill(&mut connection) {
+        // It is filled when the file is opened with room on its disk.
+        Err(error) if IndexError::of(path, &error).is_full() => {}
+        filled => filled.map_err(fail)?,
+    }
+    coverage::watch(&connection).map_err(fail)?;
     match connection.execute("INSERT OR REPLACE INTO meta VALUES('clean', '0')", []) {
         Ok(_) => Ok(connection),
         // It can be read, and is written as soon as there is room.

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, InterruptHandle, Row, params};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, Row, params};
 
 use crate::rows::{RootCounts, RootId, RootTotals, signed, unsigned};
 use crate::scope::Scope;
 use crate::stage::{LEAVING, PENDING};
-use crate::{IndexError, open};
+use crate::{IndexError, coverage, open};
 use focus_core::configured::ConfiguredRoot;
 use focus_core::recording::Place;
 use focus_core::state::State;
@@ -245,6 +245,36 @@ impl Reader {
         })
     }
 
+    /// Which database the catalog was when a root met it last; none where none did.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn catalog_identity(&self) -> Result<Option<String>, IndexError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT identity FROM roots WHERE identity IS NOT NULL LIMIT 1")?
+                .query_row([], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// The drill whose recordings are on storage; none where there are none.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn drill_under_way(&self) -> Result<Option<String>, IndexError> {
+        self.read(|connection| {
+            let drill: Option<Option<String>> = connection
+                .prepare_cached(
+                    "SELECT CAST(json_extract(metadata, '$.focus_drill') AS TEXT) FROM recordings
+                     WHERE drilled = 1 AND vanished_ms IS NULL LIMIT 1",
+                )?
+                .query_row([], |row| row.get(0))
+                .optional()?;
+            Ok(drill.flatten())
+        })
+    }
+
     /// Runs a query on a connection of the pool.
     pub(crate) fn read<T>(
         &self,
@@ -275,23 +305,28 @@ impl Reader {
     }
 
     /// Reads all of the file, and tells whether it agrees with itself. Takes long where it is large, is in
-    /// nobody's way, and ends early when the index is closed.
+    /// nobody's way, and ends early when the index is closed. What is wrong with the summary of covered time alone is
+    /// returned: [`crate::Index::repair_coverage`] mends it.
     ///
     /// # Errors
     /// It is damaged, or cannot be read.
-    pub fn check(&self) -> Result<(), IndexError> {
+    pub fn check(&self) -> Result<Option<String>, IndexError> {
         let connection = self.connect()?;
         let handle = connection.get_interrupt_handle();
         self.lock_checks().push(handle);
         let verdict: rusqlite::Result<String> =
             connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+        let verdict = verdict.and_then(|verdict| match verdict.as_str() {
+            "ok" => coverage::wrong(&connection).map(Ok),
+            _ => Ok(Err(verdict)),
+        });
         match verdict {
-            Ok(verdict) if verdict == "ok" => Ok(()),
-            Ok(verdict) => Err(self.damaged(&verdict)),
+            Ok(Ok(wrong)) => Ok(wrong),
+            Ok(Err(verdict)) => Err(self.damaged(&verdict)),
             Err(error)
                 if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
             {
-                Ok(())
+                Ok(None)
             }
             Err(error) => Err(self.error(&error)),
         }

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 6;
+pub(crate) const VERSION: i64 = 7;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -270,9 +270,29 @@ CREATE TRIGGER files_report_changed AFTER UPDATE OF state ON files WHEN OLD.stat
 END;
 ";
 
+/// What recordings cover, by root and day, and the spans of hours that are covered in part: see
+/// [`crate::coverage`], which fills them from the rows that are there.
+const V6: &str = "
+CREATE TABLE covered_days(
+  root INTEGER NOT NULL,
+  day INTEGER NOT NULL,
+  covered_ms INTEGER NOT NULL,
+  begins INTEGER NOT NULL,
+  pending INTEGER NOT NULL,
+  cells BLOB NOT NULL,
+  PRIMARY KEY(root, day)
+) WITHOUT ROWID;
+CREATE TABLE covered_hours(
+  root INTEGER NOT NULL,
+  hour INTEGER NOT NULL,
+  spans BLOB NOT NULL,
+  PRIMARY KEY(root, hour)
+) WITHOUT ROWID;
+";
+
 /// When the index learned of a recording first, and when the catalog acknowledged it last, milliseconds since
 /// 1970. Of recordings of an earlier version nobody knows it.
-const V6: &str = "
+const V7: &str = "
 ALTER TABLE recordings ADD COLUMN first_seen_ms INTEGER;
 ALTER TABLE recordings ADD COLUMN acknowledged_ms INTEGER;
 ";

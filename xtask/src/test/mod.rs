@@ -9,7 +9,7 @@ use anyhow::bail;
 use binaries::{Binary, Ran};
 use harness::Outcome;
 
-use crate::{database, deploy, kubernetes, reliability, sim};
+use crate::{database, deploy, kubernetes, python, reliability, sim};
 
 /// Runs the tests, says what they ran against and what was left out.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
@@ -87,6 +87,7 @@ impl Peers {
             ] {
                 kubernetes::package(program, package)?;
             }
+            python::ensure()?;
         }
         Ok(peers)
     }
@@ -125,6 +126,7 @@ fn could_be_put_in(line: &str) -> bool {
         "needs libfaketime",
         "needs openssl",
         "apt-get install",
+        "cargo xtask test --all",
         "control plane",
         "ends its own server",
     ]

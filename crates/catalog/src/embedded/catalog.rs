@@ -142,6 +142,17 @@ impl Catalog for EmbeddedCatalog {
         self.call(move |tx| calls::put_meta(tx, &key, &watermark)).await
     }
 
+    async fn put_alerts(&self, root: &RootPlace, _: i64, text: &str) -> Result<(), Failure> {
+        // The state folder that holds this catalog has one server.
+        let (key, text) = (format!("alerts:{}", root.id), text.to_owned());
+        self.call(move |tx| calls::put_meta(tx, &key, &text)).await
+    }
+
+    async fn alerts(&self, root: &RootPlace) -> Result<Option<String>, Failure> {
+        let key = format!("alerts:{}", root.id);
+        self.call(move |tx| calls::meta(tx, &key)).await
+    }
+
     async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {
         let root = root.id.clone();
         self.call(move |tx| lease::read(tx, &root)).await

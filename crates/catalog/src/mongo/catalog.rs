@@ -170,6 +170,14 @@ impl Catalog for MongoCatalog {
         meta::mark(&self.state, root, watermark).await
     }
 
+    async fn put_alerts(&self, root: &RootPlace, token: i64, text: &str) -> Result<(), Failure> {
+        meta::put_alerts(&self.state, root, token, text).await
+    }
+
+    async fn alerts(&self, root: &RootPlace) -> Result<Option<String>, Failure> {
+        meta::meta(&self.state, &format!("alerts:{}", root.id)).await
+    }
+
     async fn lease(&self, root: &RootPlace) -> Result<Option<LeaseDoc>, Failure> {
         lease::read(&self.state, root).await
     }

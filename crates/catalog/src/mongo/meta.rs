@@ -1,4 +1,4 @@
-//! What the collection `focus_meta` says of the database: its identity, and the watermarks.
+//! What the collection `focus_meta` says of the database: its identity, the watermarks, and what was told of alerts.
 
 use std::time::Duration;
 
@@ -53,6 +53,22 @@ pub(super) async fn mark(
     let id = format!("watermark:{}", root.id);
     let update = doc! {
         "q": { "_id": id }, "u": { "$set": { "value": watermark } }, "upsert": true,
+    };
+    run_write(state, doc! { "update": "focus_meta", "updates": [update] }).await
+}
+
+/// Writes what was told of alerts, where nothing stands that was written under a higher token.
+pub(super) async fn put_alerts(
+    state: &MongoState,
+    root: &RootPlace,
+    token: i64,
+    text: &str,
+) -> Result<(), Failure> {
+    let id = format!("alerts:{}", root.id);
+    let update = doc! {
+        "q": { "_id": id, "token": { "$not": { "$gt": token } } },
+        "u": { "$set": { "value": text, "token": token } },
+        "upsert": true,
     };
     run_write(state, doc! { "update": "focus_meta", "updates": [update] }).await
 }

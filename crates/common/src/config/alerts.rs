@@ -19,6 +19,19 @@ const CHANNELS_MAX: usize = 32;
 /// Bytes that a webhook's secret has to have, and may have (Standard Webhooks 1.0).
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
+/// What the address of an HTTP call begins with.
+const WEB: [&str; 2] = ["https://", "http://"];
+
+/// An address begins as it has to, where it is there.
+fn begins(url: &Text, schemes: [&str; 2]) -> Result<(), String> {
+    match url.expose().filter(|url| !url.is_empty()) {
+        Some(url) if !schemes.iter().any(|scheme| url.starts_with(scheme)) => {
+            Err(format!("its address has to begin with {}", schemes.join(" or ")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Who is told of what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alerts {
@@ -75,14 +88,12 @@ impl ChannelKind {
             ChannelKind::Alertmanager => "alertmanager",
         }
     }
-}
 
-impl ChannelKind {
     /// What its address begins with.
     fn schemes(self) -> [&'static str; 2] {
         match self {
             ChannelKind::Email => ["smtps://", "smtp://"],
-            _ => ["https://", "http://"],
+            _ => WEB,
         }
     }
 }
@@ -117,6 +128,17 @@ impl Channel {
         takes
             && severity >= self.severity_at_least
             && self.rules.as_ref().is_none_or(|rules| rules.contains(&rule))
+    }
+
+    /// What is given is of the right form.
+    fn check(&self) -> Result<(), String> {
+        begins(&self.url, self.kind.schemes())?;
+        if self.kind == ChannelKind::Webhook
+            && let Some(secret) = self.key.expose().filter(|secret| !secret.is_empty())
+        {
+            webhook_key(secret)?;
+        }
+        Ok(())
     }
 }
 
@@ -170,7 +192,9 @@ impl Alerts {
     pub(super) fn read(&mut self, read: &dyn Fn(&Path) -> std::io::Result<String>) -> Vec<String> {
         let mut wrong = Vec::new();
         if let Some(heartbeat) = &mut self.heartbeat {
-            wrong.extend(heartbeat.url.read(read).err().map(|words| format!("heartbeat: {words}")));
+            let told = heartbeat.url.read(read);
+            let told = told.and_then(|()| begins(&heartbeat.url, WEB));
+            wrong.extend(told.err().map(|words| format!("heartbeat: {words}")));
         }
         for channel in &mut self.channels {
             let told = channel.url.read(read).and_then(|()| channel.key.read(read));
@@ -179,24 +203,6 @@ impl Alerts {
                 .extend(told.err().map(|words| format!("the channel {:?}: {words}", channel.name)));
         }
         wrong
-    }
-}
-
-impl Channel {
-    /// What is given is of the right form.
-    fn check(&self) -> Result<(), String> {
-        if let Some(url) = self.url.expose().filter(|url| !url.is_empty())
-            && !self.kind.schemes().iter().any(|scheme| url.starts_with(scheme))
-        {
-            let words = self.kind.schemes().join(" or ");
-            return Err(format!("its address has to begin with {words}"));
-        }
-        if self.kind == ChannelKind::Webhook
-            && let Some(secret) = self.key.expose().filter(|secret| !secret.is_empty())
-        {
-            webhook_key(secret)?;
-        }
-        Ok(())
     }
 }
 
@@ -379,7 +385,11 @@ impl Table {
             if !url.is_given() {
                 return Err("a heartbeat needs url or url_file".to_owned());
             }
-            Ok(Heartbeat { url, every_ms: table.every_ms.unwrap_or(60_000).max(1_000) })
+            let every_ms = table.every_ms.unwrap_or(60_000);
+            if every_ms < 1_000 {
+                return Err("every_ms of the heartbeat: 1000 or more".to_owned());
+            }
+            Ok(Heartbeat { url, every_ms })
         });
         Ok(Alerts {
             repeat_ms: self.repeat_ms.unwrap_or(Alerts::default().repeat_ms),

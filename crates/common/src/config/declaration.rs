@@ -184,6 +184,9 @@ settings! {
     /// Globs besides those of `exclude`.
     exclude_more: Globs = Globs::default();
 
+    /// Address by which people reach this server in a browser. Messages of alerts link to it.
+    external_url: Option<String> = None, default_is: "none", reload: AtOnce, rule: rules::external_url;
+
     /// Who is told of what: see [alerts.md](alerts.md).
     alerts: Alerts = Alerts::default(), default_is: "nobody is told", reload: AtOnce;
 }

@@ -41,6 +41,22 @@ pub(super) fn mongodb_uri(uri: &Option<Secret>) -> Vec<String> {
     vec!["a connection string begins with mongodb:// or mongodb+srv://".to_owned()]
 }
 
+pub(super) fn external_url(url: &Option<String>) -> Vec<String> {
+    let is_one = |url: &String| {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        rest.is_some_and(|rest| {
+            let host = rest.split('/').next().unwrap_or_default();
+            !host.is_empty() && !host.contains('@') && !url.contains(char::is_whitespace)
+        })
+    };
+    match url {
+        Some(url) if !is_one(url) => vec![
+            "an address that people reach begins with https:// or http:// and a host, and has no user in it".to_owned(),
+        ],
+        _ => Vec::new(),
+    }
+}
+
 pub(super) fn state_dir(path: &Path) -> Vec<String> {
     if path.as_os_str().is_empty() {
         return vec!["the state folder is a folder, and not an empty text".to_owned()];

@@ -62,8 +62,15 @@ impl Counters {
             let opts = HistogramOpts::new(name, help(name)).buckets(bounds.to_vec());
             kept(&registry, Histogram::with_opts(opts))
         };
-        let counter = |name: &str| {
-            kept(&registry, IntCounterVec::new(Opts::new(name, help(name)), labels(name)))
+        // A counter that appears with its first event hides that event from `increase`: what is known before
+        // is there at 0.
+        let counter = |name: &str, known: &[&[&str]]| {
+            let opts = Opts::new(name, help(name));
+            let counter = kept(&registry, IntCounterVec::new(opts, labels(name)));
+            for values in known {
+                counter.with_label_values(values);
+            }
+            counter
         };
         let http =
             HistogramOpts::new("focus_http_request_seconds", help("focus_http_request_seconds"))
@@ -72,11 +79,14 @@ impl Counters {
             outage_detect: histogram("focus_outage_detect_seconds", &QUICK),
             outage_converge: histogram("focus_outage_converge_seconds", &SLOW),
             catalog_write: histogram("focus_catalog_write_seconds", &QUICK),
-            catalog_writes: counter("focus_catalog_writes_total"),
+            catalog_writes: counter(
+                "focus_catalog_writes_total",
+                &[&["written"], &["duplicate"], &["refused"], &["failed"], &["removed"]],
+            ),
             scan: histogram("focus_scan_seconds", &SLOW),
-            hints: counter("focus_hints_total"),
-            http_requests: counter("focus_http_requests_total"),
-            alert_deliveries: counter("focus_alert_deliveries_total"),
+            hints: counter("focus_hints_total", &[&["watch", "accepted"], &["watch", "ignored"]]),
+            http_requests: counter("focus_http_requests_total", &[]),
+            alert_deliveries: counter("focus_alert_deliveries_total", &[]),
             http_request: kept(
                 &registry,
                 HistogramVec::new(http, labels("focus_http_request_seconds")),

@@ -61,6 +61,23 @@ impl Condition {
         began.raised |= now_ms.saturating_sub(began.at_ms) >= after_ms;
     }
 
+    /// How long it was true or flapping until it was last seen to be true, milliseconds; 0 where it never was.
+    pub fn lasted_ms(&self) -> u64 {
+        self.began.map_or(0, |began| began.last_ms.saturating_sub(began.at_ms))
+    }
+
+    /// As a server saw it that looks `slack_ms` earlier: there the alert may be raised.
+    pub fn raised_elsewhere(&self, after_ms: u64, slack_ms: u64) -> Option<Raised> {
+        let near_ms = after_ms - slack_ms.min(after_ms / 2);
+        let began = self.began.filter(|began| began.raised || self.lasted_ms() >= near_ms)?;
+        Some(Raised { since_ms: began.wall_ms })
+    }
+
+    /// When it will have been true for `after_ms`, on the boot-time clock; none where it is not true.
+    pub fn due_ms(&self, after_ms: u64) -> Option<u64> {
+        self.began.map(|began| began.at_ms.saturating_add(after_ms))
+    }
+
     /// The alert, while it is raised.
     pub fn raised(&self) -> Option<Raised> {
         let began = self.began.filter(|began| began.raised)?;

@@ -11,18 +11,21 @@
 //! | [`told`] | what a channel is owed, and when it is tried again |
 //! | [`silence`] | what is not told for a while |
 //! | [`board`] | all of it together: what is raised, told and owed |
+//! | [`handover`] | what a server that takes a root over goes on with |
 
 pub mod board;
 pub mod condition;
+pub mod handover;
 pub mod rule;
 pub mod silence;
 pub mod told;
 
-pub use board::{Board, Due, Kept, Now, Observation, Open, ToldOf};
+pub use board::{Board, Due, Kept, Now, Observation, Open, Past, ToldOf};
 pub use condition::{Condition, Raised};
+pub use handover::Handed;
 pub use rule::{Rule, Severity, Thresholds};
 pub use silence::Silence;
-pub use told::{Owed, Retry, Told, Tried, owed, owed_once};
+pub use told::{Believed, Hearing, Owed, Retry, Told, Tried, owed, owed_once};
 
 /// Which alert: one per rule and root, never per recording.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +42,13 @@ impl AlertKey {
     pub fn identity(&self, catalog: &str) -> String {
         format!("focus/{catalog}/{}/{}", self.rule.name(), self.root)
     }
+
+    /// The catalog that an identity of this alert names.
+    pub fn catalog_of<'a>(&self, identity: &'a str) -> &'a str {
+        let tail = format!("/{}/{}", self.rule.name(), self.root);
+        let catalog = identity.strip_prefix("focus/").unwrap_or(identity);
+        catalog.strip_suffix(&tail).unwrap_or(catalog)
+    }
 }
 
 #[cfg(test)]
@@ -49,5 +59,7 @@ mod tests {
     fn an_identity_names_catalog_rule_and_root_and_no_host() {
         let key = AlertKey { rule: Rule::DeletionsHeld, root: "r1".to_owned() };
         assert_eq!(key.identity("c1"), "focus/c1/deletions_held/r1");
+        let address = "mongodb://host:27017/focus";
+        assert_eq!(key.catalog_of(&key.identity(address)), address);
     }
 }

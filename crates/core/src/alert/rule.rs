@@ -55,11 +55,13 @@ pub enum Rule {
     DiskLow,
     /// The index was made anew.
     IndexDamaged,
+    /// The last drill that was posted to this server did not pass.
+    DrillFailed,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Rule::CatalogDown,
         Rule::CatalogRefuses,
         Rule::CatalogRecovered,
@@ -71,6 +73,7 @@ impl Rule {
         Rule::DriftFound,
         Rule::DiskLow,
         Rule::IndexDamaged,
+        Rule::DrillFailed,
     ];
 
     /// As settings, messages and the API spell it.
@@ -87,12 +90,19 @@ impl Rule {
             Rule::DriftFound => "drift_found",
             Rule::DiskLow => "disk_low",
             Rule::IndexDamaged => "index_damaged",
+            Rule::DrillFailed => "drill_failed",
         }
     }
 
     /// The rule of this name.
     pub fn from_name(name: &str) -> Option<Rule> {
         Rule::ALL.into_iter().find(|rule| rule.name() == name)
+    }
+
+    /// It is about this server alone: its own disk, index or leases. Of the others, the last holder of a root
+    /// tells, and whoever takes over goes on from what it told.
+    pub fn is_own(self) -> bool {
+        matches!(self, Rule::DiskLow | Rule::IndexDamaged | Rule::LeaseLost)
     }
 
     /// It is told once that it fires, and never that it is resolved.
@@ -107,7 +117,7 @@ impl Rule {
             Rule::CatalogDown | Rule::CatalogRefuses | Rule::StorageUnavailable => {
                 (Critical, 30_000)
             }
-            Rule::DeletionsHeld => (Critical, 0),
+            Rule::DeletionsHeld | Rule::DrillFailed => (Critical, 0),
             Rule::CatalogRecovered => (Info, 0),
             Rule::BacklogOld
             | Rule::UnrecognisedGrowth
@@ -156,6 +166,9 @@ impl Rule {
             Rule::DiskLow => "Make room: without it the index takes no new recordings",
             Rule::IndexDamaged => {
                 "It is made anew from storage. Look after the disk of the state folder"
+            }
+            Rule::DrillFailed => {
+                "`focus drill list` and `focus drill report ID` say which recordings were lost, and why"
             }
         }
     }

@@ -123,6 +123,11 @@ impl Reconciler {
         self.stopped.as_ref().map(|stopped| &stopped.violation)
     }
 
+    /// Which database this is, once it was met; that of before while it is away.
+    pub fn identity(&self) -> Option<&str> {
+        self.memory.identity.as_deref()
+    }
+
     /// Recordings acknowledged since the start.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged

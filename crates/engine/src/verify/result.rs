@@ -164,8 +164,12 @@ impl Verification {
 
     /// How many differences between storage and catalog it left.
     pub(super) fn drift(&self) -> u64 {
-        let drift = FindingKind::ALL.iter().filter(|kind| kind.is_drift());
-        drift.filter_map(|kind| self.counts.get(kind.name())).sum()
+        drift(&self.counts)
+    }
+
+    /// The same of each root, by its id.
+    pub(super) fn drift_of_roots(&self) -> BTreeMap<String, u64> {
+        self.roots.iter().map(|(id, counts)| (id.clone(), drift(counts))).collect()
     }
 
     /// Completes it: whether anything of the catalog differs from storage.
@@ -258,4 +262,10 @@ mod tests {
         }
         assert_eq!((out.findings.len(), out.truncated), (FINDINGS_MAX, true));
     }
+}
+
+/// How many of these findings are differences between storage and catalog.
+fn drift(counts: &BTreeMap<String, u64>) -> u64 {
+    let drift = FindingKind::ALL.iter().filter(|kind| kind.is_drift());
+    drift.filter_map(|kind| counts.get(kind.name())).sum()
 }

@@ -68,7 +68,7 @@ impl Engine {
     /// Checks the index: one that contradicts itself is damaged, and would compare wrongly.
     async fn check_index(&self) -> Result<(), VerifyError> {
         let reader = self.reader.clone();
-        let check = move || reader.check().and_then(|()| reader.broken_invariants());
+        let check = move || reader.check().and_then(|_| reader.broken_invariants());
         let error = match tokio::task::spawn_blocking(check).await? {
             Ok(broken) if broken.is_empty() => return Ok(()),
             Ok(broken) => IndexError::Damaged {

@@ -1,5 +1,6 @@
 //! The state of verifications: one at a time, how far it has come, and what the last one came to.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use focus_common::status::{VerificationStage, Verifying};
@@ -69,6 +70,11 @@ impl Verifications {
     /// How many differences between storage and catalog the last verification left.
     pub(crate) fn drift(&self) -> Option<u64> {
         self.last.lock().as_ref().map(Verification::drift)
+    }
+
+    /// The same of each root, by its id.
+    pub(crate) fn drift_of_roots(&self) -> BTreeMap<String, u64> {
+        self.last.lock().as_ref().map(Verification::drift_of_roots).unwrap_or_default()
     }
 
     /// Keeps a result, here and in the state folder.

@@ -197,8 +197,12 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
         (
-            6,
+            7,
             "ALTER TABLE recordings DROP COLUMN first_seen_ms; ALTER TABLE recordings DROP COLUMN acknowledged_ms;",
+        ),
+        (
+            6,
+            "DROP TABLE covered_days; DROP TABLE covered_hours; DELETE FROM meta WHERE key = 'coverage';",
         ),
         (
             5,

@@ -1,69 +1,34 @@
 //! What is raised, what each channel was told, and what is silenced. It is kept in the state folder, so that a
 //! restart forgets and repeats nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use focus_common::alerts::{AlertsStatus, ListedAlert, ListedAlerts, ListedChannel, ListedSilence};
 use focus_common::config::{Alerts, Channel, ChannelKind};
+use focus_common::metrics::counters;
 use focus_common::{clock, state_dir};
-use focus_core::alert::{
-    self, AlertKey, Due, Observation, Raised, Rule, Silence, Told, ToldOf, Tried,
-};
+use focus_core::alert::{self, Due, Handed, Hearing, Observation, Rule, Severity, Silence, Tried};
+use focus_core::lease::LastHolder;
+use focus_engine::RootHolder;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::message::Message;
+use super::kept::Kept;
+use super::message::{About, Message};
 
 /// The file in the state folder.
 const FILE: &str = "alerts.json";
 
 /// Alertmanager takes an alert for over unless it is told again; milliseconds.
-pub(super) const ALERTMANAGER_AGAIN_MS: u64 = 60_000;
+const ALERTMANAGER_AGAIN_MS: u64 = 60_000;
 
-/// What a channel was last told of an alert.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct KeptTold {
-    channel: String,
-    rule: String,
-    root: String,
-    /// As it was told: a resolve has to have the same.
-    identity: String,
-    path: String,
-    summary: String,
-    firing_since_ms: Option<i64>,
-    at_ms: i64,
-    times: u32,
-    #[serde(default)]
-    in_doubt: bool,
-}
+/// One that was away while an alert ended is told of the end for so long, milliseconds: 15 minutes.
+const ALERTMANAGER_RESOLVED_MS: u64 = 900_000;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct KeptAlert {
-    rule: String,
-    root: String,
-    path: String,
-    summary: String,
-    since_ms: i64,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct KeptSilence {
-    id: String,
-    rule: String,
-    root: Option<String>,
-    until_ms: i64,
-}
-
-/// What the state folder has.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Kept {
-    alerts: Vec<KeptAlert>,
-    told: Vec<KeptTold>,
-    silences: Vec<KeptSilence>,
-}
+/// How a delivery ends, as its metric says it.
+const DELIVERED: [&str; 3] = ["delivered", "failed", "refused"];
 
 /// The state of a channel, for people.
 #[derive(Clone, Debug, Default)]
@@ -79,58 +44,14 @@ struct ChannelState {
 pub struct Board {
     rules: Mutex<alert::Board>,
     channels: Mutex<BTreeMap<String, ChannelState>>,
+    about: Mutex<About>,
+    /// The token under which each root was taken over, with what its last holder had told.
+    taken: Mutex<BTreeMap<String, i64>>,
+    /// Roots whose storage is gone, as their holder tells.
+    told_elsewhere: Mutex<BTreeSet<String>>,
     file: PathBuf,
     /// Something is owed, perhaps.
     pub(super) changed: Notify,
-}
-
-/// An alert, as it is listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ListedAlert {
-    /// The rule.
-    pub rule: String,
-    /// How bad.
-    pub severity: String,
-    /// The configured path of the root; none where there is none.
-    pub root: Option<String>,
-    /// Since when, RFC 3339.
-    pub since: String,
-    /// What is wrong.
-    pub summary: String,
-    /// What to do.
-    pub remedy: String,
-    /// A silence keeps it from being told.
-    pub silenced: bool,
-    /// This server tells of it; otherwise the root's holder does.
-    pub tells: bool,
-}
-
-/// A channel, as it is listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ListedChannel {
-    /// Its name.
-    pub name: String,
-    /// Its kind.
-    pub kind: String,
-    /// `ok`, `failing`, or `idle` before the first message.
-    pub state: String,
-    /// Why it is failing.
-    pub reason: Option<String>,
-    /// When it was told something last, RFC 3339.
-    pub told_at: Option<String>,
-}
-
-/// A silence, as it is listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ListedSilence {
-    /// Which it is.
-    pub id: String,
-    /// The rule.
-    pub rule: String,
-    /// The root's path or id; none: of all.
-    pub root: Option<String>,
-    /// Until when, RFC 3339.
-    pub until: String,
 }
 
 fn now() -> alert::Now {
@@ -148,39 +69,126 @@ impl Board {
         Board {
             rules: Mutex::new(alert::Board::resumed(kept.into(), now())),
             channels: Mutex::default(),
+            about: Mutex::default(),
+            taken: Mutex::default(),
+            told_elsewhere: Mutex::default(),
             file,
             changed: Notify::new(),
         }
     }
 
-    /// The channels are these from now on.
-    pub(super) fn set_channels(&self, alerts: &Alerts) {
-        let names = alerts.channels.iter().map(|channel| channel.name.clone()).collect();
-        self.rules.lock().set_channels(&names);
+    /// The channels are these from now on, and links in messages begin with this address.
+    pub(super) fn set_channels(&self, alerts: &Alerts, external_url: Option<&str>) {
+        let hearing = |channel: &Channel| {
+            let hears = |rule: &Rule| channel.hears(*rule, alerts.thresholds(*rule).severity);
+            let rules = Rule::ALL.into_iter().filter(hears).collect();
+            let (repeat_ms, resolved_for_ms) = match channel.kind {
+                ChannelKind::Alertmanager => (ALERTMANAGER_AGAIN_MS, ALERTMANAGER_RESOLVED_MS),
+                _ => (alerts.repeat_ms, 0),
+            };
+            Hearing { rules, repeat_ms, resolved_for_ms }
+        };
+        let hearing: BTreeMap<String, Hearing> = alerts
+            .channels
+            .iter()
+            .map(|channel| (channel.name.clone(), hearing(channel)))
+            .collect();
+        self.about.lock().url =
+            external_url.map(|url| format!("{}/alerts", url.trim_end_matches('/')));
         let mut channels = self.channels.lock();
-        channels.retain(|name, _| names.contains(name));
+        channels.retain(|name, _| hearing.contains_key(name));
         for channel in &alerts.channels {
             channels.entry(channel.name.clone()).or_default().kind = channel.kind.name();
+            for result in DELIVERED {
+                counters().alert_deliveries.with_label_values(&[channel.name.as_str(), result]);
+            }
         }
+        self.rules.lock().set_channels(hearing);
     }
 
-    /// Takes what was seen in one look. True: something is raised that was not, or the reverse.
-    pub(super) fn observe(&self, seen: Vec<Observation>, catalog: String) -> bool {
+    /// Takes what was seen in one look, and the drill under way. True: something is raised that was not, or the
+    /// reverse.
+    pub(super) fn observe(
+        &self,
+        seen: Vec<Observation>,
+        catalog: String,
+        drill: Option<String>,
+    ) -> bool {
+        self.about.lock().drill = drill;
         self.rules.lock().observe(seen, now(), catalog)
+    }
+
+    /// In how many milliseconds the next alert is raised, if its condition stays true.
+    pub(super) fn next_in_ms(&self) -> Option<u64> {
+        self.rules.lock().next_at_ms().map(|at_ms| at_ms.saturating_sub(now().0))
     }
 
     /// What a channel is owed now; nothing before its next try is due.
     pub(super) fn owed(&self, channel: &Channel, alerts: &Alerts) -> Vec<Message> {
-        let repeat_ms = match channel.kind {
-            ChannelKind::Alertmanager => ALERTMANAGER_AGAIN_MS,
-            _ => alerts.repeat_ms,
-        };
-        let severity = |rule| alerts.thresholds(rule).severity;
         let now = now();
-        let hears = |rule| channel.hears(rule, severity(rule));
-        let due = self.rules.lock().owed(&channel.name, &hears, repeat_ms, now);
-        let message = |due: Due| Message { severity: severity(due.key.rule), now_ms: now.1, due };
+        let due = self.rules.lock().owed(&channel.name, now);
+        let about = self.about.lock().clone();
+        let message = |due: Due| {
+            let severity = alerts.thresholds(due.key.rule).severity;
+            Message { severity, now_ms: now.1, about: about.clone(), due }
+        };
         due.into_iter().map(message).collect()
+    }
+
+    /// Who tells of a root: its last holder, and nobody while this server has not yet read what another told.
+    pub(super) fn teller(
+        &self,
+        id: Option<&str>,
+        holder: LastHolder,
+        token: Option<i64>,
+    ) -> LastHolder {
+        match (id, token) {
+            (Some(id), Some(token)) if !self.is_taken(id, token) => LastHolder::Other,
+            _ => holder,
+        }
+    }
+
+    /// This server tells of this root, which it holds under this token.
+    pub(super) fn is_taken(&self, root: &str, token: i64) -> bool {
+        self.taken.lock().get(root) == Some(&token)
+    }
+
+    /// This server tells of this root from now on, with what another told before.
+    pub(super) fn take(&self, root: &RootHolder, token: i64, leads: bool, handed: Option<Handed>) {
+        if let Some(handed) = handed {
+            self.rules.lock().take_over(&root.id, leads, handed, root.was_renewed, now());
+        }
+        self.taken.lock().insert(root.id.clone(), token);
+    }
+
+    /// What the channels were told of a root, for whoever takes it over.
+    pub(super) fn handed(&self, root: &str, leads: bool) -> Handed {
+        self.rules.lock().handed(root, leads)
+    }
+
+    /// The catalog has these.
+    pub(super) fn set_handed(&self, handed: &Handed) {
+        self.rules.lock().set_handed(handed);
+    }
+
+    /// An alert of this rule and root is raised.
+    pub(super) fn is_raised(&self, rule: Rule, root: &str) -> bool {
+        self.rules.lock().raised().any(|(key, _, _)| key.rule == rule && key.root == root)
+    }
+
+    /// The root's holder tells that its storage is gone.
+    pub(super) fn set_told_elsewhere(&self, root: &str, is_told: bool) {
+        let mut told = self.told_elsewhere.lock();
+        if is_told {
+            told.insert(root.to_owned());
+        } else {
+            told.remove(root);
+        }
+    }
+
+    /// Whether the root's holder tells that its storage is gone.
+    pub(super) fn is_told_elsewhere(&self, root: &str) -> bool {
+        self.told_elsewhere.lock().contains(root)
     }
 
     /// A channel is about to be told.
@@ -212,25 +220,58 @@ impl Board {
         }
     }
 
-    /// The alerts that are raised.
-    pub fn alerts(&self, alerts: &Alerts) -> Vec<ListedAlert> {
+    /// What is raised, what is over, who is told, and what is silenced.
+    pub fn listed(&self, alerts: &Alerts) -> ListedAlerts {
+        ListedAlerts {
+            items: self.alerts(alerts),
+            next_cursor: None,
+            channels: self.listed_channels(),
+            silences: self.silences(),
+        }
+    }
+
+    /// What the status says of alerts.
+    pub fn status(&self) -> AlertsStatus {
+        AlertsStatus {
+            firing: self.firing().values().sum(),
+            channels: self.listed_channels(),
+            silences: self.silences(),
+        }
+    }
+
+    fn alerts(&self, alerts: &Alerts) -> Vec<ListedAlert> {
         let rules = self.rules.lock();
         let now_ms = clock::wall_ms();
-        let listed = rules.raised().map(|(key, open, raised)| ListedAlert {
+        let severity = |rule| Severity::name(alerts.thresholds(rule).severity).to_owned();
+        let root = |path: &str| Some(path.to_owned()).filter(|path| !path.is_empty());
+        let raised = rules.raised().map(|(key, open, raised)| ListedAlert {
+            state: "firing".to_owned(),
             rule: key.rule.name().to_owned(),
-            severity: alerts.thresholds(key.rule).severity.name().to_owned(),
-            root: Some(open.path.clone()).filter(|path| !path.is_empty()),
+            severity: severity(key.rule),
+            root: root(&open.path),
             since: clock::rfc3339(raised.since_ms),
+            ended: None,
             summary: open.summary.clone(),
             remedy: key.rule.remedy().to_owned(),
             silenced: rules.is_silenced(key, now_ms),
-            tells: open.tells,
+            tells: open.tells(),
         });
-        listed.collect()
+        let past = rules.past().map(|past| ListedAlert {
+            state: "resolved".to_owned(),
+            rule: past.key.rule.name().to_owned(),
+            severity: severity(past.key.rule),
+            root: root(&past.path),
+            since: clock::rfc3339(past.raised.since_ms),
+            ended: Some(clock::rfc3339(past.ended_ms)),
+            summary: past.summary.clone(),
+            remedy: String::new(),
+            silenced: false,
+            tells: true,
+        });
+        raised.chain(past).collect()
     }
 
-    /// The channels.
-    pub fn listed_channels(&self) -> Vec<ListedChannel> {
+    fn listed_channels(&self) -> Vec<ListedChannel> {
         let channels = self.channels.lock();
         let listed = channels.iter().map(|(name, channel)| ListedChannel {
             name: name.clone(),
@@ -289,62 +330,6 @@ fn listed(silence: &Silence) -> ListedSilence {
         rule: silence.rule.name().to_owned(),
         root: silence.root.clone(),
         until: clock::rfc3339(silence.until_ms),
-    }
-}
-
-fn key(rule: &str, root: &str) -> Option<AlertKey> {
-    Some(AlertKey { rule: Rule::from_name(rule)?, root: root.to_owned() })
-}
-
-/// What is of a rule that this version does not have is left out.
-impl From<Kept> for alert::Kept {
-    fn from(kept: Kept) -> alert::Kept {
-        let raised = kept.alerts.into_iter().filter_map(|one| {
-            let raised = Raised { since_ms: one.since_ms };
-            Some((key(&one.rule, &one.root)?, raised, one.path, one.summary))
-        });
-        let told = kept.told.into_iter().filter_map(|one| {
-            let firing = one.firing_since_ms.map(|since_ms| Raised { since_ms });
-            let told = Told { firing, at_ms: one.at_ms, times: one.times, in_doubt: one.in_doubt };
-            let of = ToldOf { told, identity: one.identity, path: one.path, summary: one.summary };
-            Some((one.channel, key(&one.rule, &one.root)?, of))
-        });
-        let silences = kept.silences.into_iter().filter_map(|one| {
-            let KeptSilence { id, rule, root, until_ms } = one;
-            Some(Silence { id, rule: Rule::from_name(&rule)?, root, until_ms })
-        });
-        alert::Kept { raised: raised.collect(), told: told.collect(), silences: silences.collect() }
-    }
-}
-
-impl From<alert::Kept> for Kept {
-    fn from(kept: alert::Kept) -> Kept {
-        let alerts = kept.raised.into_iter().map(|(key, raised, path, summary)| KeptAlert {
-            rule: key.rule.name().to_owned(),
-            root: key.root,
-            path,
-            summary,
-            since_ms: raised.since_ms,
-        });
-        let told = kept.told.into_iter().map(|(channel, key, of)| KeptTold {
-            channel,
-            rule: key.rule.name().to_owned(),
-            root: key.root,
-            identity: of.identity,
-            path: of.path,
-            summary: of.summary,
-            firing_since_ms: of.told.firing.map(|raised| raised.since_ms),
-            at_ms: of.told.at_ms,
-            times: of.told.times,
-            in_doubt: of.told.in_doubt,
-        });
-        let silences = kept.silences.into_iter().map(|silence| KeptSilence {
-            id: silence.id,
-            rule: silence.rule.name().to_owned(),
-            root: silence.root,
-            until_ms: silence.until_ms,
-        });
-        Kept { alerts: alerts.collect(), told: told.collect(), silences: silences.collect() }
     }
 }
 

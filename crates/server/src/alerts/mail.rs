@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use focus_common::clock;
 use focus_common::config::Channel;
-use focus_core::alert::{Owed, Tried};
+use focus_core::alert::Tried;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message as Mail};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
@@ -79,17 +78,5 @@ fn id(id: &str) -> String {
 }
 
 fn text(message: &Message) -> String {
-    let mut lines = vec![message.head(), String::new(), message.due.summary.clone()];
-    if !message.due.path.is_empty() {
-        lines.push(format!("Root: {}", message.due.path));
-    }
-    lines.push(format!("Severity: {}", message.severity.name()));
-    lines.push(format!("Since: {}", clock::rfc3339(message.since_ms())));
-    if let Owed::Resolved { .. } = message.due.owed {
-        lines.push(format!("Ended: {}", clock::rfc3339(message.now_ms)));
-    }
-    if !message.remedy().is_empty() {
-        lines.push(format!("\n{}", message.remedy()));
-    }
-    lines.join("\n") + "\n"
+    format!("{}\n\n{}\n", message.head(), message.lines().join("\n"))
 }

@@ -15,6 +15,15 @@ const SLACK_MAX: usize = 3_000;
 /// An alert that fires tells Alertmanager that it does for so long, milliseconds.
 const ALERTMANAGER_MS: i64 = 4 * 60_000;
 
+/// What every message says besides.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    /// Where people look; none where `external_url` is not set.
+    pub(super) url: Option<String>,
+    /// The drill under way.
+    pub(super) drill: Option<String>,
+}
+
 /// What a channel is to be told.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
@@ -24,6 +33,8 @@ pub(super) struct Message {
     pub(super) severity: Severity,
     /// Now, milliseconds since 1970.
     pub(super) now_ms: i64,
+    /// What every message says besides.
+    pub(super) about: About,
 }
 
 /// A request to a channel.
@@ -51,6 +62,7 @@ impl Message {
             },
             severity: alerts.thresholds(rule).severity,
             now_ms,
+            about: About::default(),
         }
     }
 
@@ -67,8 +79,32 @@ impl Message {
 
     pub(super) fn since_ms(&self) -> i64 {
         match self.due.owed {
-            Owed::Firing { raised, .. } | Owed::Resolved { raised } => raised.since_ms,
+            Owed::Firing { raised, .. } | Owed::Resolved { raised, .. } => raised.since_ms,
         }
+    }
+
+    /// When it ended, milliseconds since 1970; none where it fires.
+    pub(super) fn ended_ms(&self) -> Option<i64> {
+        match self.due.owed {
+            Owed::Firing { .. } => None,
+            Owed::Resolved { ended_ms, .. } => Some(ended_ms),
+        }
+    }
+
+    /// The lines of a message for people, after its head.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let line = |name: &str, value: &str| format!("{name}: {value}");
+        let mut lines = vec![self.due.summary.clone()];
+        if !self.due.path.is_empty() {
+            lines.push(line("Root", &self.due.path));
+        }
+        lines.push(line("Severity", self.severity.name()));
+        lines.push(line("Since", &clock::rfc3339(self.since_ms())));
+        lines.extend(self.ended_ms().map(|at_ms| line("Ended", &clock::rfc3339(at_ms))));
+        lines.extend(self.about.drill.iter().map(|id| line("drill", id)));
+        lines.extend(Some(self.remedy().to_owned()).filter(|remedy| !remedy.is_empty()));
+        lines.extend(self.about.url.clone());
+        lines
     }
 
     /// `firing: catalog_down`, or that it is a test.
@@ -147,16 +183,8 @@ impl Message {
     /// Slack incoming webhook: blocks, and the text for what shows no blocks.
     fn slack(&self) -> Value {
         let head = escaped(&self.head());
-        let mut lines = vec![format!("*{head}* ({})", self.severity.name())];
-        lines.push(escaped(&self.due.summary));
-        if !self.due.path.is_empty() {
-            lines.push(format!("Root: {}", escaped(&self.due.path)));
-        }
-        lines.push(format!("Since {}", clock::rfc3339(self.since_ms())));
-        if !self.remedy().is_empty() {
-            lines.push(escaped(self.remedy()));
-        }
-        let text: String = lines.join("\n").chars().take(SLACK_MAX).collect();
+        let lines = escaped(&self.lines().join("\n"));
+        let text: String = format!("*{head}*\n{lines}").chars().take(SLACK_MAX).collect();
         let summary: String = escaped(&self.due.summary).chars().take(SLACK_MAX / 2).collect();
         json!({
             "text": format!("{head}: {summary}"),
@@ -169,7 +197,9 @@ impl Message {
         let action = if self.state() == "firing" { "trigger" } else { "resolve" };
         let summary: String =
             format!("{}: {}", self.head(), self.due.summary).chars().take(1_024).collect();
+        let links = self.about.url.iter().map(|url| json!({ "href": url, "text": "Focus Server" }));
         json!({
+            "links": links.collect::<Vec<_>>(),
             "routing_key": routing_key,
             "event_action": action,
             "dedup_key": self.due.identity,
@@ -186,16 +216,17 @@ impl Message {
     }
 
     fn data(&self) -> Value {
-        let ended = (self.state() == "resolved").then(|| clock::rfc3339(self.now_ms));
         json!({
             "rule": self.due.key.rule.name(),
             "state": self.state(),
             "severity": self.severity.name(),
             "root": self.due.path,
             "since": clock::rfc3339(self.since_ms()),
-            "ended": ended,
+            "ended": self.ended_ms().map(clock::rfc3339),
             "summary": self.due.summary,
             "remedy": self.remedy(),
+            "url": self.about.url,
+            "drill": self.about.drill,
         })
     }
 
@@ -232,22 +263,25 @@ impl Message {
 
     /// An alert of Alertmanager's API v2.
     fn alertmanager(&self) -> Value {
-        let ends_ms = match self.due.owed {
-            Owed::Firing { .. } => self.now_ms + ALERTMANAGER_MS,
-            Owed::Resolved { .. } => self.now_ms,
-        };
-        let catalog = self.due.identity.split('/').nth(1).unwrap_or_default();
-        json!({
+        let ends_ms = self.ended_ms().unwrap_or(self.now_ms + ALERTMANAGER_MS);
+        let mut alert = json!({
             "labels": {
                 "alertname": self.due.key.rule.name(),
                 "severity": self.severity.name(),
                 "root": self.due.path,
-                "catalog": catalog,
+                "catalog": self.due.key.catalog_of(&self.due.identity),
             },
             "annotations": { "summary": self.due.summary, "description": self.remedy() },
             "startsAt": clock::rfc3339(self.since_ms()),
             "endsAt": clock::rfc3339(ends_ms),
-        })
+        });
+        if let Some(url) = &self.about.url {
+            alert["generatorURL"] = json!(url);
+        }
+        if let Some(drill) = &self.about.drill {
+            alert["annotations"]["drill"] = json!(drill);
+        }
+        alert
     }
 }
 

@@ -3,7 +3,10 @@
 //! | file | what it does |
 //! |---|---|
 //! | `watch` | looks at the engine once a second, and keeps what is raised |
+//! | `conditions` | what each rule says of what was seen |
 //! | `board` | what is raised, what was told, and what is silenced; kept in the state folder |
+//! | `kept` | what of it is kept, in the state folder and in the catalog |
+//! | `handover` | hands what was told to whoever takes a root over |
 //! | `channel` | a task for each channel: tells it what it is owed |
 //! | `message` | the message of an alert in each channel's form |
 //! | `mail` | the message as e-mail |
@@ -11,6 +14,9 @@
 
 mod board;
 mod channel;
+mod conditions;
+mod handover;
+mod kept;
 mod mail;
 mod message;
 mod post;
@@ -19,26 +25,33 @@ mod watch;
 use std::sync::Arc;
 
 use focus_common::config::Settings;
+use focus_drill::report::store::Drills;
 use focus_engine::Engine;
 use tokio::sync::watch as hand;
 use tokio::task::JoinHandle;
 
-pub use board::{Board, ListedAlert, ListedChannel, ListedSilence};
+pub use board::Board;
 pub use channel::test;
+use watch::Watched;
 
 /// Watches the engine and tells the channels, until it is dropped.
 #[derive(Debug)]
 pub struct Alerting {
     board: Arc<Board>,
     engines: hand::Receiver<Arc<Engine>>,
+    drills: Arc<Drills>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Alerting {
     /// Begins with these settings, and with what an earlier server has kept.
-    pub fn begin(settings: &Settings, engines: hand::Receiver<Arc<Engine>>) -> Alerting {
+    pub fn begin(
+        settings: &Settings,
+        engines: hand::Receiver<Arc<Engine>>,
+        drills: Arc<Drills>,
+    ) -> Alerting {
         let board = Arc::new(Board::of(&settings.state_dir));
-        let mut alerting = Alerting { board, engines, tasks: Vec::new() };
+        let mut alerting = Alerting { board, engines, drills, tasks: Vec::new() };
         alerting.take(settings);
         alerting
     }
@@ -48,8 +61,10 @@ impl Alerting {
         self.end();
         let alerts = Arc::new(settings.alerts.clone());
         let (board, engines) = (Arc::clone(&self.board), self.engines.clone());
-        board.set_channels(&alerts);
-        self.tasks.push(tokio::spawn(watch::run(Arc::clone(&board), engines, Arc::clone(&alerts))));
+        board.set_channels(&alerts, settings.external_url.as_deref());
+        self.tasks.push(tokio::spawn(handover::run(Arc::clone(&board), engines.clone())));
+        let watched = Watched { engines, drills: Arc::clone(&self.drills) };
+        self.tasks.push(tokio::spawn(watch::run(Arc::clone(&board), watched, Arc::clone(&alerts))));
         for channel in alerts.channels.clone() {
             let task = channel::run(Arc::clone(&board), Arc::clone(&alerts), channel);
             self.tasks.push(tokio::spawn(task));

@@ -19,18 +19,14 @@ const SILENCE_MAX_MS: u64 = 30 * 86_400_000;
     path = "/api/v1/alerts",
     tag = "alerts",
     summary = "Alerts that are raised, the channels and the silences",
-    responses((status = 200, description = "`alerts`, `channels` and `silences`", body = Value))
+    responses((status = 200, description = "Those that are raised, and those of the last 30 days that are over; who is told; what is silenced", body = focus_common::alerts::ListedAlerts))
 )]
 pub(super) async fn alerts(
     State(state): State<AppState>,
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Json<Value> {
     let (board, settings) = state.alerts();
-    Json(json!({
-        "alerts": board.alerts(&settings),
-        "channels": board.listed_channels(),
-        "silences": board.silences(),
-    }))
+    Json(json!(board.listed(&settings)))
 }
 
 /// The body of a silence.
@@ -52,13 +48,13 @@ pub(super) struct SilenceBody {
     path = "/api/v1/alerts/silences",
     tag = "alerts",
     summary = "Silences that last",
-    responses((status = 200, description = "`silences`", body = Value))
+    responses((status = 200, description = "`items`: each with `id`, `rule`, `root` and `until`", body = Value))
 )]
 pub(super) async fn silences(
     State(state): State<AppState>,
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Json<Value> {
-    Json(json!({ "silences": state.alerts().0.silences() }))
+    Json(json!({ "items": state.alerts().0.silences(), "next_cursor": null }))
 }
 
 /// `POST /api/v1/alerts/silences`.

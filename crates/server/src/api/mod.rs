@@ -2,6 +2,7 @@
 
 mod alerts;
 mod ask;
+mod coverage;
 mod deletions;
 mod description;
 mod drills;
@@ -44,6 +45,7 @@ use crate::alerts::Board;
 use crate::events::Events;
 use crate::jobs::Jobs;
 
+pub(crate) use coverage::{coverage_value, gaps_value};
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
 pub(crate) use outages::item as outage_item;

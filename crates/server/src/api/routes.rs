@@ -5,8 +5,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, alerts, deletions, description, drills, events, forgetting, jobs, live, metrics,
-    outages, recordings, time_range, unrecognised, v1, verification,
+    AppState, alerts, coverage, deletions, description, drills, events, forgetting, jobs, live,
+    metrics, outages, recordings, time_range, unrecognised, v1, verification,
 };
 
 /// All routes with their description.
@@ -16,6 +16,8 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(recordings::recordings))
         .routes(routes!(recordings::recording))
         .routes(routes!(unrecognised::unrecognised))
+        .routes(routes!(coverage::coverage))
+        .routes(routes!(coverage::gaps))
         .routes(routes!(v1::scan))
         .routes(routes!(verification::verify))
         .routes(routes!(verification::drift))

@@ -27,7 +27,8 @@ pub(super) async fn status(
     State(state): State<AppState>,
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Result<Json<Value>, Problem> {
-    let status = state.read(|engine| Ok(engine.status())).await?;
+    let mut status = state.read(|engine| Ok(engine.status())).await?;
+    status.alerts = Some(state.alerts().0.status());
     Ok(Json(json!(status)))
 }
 

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use focus_common::alerts::{ListedAlert, ListedAlerts};
 use focus_common::client::escape;
 use focus_common::config::{Settings, Source};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::output::{Output, cell};
 use super::{Ending, Stop, running_server, runtime};
-use crate::alerts::{ListedAlert, ListedChannel, ListedSilence};
 
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Alerts that are over and shown to people, at most; `--json` has all.
+const PAST_SHOWN: usize = 10;
 
 /// What `focus alerts` does.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -41,13 +43,6 @@ pub(super) enum AlertCommand {
     },
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    alerts: Vec<ListedAlert>,
-    channels: Vec<ListedChannel>,
-    silences: Vec<ListedSilence>,
-}
-
 pub(super) fn alerts(
     settings: &Settings,
     command: Option<AlertsCommand>,
@@ -64,7 +59,7 @@ pub(super) fn alerts(
             None => {
                 let answer = server.get("/api/v1/alerts", LIMIT).await.map_err(Stop::of)?;
                 out.value(&answer);
-                let listed: Listed = serde_json::from_value(answer)?;
+                let listed: ListedAlerts = serde_json::from_value(answer)?;
                 Ok(show(&listed, out))
             }
             Some(AlertsCommand::Silence { rule, lasting }) => {
@@ -93,11 +88,13 @@ pub(super) fn alerts(
     })
 }
 
-fn show(listed: &Listed, out: &Output) -> Ending {
-    if listed.alerts.is_empty() {
+fn show(listed: &ListedAlerts, out: &Output) -> Ending {
+    let (firing, past): (Vec<&ListedAlert>, Vec<&ListedAlert>) =
+        listed.items.iter().partition(|alert| alert.is_firing());
+    if firing.is_empty() {
         out.line("no alert is raised");
     } else {
-        let rows = listed.alerts.iter().map(|alert| {
+        let rows = firing.iter().map(|alert| {
             let told = match (alert.silenced, alert.tells) {
                 (true, _) => "silenced",
                 (false, true) => "told",
@@ -107,8 +104,16 @@ fn show(listed: &Listed, out: &Output) -> Ending {
             [&alert.rule, &alert.severity, &alert.since, &root, told].map(cell).to_vec()
         });
         out.table(&["rule", "severity", "since", "root", ""], rows.collect());
-        for alert in &listed.alerts {
+        for alert in &firing {
             out.line(&format!("{}: {}. {}", alert.rule, alert.summary, alert.remedy));
+        }
+    }
+    if !past.is_empty() {
+        out.line(&format!("over, of the last 30 days ({} in all):", past.len()));
+        for alert in past.iter().take(PAST_SHOWN) {
+            let ended = alert.ended.as_deref().unwrap_or_default();
+            let root = alert.root.as_ref().map_or_else(String::new, |root| format!(" of {root}"));
+            out.line(&format!("  {} to {ended}: {}{root}", alert.since, alert.rule));
         }
     }
     for channel in &listed.channels {
@@ -122,7 +127,7 @@ fn show(listed: &Listed, out: &Output) -> Ending {
             silence.id, silence.rule, silence.until
         ));
     }
-    if listed.alerts.is_empty() { Ending::InOrder } else { Ending::NotInOrder }
+    if firing.is_empty() { Ending::InOrder } else { Ending::NotInOrder }
 }
 
 pub(super) fn alert(

@@ -4,6 +4,7 @@ mod alerts;
 mod approve;
 mod backup;
 mod check;
+mod coverage;
 mod demo;
 mod drill;
 pub(crate) mod drill_reports;
@@ -148,6 +149,8 @@ enum Command {
     Outages(outages::OutagesArgs),
     /// List recordings
     Query(query::QueryArgs),
+    /// Show which time is covered by recordings, and which is not
+    Coverage(coverage::CoverageArgs),
     /// List recordings that cannot be catalogued, with reasons
     Unrecognised(query::UnrecognisedArgs),
     /// List the alerts, their channels and their silences
@@ -261,6 +264,7 @@ fn with_settings(
         Command::Jobs { command } => jobs::jobs(&settings, command, out),
         Command::Outages(args) => outages::outages(&settings, &args, out),
         Command::Query(args) => query::query(&settings, &args, out),
+        Command::Coverage(args) => coverage::coverage(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),
         Command::Drill(command) => drill::drill(command, &settings, out),
         Command::Alerts { command } => alerts::alerts(&settings, command, out),

@@ -100,7 +100,7 @@ pub(super) fn ask(settings: &Settings, path: &str) -> anyhow::Result<Option<Valu
 }
 
 /// A time on the command line: RFC 3339 or a number since 1970.
-fn time_ms(flag: &str, text: Option<&String>) -> anyhow::Result<Option<i64>> {
+pub(super) fn time_ms(flag: &str, text: Option<&String>) -> anyhow::Result<Option<i64>> {
     let Some(text) = text else { return Ok(None) };
     time::from_number(text, None)
         .or_else(|_| focus_core::iso8601::from_text(text, None))

@@ -75,12 +75,13 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         ServerFile { address: address.to_string(), token: token(), pid: std::process::id() };
     let (engines, shown) = watch::channel(Arc::clone(&engine));
     let (hosts, known) = watch::channel(hosts(&settings, address.ip()));
-    let alerting = Alerting::begin(&settings, shown.clone());
+    let drills = Arc::new(Drills::open(&settings.state_dir));
+    let alerting = Alerting::begin(&settings, shown.clone(), Arc::clone(&drills));
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
     let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
     let keys = Keys::new(Secret::new(server.token.clone()), lasting);
-    let services = services(&settings, &shown, &told);
+    let services = services(&settings, &shown, &told, drills);
     let jobs = Arc::clone(&services.jobs);
     let bounds = Bounds::of(&settings);
     let state = AppState::new(shown, keys, known, told, bounds, services);
@@ -121,11 +122,12 @@ fn services(
     settings: &Settings,
     engines: &watch::Receiver<Arc<Engine>>,
     alerts: &watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
+    drills: Arc<Drills>,
 ) -> Services {
     let events = Arc::new(Events::default());
     tokio::spawn(events::feed(Arc::clone(&events), engines.clone(), alerts.clone()));
     Services {
-        drills: Arc::new(Drills::open(&settings.state_dir)),
+        drills,
         jobs: Jobs::begin(&settings.state_dir, engines.clone(), Arc::clone(&events)),
         events,
     }
@@ -294,7 +296,9 @@ impl Serving {
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
         let read_needs_token = reloaded.settings.read_needs_token;
         self.tokens.send_replace((reloaded.settings.tokens.clone(), read_needs_token));
-        if reloaded.settings.alerts != self.settings.alerts {
+        let of_alerts =
+            |settings: &Settings| (settings.alerts.clone(), settings.external_url.clone());
+        if of_alerts(&reloaded.settings) != of_alerts(&self.settings) {
             self.alerting.take(&reloaded.settings);
             let alerts = Arc::new(reloaded.settings.alerts.clone());
             self.alerts.send_replace((self.alerting.board(), alerts));

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Ending;
 use super::output::Output;
 use super::query::{ask, reader};
+use focus_common::alerts::AlertsStatus;
 use focus_common::config::{Settings, Source};
 use focus_common::standing::Standing;
 use focus_common::status::{CatalogKind, Status};
@@ -139,4 +140,24 @@ fn tell(status: &Status, out: &Output) {
     for root in &status.removed_roots {
         line("removed root", root.remark.clone());
     }
+    for words in of_alerts(status.alerts.as_ref()) {
+        line("alerts", words);
+    }
+}
+
+/// What is to be said of alerts: nothing where none fires, every channel takes them and none is silenced.
+fn of_alerts(alerts: Option<&AlertsStatus>) -> Vec<String> {
+    let Some(alerts) = alerts else { return Vec::new() };
+    let mut words = Vec::new();
+    if alerts.firing > 0 {
+        words.push(format!("{} firing: `focus alerts` lists them", alerts.firing));
+    }
+    for channel in &alerts.channels {
+        let reason = channel.reason.as_ref();
+        words.extend(reason.map(|why| format!("the channel {} is failing: {why}", channel.name)));
+    }
+    for silence in &alerts.silences {
+        words.push(format!("{} is silenced until {}", silence.rule, silence.until));
+    }
+    words
 }

@@ -1,10 +1,11 @@
 //! Looks at engine and alerts while there are readers, and publishes what has changed. Without readers it waits, and
 //! nothing is looked at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use focus_common::alerts::ListedAlert;
 use focus_common::clock;
 use focus_common::config::Alerts;
 use focus_core::event_ring::{ChangeCounts, ChangeWindow, EventKind};
@@ -77,7 +78,8 @@ struct Source {
     /// By id; none before the first look.
     outages: Option<BTreeMap<u64, Value>>,
     /// By rule and root; none before the first look.
-    alerts: Option<BTreeMap<(String, Option<String>), Value>>,
+    /// The alerts that fire: rule, root, since when.
+    alerts: Option<BTreeSet<(String, Option<String>, String)>>,
     window: ChangeWindow,
     acknowledged: u64,
     states: HashMap<String, RecordingState>,
@@ -192,20 +194,19 @@ impl Source {
 
     fn tell_alerts(&mut self) {
         let (board, settings) = self.alerting.borrow().clone();
-        let listed = board.alerts(&settings).into_iter();
-        let now: BTreeMap<_, _> =
-            listed.map(|alert| ((alert.rule.clone(), alert.root.clone()), json!(alert))).collect();
+        let (firing, over): (Vec<ListedAlert>, Vec<ListedAlert>) =
+            board.listed(&settings).items.into_iter().partition(ListedAlert::is_firing);
+        let key =
+            |alert: &ListedAlert| (alert.rule.clone(), alert.root.clone(), alert.since.clone());
+        let now: BTreeSet<_> = firing.iter().map(key).collect();
         if let Some(before) = &self.alerts {
-            let tell = |state: &str, alert: &Value| {
-                let mut told = alert.clone();
-                told["state"] = json!(state);
-                self.events.publish(EventKind::Alert, &told);
-            };
-            for (_, alert) in now.iter().filter(|(key, _)| !before.contains_key(*key)) {
-                tell("firing", alert);
+            for alert in firing.iter().filter(|alert| !before.contains(&key(alert))) {
+                self.events.publish(EventKind::Alert, &json!(alert));
             }
-            for (_, alert) in before.iter().filter(|(key, _)| !now.contains_key(*key)) {
-                tell("resolved", alert);
+            let ended =
+                |alert: &&ListedAlert| before.contains(&key(alert)) && !now.contains(&key(alert));
+            for alert in over.iter().filter(ended) {
+                self.events.publish(EventKind::Alert, &json!(alert));
             }
         }
         self.alerts = Some(now);

@@ -1,5 +1,7 @@
 //! The shipped binary, against real files, sockets, signals and a real database.
 
+mod alert_handover;
+mod alert_host;
 mod alerts;
 mod alike;
 mod answers;
@@ -9,6 +11,7 @@ mod cli;
 mod clock;
 mod collections;
 mod copied_volume;
+mod coverage;
 mod crash;
 mod damage;
 mod deletions;

@@ -1,0 +1,374 @@
+//! `/api/v1/coverage` and `/api/v1/gaps`: which time is covered by recordings, and which is not.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use focus_common::clock;
+use focus_core::coverage::Buckets;
+use focus_engine::{Completeness, Engine};
+use focus_index::{CoverageQuery, Covered, Gap, GapPage, GapQuery, IndexError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::ask::{Ask, Moment};
+use super::{AppState, Problem, completeness_headers, v1};
+
+/// Windows at most.
+const BUCKETS_MAX: usize = 2_000;
+
+/// Windows where the query does not say.
+const BUCKETS: usize = 200;
+
+/// A gap is told from this length on where the query does not say, milliseconds.
+const LONGER_THAN_MS: u64 = 1_000;
+
+/// The query of coverage.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CoverageParameters {
+    /// The first moment: RFC 3339, or a number since 1970. Without it, the start of the first recording
+    #[param(value_type = Option<String>)]
+    from: Option<Moment>,
+    /// The end: as `from`. Without it, the time through which the index is complete
+    #[param(value_type = Option<String>)]
+    to: Option<Moment>,
+    /// Windows of equal length
+    #[param(minimum = 1, maximum = 2_000, default = 200)]
+    buckets: Option<usize>,
+    /// What the lanes are: `root`
+    by: Option<String>,
+    /// Lanes
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    limit: Option<usize>,
+}
+
+/// The query of gaps.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct GapParameters {
+    /// The first moment: RFC 3339, or a number since 1970. Without it, the start of the first recording
+    #[param(value_type = Option<String>)]
+    from: Option<Moment>,
+    /// The end: as `from`. Without it, the time through which the index is complete
+    #[param(value_type = Option<String>)]
+    to: Option<Moment>,
+    /// What the lanes are: `root`
+    by: Option<String>,
+    /// Of this lane alone: its name
+    lane: Option<String>,
+    /// Gaps of at least so many milliseconds
+    #[param(default = 1_000)]
+    longer_than_ms: Option<u64>,
+    /// `next_cursor` of the page before
+    cursor: Option<String>,
+    /// Gaps of a page
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    limit: Option<usize>,
+}
+
+/// What is covered of each window.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct Coverage {
+    /// The first moment
+    #[schema(format = "date-time")]
+    from: String,
+    /// The end
+    #[schema(format = "date-time")]
+    to: String,
+    /// Windows of equal length
+    buckets: usize,
+    /// The lanes, by name
+    items: Vec<Lane>,
+    /// None: there is one page. Ask for more lanes with `limit`
+    next_cursor: Option<String>,
+    /// Lanes at most
+    limit: usize,
+    /// There are more lanes
+    more: bool,
+    /// The time through which the index is complete
+    complete_through: Option<String>,
+    /// Recordings that are not yet in the catalog
+    pending: u64,
+    /// Where the answer comes from
+    source: String,
+}
+
+/// A lane of the coverage.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct Lane {
+    /// The root's configured path
+    name: String,
+    /// The root's id
+    root: String,
+    /// The share of the time from `from` to `to` that is covered, in percent
+    available_percent: f64,
+    /// Each window
+    buckets: Vec<LaneBucket>,
+}
+
+/// A window of a lane.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct LaneBucket {
+    /// When it begins
+    #[schema(format = "date-time")]
+    start: String,
+    /// Milliseconds of it that are covered: what overlaps counts once
+    covered_ms: u64,
+    /// Recordings that begin in it, or last into it
+    recordings: u64,
+    /// Those of them that are pending
+    pending: u64,
+}
+
+/// A page of gaps.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct GapList {
+    /// By lane, and in it by time
+    items: Vec<GapItem>,
+    /// The cursor of the next page; null at the end. A page may be short and still have one
+    next_cursor: Option<String>,
+    /// Gaps of a page, at most
+    limit: usize,
+    /// The time through which the index is complete: of what comes after, nothing is known
+    complete_through: Option<String>,
+    /// Recordings that are not yet in the catalog
+    pending: u64,
+    /// Where the answer comes from
+    source: String,
+}
+
+/// Time that no recording covers.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the fields describe what the handler writes")]
+pub(super) struct GapItem {
+    /// The lane's name
+    lane: String,
+    /// When it begins
+    #[schema(format = "date-time")]
+    start: String,
+    /// When it ends
+    #[schema(format = "date-time")]
+    end: String,
+}
+
+/// `GET /api/v1/coverage`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/coverage",
+    tag = "recordings",
+    summary = "Which time is covered by recordings, by lane and window",
+    description = "Covered is the union of the recordings that are not deleted; a live one lasts until `complete_through`, and nothing after that is covered.",
+    params(CoverageParameters),
+    responses((status = 200, description = "The lanes", body = Coverage))
+)]
+pub(super) async fn coverage(
+    State(state): State<AppState>,
+    Ask(query): Ask<CoverageParameters>,
+) -> Result<Response, Problem> {
+    by_root(query.by.as_deref())?;
+    let limit = v1::page(query.limit)?;
+    let count = query.buckets.unwrap_or(BUCKETS);
+    if !(1..=BUCKETS_MAX).contains(&count) {
+        let words = format!("buckets: it has to be from 1 to {BUCKETS_MAX}");
+        return Err(Problem::bad_value("buckets", words));
+    }
+    ordered(query.from, query.to)?;
+    let (from, to) = (query.from.map(|at| at.0), query.to.map(|at| at.0));
+    let (answer, completeness) = state
+        .read(move |engine| {
+            let completeness = engine.completeness();
+            let (from_ms, to_ms) = window(engine, completeness, from, to)?;
+            let asked = CoverageQuery {
+                buckets: Buckets::over(from_ms, to_ms, count),
+                through_ms: completeness.complete_through_ms,
+                lanes_max: limit,
+            };
+            let covered = engine.reader().coverage(&asked)?;
+            Ok((coverage_value(&covered, (from_ms, to_ms), asked.buckets, limit), completeness))
+        })
+        .await?;
+    Ok(complete(answer, completeness))
+}
+
+/// `GET /api/v1/gaps`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/gaps",
+    tag = "recordings",
+    summary = "Time that no recording covers",
+    params(GapParameters),
+    responses((status = 200, description = "A page of gaps", body = GapList))
+)]
+pub(super) async fn gaps(
+    State(state): State<AppState>,
+    Ask(query): Ask<GapParameters>,
+) -> Result<Response, Problem> {
+    by_root(query.by.as_deref())?;
+    let limit = v1::page(query.limit)?;
+    ordered(query.from, query.to)?;
+    let longer_than = query.longer_than_ms.unwrap_or(LONGER_THAN_MS);
+    let longer_than_ms = i64::try_from(longer_than).unwrap_or(i64::MAX);
+    let (from, to, lane) = (query.from.map(|at| at.0), query.to.map(|at| at.0), query.lane);
+    // What the pages of one query have in common: a cursor of another query goes on with nothing.
+    let asked = json!([from, to, lane, longer_than_ms]).to_string();
+    let after = query.cursor.as_deref().map(|cursor| position(cursor, &asked)).transpose()?;
+    let known = state.read(Engine::held_roots).await?;
+    if let Some(lane) = lane.as_ref()
+        && !known.iter().any(|root| root.path == *lane || root.marker == *lane)
+    {
+        let words = format!("lane: there is no lane {lane:?}: `GET /api/v1/coverage` lists them");
+        return Err(Problem::bad_value("lane", words));
+    }
+    let (page, completeness) = state
+        .read(move |engine| {
+            let completeness = engine.completeness();
+            let (from_ms, to_ms) = window(engine, completeness, from, to)?;
+            let through_ms = completeness.complete_through_ms;
+            let gaps = GapQuery { from_ms, to_ms, through_ms, longer_than_ms, lane, after, limit };
+            Ok((engine.reader().gaps(&gaps)?, completeness))
+        })
+        .await?;
+    let answer = gaps_value(&page, limit, |lane, at_ms| cursor(lane, at_ms, &asked));
+    Ok(complete(answer, completeness))
+}
+
+/// The window of a query: without bounds, all that there is.
+fn window(
+    engine: &Engine,
+    completeness: Completeness,
+    from: Option<i64>,
+    to: Option<i64>,
+) -> Result<(i64, i64), IndexError> {
+    let to_ms = to.or(completeness.complete_through_ms).unwrap_or_else(clock::wall_ms);
+    let from_ms = match from {
+        Some(from_ms) => from_ms,
+        None => engine.reader().first_start_ms()?.unwrap_or(to_ms).min(to_ms),
+    };
+    Ok((from_ms, to_ms))
+}
+
+/// Coverage, as programs read it.
+pub(crate) fn coverage_value(
+    covered: &Covered,
+    (from_ms, to_ms): (i64, i64),
+    buckets: Buckets,
+    limit: usize,
+) -> Value {
+    let length_ms = (to_ms - from_ms).max(1) as f64;
+    let lanes = covered.lanes.iter().map(|lane| {
+        let all: i64 = lane.buckets.iter().map(|bucket| bucket.covered_ms).sum();
+        let windows = lane.buckets.iter().enumerate().map(|(at, bucket)| {
+            json!({
+                "start": clock::rfc3339(buckets.begins_ms(at)),
+                "covered_ms": bucket.covered_ms,
+                "recordings": bucket.recordings,
+                "pending": bucket.pending,
+            })
+        });
+        json!({
+            "name": lane.name,
+            "root": lane.root,
+            "available_percent": all as f64 * 100.0 / length_ms,
+            "buckets": windows.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "from": clock::rfc3339(from_ms),
+        "to": clock::rfc3339(to_ms),
+        "buckets": buckets.len(),
+        "items": lanes.collect::<Vec<_>>(),
+        "next_cursor": null,
+        "limit": limit,
+        "more": covered.more,
+    })
+}
+
+/// A page of gaps, as programs read it.
+pub(crate) fn gaps_value(
+    page: &GapPage,
+    limit: usize,
+    cursor: impl Fn(&str, i64) -> String,
+) -> Value {
+    let item = |gap: &Gap| {
+        json!({
+            "lane": gap.lane,
+            "start": clock::rfc3339(gap.start_ms),
+            "end": clock::rfc3339(gap.end_ms),
+        })
+    };
+    json!({
+        "items": page.gaps.iter().map(item).collect::<Vec<_>>(),
+        "next_cursor": page.next.as_ref().map(|(lane, at_ms)| cursor(lane, *at_ms)),
+        "limit": limit,
+    })
+}
+
+/// Lanes are roots.
+fn by_root(by: Option<&str>) -> Result<(), Problem> {
+    match by {
+        None | Some("root") => Ok(()),
+        Some(by) => {
+            let words = format!("by: there are no lanes by {by:?}: lanes are by `root`");
+            Err(Problem::bad_value("by", words))
+        }
+    }
+}
+
+fn ordered(from: Option<Moment>, to: Option<Moment>) -> Result<(), Problem> {
+    match (from, to) {
+        (Some(from), Some(to)) if from.0 >= to.0 => {
+            Err(Problem::bad_value("to", "to: it has to be after `from`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn complete(answer: Value, completeness: Completeness) -> Response {
+    let headers = completeness_headers(completeness);
+    (headers, Json(v1::with_completeness(answer, completeness))).into_response()
+}
+
+/// A cursor of this query.
+fn cursor(lane: &str, at_ms: i64, asked: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{at_ms} {} {lane}", sum(asked)))
+}
+
+/// Where a page goes on.
+fn position(cursor: &str, asked: &str) -> Result<(String, i64), Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Problem::bad_cursor())?;
+    let text = String::from_utf8(bytes).map_err(|_| Problem::bad_cursor())?;
+    let mut parts = text.splitn(3, ' ');
+    let at_ms = parts.next().and_then(|at| at.parse().ok()).ok_or_else(Problem::bad_cursor)?;
+    let of = parts.next().filter(|of| *of == sum(asked));
+    let lane = of.and(parts.next()).ok_or_else(Problem::bad_cursor)?;
+    Ok((lane.to_owned(), at_ms))
+}
+
+fn sum(asked: &str) -> String {
+    use sha2::Digest;
+    let hash = sha2::Sha256::digest(asked.as_bytes());
+    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_goes_on_where_its_query_was_and_is_refused_by_another() {
+        let made = cursor("/data/a b", -5, "one");
+        assert_eq!(position(&made, "one").ok(), Some(("/data/a b".to_owned(), -5)));
+        assert!(position(&made, "another").is_err());
+        for bad in ["", "x", "MSAy", "\u{e9}"] {
+            assert!(position(bad, "one").is_err(), "{bad}");
+        }
+    }
+}
