@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(asked.from, Some(Moment(1_714_564_800_000)));
         assert_eq!(asked.state, ["a", "b"]);
         assert_eq!((asked.limit, asked.text.as_deref()), (Some(5), Some("a b c")));
-        assert_eq!(asked.meta, ["x\01", "/a/b\0é"]);
+        assert_eq!(asked.meta, ["x\u{0}1", "/a/b\u{0}é"]);
         assert_eq!(
             query::<Asked>("from=1700000000").expect("s").from,
             Some(Moment(1_700_000_000_000))
