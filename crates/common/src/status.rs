@@ -20,7 +20,7 @@ macro_rules! state {
         }
     ) => {
         $(#[$about])+
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub enum $state {
             $(#[$first_about])+ #[default] #[serde(rename = $first_name)] $first,
             $($(#[$variant_about])+ #[serde(rename = $name)] $variant,)*
@@ -38,6 +38,18 @@ macro_rules! state {
                 }
             }
         }
+
+        // By hand: what derives it does not see spellings that come out of a macro.
+        impl utoipa::PartialSchema for $state {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .enum_values(Some($state::ALL.iter().map(|state| state.name())))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $state {}
 
         impl fmt::Display for $state {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

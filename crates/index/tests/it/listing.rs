@@ -1,5 +1,7 @@
 //! Listings by start, page by page, against a sort of everything.
 
+use focus_core::meta_filter::MetaFilter;
+use focus_core::recording_state::{RecordingState, StateSet};
 use focus_index::{Listed, Listing, Order, WrongCursor};
 
 use crate::fixture::{Fixture, sidecar};
@@ -93,4 +95,62 @@ async fn a_cursor_belongs_to_its_listing_alone() {
     for wrong in ["", "1", "1-2", "1-2-3", "x-y-z", &format!("{text}0"), &text[1..]] {
         assert_eq!(listing.cursor_of(wrong), Err(WrongCursor), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn states_text_metadata_and_root_narrow_a_listing_and_every_page_leads_on() {
+    let mut fixture = Fixture::new().await;
+    for n in 0..40 {
+        let start = BASE + i64::from(n) * 1_000;
+        let end = if n % 10 == 0 { "null".to_owned() } else { (start + 500).to_string() };
+        let deleted = n % 4 == 1;
+        let sensor = if n % 2 == 0 { "north" } else { "south" };
+        let text = format!(
+            r#"{{"uuid":"u{n}","start_time":{start},"end_time":{end},"deleted":{deleted},"sensor":"{sensor}","gain":{n}}}"#
+        );
+        fixture.put(&format!("r{n}"), &text).await;
+        if n == 19 {
+            fixture.acknowledge_all().await;
+        }
+    }
+    let meta = |key: &str, value: &str| MetaFilter::new(key, value).expect("a key");
+    let states = |states: &[RecordingState]| states.iter().copied().collect::<StateSet>();
+    let root = fixture.index.reader().root_named("/data").expect("read");
+    assert!(root.is_some() && fixture.index.reader().root_named("/none").expect("read").is_none());
+    for (listing, wanted) in [
+        (Listing { states: StateSet::LEFT, root, ..Listing::default() }, 30),
+        (Listing { states: states(&[RecordingState::Deleted]), ..Listing::default() }, 10),
+        (Listing { states: states(&[RecordingState::Pending]), ..Listing::default() }, 15),
+        (Listing { states: states(&[RecordingState::Live]), ..Listing::default() }, 2),
+        (Listing { states: states(&[RecordingState::Catalogued]), ..Listing::default() }, 13),
+        (Listing { states: states(&[RecordingState::Held]), ..Listing::default() }, 0),
+        (Listing { meta: vec![meta("sensor", "north")], ..Listing::default() }, 20),
+        (
+            Listing {
+                meta: vec![meta("sensor", "north"), meta("/gain", "4")],
+                ..Listing::default()
+            },
+            1,
+        ),
+        (Listing { text: Some("R3".to_owned()), ..Listing::default() }, 11),
+    ] {
+        for order in [Order::Start, Order::StartDescending] {
+            let mut listing = Listing { order, limit: 3, ..listing.clone() };
+            let mut found = std::collections::BTreeSet::new();
+            loop {
+                let page = fixture.index.reader().recordings(&listing).expect("a page");
+                for row in page.rows {
+                    assert!(listing.states.has(row.state), "{row:?}");
+                    assert!(found.insert(row.uuid), "twice");
+                }
+                let Some(next) = page.next else { break };
+                listing.after = Some(next);
+            }
+            assert_eq!(found.len(), wanted, "{listing:?}");
+        }
+    }
+    let one = fixture.index.reader().recording("u1").expect("read").expect("it");
+    assert!(one.first_seen_ms.is_some() && one.acknowledged_ms.is_some(), "{one:?}");
+    let late = fixture.index.reader().recording("u39").expect("read").expect("it");
+    assert!(late.first_seen_ms.is_some() && late.acknowledged_ms.is_none(), "{late:?}");
 }

@@ -12,7 +12,7 @@ use focus_core::iso8601;
 use focus_drill::posting::POST_BYTES_MAX;
 use focus_drill::report::archive::ArchivedDrill;
 use focus_drill::report::store::{PostError, Posted};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -177,7 +177,7 @@ async fn streamed(path: PathBuf, bytes: u64) -> std::io::Result<Response> {
         (&mut file).take(PIECE).read_to_end(&mut piece).await?;
         Ok::<_, std::io::Error>((!piece.is_empty()).then(|| (Bytes::from(piece), file)))
     });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let mut response = Response::new(Body::from_stream(pieces.fuse()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use focus_core::json::{self, Field};
 use focus_core::time::{Decimal, TimeUnit};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -112,6 +112,7 @@ pub(super) async fn recordings_in_time_range(
         Some(Err(error)) => return Err(Problem::unavailable(error.to_string())),
         None => return Err(Problem::unavailable("the index does not answer")),
     };
+    // Fused: what compresses it asks again after the end.
     let rest = stream::unfold((Some(first), receiver), |(first, mut receiver)| async move {
         let piece = match first {
             Some(piece) => Ok(piece),
@@ -119,7 +120,7 @@ pub(super) async fn recordings_in_time_range(
         };
         Some((piece, (None, receiver)))
     });
-    let mut response = Response::new(Body::from_stream(rest));
+    let mut response = Response::new(Body::from_stream(rest.fuse()));
     response.headers_mut().extend(completeness_headers(completeness));
     response
         .headers_mut()

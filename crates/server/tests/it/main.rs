@@ -32,6 +32,7 @@ mod jobs;
 mod lease;
 mod ledger;
 mod listing;
+mod manners;
 mod metrics;
 mod mounts;
 mod one_root;
