@@ -58,6 +58,6 @@ pub use reader::{Reader, Totals, Unrecognised};
 pub use rows::{FolderId, PlaceId, RootCounts, RootId, RootMemory, RootTotals};
 pub use scan::{FolderPlace, KnownPlace, ScanView, SettledPlace};
 pub use scope::IndexedRoot;
-pub use tap::{ChangeTap, ChangedRecording, Changes};
+pub use tap::{ChangeTap, Changes};
 pub use unrecognised::{UnrecognisedChange, UnrecognisedFiles};
 pub use writer::Index;

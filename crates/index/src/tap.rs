@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::hooks::Action;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
-use crate::schema::LIVE_END_MS;
-use crate::stage::{HELD, PENDING, REFUSED};
+use crate::listed::{Listed, SHOWN, listed};
 use crate::{IndexError, Reader};
 
 /// Recordings that are named at most; of more, the number alone is known.
@@ -38,23 +37,6 @@ pub struct Changes {
     pub has_more: bool,
     /// How many are new.
     pub landed: u64,
-}
-
-/// A recording that has changed, as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangedRecording {
-    /// Its uuid.
-    pub uuid: String,
-    /// The root's marker id.
-    pub root: String,
-    /// Path of the data file, relative to the root.
-    pub path: String,
-    /// Milliseconds since 1970.
-    pub start_ms: i64,
-    /// Milliseconds since 1970; none while it is live.
-    pub end_ms: Option<i64>,
-    /// Its one state: `deleted`, `held`, `vanished`, `refused`, `pending`, `live` or `catalogued`.
-    pub state: &'static str,
 }
 
 impl Changes {
@@ -126,42 +108,12 @@ impl Reader {
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn changed(&self, rows: &[i64]) -> Result<Vec<ChangedRecording>, IndexError> {
+    pub fn changed(&self, rows: &[i64]) -> Result<Vec<Listed>, IndexError> {
         let rows: BTreeSet<i64> = rows.iter().copied().collect();
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT r.uuid, t.marker, r.path, r.start_ms, r.end_ms, r.deleted, r.vanish_step,
-                   r.vanished_ms, r.pending
-                 FROM recordings r JOIN roots t ON t.id = r.root WHERE r.id = ?1",
-            )?;
-            let read = rows.iter().map(|row| {
-                statement
-                    .query_row(params![row], |row| {
-                        let end_ms: i64 = row.get(4)?;
-                        let vanished_ms: Option<i64> = row.get(7)?;
-                        Ok(ChangedRecording {
-                            uuid: row.get(0)?,
-                            root: row.get(1)?,
-                            path: row.get(2)?,
-                            start_ms: row.get(3)?,
-                            end_ms: (end_ms != LIVE_END_MS).then_some(end_ms),
-                            state: match (
-                                row.get::<_, i64>(5)?,
-                                row.get::<_, i64>(6)?,
-                                row.get::<_, i64>(8)?,
-                            ) {
-                                (1.., _, _) => "deleted",
-                                (_, HELD, _) => "held",
-                                _ if vanished_ms.is_some() => "vanished",
-                                (_, _, REFUSED) => "refused",
-                                (_, _, PENDING) => "pending",
-                                _ if end_ms == LIVE_END_MS => "live",
-                                _ => "catalogued",
-                            },
-                        })
-                    })
-                    .optional()
-            });
+            let sql = format!("SELECT {SHOWN} FROM recordings r WHERE r.id = ?1");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let read = rows.iter().map(|row| statement.query_row([row], listed).optional());
             read.filter_map(Result::transpose).collect()
         })
     }

@@ -71,7 +71,7 @@ struct World {
     fate: Fate,
 }
 
-/// Which servers there are, and what becomes of them. Two servers that both take themselves for the last holder and
+/// Which servers there are, and what befalls them. Two servers that both take themselves for the last holder and
 /// cannot reach the catalog know nothing of one another: no rule of theirs can order what they tell, so no schedule
 /// has that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

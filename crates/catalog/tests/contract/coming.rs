@@ -29,6 +29,8 @@ async fn every_call(catalog: &dyn Catalog) -> Vec<(&'static str, Option<Class>)>
         ("read", class(catalog.read(&root, &uuids).await.err())),
         ("page", class(catalog.page(&root, None, 10).await.err())),
         ("mark", class(catalog.mark(&root, "w").await.err())),
+        ("put_alerts", class(catalog.put_alerts(&root, 1, "a").await.err())),
+        ("alerts", class(catalog.alerts(&root).await.err())),
         ("lease", class(catalog.lease(&root).await.err())),
         ("draw_token", class(catalog.draw_token(0).await.err())),
         ("put_unrecognised", class(catalog.put_unrecognised(&root, &[]).await.err())),

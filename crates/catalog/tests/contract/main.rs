@@ -105,6 +105,7 @@ async fn holds(catalog: Arc<dyn Catalog>) {
     let known = catalog.open(&root).await.expect("open");
     assert_eq!((known.identity, known.watermark.as_deref()), (opened.identity, Some("w2")));
 
+    keeps_what_was_told_last(&*catalog, &root).await;
     keeps_one_lease(&catalog, &root).await;
     pages_hold_no_more_than_their_bytes(&*catalog, &root).await;
 
@@ -189,6 +190,22 @@ async fn pages_hold_no_more_than_their_bytes(catalog: &dyn Catalog, root: &RootP
         }
     }
     assert_eq!(pages[..2], [4, 4], "of 8 documents of 1 MiB: {pages:?}");
+}
+
+/// What the holder of the newest lease has told people stands, whatever an earlier one writes late. The embedded
+/// catalog has one server.
+async fn keeps_what_was_told_last(catalog: &dyn Catalog, root: &RootPlace) {
+    assert_eq!(catalog.alerts(root).await, Ok(None));
+    for (token, text) in [(1, "first"), (2, "second"), (2, "second again")] {
+        catalog.put_alerts(root, token, text).await.expect("put");
+        assert_eq!(catalog.alerts(root).await.as_ref().map(Option::as_deref), Ok(Some(text)));
+    }
+    if catalog.kind() != focus_catalog::Backend::Embedded {
+        // It is refused, or does nothing.
+        let _ = catalog.put_alerts(root, 1, "late").await;
+        let told = catalog.alerts(root).await;
+        assert_eq!(told.as_ref().map(Option::as_deref), Ok(Some("second again")));
+    }
 }
 
 /// Tokens only grow, and of those who want the lease at once one has it.

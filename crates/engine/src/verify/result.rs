@@ -219,6 +219,12 @@ impl ReportedFinding {
     }
 }
 
+/// How many of these findings are differences between storage and catalog.
+fn drift(counts: &BTreeMap<String, u64>) -> u64 {
+    let drift = FindingKind::ALL.iter().filter(|kind| kind.is_drift());
+    drift.filter_map(|kind| counts.get(kind.name())).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,10 +268,4 @@ mod tests {
         }
         assert_eq!((out.findings.len(), out.truncated), (FINDINGS_MAX, true));
     }
-}
-
-/// How many of these findings are differences between storage and catalog.
-fn drift(counts: &BTreeMap<String, u64>) -> u64 {
-    let drift = FindingKind::ALL.iter().filter(|kind| kind.is_drift());
-    drift.filter_map(|kind| counts.get(kind.name())).sum()
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::SPANS_MAX;
 
 /// Hours of a day.
-const HOURS: i64 = 24;
+const HOURS: usize = 24;
 
 /// Bytes of a cell.
 const BYTES: usize = 12;
@@ -43,7 +43,7 @@ pub(super) struct Sums {
 }
 
 /// The cells of a day.
-pub(super) type Day = [Sums; HOURS as usize];
+pub(super) type Day = [Sums; HOURS];
 
 /// Reads the cells of a day. What is too short is of a damaged file, and counts as nothing.
 pub(super) fn day_of(bytes: &[u8]) -> Day {
@@ -110,7 +110,7 @@ impl<'a, 'tx> Days<'a, 'tx> {
     }
 
     fn cell(&mut self, root: i64, hour: i64) -> rusqlite::Result<&mut Sums> {
-        let day = hour.div_euclid(HOURS);
+        let day = hour.div_euclid(HOURS as i64);
         let cells = match self.days.entry((root, day)) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
@@ -122,7 +122,7 @@ impl<'a, 'tx> Days<'a, 'tx> {
                 place.insert(bytes.map_or_else(Day::default, |bytes| day_of(&bytes)))
             }
         };
-        Ok(&mut cells[usize::try_from(hour.rem_euclid(HOURS)).unwrap_or(0)])
+        Ok(&mut cells[usize::try_from(hour.rem_euclid(HOURS as i64)).unwrap_or(0)])
     }
 
     /// An hour, as it is by now.

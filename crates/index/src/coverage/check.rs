@@ -16,11 +16,11 @@ pub(crate) fn wrong(connection: &Connection) -> rusqlite::Result<Option<String>>
     let snapshot = connection.unchecked_transaction()?;
     let rows: (i64, i64) = snapshot.query_row(
         &format!(
-            "SELECT count(*), total(pending = {PENDING}) FROM recordings
+            "SELECT count(*), ifnull(sum(pending = {PENDING}), 0) FROM recordings
              WHERE deleted = 0 AND span < {LONG_SPAN}"
         ),
         [],
-        |row| Ok((row.get(0)?, row.get::<_, f64>(1)? as i64)),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let sums: (i64, i64) = snapshot.query_row(
         "SELECT ifnull(sum(begins), 0), ifnull(sum(pending), 0) FROM covered_days",

@@ -50,7 +50,7 @@ pub(crate) use deletions::held_deletion;
 pub use listener::serve;
 pub(crate) use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};
-pub(crate) use recordings::{recordings_page, states};
+pub(crate) use recordings::{Recording, recordings_page, states};
 pub use rights::{Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};

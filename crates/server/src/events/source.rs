@@ -9,15 +9,16 @@ use focus_common::alerts::ListedAlert;
 use focus_common::clock;
 use focus_common::config::Alerts;
 use focus_core::event_ring::{ChangeCounts, ChangeWindow, EventKind};
+use focus_core::recording_state::RecordingState;
 use focus_engine::Engine;
-use focus_index::{ChangedRecording, Changes};
+use focus_index::{Changes, Listed};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::bus::Events;
 use crate::alerts::Board;
-use crate::api::outage_item;
+use crate::api::{Recording, outage_item};
 
 /// Time between two looks, and so between two events with a status.
 const LOOK: Duration = Duration::from_millis(250);
@@ -81,14 +82,14 @@ struct Source {
     alerts: Option<BTreeSet<(String, Option<String>, String)>>,
     window: ChangeWindow,
     acknowledged: u64,
-    states: HashMap<String, &'static str>,
+    states: HashMap<String, RecordingState>,
 }
 
 /// What was seen in one look.
 struct Seen {
     status: Value,
     outages: Option<Vec<(u64, Value)>>,
-    changed: Vec<ChangedRecording>,
+    changed: Vec<Listed>,
     counts: Option<(ChangeCounts, u64, u64)>,
 }
 
@@ -156,11 +157,7 @@ impl Source {
         self.window.take(clock::boot_ms(), rows, has_more, counts)
     }
 
-    fn tell_recordings(
-        &mut self,
-        changed: Vec<ChangedRecording>,
-        counts: Option<(ChangeCounts, u64, u64)>,
-    ) {
+    fn tell_recordings(&mut self, changed: Vec<Listed>, counts: Option<(ChangeCounts, u64, u64)>) {
         if let Some((counts, recordings, pending)) = counts {
             self.states.clear();
             let value = json!({
@@ -178,14 +175,7 @@ impl Source {
             if self.states.insert(one.uuid.clone(), one.state) == Some(one.state) {
                 continue;
             }
-            let value = json!({
-                "uuid": one.uuid,
-                "root": one.root,
-                "path": one.path,
-                "start_time": clock::rfc3339(one.start_ms),
-                "end_time": one.end_ms.map(clock::rfc3339),
-                "state": one.state,
-            });
+            let value = json!(Recording::of(&one));
             self.events.publish(EventKind::Recording, &value);
         }
     }

@@ -71,6 +71,8 @@ async fn reports_that_were_posted_are_listed_and_shown_also_after_a_restart() {
         let last: Value = serde_json::from_slice(&last).expect("JSON");
         assert_eq!(last["id"], "20260101-3", "the one that ended last, whatever came last");
     }
+    let shown = site.focus.ask("GET", "/api/v1/drills/20260101-3", "", false).expect("an answer");
+    assert!(shown.header("etag").is_some_and(|tag| tag.starts_with("w/")), "{}", shown.head);
     // Sent again, as after an answer that was lost.
     assert_eq!(post(&site, &report("20260101-3", "failed", 3)).0, 200);
     let (status, problem) = post(&site, &report("20260101-3", "passed", 3));
