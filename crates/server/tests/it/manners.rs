@@ -55,6 +55,9 @@ fn ask(site: &Site, method: &str, path: &str, headers: &str, body: &str) -> Raw 
     Raw { status, head, body: answer[ends..].to_vec() }
 }
 
+/// Method, path, headers and body; status, kind and field of the error, and words of its remedy.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a str, u16, &'a str, Option<&'a str>, &'a str);
+
 const JSON: &str = "Content-Type: application/json\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +70,7 @@ async fn each_error_has_its_type_and_names_the_field_and_the_remedy() {
         "/api/v1/recordings?text=x&cursor={}",
         page["next_cursor"].as_str().expect("a cursor")
     );
-    let cases: &[(&str, &str, &str, &str, u16, &str, Option<&str>, &str)] = &[
+    let cases: &[Case<'_>] = &[
         (
             "GET",
             "/api/v1/recordings?colour=red",
