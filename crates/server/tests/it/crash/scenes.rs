@@ -274,9 +274,12 @@ impl Trial {
         self.gone.push("ghost".to_owned());
     }
 
-    /// An approval of all that is held.
+    /// An approval of all that the running server shows as held.
     fn approval(&self) -> String {
-        format!(r#"{{"root": "{}", "through": {}}}"#, self.site.marker, i64::MAX)
+        let held = self.site.focus.get("/api/v1/held").expect("held deletions");
+        let held: serde_json::Value = serde_json::from_str(&held).expect("JSON");
+        let through = &held["roots"][0]["through"];
+        format!(r#"{{"root": "{}", "through": {through}}}"#, self.site.marker)
     }
 
     /// Leads the server that was started to its point.
@@ -287,7 +290,7 @@ impl Trial {
                 self.busy = None;
                 return;
             }
-            Scene::Approved => ("/api/v1/held/approve", self.approval()),
+            Scene::Approved => ("/api/v1/held/approve", String::new()),
             Scene::Forgotten => ("/api/v1/roots/forget", FORGET.to_owned()),
             Scene::Repair => ("/api/v1/verify", r#"{"repair": true}"#.to_owned()),
             Scene::Verified => ("/api/v1/verify", "{}".to_owned()),
@@ -295,6 +298,7 @@ impl Trial {
             _ => return,
         };
         self.site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+        let body = if self.scene == Scene::Approved { self.approval() } else { body };
         if self.scene == Scene::Stopped {
             self.site.focus.terminate();
         } else {
