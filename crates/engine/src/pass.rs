@@ -25,10 +25,11 @@ const FAULT_LIMIT: Duration = Duration::from_secs(10);
 
 /// For what a pass waits, and until when.
 struct Patience {
-    /// A live recording's file may grow for ever: what is unsettled is waited for within this.
+    /// A live recording's file may grow for ever: what is unsettled is waited for within this, while it does not become
+    /// less.
     settle: Duration,
-    /// When the wait for what is unsettled ends; none until all roots are scanned.
-    settled_by: Option<Instant>,
+    /// When the wait for what is unsettled ends, and the least number of it so far; none until all roots are scanned.
+    settled_by: Option<(Instant, u64)>,
     /// Another server's lease is no outage, but nothing is written under it. It may lapse until then.
     standby_by: Instant,
     /// Since when the index cannot be used; none where it can.
@@ -43,6 +44,18 @@ impl Patience {
             standby_by: Instant::now() + Duration::from_millis(settings.lease_ms + 3_000),
             faulty_since: None,
         }
+    }
+
+    /// Whether the wait for so much that is unsettled is over. A first fill takes as long as it takes: while there is
+    /// less and less of it, the wait goes on.
+    fn is_over(&mut self, now: Instant, unsettled: u64) -> bool {
+        let anew = (now + self.settle, unsettled);
+        let (by, least) = *self.settled_by.get_or_insert(anew);
+        if unsettled < least {
+            self.settled_by = Some(anew);
+            return false;
+        }
+        now >= by
     }
 }
 
@@ -109,10 +122,10 @@ impl Engine {
             }
         }
         let now = Instant::now();
-        let settled_by = *patience.settled_by.get_or_insert_with(|| now + patience.settle);
         let (unsettled, pending) = self.waiting(over.only);
+        let is_over = patience.is_over(now, unsettled);
         let settled = unsettled == 0 && !self.is_due(over) && !self.is_deciding(over);
-        let settled = settled || now >= settled_by;
+        let settled = settled || is_over;
         let stood_by = over.has_phase(Phase::Standby) && now >= patience.standby_by;
         let reached = self.is_reached(over) && !stood_by;
         let written = pending == 0 && over.is_in_step() || !reached;
@@ -171,5 +184,23 @@ impl Engine {
     fn is_reached(&self, over: &Over<'_>) -> bool {
         let down = matches!(*self.catalog.reach().borrow(), Reach::Down { .. });
         !down && !over.has_phase(Phase::Down) && self.lease_trouble().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unsettled_is_waited_for_while_it_becomes_less() {
+        let mut patience = Patience::new(&Settings::default());
+        let (began, step) = (Instant::now(), patience.settle / 2);
+        let at = |steps: u32| began + step * steps;
+        for (steps, unsettled) in [(0, 10), (1, 9), (2, 9), (3, 5)] {
+            assert!(!patience.is_over(at(steps), unsettled), "{steps}");
+        }
+        assert!(!patience.is_over(at(4), 5));
+        assert!(!patience.is_over(at(4), 8), "more of it is no progress");
+        assert!(patience.is_over(at(5), 5));
     }
 }
