@@ -17,6 +17,7 @@ pub mod document;
 pub mod entry;
 pub mod event_ring;
 pub mod exclude;
+pub mod fdsn;
 pub mod iso8601;
 pub mod job;
 pub mod json;

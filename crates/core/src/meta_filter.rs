@@ -71,7 +71,7 @@ fn is_number(text: &str, double: f64, whole: Option<i64>) -> bool {
 }
 
 /// The value at a key.
-fn at<'a>(metadata: &'a Value, key: &str) -> Option<&'a Value> {
+pub fn at<'a>(metadata: &'a Value, key: &str) -> Option<&'a Value> {
     let Some(pointer) = key.strip_prefix('/') else { return field(metadata, key) };
     pointer.split('/').try_fold(metadata, |value, part| {
         let part = part.replace("~1", "/").replace("~0", "~");

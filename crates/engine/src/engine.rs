@@ -129,6 +129,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// The codes by which recordings are known to seismologists; none where the settings have none.
+    pub fn fdsn_codes(&self) -> Option<&focus_common::config::Codes> {
+        self.settings.fdsn.codes.as_ref()
+    }
+
     /// The state folder.
     pub fn state_dir(&self) -> &std::path::Path {
         &self.settings.state_dir

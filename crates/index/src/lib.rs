@@ -40,6 +40,7 @@ mod sum;
 mod tap;
 mod unrecognised;
 mod verify;
+mod window;
 mod writer;
 
 pub use absence::{Candidate, Concluded, HeldRow, ProvedTwice};
@@ -60,4 +61,5 @@ pub use scan::{FolderPlace, KnownPlace, ScanView, SettledPlace};
 pub use scope::IndexedRoot;
 pub use tap::{ChangeTap, Changes};
 pub use unrecognised::{UnrecognisedChange, UnrecognisedFiles};
+pub use window::InWindow;
 pub use writer::Index;

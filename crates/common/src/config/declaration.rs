@@ -11,7 +11,7 @@ use super::rules;
 use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
-use super::{Alerts, Globs, Secret, Source, Tokens};
+use super::{Alerts, Fdsn, Globs, Secret, Source, Tokens};
 
 /// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
 ///
@@ -183,6 +183,11 @@ settings! {
 
     /// Globs besides those of `exclude`.
     exclude_more: Globs = Globs::default();
+
+    /// Codes by which the service `fdsnws-availability` knows recordings. The table has `network`, `station`,
+    /// `location` (empty), `channel`, `quality` (`D`) and `sample_rate` (not told), each a value, or `{ meta = "FIELD" }`
+    /// for a field of the metadata. See [fdsn.md](fdsn.md).
+    fdsn: Fdsn = Fdsn::default(), default_is: "the service is off";
 
     /// Address by which people reach this server in a browser. Messages of alerts link to it.
     external_url: Option<String> = None, default_is: "none", reload: AtOnce, rule: rules::external_url;

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod declaration;
+mod fdsn;
 mod file;
 mod globs;
 mod overrides;
@@ -21,6 +22,7 @@ use std::path::Path;
 
 pub use alerts::{Alerts, Channel, ChannelKind, Heartbeat, webhook_key};
 pub use declaration::{SETTINGS, Settings};
+pub use fdsn::{CodeFrom, Codes, Fdsn};
 pub use globs::Globs;
 pub use overrides::Overrides;
 pub use secret::Secret;

@@ -145,9 +145,15 @@ impl Wrong {
             format!("{expected} is wanted")
         } else if message.starts_with(NO_SUCH_ZONE) {
             NO_SUCH_ZONE.to_owned()
-        } else if ["missing field `", NO_GLOB, super::alerts::WRONG, super::tokens::WRONG]
-            .iter()
-            .any(|one| message.starts_with(one))
+        } else if [
+            "missing field `",
+            NO_GLOB,
+            super::alerts::WRONG,
+            super::tokens::WRONG,
+            super::fdsn::WRONG,
+        ]
+        .iter()
+        .any(|one| message.starts_with(one))
         {
             message.split(" at line ").next().unwrap_or(message).to_owned()
         } else {

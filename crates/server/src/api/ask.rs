@@ -161,7 +161,7 @@ fn as_whole(value: Value) -> Value {
 }
 
 /// The text that a part of a query string stands for; none where it stands for none.
-fn decoded(part: &str) -> Option<String> {
+pub(super) fn decoded(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.bytes();
     while let Some(byte) = rest.next() {

@@ -7,6 +7,7 @@ mod deletions;
 mod description;
 mod drills;
 mod events;
+mod fdsn;
 mod forgetting;
 mod guard;
 mod jobs;

@@ -5,8 +5,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, alerts, coverage, deletions, description, drills, events, forgetting, jobs, live,
-    metrics, outages, recordings, time_range, unrecognised, v1, verification,
+    AppState, alerts, coverage, deletions, description, drills, events, fdsn, forgetting, jobs,
+    live, metrics, outages, recordings, time_range, unrecognised, v1, verification,
 };
 
 /// All routes with their description.
@@ -37,6 +37,10 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(description::openapi))
         .routes(routes!(description::docs))
         .routes(routes!(time_range::recordings_in_time_range))
+        .routes(routes!(fdsn::query, fdsn::query_by_body))
+        .routes(routes!(fdsn::extent, fdsn::extent_by_body))
+        .routes(routes!(fdsn::version))
+        .routes(routes!(fdsn::wadl))
         .routes(routes!(live::livez))
         .routes(routes!(live::readyz))
         .routes(routes!(live::ack))

@@ -24,6 +24,7 @@ mod embedded;
 mod events;
 mod excludes;
 mod exit_codes;
+mod fdsn;
 mod golden;
 mod hardship;
 mod held;

@@ -1,0 +1,181 @@
+//! The service `fdsnws-availability`, as a client of it sees the server.
+
+use std::fs;
+use std::path::Path;
+
+use focus_testkit::focus::{Answer, Focus};
+use serde_json::{Value, json};
+
+use crate::site::{BINARY, LIMIT, Site};
+
+const BASE: &str = "/fdsnws/availability/1";
+
+/// Writes a recording of a site of 2024-05-01, from one minute of the day to another; none: it is live.
+fn plant(root: &Path, name: &str, site: Option<&str>, from: u32, to: Option<u32>) {
+    let at = |minute: u32| format!("2024-05-01T{:02}:{:02}:00Z", minute / 60, minute % 60);
+    let mut sidecar = json!({ "start_time": at(from), "end_time": to.map(at) });
+    if let Some(site) = site {
+        sidecar["site"] = json!(site);
+    }
+    fs::write(root.join(format!("{name}.dat")), "data").expect("data");
+    fs::write(root.join(format!("{name}.json")), sidecar.to_string()).expect("a sidecar");
+}
+
+fn ask(focus: &Focus, path: &str) -> Answer {
+    focus.ask("GET", &format!("{BASE}/{path}"), "", false).expect("an answer")
+}
+
+async fn site() -> Site {
+    let mut site = Site::new(&[]);
+    let settings = site.dir.path().join("focus.toml");
+    let table = "[fdsn]\nnetwork = \"XX\"\nstation = { meta = \"site\" }\nchannel = \"HSF\"\nlocation = \"00\"\nsample_rate = 200\n";
+    fs::write(&settings, table).expect("settings");
+    let settings = settings.display().to_string();
+    let args = ["--settle-ms", "200", "--config", &settings];
+    site.focus = Focus::new(BINARY, site.tree.root(), &site.state(), &args);
+    let root = site.tree.root().to_owned();
+    plant(&root, "a", Some("hill"), 0, Some(60));
+    plant(&root, "b", Some("hill"), 60, Some(90));
+    plant(&root, "c", Some("hill"), 120, Some(150));
+    plant(&root, "d", Some("sea"), 30, Some(40));
+    plant(&root, "nobody", None, 30, Some(40));
+    plant(&root, "bad", Some("no code at all"), 30, Some(40));
+    site.focus.serve().await;
+    site.focus.until_status("recordings", 6, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_that_touch_are_one_in_every_form_of_the_answer() {
+    let site = site().await;
+    let text = ask(&site.focus, "query").body;
+    let lines: Vec<Vec<&str>> =
+        text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        lines[0],
+        [
+            "#Network",
+            "Station",
+            "Location",
+            "Channel",
+            "Quality",
+            "SampleRate",
+            "Earliest",
+            "Latest"
+        ]
+    );
+    let hill = ["XX", "HILL", "00", "HSF", "D", "200.0"];
+    assert_eq!(lines[1][..6], hill);
+    assert_eq!(lines[1][6..], ["2024-05-01T00:00:00.000000Z", "2024-05-01T01:30:00.000000Z"]);
+    assert_eq!(lines[2][6..], ["2024-05-01T02:00:00.000000Z", "2024-05-01T02:30:00.000000Z"]);
+    assert_eq!((lines[3][1], lines.len()), ("SEA", 4), "{text}");
+
+    let answer = ask(&site.focus, "query?format=json&net=X?&sta=H*&start=2024-05-01T01:00:00");
+    assert!(answer.header("focus-complete-through").is_some(), "{answer:?}");
+    let told = answer.json();
+    assert_eq!(
+        (&told["version"], told["datasources"].as_array().map(Vec::len)),
+        (&json!(1.0), Some(1))
+    );
+    let source = &told["datasources"][0];
+    assert_eq!((&source["samplerate"], &source["quality"]), (&json!(200.0), &json!("D")));
+    assert_eq!(
+        source["timespans"],
+        json!([
+            ["2024-05-01T01:00:00.000000Z", "2024-05-01T01:30:00.000000Z"],
+            ["2024-05-01T02:00:00.000000Z", "2024-05-01T02:30:00.000000Z"]
+        ])
+    );
+    // By a body, and with a gap of half an hour closed.
+    let body = "format=request\nmergegaps=1800\nmerge=quality,samplerate\nXX * 00 HS? 2024-05-01 2024-05-02\n";
+    let told = site.focus.ask("POST", &format!("{BASE}/query"), body, false).expect("an answer");
+    assert_eq!(
+        told.body,
+        "XX HILL 00 HSF 2024-05-01T00:00:00.000000Z 2024-05-01T02:30:00.000000Z\n\
+         XX SEA 00 HSF 2024-05-01T00:30:00.000000Z 2024-05-01T00:40:00.000000Z\n",
+        "{told:?}"
+    );
+
+    let geocsv = ask(&site.focus, "extent?format=geocsv&merge=samplerate").body;
+    let lines: Vec<&str> = geocsv.lines().collect();
+    assert_eq!(lines[0], "#dataset: GeoCSV 2.0");
+    assert_eq!(
+        lines[4],
+        "Network|Station|Location|Channel|Quality|Earliest|Latest|Updated|TimeSpans|Restriction"
+    );
+    let cells: Vec<&str> = lines[5].split('|').collect();
+    assert_eq!(
+        (cells[1], cells[6], cells[8], cells[9]),
+        ("HILL", "2024-05-01T02:30:00.000000Z", "2", "OPEN")
+    );
+    let extent = ask(&site.focus, "extent?format=json&orderby=timespancount_desc&limit=1").json();
+    assert_eq!(extent["datasources"].as_array().map(Vec::len), Some(1));
+    assert_eq!(extent["datasources"][0]["timespanCount"], 2);
+    assert_eq!(ask(&site.focus, "version").body, "1.0.0");
+    assert!(ask(&site.focus, "application.wadl").body.contains("name=\"mergegaps\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_recording_lasts_until_now_and_what_is_deleted_is_not_there_also_in_an_outage() {
+    let site = site().await;
+    let root = site.tree.root().to_owned();
+    fs::remove_file(root.join("d.dat")).expect("removed");
+    fs::remove_file(root.join("d.json")).expect("removed");
+    site.focus.until_status("deleted", 1, LIMIT).await;
+    fs::rename(site.state().join("catalog"), site.state().join("away")).expect("taken away");
+    site.focus.until_status("catalog_state", "down", LIMIT).await;
+    plant(&root, "live", Some("deep"), 600, None);
+    focus_testkit::wait::until("it is told", LIMIT, || async {
+        let answer = ask(&site.focus, "extent?format=json");
+        let told: Value = answer.json();
+        let stations: Vec<&str> = told["datasources"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|source| source["station"].as_str())
+            .collect();
+        if stations != ["DEEP", "HILL"] {
+            return Err(format!("{told:#}"));
+        }
+        // The testkit reads heads in lower case.
+        let through = answer.header("focus-complete-through").unwrap_or_default().to_uppercase();
+        let through = through.trim_end_matches('Z');
+        let latest = told["datasources"][0]["latest"].as_str().unwrap_or_default();
+        if latest.starts_with(through) { Ok(()) } else { Err(format!("{through}: {told:#}")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_answered_is_said_in_the_services_own_form() {
+    let site = site().await;
+    for (path, status) in [
+        ("query?colour=red", 400),
+        ("query?start=yesterday", 400),
+        ("query?net=A&network=B", 400),
+        ("query?cha=%ff", 400),
+        ("extent?mergegaps=1", 400),
+        ("query?net=ZZ&nodata=404", 404),
+    ] {
+        let answer = ask(&site.focus, path);
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        assert!(answer.body.starts_with(&format!("Error {status}: ")), "{path}: {}", answer.body);
+        for part in [
+            "Request:\nGET /fdsnws/availability/1/",
+            "Request Submitted:\n",
+            "Service Version:\n1.0.0",
+        ] {
+            assert!(answer.body.contains(part), "{path}: {}", answer.body);
+        }
+    }
+    assert_eq!(ask(&site.focus, "query?net=ZZ").status, 204);
+    let body = site.focus.ask("POST", &format!("{BASE}/query"), "nonsense", false);
+    assert_eq!(body.expect("an answer").status, 400);
+    // Without codes the service is off, and says what to do.
+    let mut other = Site::new(&[]);
+    other.focus.serve().await;
+    let answer = ask(&other.focus, "query");
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("[fdsn]"), "{}", answer.body);
+}
