@@ -240,11 +240,9 @@ impl Request {
                 Ok(limit) if limit > 0 => self.limit = Some(limit),
                 _ => return refused(format!("limit: {value:?} is no whole number above 0")),
             },
-            "includerestricted" => {
-                // Nothing here is restricted.
-                if !matches!(value.to_lowercase().as_str(), "true" | "false") {
-                    return refused("includerestricted: true or false");
-                }
+            // Nothing here is restricted.
+            "includerestricted" if !matches!(value.to_lowercase().as_str(), "true" | "false") => {
+                return refused("includerestricted: true or false");
             }
             "format" => {
                 self.format = match value.to_lowercase().as_str() {

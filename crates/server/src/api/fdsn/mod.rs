@@ -283,7 +283,7 @@ impl Collected {
 fn code_of(codes: &Codes, metadata: &str) -> Option<Code> {
     let all = [&codes.network, &codes.station, &codes.location, &codes.channel, &codes.quality];
     let is_of_meta = |from: &&CodeFrom| matches!(from, CodeFrom::Meta(_));
-    let needs = all.iter().any(|from| is_of_meta(from))
+    let needs = all.iter().any(is_of_meta)
         || codes.sample_rate.as_ref().is_some_and(|from| is_of_meta(&from));
     let metadata = if needs { Value::from_text(metadata).ok() } else { None };
     let value = |from: &CodeFrom| match from {
