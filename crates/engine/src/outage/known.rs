@@ -162,8 +162,15 @@ impl Outages {
                 Some(catch_up.curve.points().to_vec())
             }
             _ => {
+                let converge_ms = record.converge_ms;
                 drop(known);
-                Some(kept::read_curve(&self.state_dir, id).unwrap_or_default())
+                let kept = kept::read_curve(&self.state_dir, id).unwrap_or_default();
+                // What is told of it may be ahead of the file.
+                let mut curve = Curve::of(&kept);
+                if let Some(converge_ms) = converge_ms {
+                    curve.last(converge_ms, 0);
+                }
+                Some(curve.points().to_vec())
             }
         }
     }
