@@ -1,6 +1,6 @@
 //! How much of each window is covered, by root.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use focus_core::coverage::{Buckets, DAY_MS, HOUR_MS, Spans};
 use rusqlite::{Connection, params};
@@ -70,7 +70,7 @@ impl Reader {
         self.read(|connection| {
             // One snapshot for all of it.
             let snapshot = connection.unchecked_transaction()?;
-            let ids = roots.iter().map(|root| root.id.0).collect();
+            let ids: Vec<i64> = roots.iter().map(|root| root.id.0).collect();
             let mut lanes = Lanes::of(&snapshot, query, &ids)?;
             let lanes = roots.iter().map(|root| {
                 let buckets = lanes.buckets(root.id.0)?;
@@ -128,8 +128,38 @@ struct Lanes<'a> {
     long: BTreeMap<i64, Spans>,
     /// What is counted of rows: the long ones, and those in the hours in which a window begins.
     counted: BTreeMap<i64, Vec<Bucket>>,
-    /// These hours.
-    split: BTreeSet<i64>,
+    /// When each window begins, and when the last one ends.
+    edges: Edges,
+    /// The hours in which a window begins, in ascending order.
+    split: Vec<i64>,
+}
+
+/// The edges of windows, computed once: they are asked for hundreds of thousands of times.
+struct Edges(Vec<i64>);
+
+impl Edges {
+    fn of(buckets: Buckets) -> Edges {
+        let all = if buckets.is_empty() { 0..0 } else { 0..buckets.len() + 1 };
+        Edges(all.map(|at| buckets.begins_ms(at)).collect())
+    }
+
+    /// The window with this time; none before the first and after the last.
+    fn at(&self, time_ms: i64) -> Option<usize> {
+        let at = self.0.partition_point(|edge| *edge <= time_ms).checked_sub(1)?;
+        (at + 1 < self.0.len()).then_some(at)
+    }
+
+    /// Shares a covered time out among the windows.
+    fn share(&self, lane: &mut [Bucket], start_ms: i64, end_ms: i64) {
+        let first = self.0.partition_point(|edge| *edge <= start_ms).saturating_sub(1);
+        for (at, bucket) in lane.iter_mut().enumerate().skip(first) {
+            let (from_ms, to_ms) = (self.0[at].max(start_ms), self.0[at + 1].min(end_ms));
+            if self.0[at] >= end_ms {
+                return;
+            }
+            bucket.covered_ms += (to_ms - from_ms).max(0);
+        }
+    }
 }
 
 /// The spans of live and long recordings of these roots in a window.
@@ -168,7 +198,7 @@ impl<'a> Lanes<'a> {
     fn of(
         connection: &'a Connection,
         query: &'a CoverageQuery,
-        roots: &BTreeSet<i64>,
+        roots: &[i64],
     ) -> rusqlite::Result<Lanes<'a>> {
         let buckets = query.buckets;
         let empty = || vec![Bucket::default(); buckets.len()];
@@ -177,30 +207,31 @@ impl<'a> Lanes<'a> {
             query,
             long: BTreeMap::new(),
             counted: roots.iter().map(|root| (*root, empty())).collect(),
-            split: (0..buckets.len()).map(|at| buckets.begins_ms(at).div_euclid(HOUR_MS)).collect(),
+            edges: Edges::of(buckets),
+            split: Vec::new(),
         };
-        if buckets.is_empty() {
-            return Ok(lanes);
-        }
-        lanes.split.insert((buckets.begins_ms(buckets.len()) - 1).div_euclid(HOUR_MS));
+        let Some((last, begins)) = lanes.edges.0.split_last() else { return Ok(lanes) };
+        lanes.split = begins.iter().map(|at_ms| at_ms.div_euclid(HOUR_MS)).collect();
+        lanes.split.push((last - 1).div_euclid(HOUR_MS));
+        lanes.split.dedup();
         lanes.read_long()?;
         lanes.read_split()?;
         Ok(lanes)
     }
 
     fn window(&self) -> (i64, i64) {
-        let buckets = self.query.buckets;
-        (buckets.begins_ms(0), buckets.begins_ms(buckets.len()))
+        let edges = &self.edges.0;
+        (edges.first().copied().unwrap_or(0), edges.last().copied().unwrap_or(0))
     }
 
     fn read_long(&mut self) -> rusqlite::Result<()> {
         let mut spans: BTreeMap<i64, Vec<(i64, i64)>> = BTreeMap::new();
-        let (buckets, through_ms) = (self.query.buckets, self.query.through_ms);
+        let through_ms = self.query.through_ms;
         let window = self.window();
-        let counted = &mut self.counted;
+        let (edges, counted) = (&self.edges, &mut self.counted);
         long_spans(self.connection, window, through_ms, |root, (start_ms, end_ms), pending| {
             let Some(lane) = counted.get_mut(&root) else { return };
-            count(lane, buckets, (start_ms, end_ms), pending);
+            count(lane, edges, (start_ms, end_ms), pending);
             let known = spans.entry(root).or_default();
             known.push((start_ms, end_ms.min(through_ms.unwrap_or(i64::MIN))));
             // They overlap: what is kept does not follow their number.
@@ -214,7 +245,6 @@ impl<'a> Lanes<'a> {
 
     /// The hours in which a window begins: who begins there, and who lasts over the begin.
     fn read_split(&mut self) -> rusqlite::Result<()> {
-        let buckets = self.query.buckets;
         let all = classes(self.connection)?;
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT root, start_ms, end_ms, pending = {PENDING} FROM recordings
@@ -223,11 +253,9 @@ impl<'a> Lanes<'a> {
         for hour in &self.split {
             let (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
             // Windows that begin within this hour.
-            let inside: Vec<(usize, i64)> = (buckets.at(begins_ms).unwrap_or(0)..buckets.len())
-                .map(|at| (at, buckets.begins_ms(at)))
-                .take_while(|(_, at_ms)| *at_ms < ends_ms)
-                .filter(|(_, at_ms)| *at_ms >= begins_ms)
-                .collect();
+            let begins = self.edges.0.iter().copied().enumerate().take(self.query.buckets.len());
+            let inside: Vec<(usize, i64)> =
+                begins.filter(|(_, at_ms)| (begins_ms..ends_ms).contains(at_ms)).collect();
             for class in all.iter().filter(|class| **class < LONG_SPAN) {
                 let from_ms = earliest(*class, begins_ms);
                 let mut rows = statement.query(params![class, from_ms, ends_ms - 1, begins_ms])?;
@@ -241,7 +269,7 @@ impl<'a> Lanes<'a> {
                         }
                     }
                     if start_ms >= begins_ms
-                        && let Some(at) = buckets.at(start_ms)
+                        && let Some(at) = self.edges.at(start_ms)
                     {
                         lane[at].add(1, u64::from(pending));
                     }
@@ -261,13 +289,8 @@ impl<'a> Lanes<'a> {
         let through_ms = self.query.through_ms.unwrap_or(i64::MIN).min(to_ms);
         let none = Spans::default();
         let long = self.long.get(&root).unwrap_or(&none);
-        let share = |lane: &mut Vec<Bucket>, start_ms: i64, end_ms: i64| {
-            for (at, (start_ms, end_ms)) in self.query.buckets.parts(start_ms, end_ms) {
-                lane[at].covered_ms += end_ms - start_ms;
-            }
-        };
         for (start_ms, end_ms) in long.within(from_ms, to_ms) {
-            share(&mut lane, start_ms, end_ms);
+            self.edges.share(&mut lane, start_ms, end_ms);
         }
         let (first, last) = (from_ms.div_euclid(DAY_MS), (to_ms - 1).div_euclid(DAY_MS));
         let mut statement = self.connection.prepare_cached(
@@ -293,7 +316,7 @@ impl<'a> Lanes<'a> {
                 }
                 let (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
                 let at = self.whole(begins_ms, ends_ms);
-                if let Some(at) = at.filter(|_| !self.split.contains(&hour)) {
+                if let Some(at) = at.filter(|_| self.split.binary_search(&hour).is_err()) {
                     lane[at].add(u64::from(cell.begins), u64::from(cell.pending));
                 }
                 let is_cut =
@@ -304,7 +327,7 @@ impl<'a> Lanes<'a> {
                         let spans = spans(self.connection, (root, hour), cell)?;
                         for (start_ms, end_ms) in spans.within(from_ms, through_ms) {
                             for (start_ms, end_ms) in long.gaps(start_ms, end_ms) {
-                                share(&mut lane, start_ms, end_ms);
+                                self.edges.share(&mut lane, start_ms, end_ms);
                             }
                         }
                     }
@@ -314,17 +337,18 @@ impl<'a> Lanes<'a> {
         Ok(lane)
     }
 
-    /// The window that holds all of this time; none where a window begins within it.
+    /// The window that holds all of this time; none where a window begins within it, or in an hour of it, of which the
+    /// rows are read.
     fn whole(&self, begins_ms: i64, ends_ms: i64) -> Option<usize> {
-        let buckets = self.query.buckets;
-        let at = buckets.at(begins_ms)?;
-        (buckets.begins_ms(at + 1) >= ends_ms && !self.has_split(begins_ms, ends_ms)).then_some(at)
+        let at = self.edges.at(begins_ms)?;
+        (self.edges.0[at + 1] >= ends_ms && !self.has_split(begins_ms, ends_ms)).then_some(at)
     }
 
-    /// A window begins in an hour of this time, so that its rows are read.
+    /// A window begins in an hour of this time. A single hour is asked for by itself.
     fn has_split(&self, begins_ms: i64, ends_ms: i64) -> bool {
-        let hours = begins_ms.div_euclid(HOUR_MS)..ends_ms.div_euclid(HOUR_MS);
-        hours.end - hours.start > 1 && self.split.range(hours).next().is_some()
+        let (first, last) = (begins_ms.div_euclid(HOUR_MS), ends_ms.div_euclid(HOUR_MS));
+        let next = self.split.partition_point(|hour| *hour < first);
+        last - first > 1 && self.split.get(next).is_some_and(|hour| *hour < last)
     }
 }
 
@@ -355,14 +379,14 @@ impl Bucket {
 }
 
 /// Counts a recording in every window that it begins in or lasts into.
-fn count(lane: &mut [Bucket], buckets: Buckets, (start_ms, end_ms): (i64, i64), pending: bool) {
-    let first = buckets.at(start_ms);
+fn count(lane: &mut [Bucket], edges: &Edges, (start_ms, end_ms): (i64, i64), pending: bool) {
+    let first = edges.at(start_ms);
     let rest = first.map_or(0, |at| at + 1);
     if let Some(at) = first {
         lane[at].add(1, u64::from(pending));
     }
     for (at, bucket) in lane.iter_mut().enumerate().skip(rest) {
-        let begins_ms = buckets.begins_ms(at);
+        let begins_ms = edges.0[at];
         if begins_ms >= end_ms {
             return;
         }

@@ -6,10 +6,11 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use focus_common::clock;
+use focus_common::status::AnswerSource;
 use focus_core::coverage::Buckets;
 use focus_engine::{Completeness, Engine};
 use focus_index::{CoverageQuery, Covered, Gap, GapPage, GapQuery, IndexError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ask::{Ask, Moment};
@@ -71,17 +72,16 @@ pub(super) struct GapParameters {
 }
 
 /// What is covered of each window.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "the fields describe what the handler writes")]
-pub(super) struct Coverage {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Coverage {
     /// The first moment
     #[schema(format = "date-time")]
     from: String,
     /// The end
     #[schema(format = "date-time")]
     to: String,
-    /// Windows of equal length
-    buckets: usize,
+    /// When each window begins: all are of equal length
+    starts: Vec<String>,
     /// The lanes, by name
     items: Vec<Lane>,
     /// None: there is one page. Ask for more lanes with `limit`
@@ -91,17 +91,17 @@ pub(super) struct Coverage {
     /// There are more lanes
     more: bool,
     /// The time through which the index is complete
+    #[schema(format = "date-time")]
     complete_through: Option<String>,
     /// Recordings that are not yet in the catalog
     pending: u64,
     /// Where the answer comes from
-    source: String,
+    source: AnswerSource,
 }
 
 /// A lane of the coverage.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "the fields describe what the handler writes")]
-pub(super) struct Lane {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Lane {
     /// The root's configured path
     name: String,
     /// The root's id
@@ -113,18 +113,53 @@ pub(super) struct Lane {
 }
 
 /// A window of a lane.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "the fields describe what the handler writes")]
-pub(super) struct LaneBucket {
-    /// When it begins
-    #[schema(format = "date-time")]
-    start: String,
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct LaneBucket {
     /// Milliseconds of it that are covered: what overlaps counts once
-    covered_ms: u64,
+    covered_ms: i64,
     /// Recordings that begin in it, or last into it
     recordings: u64,
     /// Those of them that are pending
     pending: u64,
+}
+
+impl Coverage {
+    /// Coverage, as programs read it.
+    pub(crate) fn of(
+        covered: Covered,
+        (from_ms, to_ms): (i64, i64),
+        buckets: Buckets,
+        limit: usize,
+        completeness: Completeness,
+    ) -> Coverage {
+        let length_ms = (to_ms - from_ms).max(1) as f64;
+        let lanes = covered.lanes.into_iter().map(|lane| {
+            let all: i64 = lane.buckets.iter().map(|bucket| bucket.covered_ms).sum();
+            let windows = lane.buckets.iter().map(|bucket| LaneBucket {
+                covered_ms: bucket.covered_ms,
+                recordings: bucket.recordings,
+                pending: bucket.pending,
+            });
+            Lane {
+                name: lane.name,
+                root: lane.root,
+                available_percent: all as f64 * 100.0 / length_ms,
+                buckets: windows.collect(),
+            }
+        });
+        Coverage {
+            from: clock::rfc3339(from_ms),
+            to: clock::rfc3339(to_ms),
+            starts: (0..buckets.len()).map(|at| clock::rfc3339(buckets.begins_ms(at))).collect(),
+            items: lanes.collect(),
+            next_cursor: None,
+            limit,
+            more: covered.more,
+            complete_through: completeness.complete_through_ms.map(clock::rfc3339),
+            pending: completeness.pending,
+            source: AnswerSource::Index,
+        }
+    }
 }
 
 /// A page of gaps.
@@ -192,10 +227,11 @@ pub(super) async fn coverage(
                 lanes_max: limit,
             };
             let covered = engine.reader().coverage(&asked)?;
-            Ok((coverage_value(&covered, (from_ms, to_ms), asked.buckets, limit), completeness))
+            let window = (from_ms, to_ms);
+            Ok((Coverage::of(covered, window, asked.buckets, limit, completeness), completeness))
         })
         .await?;
-    Ok(complete(answer, completeness))
+    Ok((completeness_headers(completeness), Json(answer)).into_response())
 }
 
 /// `GET /api/v1/gaps`.
@@ -253,42 +289,6 @@ fn window(
         None => engine.reader().first_start_ms()?.unwrap_or(to_ms).min(to_ms),
     };
     Ok((from_ms, to_ms))
-}
-
-/// Coverage, as programs read it.
-pub(crate) fn coverage_value(
-    covered: &Covered,
-    (from_ms, to_ms): (i64, i64),
-    buckets: Buckets,
-    limit: usize,
-) -> Value {
-    let length_ms = (to_ms - from_ms).max(1) as f64;
-    let lanes = covered.lanes.iter().map(|lane| {
-        let all: i64 = lane.buckets.iter().map(|bucket| bucket.covered_ms).sum();
-        let windows = lane.buckets.iter().enumerate().map(|(at, bucket)| {
-            json!({
-                "start": clock::rfc3339(buckets.begins_ms(at)),
-                "covered_ms": bucket.covered_ms,
-                "recordings": bucket.recordings,
-                "pending": bucket.pending,
-            })
-        });
-        json!({
-            "name": lane.name,
-            "root": lane.root,
-            "available_percent": all as f64 * 100.0 / length_ms,
-            "buckets": windows.collect::<Vec<_>>(),
-        })
-    });
-    json!({
-        "from": clock::rfc3339(from_ms),
-        "to": clock::rfc3339(to_ms),
-        "buckets": buckets.len(),
-        "items": lanes.collect::<Vec<_>>(),
-        "next_cursor": null,
-        "limit": limit,
-        "more": covered.more,
-    })
 }
 
 /// A page of gaps, as programs read it.

@@ -46,7 +46,7 @@ use crate::alerts::Board;
 use crate::events::Events;
 use crate::jobs::Jobs;
 
-pub(crate) use coverage::{coverage_value, gaps_value};
+pub(crate) use coverage::{Coverage, gaps_value};
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
 pub(crate) use outages::item as outage_item;
@@ -56,6 +56,7 @@ pub use rights::{Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
 pub(crate) use unrecognised::UnrecognisedItem;
+pub(crate) use v1::with_completeness;
 
 /// Queries that run at the same time, at most. Threads are left for the engine's own work.
 const QUERIES_MAX: usize = 16;

@@ -6,13 +6,14 @@ use focus_common::client::{Client, escape};
 use focus_common::clock;
 use focus_common::config::Settings;
 use focus_core::coverage::Buckets;
+use focus_engine::Completeness;
 use focus_index::{CoverageQuery, GapQuery, Reader};
 use serde_json::{Value, json};
 
 use super::output::{Output, cell, terminal_width};
 use super::query::{reader, time_ms};
 use super::{Ending, Stop, running_server, runtime};
-use crate::api::{coverage_value, gaps_value};
+use crate::api::{Coverage, gaps_value, with_completeness};
 
 /// How long the server may take to answer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -106,7 +107,10 @@ fn of_index(reader: &Reader, asked: &Asked) -> anyhow::Result<(Value, Value)> {
     };
     let buckets = Buckets::over(from_ms, to_ms, asked.buckets);
     let query = CoverageQuery { buckets, through_ms, lanes_max: PAGE };
-    let covered = coverage_value(&reader.coverage(&query)?, (from_ms, to_ms), buckets, PAGE);
+    let completeness =
+        Completeness { complete_through_ms: through_ms, pending: reader.totals()?.pending };
+    let window = (from_ms, to_ms);
+    let covered = Coverage::of(reader.coverage(&query)?, window, buckets, PAGE, completeness);
     let page = reader.gaps(&GapQuery {
         from_ms,
         to_ms,
@@ -118,12 +122,7 @@ fn of_index(reader: &Reader, asked: &Asked) -> anyhow::Result<(Value, Value)> {
     })?;
     // Without a server there is no next page: `--gaps` asks for more.
     let gaps = gaps_value(&page, asked.gaps, |_, at_ms| clock::rfc3339(at_ms));
-    let told = |mut value: Value| {
-        value["complete_through"] = json!(through_ms.map(clock::rfc3339));
-        value["source"] = json!("index");
-        value
-    };
-    Ok((told(covered), told(gaps)))
+    Ok((json!(covered), with_completeness(gaps, completeness)))
 }
 
 fn show(covered: &Value, gaps: &Value, out: &Output) {
@@ -164,7 +163,7 @@ fn window_ms(covered: &Value) -> f64 {
         let text = covered[name].as_str().unwrap_or_default();
         focus_core::iso8601::from_text(text, None).unwrap_or(0) as f64
     };
-    let count = covered["buckets"].as_f64().unwrap_or(1.0).max(1.0);
+    let count = covered["starts"].as_array().map_or(1, Vec::len).max(1) as f64;
     ((at("to") - at("from")) / count).max(1.0)
 }
 
