@@ -301,11 +301,14 @@ impl<'a> Lanes<'a> {
         while let Some(row) = rows.next()? {
             let day: i64 = row.get(0)?;
             let (begins_ms, ends_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
+            let (is_before, is_after) = (ends_ms <= through_ms, begins_ms >= through_ms);
             let whole = self.whole(begins_ms, ends_ms).filter(|_| {
-                ends_ms <= through_ms && long.within(begins_ms, ends_ms).next().is_none()
+                is_after || is_before && long.within(begins_ms, ends_ms).next().is_none()
             });
             if let Some(at) = whole {
-                lane[at].covered_ms += row.get::<_, i64>(1)?;
+                if is_before {
+                    lane[at].covered_ms += row.get::<_, i64>(1)?;
+                }
                 lane[at].add(count_of(row.get(2)?), count_of(row.get(3)?));
                 continue;
             }
@@ -318,6 +321,9 @@ impl<'a> Lanes<'a> {
                 let at = self.whole(begins_ms, ends_ms);
                 if let Some(at) = at.filter(|_| self.split.binary_search(&hour).is_err()) {
                     lane[at].add(u64::from(cell.begins), u64::from(cell.pending));
+                }
+                if begins_ms >= through_ms {
+                    continue;
                 }
                 let is_cut =
                     ends_ms > through_ms || long.within(begins_ms, ends_ms).next().is_some();
