@@ -1,6 +1,6 @@
 //! Alerts in a world of their own: two servers and one lease, conditions that flap, channels that fail or lose
-//! their answers, an outage of the catalog, and servers that are killed at any moment, between telling and noting
-//! too.
+//! their answers, an outage of the catalog, clocks that are set, and servers that are killed at any moment, between
+//! telling and noting too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +66,8 @@ struct World {
     channels: BTreeMap<String, Channel>,
     truth: BTreeMap<AlertKey, bool>,
     now_ms: u64,
+    /// By how much the wall clock is wrong, milliseconds.
+    clock_ms: i64,
     repeat_ms: u64,
     is_well: bool,
     fate: Fate,
@@ -117,6 +119,7 @@ pub(crate) fn run(seed: u64) -> Option<String> {
         channels: names.iter().map(|name| (name.clone(), Channel::default())).collect(),
         truth: keys().into_iter().map(|key| (key, false)).collect(),
         now_ms: 1_000,
+        clock_ms: 0,
         repeat_ms,
         is_well: false,
         fate,
@@ -131,7 +134,7 @@ pub(crate) fn run(seed: u64) -> Option<String> {
 
 impl World {
     fn now(&self) -> (u64, i64) {
-        (self.now_ms, i64::try_from(self.now_ms).unwrap_or(0) + 1_700_000_000_000)
+        (self.now_ms, i64::try_from(self.now_ms).unwrap_or(0) + 1_700_000_000_000 + self.clock_ms)
     }
 
     fn is_catalog_there(&self) -> bool {
@@ -209,6 +212,7 @@ impl World {
                 let silence = Silence { id, rule: key.rule, root: None, until_ms };
                 self.servers.iter_mut().for_each(|server| server.board.silence(silence.clone()));
             }
+            6 if self.random.u8(0..4) == 0 => self.clock_ms += self.random.i64(-40_000..40_000),
             _ => {}
         }
     }
@@ -278,9 +282,13 @@ impl World {
         }
         let (now, is_exact) = (self.now(), self.servers[at].saw_renewals);
         for root in ROOTS {
-            let theirs = self.handed.get(root).filter(|(by, _)| *by != at);
-            if let Some((_, handed)) = theirs.cloned() {
-                self.servers[at].board.take_over(root, root == ROOTS[0], handed, is_exact, now);
+            let (board, leads) = (&mut self.servers[at].board, root == ROOTS[0]);
+            match self.handed.get(root).cloned() {
+                None => board.take_over_unknown(root, leads),
+                Some((by, handed)) if by != at => {
+                    board.take_over(root, leads, handed, is_exact, now);
+                }
+                Some(_) => {}
             }
         }
         self.servers[at].is_taken = true;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use focus_catalog::Reach;
 use focus_core::alert::{Handed, Rule};
 use focus_core::lease::LastHolder;
 use focus_engine::{Engine, RootHolder};
 use tokio::sync::watch as hand;
 use tokio::time::sleep;
 
-use super::board::{self, Board};
+use super::board::{self, Before, Board};
 use super::kept::KeptHandover;
 
 /// A change is written within this, and a lease that was taken is noticed.
@@ -43,8 +44,17 @@ struct Known {
 /// Hands over until it is aborted.
 pub(super) async fn run(board: Arc<Board>, engines: hand::Receiver<Arc<Engine>>) {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
+    let mut epoch = None;
     loop {
         let engine = Arc::clone(&engines.borrow());
+        let now = match *engine.reach().borrow() {
+            Reach::Up { epoch } => Some(epoch),
+            Reach::Connecting | Reach::Down { .. } => None,
+        };
+        if now.is_some() && std::mem::replace(&mut epoch, now) != now {
+            // Another database may have come back: what it has is not known.
+            known.values_mut().for_each(|known| known.written = None);
+        }
         let roots = engine.holders();
         let first = roots.iter().map(|root| root.id.clone()).min();
         known.retain(|id, _| roots.iter().any(|root| root.id == *id));
@@ -90,13 +100,18 @@ async fn hold(
     if !board.is_taken(&root.id, token) {
         match engine.alerts(root).await {
             Ok(text) => {
-                let before: KeptHandover =
-                    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-                // What this server wrote itself, its state folder knows better.
-                let theirs = before.holder != engine.identity() && !before.holder.is_empty();
-                board.take(root, token, leads, theirs.then(|| before.handed()));
+                let kept: Option<KeptHandover> =
+                    text.and_then(|text| serde_json::from_str(&text).ok());
+                let before = match kept {
+                    None => Before::Unknown,
+                    Some(kept) if kept.holder == engine.identity() => Before::Ours,
+                    Some(kept) => Before::Theirs(kept.handed()),
+                };
+                board.take(root, token, leads, before);
             }
-            Err(_) if since.elapsed() > PATIENCE => board.take(root, token, leads, None),
+            Err(_) if since.elapsed() > PATIENCE => {
+                board.take(root, token, leads, Before::Unknown);
+            }
             Err(_) => return None,
         }
     }
