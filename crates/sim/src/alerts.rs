@@ -283,12 +283,10 @@ impl World {
         let (now, is_exact) = (self.now(), self.servers[at].saw_renewals);
         for root in ROOTS {
             let (board, leads) = (&mut self.servers[at].board, root == ROOTS[0]);
-            match self.handed.get(root).cloned() {
-                None => board.take_over_unknown(root, leads),
-                Some((by, handed)) if by != at => {
-                    board.take_over(root, leads, handed, is_exact, now);
-                }
-                Some(_) => {}
+            if let Some((by, handed)) = self.handed.get(root).cloned()
+                && by != at
+            {
+                board.take_over(root, leads, handed, is_exact, now);
             }
         }
         self.servers[at].is_taken = true;

@@ -21,14 +21,6 @@ impl Board {
         of.map(|((channel, key), told)| (channel.clone(), key.clone(), told.clone())).collect()
     }
 
-    /// This server has taken a root over, and the catalog does not say what was told of it: it is another one, or was
-    /// emptied. What this server told may have been told otherwise since.
-    pub fn take_over_unknown(&mut self, root: &str, leads: bool) {
-        for ((_, key), of) in &mut self.told {
-            of.told.in_doubt |= is_of(key, root, leads);
-        }
-    }
-
     /// What was handed over so is known to whoever takes over.
     pub fn set_handed(&mut self, handed: &Handed) {
         for (channel, key, of) in handed {

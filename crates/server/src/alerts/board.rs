@@ -39,16 +39,6 @@ struct ChannelState {
     told_at_ms: Option<i64>,
 }
 
-/// What was told of a root before this server took it.
-pub(super) enum Before {
-    /// The catalog has what another told.
-    Theirs(Handed),
-    /// This server told it: its state folder knows.
-    Ours,
-    /// Nothing is known of it.
-    Unknown,
-}
-
 /// What is raised, told and silenced.
 #[derive(Debug)]
 pub struct Board {
@@ -163,14 +153,10 @@ impl Board {
         self.taken.lock().get(root) == Some(&token)
     }
 
-    /// This server tells of this root from now on, with what was told before.
-    pub(super) fn take(&self, root: &RootHolder, token: i64, leads: bool, before: Before) {
-        match before {
-            Before::Theirs(handed) => {
-                self.rules.lock().take_over(&root.id, leads, handed, root.was_renewed, now());
-            }
-            Before::Unknown => self.rules.lock().take_over_unknown(&root.id, leads),
-            Before::Ours => {}
+    /// This server tells of this root from now on, with what another told before.
+    pub(super) fn take(&self, root: &RootHolder, token: i64, leads: bool, theirs: Option<Handed>) {
+        if let Some(handed) = theirs {
+            self.rules.lock().take_over(&root.id, leads, handed, root.was_renewed, now());
         }
         self.taken.lock().insert(root.id.clone(), token);
     }

@@ -12,7 +12,7 @@ use focus_engine::{Engine, RootHolder};
 use tokio::sync::watch as hand;
 use tokio::time::sleep;
 
-use super::board::{self, Before, Board};
+use super::board::{self, Board};
 use super::kept::KeptHandover;
 
 /// A change is written within this, and a lease that was taken is noticed.
@@ -100,18 +100,13 @@ async fn hold(
     if !board.is_taken(&root.id, token) {
         match engine.alerts(root).await {
             Ok(text) => {
-                let kept: Option<KeptHandover> =
-                    text.and_then(|text| serde_json::from_str(&text).ok());
-                let before = match kept {
-                    None => Before::Unknown,
-                    Some(kept) if kept.holder == engine.identity() => Before::Ours,
-                    Some(kept) => Before::Theirs(kept.handed()),
-                };
-                board.take(root, token, leads, before);
+                let before: KeptHandover =
+                    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+                // What this server wrote itself, its state folder knows better.
+                let theirs = before.holder != engine.identity() && !before.holder.is_empty();
+                board.take(root, token, leads, theirs.then(|| before.handed()));
             }
-            Err(_) if since.elapsed() > PATIENCE => {
-                board.take(root, token, leads, Before::Unknown);
-            }
+            Err(_) if since.elapsed() > PATIENCE => board.take(root, token, leads, None),
             Err(_) => return None,
         }
     }
