@@ -65,11 +65,13 @@ pub enum Broken {
     AlertOfDeadHolderStands,
     /// Whoever takes a root over does not read what was told of it.
     AlertHandoverUnread,
+    /// What was handed over to one catalog counts as known to another.
+    AlertHandedToNobody,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 30] = [
+    pub const ALL: [Broken; 31] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -100,6 +102,7 @@ impl Broken {
         Broken::AlertForgottenAtRestart,
         Broken::AlertOfDeadHolderStands,
         Broken::AlertHandoverUnread,
+        Broken::AlertHandedToNobody,
     ];
 }
 

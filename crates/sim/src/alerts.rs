@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::alert::{
-    AlertKey, Board, Due, Handed, Hearing, Kept, Observation, Owed, Rule, Silence, Tried,
+    AlertKey, Board, Due, Hearing, Kept, Observation, Owed, Record, Rule, Silence, Tried,
 };
 use focus_core::lease::LastHolder;
 
@@ -23,6 +23,9 @@ const CLEAR_AFTER_MS: u64 = 8_000;
 const LEASE_MS: u64 = 10_000;
 
 const ROOTS: [&str; 2] = ["r", "s"];
+
+/// What a catalog has of each root, and who wrote it.
+type Records = BTreeMap<&'static str, (usize, Record)>;
 
 /// A message as a channel tells it from others.
 type Id = (String, bool, i64, u32);
@@ -46,6 +49,8 @@ struct Server {
     /// What its state folder has.
     disk: Kept,
     is_up: bool,
+    /// It has found the catalog there since its start or the last outage.
+    is_connected: bool,
     /// It held the lease last, as far as it knows.
     knows_itself: bool,
     /// It has seen the other renew the lease since the catalog was there.
@@ -61,8 +66,10 @@ struct World {
     /// Who has the lease in the catalog, and since when it has not been renewed while the catalog is there.
     holder: usize,
     stale_ms: Option<u64>,
-    /// What the catalog has of each root, and who wrote it.
-    handed: BTreeMap<&'static str, (usize, Handed)>,
+    /// What the catalog has of each root.
+    handed: Records,
+    /// A copy that was made of it.
+    copy: Records,
     channels: BTreeMap<String, Channel>,
     truth: BTreeMap<AlertKey, bool>,
     now_ms: u64,
@@ -70,6 +77,8 @@ struct World {
     clock_ms: i64,
     repeat_ms: u64,
     is_well: bool,
+    /// The catalog was there at the last round.
+    was_there: bool,
     fate: Fate,
 }
 
@@ -115,13 +124,15 @@ pub(crate) fn run(seed: u64) -> Option<String> {
         servers: <[Server; 2]>::default(),
         holder: 0,
         stale_ms: None,
-        handed: BTreeMap::new(),
+        handed: Records::new(),
+        copy: Records::new(),
         channels: names.iter().map(|name| (name.clone(), Channel::default())).collect(),
         truth: keys().into_iter().map(|key| (key, false)).collect(),
         now_ms: 1_000,
         clock_ms: 0,
         repeat_ms,
         is_well: false,
+        was_there: true,
         fate,
     };
     world.servers[0].knows_itself = true;
@@ -150,7 +161,7 @@ impl World {
         let server = &mut self.servers[at];
         server.board = Board::resumed(server.disk.clone(), now);
         server.board.set_channels(hearing);
-        (server.is_up, server.is_taken) = (true, false);
+        (server.is_up, server.is_connected, server.is_taken) = (true, false, false);
         (server.sees_renewals, server.saw_renewals) = (false, false);
     }
 
@@ -219,7 +230,9 @@ impl World {
 
     /// The lease is renewed, and every server looks and tells.
     fn round(&mut self) -> Result<(), String> {
+        self.come_back();
         self.renew();
+        (0..2).for_each(|at| self.connect(at));
         for at in 0..2 {
             if !self.servers[at].is_up {
                 continue;
@@ -230,6 +243,39 @@ impl World {
             self.hand(at);
         }
         Ok(())
+    }
+
+    /// The catalog that comes back may be another one, which knows nothing of what was told, or an older copy.
+    fn come_back(&mut self) {
+        let is_there = self.is_catalog_there();
+        if std::mem::replace(&mut self.was_there, is_there) || !is_there {
+            if self.random.u8(0..16) == 0 {
+                self.copy = self.handed.clone();
+            }
+            return;
+        }
+        match self.random.u8(0..8) {
+            0 | 1 => self.handed.clear(),
+            2 => self.handed = self.copy.clone(),
+            _ => {}
+        }
+        self.servers.iter_mut().for_each(|server| server.is_connected = false);
+    }
+
+    /// A server finds the catalog there, after its start or an outage.
+    fn connect(&mut self, at: usize) {
+        // A standby waits for what the holder writes.
+        let is_there = self.is_catalog_there()
+            && self.servers[at].is_up
+            && (self.holder == at || !self.handed.is_empty());
+        let server = &mut self.servers[at];
+        if is_there && !std::mem::replace(&mut server.is_connected, true) {
+            for root in ROOTS {
+                let lineage = self.handed.get(root).map(|(_, record)| &record.lineage);
+                server.board.met(root, root == ROOTS[0], lineage);
+            }
+            server.disk = server.board.kept();
+        }
     }
 
     /// Whoever holds the lease renews it; a standby takes it once it has not been renewed for its length.
@@ -283,24 +329,32 @@ impl World {
         let (now, is_exact) = (self.now(), self.servers[at].saw_renewals);
         for root in ROOTS {
             let (board, leads) = (&mut self.servers[at].board, root == ROOTS[0]);
-            if let Some((by, handed)) = self.handed.get(root).cloned()
-                && by != at
-            {
-                board.take_over(root, leads, handed, is_exact, now);
-            }
+            let there = self.handed.get(root).filter(|(by, _)| *by != at);
+            let there = there.map(|(_, record)| record.clone());
+            board.take_over(root, leads, there, is_exact, now);
         }
         self.servers[at].is_taken = true;
         self.allow(8);
     }
 
-    /// Writes what it has told, for whoever takes over.
+    /// Writes what it has told, for whoever takes over; a standby reads it.
     fn hand(&mut self, at: usize) {
         let can = self.servers[at].is_up && self.is_catalog_there();
+        if can && self.holder != at {
+            for (root, (_, record)) in self.handed.iter().filter(|(_, (by, _))| *by != at) {
+                self.servers[at].board.saw(root, record.clone());
+            }
+            self.servers[at].disk = self.servers[at].board.kept();
+        }
         if can && self.holder == at && self.servers[at].is_taken {
             for root in ROOTS {
                 let handed = self.servers[at].board.handed(root, root == ROOTS[0]);
-                self.servers[at].board.set_handed(&handed);
-                self.handed.insert(root, (at, handed));
+                let there = self.handed.get(root).map(|(_, record)| &record.lineage);
+                let board = &mut self.servers[at].board;
+                let lineage = board.next_lineage(root, there, || format!("{at}-{}", self.now_ms));
+                let record = Record { lineage, handed };
+                board.set_handed(root, &record);
+                self.handed.insert(root, (at, record));
             }
             self.servers[at].disk = self.servers[at].board.kept();
         }

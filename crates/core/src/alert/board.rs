@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::handover::{Lineage, Record};
 use super::told::{Believed, Hearing, Owed, Retry, Told, Tried, owed, owed_once};
 use super::{AlertKey, Condition, Raised, Silence};
 use crate::broken::{self, Broken};
@@ -189,6 +190,10 @@ pub struct Kept {
     pub silences: Vec<Silence>,
     /// What is over, oldest first.
     pub past: Vec<Past>,
+    /// The record that the catalog had of each root when this server wrote it last.
+    pub lineages: BTreeMap<String, Lineage>,
+    /// The records of roots that others hold, as this server saw them last.
+    pub seen: BTreeMap<String, Record>,
 }
 
 /// Now: the boot-time clock, and the wall clock in milliseconds since 1970.
@@ -202,6 +207,10 @@ pub struct Board {
     silences: Vec<Silence>,
     pub(super) channels: BTreeMap<String, (Hearing, Retry)>,
     past: VecDeque<Past>,
+    /// The record of each root that this server wrote last.
+    pub(super) lineages: BTreeMap<String, Lineage>,
+    /// The record of each root that another holds, as it was seen last.
+    pub(super) seen: BTreeMap<String, Record>,
     /// Alerts of roots that another server holds.
     of_others: BTreeSet<AlertKey>,
     /// The catalog, as identities name it.
@@ -223,6 +232,8 @@ impl Board {
             told: told.filter(|_| !forgets).collect(),
             silences: kept.silences,
             past: kept.past.into(),
+            lineages: kept.lineages,
+            seen: kept.seen,
             ..Board::default()
         }
     }
@@ -242,6 +253,8 @@ impl Board {
                 .collect(),
             silences: self.silences.clone(),
             past: self.past.iter().cloned().collect(),
+            lineages: self.lineages.clone(),
+            seen: self.seen.clone(),
         }
     }
 

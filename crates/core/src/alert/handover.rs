@@ -8,6 +8,57 @@ use crate::broken::{self, Broken};
 /// What a holder has told the channels, for whoever takes over.
 pub type Handed = Vec<(String, AlertKey, ToldOf)>;
 
+/// Records that a lineage remembers at most: the oldest is forgotten.
+const BEFORE_MAX: usize = 16;
+
+/// Which record of a root this is, and which ones whoever wrote it knew of. A catalog may come back as an older copy,
+/// or as another one, and what is written there then is no later record of what was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lineage {
+    /// Of the records that one server has written after one another.
+    pub id: String,
+    /// How many of them there were before this one.
+    pub count: u64,
+    /// The last record that was known of each lineage before, oldest first.
+    pub before: Vec<(String, u64)>,
+}
+
+impl Lineage {
+    /// Whoever wrote this knew of the record `other`.
+    fn includes(&self, other: &Lineage) -> bool {
+        let has = |id: &str, count| id == other.id && count >= other.count;
+        has(&self.id, self.count) || self.before.iter().any(|(id, count)| has(id, *count))
+    }
+
+    /// The records that are known to whoever knows this one, oldest first.
+    fn known(&self) -> impl Iterator<Item = (String, u64)> {
+        let own = (!self.id.is_empty()).then(|| (self.id.clone(), self.count));
+        self.before.iter().cloned().chain(own)
+    }
+
+    /// Of whoever knows all these.
+    fn of(all: &[&Lineage], id: String) -> Lineage {
+        let mut before: Vec<(String, u64)> = Vec::new();
+        for (id, count) in all.iter().flat_map(|one| one.known()) {
+            match before.iter_mut().find(|known| known.0 == id) {
+                Some(known) => known.1 = known.1.max(count),
+                None => before.push((id, count)),
+            }
+        }
+        before.drain(..before.len().saturating_sub(BEFORE_MAX));
+        Lineage { id, count: 0, before }
+    }
+}
+
+/// A record of what the channels were told of a root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Which it is.
+    pub lineage: Lineage,
+    /// What was told.
+    pub handed: Handed,
+}
+
 /// The alerts of a root, and with `leads` those of no root, that its holder tells of.
 fn is_of(key: &AlertKey, root: &str, leads: bool) -> bool {
     !key.rule.is_own() && (key.root == root || leads && key.root.is_empty())
@@ -21,9 +72,25 @@ impl Board {
         of.map(|((channel, key), told)| (channel.clone(), key.clone(), told.clone())).collect()
     }
 
-    /// What was handed over so is known to whoever takes over.
-    pub fn set_handed(&mut self, handed: &Handed) {
-        for (channel, key, of) in handed {
+    /// Which record the next one is that this server writes, where the catalog has `there`. Unless that is its own
+    /// last one, it begins a lineage, named `fresh`.
+    pub fn next_lineage(
+        &self,
+        root: &str,
+        there: Option<&Lineage>,
+        fresh: impl FnOnce() -> String,
+    ) -> Lineage {
+        let own = self.lineages.get(root);
+        match own {
+            Some(own) if there == Some(own) => Lineage { count: own.count + 1, ..own.clone() },
+            _ => Lineage::of(&[own, there].into_iter().flatten().collect::<Vec<_>>(), fresh()),
+        }
+    }
+
+    /// What was handed over so, in this record of the root, is known to whoever takes over.
+    pub fn set_handed(&mut self, root: &str, record: &Record) {
+        self.lineages.insert(root.to_owned(), record.lineage.clone());
+        for (channel, key, of) in &record.handed {
             let known = self.told.get_mut(&(channel.clone(), key.clone()));
             if let Some(known) = known.filter(|known| known.told == of.told) {
                 known.is_handed = true;
@@ -31,17 +98,50 @@ impl Board {
         }
     }
 
-    /// This server has taken a root over, with what another had told by then. That stands until it is seen to be
+    /// What the catalog has of a root, after a start or an outage: it may be another catalog, or an older copy of
+    /// the one that was. What this server has handed over stands where that record, or a later one, is there; else
+    /// it may be known to nobody.
+    pub fn met(&mut self, root: &str, leads: bool, there: Option<&Lineage>) {
+        let known = self.lineages.get(root);
+        let is_there = known.zip(there).is_some_and(|(known, there)| there.includes(known));
+        if !is_there && !broken::is(Broken::AlertHandedToNobody) {
+            let told = self.told.iter_mut().filter(|((_, key), _)| is_of(key, root, leads));
+            told.for_each(|(_, of)| of.is_handed = false);
+        }
+    }
+
+    /// The record that another has written of a root, which it holds: it stands, should both the other and the
+    /// catalog be gone. False: it is known already.
+    pub fn saw(&mut self, root: &str, record: Record) -> bool {
+        let known = self.seen.get(root);
+        let is_news = known.is_none_or(|known| !known.lineage.includes(&record.lineage));
+        if is_news {
+            self.seen.insert(root.to_owned(), record);
+        }
+        is_news
+    }
+
+    /// This server has taken a root over, with what another had told by then: `there` is the other's record in the
+    /// catalog, and one that was seen before it stands in its place where it is newer. It stands until it is seen to be
     /// over for as long as any alert has to be, and is resolved here. Unless it `is_exact`, the other may have told
     /// more in an outage that it did not survive: so it is told again.
     pub fn take_over(
         &mut self,
         root: &str,
         leads: bool,
-        handed: Handed,
+        there: Option<Record>,
         is_exact: bool,
         (now_ms, _): Now,
     ) {
+        let seen = self.seen.remove(root);
+        let is_newest = |seen: &Record| {
+            let knows = |there: &Record| seen != there && seen.lineage.includes(&there.lineage);
+            there.as_ref().is_none_or(knows)
+        };
+        let seen = seen.filter(is_newest);
+        let is_exact = is_exact && seen.is_none();
+        let Some(Record { lineage, handed }) = seen.or(there) else { return };
+        self.lineages.insert(root.to_owned(), Lineage::of(&[&lineage], String::new()));
         let handed = if broken::is(Broken::AlertHandoverUnread) { Vec::new() } else { handed };
         // What another knew of is as that one has left it. What nobody else knew of may be as it was, or not.
         self.told.retain(|(_, key), of| {
@@ -126,8 +226,8 @@ mod tests {
             see(&mut a, &held, true, LastHolder::Me, now_ms);
         }
         assert_eq!(tell(&mut a, 1_000), [(Rule::DeletionsHeld, true)]);
-        let handed = a.handed("r", false);
-        b.take_over("r", false, handed, true, at(2_000));
+        let there = Record { handed: a.handed("r", false), ..Record::default() };
+        b.take_over("r", false, Some(there), true, at(2_000));
         see(&mut b, &held, false, LastHolder::Me, 2_000);
         assert_eq!(tell(&mut b, 2_000), [], "it stands for as long as any alert");
         see(&mut b, &held, false, LastHolder::Me, 2_000 + CLEAR_AFTER_MS);
@@ -184,7 +284,8 @@ mod tests {
                 see(&mut a, &held, true, LastHolder::Me, now_ms);
             }
             tell(&mut a, 1_000);
-            b.take_over("r", false, a.handed("r", false), is_exact, at(2_000));
+            let there = Record { handed: a.handed("r", false), ..Record::default() };
+            b.take_over("r", false, Some(there), is_exact, at(2_000));
             see(&mut b, &held, true, LastHolder::Me, 2_000);
             let told = tell(&mut b, 2_000);
             assert_eq!(told.is_empty(), is_exact, "{told:?}");
@@ -202,11 +303,40 @@ mod tests {
             tell(&mut a, 1_000);
             if is_handed {
                 let handed = a.handed("r", false);
-                a.set_handed(&handed);
+                a.set_handed("r", &Record { handed, ..Record::default() });
             }
             see(&mut a, &held, false, LastHolder::Other, 9_000);
             let told = tell(&mut a, 9_000);
             assert_eq!(told.is_empty(), is_handed, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_handed_over_to_a_catalog_that_comes_back_other_is_owed_by_who_told_it() {
+        let held = key(Rule::DeletionsHeld, "r");
+        let lineage = |id: &str, count| Lineage { id: id.to_owned(), count, before: Vec::new() };
+        let after = |count| Lineage { before: vec![("a".to_owned(), count)], ..lineage("b", 0) };
+        let cases = [
+            (Some(after(3)), true),
+            (Some(after(2)), false),
+            (Some(lineage("a", 3)), true),
+            (Some(lineage("a", 4)), true),
+            (Some(lineage("a", 2)), false),
+            (Some(lineage("b", 9)), false),
+            (None, false),
+        ];
+        for (there, is_known) in cases {
+            let mut a = board();
+            for now_ms in [0, 1_000] {
+                see(&mut a, &held, true, LastHolder::Me, now_ms);
+            }
+            tell(&mut a, 1_000);
+            let handed = a.handed("r", false);
+            a.set_handed("r", &Record { handed, lineage: lineage("a", 3) });
+            a.met("r", false, there.as_ref());
+            see(&mut a, &held, false, LastHolder::Other, 9_000);
+            let told = tell(&mut a, 9_000);
+            assert_eq!(told.is_empty(), is_known, "{there:?}: {told:?}");
         }
     }
 
@@ -219,7 +349,7 @@ mod tests {
         }
         assert_eq!(tell(&mut a, 1_000), [(Rule::DiskLow, true)]);
         assert_eq!(a.handed("r", true), []);
-        a.take_over("r", true, Vec::new(), true, at(1_500));
+        a.take_over("r", true, Some(Record::default()), true, at(1_500));
         see(&mut a, &disk, false, LastHolder::Me, 9_000);
         assert_eq!(tell(&mut a, 9_000), [(Rule::DiskLow, false)]);
     }

@@ -9,7 +9,9 @@ use focus_common::alerts::{AlertsStatus, ListedAlert, ListedAlerts, ListedChanne
 use focus_common::config::{Alerts, Channel, ChannelKind};
 use focus_common::metrics::counters;
 use focus_common::{clock, state_dir};
-use focus_core::alert::{self, Due, Handed, Hearing, Observation, Rule, Severity, Silence, Tried};
+use focus_core::alert::{
+    self, Due, Handed, Hearing, Lineage, Observation, Record, Rule, Severity, Silence, Tried,
+};
 use focus_core::lease::LastHolder;
 use focus_engine::RootHolder;
 use parking_lot::Mutex;
@@ -154,10 +156,8 @@ impl Board {
     }
 
     /// This server tells of this root from now on, with what another told before.
-    pub(super) fn take(&self, root: &RootHolder, token: i64, leads: bool, theirs: Option<Handed>) {
-        if let Some(handed) = theirs {
-            self.rules.lock().take_over(&root.id, leads, handed, root.was_renewed, now());
-        }
+    pub(super) fn take(&self, root: &RootHolder, token: i64, leads: bool, theirs: Option<Record>) {
+        self.rules.lock().take_over(&root.id, leads, theirs, root.was_renewed, now());
         self.taken.lock().insert(root.id.clone(), token);
     }
 
@@ -166,9 +166,25 @@ impl Board {
         self.rules.lock().handed(root, leads)
     }
 
-    /// The catalog has these.
-    pub(super) fn set_handed(&self, handed: &Handed) {
-        self.rules.lock().set_handed(handed);
+    /// Which record this server writes next, where the catalog has `there`.
+    pub(super) fn next_lineage(&self, root: &str, there: Option<&Lineage>) -> Lineage {
+        let fresh = || uuid::Uuid::new_v4().simple().to_string();
+        self.rules.lock().next_lineage(root, there, fresh)
+    }
+
+    /// The catalog has this record of a root, which this server wrote.
+    pub(super) fn set_handed(&self, root: &str, record: &Record) {
+        self.rules.lock().set_handed(root, record);
+    }
+
+    /// The catalog, which may be another than before, has this record of a root.
+    pub(super) fn met(&self, root: &str, leads: bool, there: Option<&Lineage>) {
+        self.rules.lock().met(root, leads, there);
+    }
+
+    /// Another server, which holds the root, has written this record of it. False: it is known already.
+    pub(super) fn saw(&self, root: &str, record: Record) -> bool {
+        self.rules.lock().saw(root, record)
     }
 
     /// An alert of this rule and root is raised.

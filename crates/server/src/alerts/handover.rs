@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use focus_catalog::Reach;
-use focus_core::alert::{Handed, Rule};
+use focus_core::alert::{AlertKey, Handed, Lineage, Record, Rule};
 use focus_core::lease::LastHolder;
 use focus_engine::{Engine, RootHolder};
 use tokio::sync::watch as hand;
@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// than not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A standby that sees its storage gone asks so often whether the holder tells of it.
+/// A standby reads so often what the holder has told.
 const ASK: Duration = Duration::from_secs(5);
 
 /// What is known of a root between two looks.
@@ -33,7 +33,10 @@ const ASK: Duration = Duration::from_secs(5);
 struct Known {
     /// The token under which it is ours, and since when.
     token: Option<(i64, Instant)>,
-    /// What the catalog has of ours.
+    /// The record that the catalog has, since its last return: read, or written by this server. The outer one is
+    /// none until that is known.
+    there: Option<Option<Lineage>>,
+    /// What that record says, where this server wrote it.
     written: Option<Handed>,
     /// No call before this.
     next: Option<Instant>,
@@ -53,7 +56,8 @@ pub(super) async fn run(board: Arc<Board>, engines: hand::Receiver<Arc<Engine>>)
         };
         if now.is_some() && std::mem::replace(&mut epoch, now) != now {
             // Another database may have come back: what it has is not known.
-            known.values_mut().for_each(|known| known.written = None);
+            let forget = |known: &mut Known| (known.there, known.written) = (None, None);
+            known.values_mut().for_each(forget);
         }
         let roots = engine.holders();
         let first = roots.iter().map(|root| root.id.clone()).min();
@@ -83,7 +87,7 @@ async fn look(
     }
     let done = match known.token {
         Some((token, since)) => hold(board, engine, root, leads, (token, since), known).await,
-        None => stand_by(board, engine, root, known).await,
+        None => stand_by(board, engine, root, leads, known).await,
     };
     known.next = done.is_none().then(|| Instant::now() + RETRY);
 }
@@ -97,17 +101,23 @@ async fn hold(
     (token, since): (i64, Instant),
     known: &mut Known,
 ) -> Option<()> {
-    if !board.is_taken(&root.id, token) {
-        match engine.alerts(root).await {
-            Ok(text) => {
-                let before: KeptHandover =
-                    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-                // What this server wrote itself, its state folder knows better.
-                let theirs = before.holder != engine.identity() && !before.holder.is_empty();
-                board.take(root, token, leads, theirs.then(|| before.handed()));
+    if known.there.is_none() || !board.is_taken(&root.id, token) {
+        match read(engine, root).await {
+            Some(there) => {
+                let lineage = there.as_ref().map(|(_, record)| record.lineage.clone());
+                board.met(&root.id, leads, lineage.as_ref());
+                known.there = Some(lineage);
+                if !board.is_taken(&root.id, token) {
+                    // What this server wrote itself, its state folder knows better.
+                    let theirs = there.filter(|(holder, _)| holder != engine.identity());
+                    board.take(root, token, leads, theirs.map(|(_, record)| record));
+                }
             }
-            Err(_) if since.elapsed() > PATIENCE => board.take(root, token, leads, None),
-            Err(_) => return None,
+            None if since.elapsed() > PATIENCE && !board.is_taken(&root.id, token) => {
+                board.take(root, token, leads, None);
+                return None;
+            }
+            None => return None,
         }
     }
     let handed = board.handed(&root.id, leads);
@@ -123,38 +133,54 @@ async fn hold(
     if known.written.as_ref().is_some_and(is_known) {
         return Some(());
     }
-    let text = serde_json::to_string(&KeptHandover::of(engine.identity(), handed.clone())).ok()?;
+    let there = known.there.take().flatten();
+    let lineage = board.next_lineage(&root.id, there.as_ref());
+    let record = Record { lineage, handed: handed.clone() };
+    let text = serde_json::to_string(&KeptHandover::of(engine.identity(), record.clone())).ok()?;
+    // Should this fail, what is there now is read again.
     engine.put_alerts(root, token, text).await.ok()?;
-    board.set_handed(&handed);
+    board.set_handed(&root.id, &record);
     board::keep(board).await;
+    known.there = Some(Some(record.lineage));
     known.written = Some(handed);
     Some(())
 }
 
-/// Asks whether the holder tells that the storage is gone, where this server sees that it is.
+/// The record that the catalog has of a root, and who wrote it. None: a call failed.
+async fn read(engine: &Engine, root: &RootHolder) -> Option<Option<(String, Record)>> {
+    let text = engine.alerts(root).await.ok()?;
+    let kept: Option<KeptHandover> = text.and_then(|text| serde_json::from_str(&text).ok());
+    let kept = kept.filter(|kept| !kept.holder.is_empty());
+    Some(kept.map(|kept| (kept.holder.clone(), kept.record())))
+}
+
+/// Reads what the holder has told now and then: it stands, should both the holder and the catalog be gone. Where this
+/// server sees its storage gone, the holder may tell of that.
 async fn stand_by(
-    board: &Board,
+    board: &Arc<Board>,
     engine: &Engine,
     root: &RootHolder,
+    leads: bool,
     known: &mut Known,
 ) -> Option<()> {
     let now = Instant::now();
     if root.holder == LastHolder::Me || known.ask.is_some_and(|ask| now < ask) {
         return Some(());
     }
-    if !board.is_raised(Rule::StorageUnavailable, &root.id) {
-        board.set_told_elsewhere(&root.id, false);
-        return Some(());
-    }
     known.ask = Some(now + ASK);
-    let text = engine.alerts(root).await.ok()?;
-    let theirs: KeptHandover =
-        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let told = theirs.holder != engine.identity()
-        && theirs
-            .handed()
-            .iter()
-            .any(|(_, key, _)| key.rule == Rule::StorageUnavailable && key.root == root.id);
-    board.set_told_elsewhere(&root.id, told);
+    // A holder that has not written anything yet is waited for.
+    let (holder, record) = read(engine, root).await??;
+    if known.there.is_none() {
+        board.met(&root.id, leads, Some(&record.lineage));
+        known.there = Some(Some(record.lineage.clone()));
+    }
+    let is_another = holder != engine.identity();
+    let is_of = |key: &AlertKey| key.rule == Rule::StorageUnavailable && key.root == root.id;
+    let is_told = is_another && record.handed.iter().any(|(_, key, _)| is_of(key));
+    let is_raised = board.is_raised(Rule::StorageUnavailable, &root.id);
+    board.set_told_elsewhere(&root.id, is_raised && is_told);
+    if is_another && board.saw(&root.id, record) {
+        board::keep(board).await;
+    }
     Some(())
 }

@@ -1,7 +1,9 @@
 //! What is kept of alerts: in the state folder over a restart, and in the catalog for whoever takes over.
 
+use std::collections::BTreeMap;
+
 use focus_core::alert::{
-    self, AlertKey, Believed, Handed, Past, Raised, Rule, Silence, Told, ToldOf,
+    self, AlertKey, Believed, Handed, Lineage, Past, Raised, Record, Rule, Silence, Told, ToldOf,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +15,30 @@ pub(super) struct Kept {
     told: Vec<KeptTold>,
     silences: Vec<KeptSilence>,
     past: Vec<KeptPast>,
+    /// By root: the record that this server wrote last.
+    lineages: BTreeMap<String, KeptLineage>,
+    /// By root: the record of another server that was seen last.
+    seen: BTreeMap<String, KeptHandover>,
+}
+
+/// Which record of a root it is, and which ones were known to whoever wrote it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct KeptLineage {
+    id: String,
+    count: u64,
+    before: Vec<(String, u64)>,
 }
 
 /// What a holder hands over.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct KeptHandover {
     /// The state folder whose server wrote it.
+    #[serde(default)]
     pub(super) holder: String,
     told: Vec<KeptTold>,
+    #[serde(default)]
+    lineage: KeptLineage,
 }
 
 /// What a channel was last told of an alert.
@@ -140,6 +158,8 @@ impl From<Kept> for alert::Kept {
             told: told(kept.told),
             silences: silences.collect(),
             past: past.collect(),
+            lineages: kept.lineages.into_iter().map(|(root, one)| (root, one.into())).collect(),
+            seen: kept.seen.into_iter().map(|(root, one)| (root, one.record())).collect(),
         }
     }
 }
@@ -164,16 +184,38 @@ impl From<alert::Kept> for Kept {
             told: kept_told(kept.told),
             silences: silences.collect(),
             past: past.collect(),
+            lineages: kept.lineages.into_iter().map(|(root, one)| (root, one.into())).collect(),
+            seen: kept
+                .seen
+                .into_iter()
+                .map(|(root, one)| (root, KeptHandover::of("", one)))
+                .collect(),
         }
     }
 }
 
+impl From<KeptLineage> for Lineage {
+    fn from(KeptLineage { id, count, before }: KeptLineage) -> Lineage {
+        Lineage { id, count, before }
+    }
+}
+
+impl From<Lineage> for KeptLineage {
+    fn from(Lineage { id, count, before }: Lineage) -> KeptLineage {
+        KeptLineage { id, count, before }
+    }
+}
+
 impl KeptHandover {
-    pub(super) fn of(holder: &str, handed: Handed) -> KeptHandover {
-        KeptHandover { holder: holder.to_owned(), told: kept_told(handed) }
+    pub(super) fn of(holder: &str, record: Record) -> KeptHandover {
+        KeptHandover {
+            holder: holder.to_owned(),
+            told: kept_told(record.handed),
+            lineage: record.lineage.into(),
+        }
     }
 
-    pub(super) fn handed(self) -> Handed {
-        told(self.told)
+    pub(super) fn record(self) -> Record {
+        Record { lineage: self.lineage.into(), handed: told(self.told) }
     }
 }

@@ -132,6 +132,39 @@ async fn a_standby_that_takes_over_goes_on_from_what_the_dead_holder_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_holder_told_is_resolved_though_the_database_comes_back_empty() {
+    if no_server_to_end("alerts of a holder that dies with its database") {
+        return;
+    }
+    let mut two = Two::start().await;
+    a_while().await;
+    for at in 0..20 {
+        fs::write(two.site.tree.root().join(format!("bad{at}.dat")), "data").expect("written");
+    }
+    let told = two.until_told("unrecognised_growth", &["firing"]).await;
+    let kept = two.site.dir.path().join("standby/alerts.json");
+    until("the standby has seen what was told", LIMIT, || async {
+        let text = fs::read_to_string(&kept).unwrap_or_default();
+        let kept: Value = serde_json::from_str(&text).unwrap_or_default();
+        let has_seen = kept["seen"].to_string().contains("unrecognised_growth");
+        if has_seen { Ok(()) } else { Err(text) }
+    })
+    .await;
+    two.server.kill();
+    two.site.focus.kill();
+    fs::remove_dir_all(two.server.data_dir()).expect("removed");
+    fs::create_dir_all(two.server.data_dir()).expect("made");
+    two.server.restart().await;
+    two.standby.until_status("/roots/0/lease", "held", LIMIT).await;
+    for at in 0..20 {
+        fs::remove_file(two.site.tree.root().join(format!("bad{at}.dat"))).expect("removed");
+    }
+    // It is told once more: the holder may have told something else before it died.
+    let after = two.until_told("unrecognised_growth", &["firing", "firing", "resolved"]).await;
+    assert!(after.iter().all(|(_, subject)| *subject == told[0].1), "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_servers_that_live_one_tells_of_an_outage() {
     if no_server_to_end("alerts of two servers") {
         return;
