@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::alert::{
-    AlertKey, Board, Due, Hearing, Kept, Observation, Owed, Record, Rule, Silence, Tried,
+    AlertKey, Board, Due, Hearing, Holds, Kept, Observation, Owed, Record, Rule, Silence, Tried,
 };
 use focus_core::lease::LastHolder;
 
@@ -269,12 +269,19 @@ impl World {
             && self.servers[at].is_up
             && (self.holder == at || !self.handed.is_empty());
         let server = &mut self.servers[at];
+        let holds = match (self.holder == at, server.is_taken) {
+            (false, _) => Holds::No,
+            (true, false) => Holds::Anew,
+            (true, true) => Holds::Still,
+        };
         if is_there && !std::mem::replace(&mut server.is_connected, true) {
             for root in ROOTS {
                 let lineage = self.handed.get(root).map(|(_, record)| &record.lineage);
-                server.board.met(root, root == ROOTS[0], lineage);
+                server.board.met(root, root == ROOTS[0], lineage, holds);
             }
             server.disk = server.board.kept();
+            // What is there of another has not been read by whoever held the root before.
+            server.is_taken &= self.handed.values().all(|(by, _)| *by == at);
         }
     }
 

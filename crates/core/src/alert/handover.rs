@@ -50,6 +50,17 @@ impl Lineage {
     }
 }
 
+/// Whether a server holds a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Another does.
+    No,
+    /// It does, since its start or since another did.
+    Anew,
+    /// It did before the outage, too.
+    Still,
+}
+
 /// A record of what the channels were told of a root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -100,13 +111,17 @@ impl Board {
 
     /// What the catalog has of a root, after a start or an outage: it may be another catalog, or an older copy of
     /// the one that was. What this server has handed over stands where that record, or a later one, is there; else
-    /// it may be known to nobody.
-    pub fn met(&mut self, root: &str, leads: bool, there: Option<&Lineage>) {
+    /// it may be known to nobody. One that `holds` the root anew also tells again: another may have told since.
+    pub fn met(&mut self, root: &str, leads: bool, there: Option<&Lineage>, holds: Holds) {
         let known = self.lineages.get(root);
         let is_there = known.zip(there).is_some_and(|(known, there)| there.includes(known));
-        if !is_there && !broken::is(Broken::AlertHandedToNobody) {
-            let told = self.told.iter_mut().filter(|((_, key), _)| is_of(key, root, leads));
-            told.for_each(|(_, of)| of.is_handed = false);
+        if is_there || broken::is(Broken::AlertHandedToNobody) {
+            return;
+        }
+        let told = self.told.iter_mut().filter(|((_, key), _)| is_of(key, root, leads));
+        for (_, of) in told {
+            of.told.in_doubt |= holds == Holds::Anew && of.is_handed;
+            of.is_handed = false;
         }
     }
 
@@ -333,7 +348,7 @@ mod tests {
             tell(&mut a, 1_000);
             let handed = a.handed("r", false);
             a.set_handed("r", &Record { handed, lineage: lineage("a", 3) });
-            a.met("r", false, there.as_ref());
+            a.met("r", false, there.as_ref(), Holds::No);
             see(&mut a, &held, false, LastHolder::Other, 9_000);
             let told = tell(&mut a, 9_000);
             assert_eq!(told.is_empty(), is_known, "{there:?}: {told:?}");

@@ -22,7 +22,7 @@ pub mod told;
 
 pub use board::{Board, Due, Kept, Now, Observation, Open, Past, ToldOf};
 pub use condition::{Condition, Raised};
-pub use handover::{Handed, Lineage, Record};
+pub use handover::{Handed, Holds, Lineage, Record};
 pub use rule::{Rule, Severity, Thresholds};
 pub use silence::Silence;
 pub use told::{Believed, Hearing, Owed, Retry, Told, Tried, owed, owed_once};

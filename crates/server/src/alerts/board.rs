@@ -10,7 +10,7 @@ use focus_common::config::{Alerts, Channel, ChannelKind};
 use focus_common::metrics::counters;
 use focus_common::{clock, state_dir};
 use focus_core::alert::{
-    self, Due, Handed, Hearing, Lineage, Observation, Record, Rule, Severity, Silence, Tried,
+    self, Due, Handed, Hearing, Holds, Lineage, Observation, Record, Rule, Severity, Silence, Tried,
 };
 use focus_core::lease::LastHolder;
 use focus_engine::RootHolder;
@@ -178,8 +178,8 @@ impl Board {
     }
 
     /// The catalog, which may be another than before, has this record of a root.
-    pub(super) fn met(&self, root: &str, leads: bool, there: Option<&Lineage>) {
-        self.rules.lock().met(root, leads, there);
+    pub(super) fn met(&self, root: &str, leads: bool, there: Option<&Lineage>, holds: Holds) {
+        self.rules.lock().met(root, leads, there, holds);
     }
 
     /// Another server, which holds the root, has written this record of it. False: it is known already.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use focus_catalog::Reach;
-use focus_core::alert::{AlertKey, Handed, Lineage, Record, Rule};
+use focus_core::alert::{AlertKey, Handed, Holds, Lineage, Record, Rule};
 use focus_core::lease::LastHolder;
 use focus_engine::{Engine, RootHolder};
 use tokio::sync::watch as hand;
@@ -105,11 +105,13 @@ async fn hold(
         match read(engine, root).await {
             Some(there) => {
                 let lineage = there.as_ref().map(|(_, record)| record.lineage.clone());
-                board.met(&root.id, leads, lineage.as_ref());
+                let is_taken = board.is_taken(&root.id, token);
+                let holds = if is_taken { Holds::Still } else { Holds::Anew };
+                board.met(&root.id, leads, lineage.as_ref(), holds);
                 known.there = Some(lineage);
-                if !board.is_taken(&root.id, token) {
-                    // What this server wrote itself, its state folder knows better.
-                    let theirs = there.filter(|(holder, _)| holder != engine.identity());
+                // What this server wrote itself, its state folder knows better.
+                let theirs = there.filter(|(holder, _)| holder != engine.identity());
+                if !is_taken || theirs.is_some() {
                     board.take(root, token, leads, theirs.map(|(_, record)| record));
                 }
             }
@@ -171,7 +173,7 @@ async fn stand_by(
     // A holder that has not written anything yet is waited for.
     let (holder, record) = read(engine, root).await??;
     if known.there.is_none() {
-        board.met(&root.id, leads, Some(&record.lineage));
+        board.met(&root.id, leads, Some(&record.lineage), Holds::No);
         known.there = Some(Some(record.lineage.clone()));
     }
     let is_another = holder != engine.identity();

@@ -156,10 +156,11 @@ async fn what_a_dead_holder_told_is_resolved_though_the_database_comes_back_empt
     fs::create_dir_all(two.server.data_dir()).expect("made");
     two.server.restart().await;
     two.standby.until_status("/roots/0/lease", "held", LIMIT).await;
+    // It is told once more: the holder may have told something else before it died.
+    two.until_told("unrecognised_growth", &["firing", "firing"]).await;
     for at in 0..20 {
         fs::remove_file(two.site.tree.root().join(format!("bad{at}.dat"))).expect("removed");
     }
-    // It is told once more: the holder may have told something else before it died.
     let after = two.until_told("unrecognised_growth", &["firing", "firing", "resolved"]).await;
     assert!(after.iter().all(|(_, subject)| *subject == told[0].1), "{after:?}");
 }

@@ -301,6 +301,16 @@ async fn a_token_may_do_what_its_table_allows_and_is_shown_nowhere() {
     {
         assert_eq!(ask(&site, "GET", path, "", "").status, status, "{path}");
     }
+    // A call that reads needs it whatever its method is.
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let within = "start=2024-01-01T00:00:00Z&end=2024-01-02T00:00:00Z";
+    for path in ["/fdsnws/availability/1/query", "/recordings_in_time_range"] {
+        for method in ["GET", "POST"] {
+            let (body, query) = if method == "POST" { (within, "") } else { ("", within) };
+            let answer = ask(&site, method, &format!("{path}?{query}"), form, body);
+            assert_eq!(answer.status, 401, "{method} {path}: {}", answer.head);
+        }
+    }
     let shown = site.focus.run(&["config", "show"]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(
