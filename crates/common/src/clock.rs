@@ -1,5 +1,6 @@
 //! The two clocks: one that decides, and one for people.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -13,7 +14,17 @@ pub fn boot_ms() -> u64 {
     seconds.saturating_mul(1_000).saturating_add(millis)
 }
 
-/// Milliseconds since 1970, for people. Nothing depends on this clock.
+/// Nanoseconds since 1970, for the age of files. This clock is as far ahead of the boot-time clock as the wall clock was
+/// at the least of all calls: a wall clock that is set forward makes no file look older than it is.
+pub fn steady_wall_ns() -> i64 {
+    static AHEAD_MS: AtomicI64 = AtomicI64::new(i64::MAX);
+    let boot_ms = i64::try_from(self::boot_ms()).unwrap_or(i64::MAX);
+    let now_ms = self::wall_ms().saturating_sub(boot_ms);
+    let ahead_ms = AHEAD_MS.fetch_min(now_ms, Ordering::Relaxed).min(now_ms);
+    boot_ms.saturating_add(ahead_ms).saturating_mul(1_000_000)
+}
+
+/// Milliseconds since 1970, for people and for hourly bounds.
 pub fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

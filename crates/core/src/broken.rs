@@ -57,6 +57,8 @@ pub enum Broken {
     SizeAndTimeTrusted,
     /// Content counts though it was read within the tick in which it was first seen.
     ReadWithinTickCounts,
+    /// Files that were changed just now count as old.
+    YoungFilesCountAsAged,
     /// A message that a channel did not take counts as told.
     AlertFailureIsTold,
     /// A restart forgets what channels were told.
@@ -71,7 +73,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 31] = [
+    pub const ALL: [Broken; 32] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -98,6 +100,7 @@ impl Broken {
         Broken::ExcludedDeleted,
         Broken::SizeAndTimeTrusted,
         Broken::ReadWithinTickCounts,
+        Broken::YoungFilesCountAsAged,
         Broken::AlertFailureIsTold,
         Broken::AlertForgottenAtRestart,
         Broken::AlertOfDeadHolderStands,

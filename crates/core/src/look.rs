@@ -70,6 +70,20 @@ pub struct Look {
     pub mount: Option<Arc<Mount>>,
     /// When the look began, on the boot-time clock; none: when it was judged.
     pub began_ms: Option<u64>,
+    /// When either file was changed last by any of its times, nanoseconds since 1970; none where one is not there, or
+    /// the clock of its file system is not this machine's.
+    pub changed_ns: Option<i64>,
+    /// When the look began on the wall clock, nanoseconds since 1970; none where that is not known.
+    pub began_wall_ns: Option<i64>,
     /// What hindered the look: permission, I/O error, a symbolic link, a size over the bound.
     pub fault: Option<Fault>,
+}
+
+impl Look {
+    /// How long both files have been as they are by their own times, milliseconds; none where these do not tell, or
+    /// lie in the future.
+    pub fn aged_ms(&self) -> Option<u64> {
+        let aged_ns = self.began_wall_ns?.checked_sub(self.changed_ns?)?;
+        u64::try_from(aged_ns).ok().map(|aged_ns| aged_ns / 1_000_000)
+    }
 }

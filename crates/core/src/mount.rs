@@ -14,6 +14,16 @@ pub struct Mount {
     pub file_system: String,
 }
 
+/// File systems that take the times of files from the clock of this machine, and set them at every change.
+const OF_THIS_MACHINE: [&str; 8] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs"];
+
+impl Mount {
+    /// The times of its files are of this machine's clock.
+    pub fn has_our_clock(&self) -> bool {
+        OF_THIS_MACHINE.contains(&self.kind.as_str())
+    }
+}
+
 /// A folder within a file system, whatever paths lead to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Territory {

@@ -31,6 +31,17 @@ const TICK_MS: u64 = 20;
 /// The same where the times of the file have no fraction of a second.
 const COARSE_TICK_MS: u64 = 2_000;
 
+/// Files whose times say that they are older than this have settled, milliseconds.
+const AGED_MS: u64 = 10_000;
+
+/// The files stand still by their own times, for longer than any clock of a file system ticks: one look tells what
+/// they are.
+fn is_aged(look: &Look, settle_ms: u64) -> bool {
+    let least_ms = AGED_MS.max(settle_ms.saturating_add(COARSE_TICK_MS));
+    let least_ms = if broken::is(Broken::YoungFilesCountAsAged) { 0 } else { least_ms };
+    look.aged_ms().is_some_and(|aged_ms| aged_ms >= least_ms)
+}
+
 /// When reading counts of a file that was first seen now, whatever its clock is, on the boot-time clock.
 pub fn counts_from_ms(now_ms: u64) -> u64 {
     now_ms.saturating_add(COARSE_TICK_MS)
@@ -133,7 +144,8 @@ pub fn judge(
     rules: Rules<'_>,
     now_ms: u64,
 ) -> Judgement {
-    let mut sight = seen(known, look, closed, now_ms);
+    let is_aged = is_aged(look, rules.settle_ms);
+    let mut sight = seen(known, look, closed, is_aged, now_ms);
     if look.data.is_none() && look.sidecar.is_none() && look.fault.is_none() {
         return Judgement { conclusion: Conclusion::Absent, sight, due_ms: None };
     }
@@ -153,6 +165,7 @@ pub fn judge(
         .flatten()
         .map(|file| still_to_stand_ms(file, close_counts, rules.settle_ms, now_ms))
         .max()
+        .filter(|_| !is_aged)
         .unwrap_or(0);
     if look.changing || wait_ms > 0 {
         let due_ms = Some(now_ms.saturating_add(wait_ms.max(1)));
@@ -162,7 +175,7 @@ pub fn judge(
 }
 
 /// What is remembered of the files as this look saw them, before anything is concluded from that.
-fn seen(known: &Sight, look: &Look, closed: Closed, now_ms: u64) -> Sight {
+fn seen(known: &Sight, look: &Look, closed: Closed, is_aged: bool, now_ms: u64) -> Sight {
     let data = look.data.as_ref().map(|data| data.stat);
     let sidecar = look.sidecar.as_ref().map(|sidecar| sidecar.stat);
     // Another content under the same size and time is a change like any other.
@@ -171,7 +184,14 @@ fn seen(known: &Sight, look: &Look, closed: Closed, now_ms: u64) -> Sight {
         data: follow(known.data, data, closed.data, now_ms),
         extension: look.data.as_ref().map(|data| data.extension.clone()),
         sidecar: follow(before, sidecar, closed.sidecar, now_ms),
-        content: look.sidecar.as_ref().and_then(|seen| content(known, seen, look.began_ms, now_ms)),
+        content: look
+            .sidecar
+            .as_ref()
+            .and_then(|seen| content(known, seen, look.began_ms, now_ms))
+            .map(|content| Content {
+                counts_from_ms: content.counts_from_ms.filter(|_| !is_aged),
+                ..content
+            }),
         settled: false,
         uuid: known.uuid.clone(),
         live: known.live,

@@ -51,6 +51,45 @@ fn without_a_close_both_files_must_have_stood_still() {
     assert_eq!(grown.due_ms, Some(4_100));
 }
 
+/// As seen at this age of both files, milliseconds.
+fn aged(look: Look, aged_ms: i64) -> Look {
+    let changed_ns = 1_700_000_000_000_000_000;
+    let began_wall_ns = Some(changed_ns + aged_ms * 1_000_000);
+    Look { changed_ns: Some(changed_ns), began_wall_ns, ..look }
+}
+
+#[test]
+fn files_that_are_old_by_their_own_times_need_one_look_and_no_other() {
+    let old = at(&Sight::default(), &aged(look(Some(1), Some(GOOD)), 10_000), Closed::default(), 9);
+    assert!(is_settled(&old), "{old:?}");
+    assert_eq!(
+        (old.due_ms, old.sight.content.map(|content| content.counts_from_ms)),
+        (None, Some(None))
+    );
+    let faulty =
+        at(&Sight::default(), &aged(look(Some(1), Some("{")), 10_000), Closed::default(), 9);
+    assert!(matches!(faulty.conclusion, Conclusion::Unrecognised(_)), "{faulty:?}");
+}
+
+#[test]
+fn files_that_are_young_or_of_the_future_or_of_another_clock_must_stand_still() {
+    let seen = look(Some(1), Some(GOOD));
+    let unsettled = |look: &Look, rules: Rules<'_>| {
+        let judged = judge(&place(), &Sight::default(), look, Closed::default(), rules, 9);
+        judged.conclusion == Conclusion::Unsettled
+    };
+    for aged_ms in [9_999, 0, -1, -86_400_000] {
+        assert!(unsettled(&aged(seen.clone(), aged_ms), RULES), "{aged_ms}");
+    }
+    let old = aged(seen, 60_000);
+    assert!(unsettled(&Look { changed_ns: None, ..old.clone() }, RULES));
+    assert!(unsettled(&Look { began_wall_ns: None, ..old.clone() }, RULES));
+    assert!(unsettled(&Look { changing: true, ..old.clone() }, RULES));
+    // It must be older than it has to stand still, and than a coarse clock's tick beyond that.
+    assert!(unsettled(&old, Rules { settle_ms: 58_001, ..RULES }));
+    assert!(!unsettled(&old, Rules { settle_ms: 58_000, ..RULES }));
+}
+
 #[test]
 fn a_file_that_changed_while_it_was_read_is_never_catalogued() {
     let mut seen = look(Some(1), Some(GOOD));

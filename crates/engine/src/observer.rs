@@ -133,9 +133,9 @@ impl<'a> Observer<'a> {
     }
 
     fn look_all(&self, requests: &[(Place, Option<SeenAs>)]) -> Result<Vec<Look>, RootProblem> {
-        let began_ms = Some(clock::boot_ms());
+        let (began_ms, began_wall_ns) = (Some(clock::boot_ms()), Some(clock::steady_wall_ns()));
         let looks = look_all(self.present.root, self.present.pair, requests)?;
-        Ok(looks.into_iter().map(|look| Look { began_ms, ..look }).collect())
+        Ok(looks.into_iter().map(|look| Look { began_ms, began_wall_ns, ..look }).collect())
     }
 
     /// What the core concludes from one look, and how many bytes of sidecar that took.

@@ -26,9 +26,10 @@ impl Server {
     /// From now on it serves this copy of the root, and knows nothing else.
     pub(crate) fn serve_copy(&mut self, copied: Storage) {
         self.is_idle = false;
-        self.copied = Some(copied);
+        // Its clock is not told of when the wall clock is set.
+        self.copied = Some(Storage { is_local: false, ..copied });
         self.index = Index::new();
-        self.crash(self.excludes);
+        self.crash(self.excludes, self.started);
     }
 
     /// Puts its own storage in the place of the world's, or back.

@@ -52,6 +52,9 @@ pub(crate) struct Server {
     /// True times of the first and the last of the reads of the lease without a gap between them.
     reads: Option<(u64, u64)>,
     pub(crate) epoch: u64,
+    /// True time of the start of its process, and the least that the wall clock was ahead of true time since then,
+    /// milliseconds.
+    pub(crate) started: (u64, i64),
     /// The connection that the present epoch is about.
     pub(crate) connection: Option<u64>,
     pub(crate) cut_off: bool,
@@ -87,6 +90,7 @@ impl Server {
             lease_flight: None,
             reads: None,
             epoch: 0,
+            started: (0, 0),
             connection: None,
             cut_off: false,
             paused_until_ms: 0,
@@ -111,9 +115,11 @@ impl Server {
         (self.offset_ms + true_ms).saturating_add_signed(fast)
     }
 
-    /// Killed and started again with these settings: only what the index holds is left.
-    pub(crate) fn crash(&mut self, excludes: bool) {
+    /// Killed and started again with these settings, at this true time and with the wall clock so far ahead of it: only
+    /// what the index holds is left.
+    pub(crate) fn crash(&mut self, excludes: bool, started: (u64, i64)) {
         self.process += 1;
+        self.started = started;
         self.excludes = excludes;
         self.exclude = exclude(excludes);
         self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
@@ -428,6 +434,12 @@ impl Server {
         Ok(dropped)
     }
 
+    /// The wall clock, or less where that was set forward since the start.
+    fn steady_wall_ns(&self, world: &World) -> i64 {
+        let true_ms = i64::try_from(world.true_ms).unwrap_or(i64::MAX);
+        (true_ms + world.wall_ahead_ms.min(self.started.1)) * 1_000_000
+    }
+
     /// Looks at a place, and stores what it is.
     pub(crate) fn look(
         &mut self,
@@ -437,7 +449,9 @@ impl Server {
     ) -> Result<(), String> {
         let known = self.index.sight(place);
         let unchanged = known.known_sidecar().filter(|_| !closed.sidecar);
-        let Some(mut look) = world.storage.look(place, unchanged) else { return Ok(()) };
+        let began_wall_ns = Some(self.steady_wall_ns(world));
+        let Some(look) = world.storage.look(place, unchanged) else { return Ok(()) };
+        let mut look = Look { began_wall_ns, ..look };
         if self.exclude.hides_folder(&place.folder) {
             look = Look::default();
         }
@@ -448,7 +462,7 @@ impl Server {
         if unread && judged.conclusion == Conclusion::Unsettled {
             // The data changed under a sidecar that was not read again: it is read now.
             let Some(again) = world.storage.look(place, None) else { return Ok(()) };
-            judged = judge(place, &known, &again, closed, rules, now_ms);
+            judged = judge(place, &known, &Look { began_wall_ns, ..again }, closed, rules, now_ms);
         }
         if let Conclusion::Settled(recording) = &judged.conclusion {
             let files = &world.storage.places[place];
@@ -456,7 +470,10 @@ impl Server {
             let is_closed = [judged.sight.data, judged.sight.sidecar]
                 .iter()
                 .all(|file| file.is_some_and(|file| file.closed));
-            if !is_closed && stood_ms * 100 < SETTLE_MS * 95 {
+            // Nobody knows of a clock that was set before the start.
+            let (set_ms, (started_ms, _)) = (world.clock_set_ms, self.started);
+            let was_set = files.changed_ms <= set_ms && set_ms <= started_ms;
+            if !is_closed && !was_set && stood_ms * 100 < SETTLE_MS * 95 {
                 return Err(format!(
                     "nothing_half_written: {} settled after {stood_ms} ms",
                     recording.path

@@ -20,6 +20,8 @@ pub(crate) struct Files {
     pub(crate) sidecar: Option<(SeenAs, Vec<u8>)>,
     /// True time of the last change.
     pub(crate) changed_ms: u64,
+    /// The same as the file system's clock told it then, nanoseconds.
+    stamped_ns: i64,
 }
 
 impl Files {
@@ -115,6 +117,10 @@ pub(crate) struct Storage {
     /// The mount over the first folder.
     pub(crate) over: Over,
     pub(crate) clock: i64,
+    /// What its clock is ahead of true time, milliseconds: it is that of the machine.
+    pub(crate) ahead_ms: i64,
+    /// That clock is the servers' own.
+    pub(crate) is_local: bool,
 }
 
 /// The exclude that hides the second folder, or nothing.
@@ -152,10 +158,15 @@ impl Storage {
             text.truncate(text.len() / 2);
         }
         let stat = self.stat(text.len());
-        let identity = self.identity(now_ms);
+        let (identity, stamped_ns) = (self.identity(now_ms), self.stamp_ns(now_ms));
         let files = self.places.entry(at.clone()).or_default();
         files.sidecar = Some((SeenAs { stat, identity }, text.into_bytes()));
-        files.changed_ms = now_ms;
+        (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
+    }
+
+    /// The time of a change as the file system's clock tells it, which may have been set.
+    fn stamp_ns(&self, now_ms: u64) -> i64 {
+        ctime_ns(now_ms).saturating_add(self.ahead_ms * 1_000_000)
     }
 
     /// A new file, made now.
@@ -166,8 +177,9 @@ impl Storage {
     /// Changes the sidecar of a recording without a change of its size and time. True: there was one.
     pub(crate) fn change_alike(&mut self, at: &Place, is: Alike, now_ms: u64) -> bool {
         self.clock += 1;
-        let inode = self.clock.unsigned_abs();
+        let (inode, stamped_ns) = (self.clock.unsigned_abs(), self.stamp_ns(now_ms));
         let Some(files) = self.places.get_mut(at) else { return false };
+        files.stamped_ns = stamped_ns;
         let Some((seen, bytes)) = &mut files.sidecar else { return false };
         let ctime_ns = ctime_ns(now_ms);
         match is {
@@ -196,9 +208,10 @@ impl Storage {
     pub(crate) fn data(&mut self, at: &Place, now_ms: u64) {
         let size = self.places.get(at).and_then(|files| files.data).map_or(1, |stat| stat.size + 1);
         let stat = self.stat(usize::try_from(size).unwrap_or(1));
+        let stamped_ns = self.stamp_ns(now_ms);
         let files = self.places.entry(at.clone()).or_default();
         files.data = Some(stat);
-        files.changed_ms = now_ms;
+        (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
     }
 
     /// Removes what lies at a place.
@@ -298,6 +311,10 @@ impl Storage {
             beside: None,
             mount: Some(self.mount(&at.folder)),
             began_ms: None,
+            changed_ns: files
+                .filter(|files| self.is_local && files.data.is_some() && files.sidecar.is_some())
+                .map(|files| files.stamped_ns),
+            began_wall_ns: None,
             fault: None,
         })
     }

@@ -119,6 +119,8 @@ pub(crate) struct World {
     pub(crate) true_ms: u64,
     /// What the wall clock is ahead of true time.
     pub(crate) wall_ahead_ms: i64,
+    /// True time at which it was set last.
+    pub(crate) clock_set_ms: u64,
     pub(crate) storage: Storage,
     /// What was moved out of the root, as it was.
     pub(crate) away: Vec<(Place, Files)>,
@@ -391,6 +393,11 @@ impl World {
             "clock_set" => {
                 let hours = [-26, -2, -1, 1, 2, 26][self.random.usize(0..6)];
                 self.wall_ahead_ms = hours * 3_600_000;
+                self.storage.ahead_ms = self.wall_ahead_ms;
+                self.clock_set_ms = now_ms;
+                for server in servers.iter_mut() {
+                    server.started.1 = server.started.1.min(self.wall_ahead_ms);
+                }
             }
             "pause" => {
                 let for_ms = [300, 3_000, 20_000][self.random.usize(0..3)];
@@ -417,7 +424,7 @@ impl World {
     /// Kills it, whatever it was about to hear or to store, and starts it again.
     pub(crate) fn crash(&mut self, server: &mut Server) {
         self.crashed_in.extend(server.job_under_way());
-        server.crash(self.excludes);
+        server.crash(self.excludes, (self.true_ms, self.wall_ahead_ms));
     }
 
     fn alter(&mut self, change: impl FnOnce(&mut Data, &mut fastrand::Rng) -> Option<()>) -> bool {

@@ -82,6 +82,7 @@ fn look_at(
         Err(error) => return unreadable(Look::default(), place, "the folder", error),
     };
     let mut look = Look { mount: root.mount_of(&folder), ..Look::default() };
+    let mut data_changed_ns = None;
     for extension in pair.data() {
         let name = file_name(place, extension);
         if is_hidden(root, place, &name) {
@@ -90,6 +91,7 @@ fn look_at(
         match stat(&folder, &name) {
             Ok(found) if is_file(&found) => {
                 look.data = Some(DataSeen { extension: extension.clone(), stat: stat_of(&found) });
+                data_changed_ns = changed_ns(&look, &found);
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
                 if let Err(error) = rustix::fs::accessat(&folder, &*name, Access::READ_OK, flags)
                     && error != Errno::NOENT
@@ -116,6 +118,8 @@ fn look_at(
                 if look.data.is_none() && look.fault.is_none() {
                     look.beside = beside(root, &folder, place);
                 }
+                let both_ns = data_changed_ns.zip(changed_ns(&look, &found));
+                look.changed_ns = both_ns.map(|(one, other)| one.max(other));
                 let sidecar = Sidecar { place, extension, found: &found };
                 return read_sidecar(look, &folder, sidecar, known, read);
             }
@@ -292,6 +296,14 @@ pub(crate) fn stat_of(stat: &Stat) -> FileStat {
 /// Which file it is.
 pub(crate) fn identity_of(stat: &Stat) -> FileIdentity {
     FileIdentity { inode: stat.st_ino, ctime_ns: nanos(stat.st_ctime, stat.st_ctime_nsec) }
+}
+
+/// When a file was changed last by any of its times, where the clock of its file system is this machine's.
+fn changed_ns(look: &Look, stat: &Stat) -> Option<i64> {
+    let ours = look.mount.as_ref().is_some_and(|mount| mount.has_our_clock());
+    let at = |seconds: i64, nanos: i64| seconds.checked_mul(1_000_000_000)?.checked_add(nanos);
+    let (mtime, ctime) = (stat.st_mtime_nsec.try_into().ok()?, stat.st_ctime_nsec.try_into().ok()?);
+    ours.then_some(at(stat.st_mtime, mtime)?.max(at(stat.st_ctime, ctime)?))
 }
 
 /// Nanoseconds since 1970, modulo 2^64. Times at the bound of a type would all look the same.

@@ -40,6 +40,30 @@ fn a_sidecar_is_read_once_and_not_again_while_its_stat_is_the_same() {
 }
 
 #[test]
+fn the_latest_of_all_times_of_both_files_is_told_where_their_clock_is_ours() {
+    let (dir, root) = marked();
+    write(&dir.path().join("r.dat"), b"data");
+    assert_eq!(seen(&root, "r").changed_ns, None, "one of the two is not there");
+    write(&dir.path().join("r.json"), b"{}");
+    let look = seen(&root, "r");
+    let ours = look.mount.as_ref().is_some_and(|mount| mount.has_our_clock());
+    let ctime_ns = |name: &str| {
+        let meta = fs::metadata(dir.path().join(name)).expect("there");
+        std::os::unix::fs::MetadataExt::ctime(&meta) * 1_000_000_000
+            + std::os::unix::fs::MetadataExt::ctime_nsec(&meta)
+    };
+    let latest_ns = ctime_ns("r.dat").max(ctime_ns("r.json"));
+    assert_eq!(look.changed_ns, ours.then_some(latest_ns));
+    // Whoever sets the modification time sets the time of change, and one of the future stands.
+    let future = std::time::SystemTime::now() + std::time::Duration::from_secs(3_600);
+    let file = fs::File::options().append(true).open(dir.path().join("r.dat")).expect("opened");
+    file.set_modified(future).expect("set");
+    let since = future.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let future_ns = i64::try_from(since.as_nanos()).expect("small");
+    assert_eq!(seen(&root, "r").changed_ns, ours.then_some(future_ns));
+}
+
+#[test]
 fn the_first_of_the_extensions_counts() {
     let (dir, root) = marked();
     for name in ["r.raw", "r.bin", "r.json"] {
