@@ -14,9 +14,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 /// whole root instead, which finds the same.
 const HINTS_MAX: usize = 32_768;
 
-/// Places that a scan may be ahead of the observer by: four of its batches, so that neither waits for
-/// the other at every step.
-const SCAN_FINDS_MAX: usize = 2_048;
+/// Places that a scan may be ahead of the observer by: two of its batches, so that neither waits for
+/// the other at every step. They take half a megabyte.
+const SCAN_FINDS_MAX: usize = 4_096;
 
 /// Folders that wait to be scanned at most. Each is compared with the others when it comes in; further
 /// folders ask for a scan of the whole root instead.

@@ -13,9 +13,9 @@ use focus_storage::look::look_all;
 use crate::inbox::PlacesToLookAt;
 use crate::present_root::PresentRoot;
 
-/// Places looked at and stored in one transaction. More would keep the index's writer from the
-/// reconciler for long; fewer would pay for a transaction each.
-const BATCH_MAX: usize = 512;
+/// Places looked at and stored in one transaction at most. More would keep the index's writer from the reconciler for
+/// long; fewer write the pages that they share once more for each transaction.
+const BATCH_MAX: usize = 2_048;
 
 /// Bytes of sidecars that are understood and not yet stored at most: what a sidecar says takes many
 /// times its size in memory.

@@ -160,7 +160,7 @@ impl Observer<'_> {
         }
         let place = match known {
             Some(place) => place,
-            None => self.make(at)?,
+            None => self.make(observation)?,
         };
         self.seen = match &observation.mount {
             Some(mount) => self.seen_on(&at.folder, mount)?,
@@ -178,6 +178,9 @@ impl Observer<'_> {
                 }
             }
             Conclusion::Settled(recording) => self.settled(&place, recording)?,
+        }
+        if place.is_new && sight == observation.sight && due_ms == observation.due_ms {
+            return Ok(());
         }
         place::store_sight(self.tx, place.file, &sight, due_ms)
     }
@@ -348,7 +351,9 @@ impl Observer<'_> {
             .optional()
     }
 
-    fn make(&mut self, at: &Place) -> rusqlite::Result<Known> {
+    /// Makes the row of a place of which nothing is known, with what it was seen as.
+    fn make(&mut self, observation: &Observation) -> rusqlite::Result<Known> {
+        let at = &observation.place;
         let folder = match self.folder(&at.folder)? {
             Some(folder) => folder,
             None => {
@@ -357,7 +362,8 @@ impl Observer<'_> {
                 folder
             }
         };
-        let file = place::make(self.tx, self.root, folder, &at.stem)?;
+        let (sight, due_ms) = (&observation.sight, observation.due_ms);
+        let file = place::make_seen(self.tx, (self.root, folder, &at.stem), sight, due_ms)?;
         Ok(Known { file, is_new: true, reported: Reported::Nothing, uuid: None })
     }
 

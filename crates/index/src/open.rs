@@ -87,8 +87,8 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
     }
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;
-             PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 16777216;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384;
+             PRAGMA wal_autocheckpoint = 8192; PRAGMA journal_size_limit = 33554432;
              PRAGMA temp_store = MEMORY;",
         )
         .map_err(fail)?;

@@ -8,7 +8,7 @@ use focus_core::look::{FileIdentity, FileStat};
 use focus_core::recording::Place;
 use focus_core::settle::{Content, FileSight, Sight};
 use focus_core::state::{Fault, State};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Statement, ToSql, Transaction, params};
 
 use crate::rows::{signed, unsigned};
 
@@ -53,6 +53,41 @@ pub(crate) fn stat(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<FileStat
     Ok(Some(FileStat { size, mtime_ns: row.get(at + 1)? }))
 }
 
+/// Binds what a place was seen as, and when it is looked at again, from the parameter `first` on.
+fn bind_sight(
+    statement: &mut Statement<'_>,
+    first: usize,
+    sight: &Sight,
+    due_ms: Option<u64>,
+) -> rusqlite::Result<()> {
+    let (data, side) = (sight.data, sight.sidecar);
+    let identity = sight.content.and_then(|content| content.identity);
+    let values: [&dyn ToSql; 18] = [
+        &data.map(|f| f.stat.size),
+        &data.map(|f| f.stat.mtime_ns),
+        &data.map(|f| signed(f.since_ms)),
+        &data.map(|f| f.closed),
+        &sight.extension,
+        &side.map(|f| f.stat.size),
+        &side.map(|f| f.stat.mtime_ns),
+        &side.map(|f| signed(f.since_ms)),
+        &side.map(|f| f.closed),
+        &sight.settled,
+        &sight.uuid,
+        &sight.live,
+        &signed(sight.changed_ms),
+        &due_ms.map(signed),
+        &identity.map(|identity| identity.inode.cast_signed()),
+        &identity.map(|identity| identity.ctime_ns),
+        &sight.content.map(|content| content.sum),
+        &sight.content.map(|content| signed(content.counts_from_ms.unwrap_or(0))),
+    ];
+    values
+        .iter()
+        .enumerate()
+        .try_for_each(|(at, value)| statement.raw_bind_parameter(first + at, value))
+}
+
 /// Stores what a place was seen as, and when it is looked at again.
 pub(crate) fn store_sight(
     tx: &Transaction<'_>,
@@ -60,37 +95,38 @@ pub(crate) fn store_sight(
     sight: &Sight,
     due_ms: Option<u64>,
 ) -> rusqlite::Result<()> {
-    let (data, side) = (sight.data, sight.sidecar);
-    let identity = sight.content.and_then(|content| content.identity);
-    tx.prepare_cached(
+    let mut statement = tx.prepare_cached(
         "UPDATE files SET data_size = ?2, data_mtime_ns = ?3, data_since_ms = ?4, data_closed = ?5,
            extension = ?6, side_size = ?7, side_mtime_ns = ?8, side_since_ms = ?9,
            side_closed = ?10, settled = ?11, uuid = ?12, live = ?13, changed_ms = ?14, due_ms = ?15,
            side_inode = ?16, side_ctime_ns = ?17, side_sum = ?18, side_counts_ms = ?19
          WHERE id = ?1",
-    )?
-    .execute(params![
-        file,
-        data.map(|f| f.stat.size),
-        data.map(|f| f.stat.mtime_ns),
-        data.map(|f| signed(f.since_ms)),
-        data.map(|f| f.closed),
-        sight.extension,
-        side.map(|f| f.stat.size),
-        side.map(|f| f.stat.mtime_ns),
-        side.map(|f| signed(f.since_ms)),
-        side.map(|f| f.closed),
-        sight.settled,
-        sight.uuid,
-        sight.live,
-        signed(sight.changed_ms),
-        due_ms.map(signed),
-        identity.map(|identity| identity.inode.cast_signed()),
-        identity.map(|identity| identity.ctime_ns),
-        sight.content.map(|content| content.sum),
-        sight.content.map(|content| signed(content.counts_from_ms.unwrap_or(0))),
-    ])?;
-    Ok(())
+    )?;
+    statement.raw_bind_parameter(1, file)?;
+    bind_sight(&mut statement, 2, sight, due_ms)?;
+    statement.raw_execute().map(drop)
+}
+
+/// Makes the row of a place that has none, by its root, folder and stem, with what it was seen as.
+pub(crate) fn make_seen(
+    tx: &Transaction<'_>,
+    (root, folder, stem): (i64, i64, &[u8]),
+    sight: &Sight,
+    due_ms: Option<u64>,
+) -> rusqlite::Result<i64> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO files(root, folder, stem, data_size, data_mtime_ns, data_since_ms, data_closed,
+           extension, side_size, side_mtime_ns, side_since_ms, side_closed, settled, uuid, live,
+           changed_ms, due_ms, side_inode, side_ctime_ns, side_sum, side_counts_ms)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+           ?20, ?21)",
+    )?;
+    statement.raw_bind_parameter(1, root)?;
+    statement.raw_bind_parameter(2, folder)?;
+    statement.raw_bind_parameter(3, stem)?;
+    bind_sight(&mut statement, 4, sight, due_ms)?;
+    statement.raw_execute()?;
+    Ok(tx.last_insert_rowid())
 }
 
 /// The place of a row.
@@ -212,7 +248,8 @@ pub(crate) fn read_claimants_again(
 ) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE files SET due_ms = 0, settled = 0
-         WHERE uuid = (SELECT uuid FROM recordings WHERE id = ?2) AND id <> ?1",
+         WHERE uuid = (SELECT uuid FROM recordings WHERE id = ?2) AND id <> ?1
+           AND (settled = 0 OR state IS NOT NULL)",
     )?
     .execute(params![file, id.0])?;
     Ok(())

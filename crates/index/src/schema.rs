@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 7;
+pub(crate) const VERSION: i64 = 8;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
+const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -295,6 +295,13 @@ CREATE TABLE covered_hours(
 const V7: &str = "
 ALTER TABLE recordings ADD COLUMN first_seen_ms INTEGER;
 ALTER TABLE recordings ADD COLUMN acknowledged_ms INTEGER;
+";
+
+/// Places are found by their uuid only where they do not hold it: an index of all of them would be written at random
+/// places for every recording.
+const V8: &str = "
+DROP INDEX IF EXISTS files_uuid;
+CREATE INDEX files_claims ON files(uuid) WHERE uuid IS NOT NULL AND (settled = 0 OR state IS NOT NULL);
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
+use focus_core::mount::Mount;
 use focus_core::recording::{Place, show_bytes};
 use focus_core::sidecar::SIDECAR_BYTES_MAX;
 use focus_core::state::{Fault, State};
@@ -32,12 +34,12 @@ pub fn look_all(
     places: &[(Place, Option<SeenAs>)],
 ) -> Result<Vec<Look>, RootProblem> {
     let read = AtomicU64::new(0);
-    let looks: Vec<Look> = places
-        .par_iter()
-        .with_min_len(16)
-        .map(|(place, known)| look_at(root, pair, place, *known, &read))
+    let looks: Vec<Vec<Look>> = places
+        .par_chunks(TOGETHER)
+        .map(|places| look_together(root, pair, places, &read))
         .collect::<Result<_, Errno>>()
         .map_err(|error| root.exhausted(error))?;
+    let looks: Vec<Look> = looks.into_iter().flatten().collect();
     // Absence counts only while the root is there, so it is checked after the looks.
     if looks.iter().any(|look| look.data.is_none() || look.sidecar.is_none()) {
         root.still_there()?;
@@ -65,35 +67,65 @@ pub(crate) fn is_exhaustion(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
 }
 
+/// Places of one thread, one after the other: a folder is opened once for those that follow one another in it.
+const TOGETHER: usize = 32;
+
+/// A folder that was opened, with its mount.
+type Opened = (OwnedFd, Option<Arc<Mount>>);
+
+fn look_together(
+    root: &Root,
+    pair: &Pair,
+    places: &[(Place, Option<SeenAs>)],
+    read: &AtomicU64,
+) -> Result<Vec<Look>, Errno> {
+    let mut last: Option<(&[u8], Result<Opened, Errno>)> = None;
+    let mut looks = Vec::with_capacity(places.len());
+    for (place, known) in places {
+        if root.exclude().hides_folder(&place.folder) {
+            looks.push(Look::default());
+            continue;
+        }
+        if last.as_ref().is_none_or(|(folder, _)| *folder != place.folder) {
+            let opened = root.open_folder(&place.folder);
+            let opened = opened.map(|folder| {
+                let mount = root.mount_of(&folder);
+                (folder, mount)
+            });
+            last = Some((&place.folder, opened));
+        }
+        let Some((_, opened)) = &last else { continue };
+        looks.push(match opened {
+            Ok(folder) => look_at(root, pair, place, *known, folder, read)?,
+            // No such folder any more, or a link or file in its place: nothing of ours is there.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Look::default(),
+            Err(error) => unreadable(Look::default(), place, "the folder", *error)?,
+        });
+    }
+    Ok(looks)
+}
+
 fn look_at(
     root: &Root,
     pair: &Pair,
     place: &Place,
     known: Option<SeenAs>,
+    (folder, mount): &Opened,
     read: &AtomicU64,
 ) -> Result<Look, Errno> {
-    if root.exclude().hides_folder(&place.folder) {
-        return Ok(Look::default());
-    }
-    let folder = match root.open_folder(&place.folder) {
-        Ok(folder) => folder,
-        // No such folder any more, or a link or file in its place: nothing of ours is there.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(Look::default()),
-        Err(error) => return unreadable(Look::default(), place, "the folder", error),
-    };
-    let mut look = Look { mount: root.mount_of(&folder), ..Look::default() };
+    let mut look = Look { mount: mount.clone(), ..Look::default() };
     let mut data_changed_ns = None;
     for extension in pair.data() {
         let name = file_name(place, extension);
         if is_hidden(root, place, &name) {
             continue;
         }
-        match stat(&folder, &name) {
+        match stat(folder, &name) {
             Ok(found) if is_file(&found) => {
                 look.data = Some(DataSeen { extension: extension.clone(), stat: stat_of(&found) });
                 data_changed_ns = changed_ns(&look, &found);
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
-                if let Err(error) = rustix::fs::accessat(&folder, &*name, Access::READ_OK, flags)
+                if let Err(error) = rustix::fs::accessat(folder, &*name, Access::READ_OK, flags)
                     && error != Errno::NOENT
                 {
                     look = unreadable(look, place, &format!(".{extension}"), error)?;
@@ -113,15 +145,15 @@ fn look_at(
         if is_hidden(root, place, &name) {
             continue;
         }
-        match stat(&folder, &name) {
+        match stat(folder, &name) {
             Ok(found) if is_file(&found) => {
                 if look.data.is_none() && look.fault.is_none() {
-                    look.beside = beside(root, &folder, place);
+                    look.beside = beside(root, folder, place);
                 }
                 let both_ns = data_changed_ns.zip(changed_ns(&look, &found));
                 look.changed_ns = both_ns.map(|(one, other)| one.max(other));
                 let sidecar = Sidecar { place, extension, found: &found };
-                return read_sidecar(look, &folder, sidecar, known, read);
+                return read_sidecar(look, folder, sidecar, known, read);
             }
             Ok(found) => {
                 let state = State::DataWithoutSidecar;
@@ -132,7 +164,7 @@ fn look_at(
             Err(error) => return unreadable(look, place, &format!(".{extension}"), error),
         }
     }
-    Ok(surplus(look, root, pair, &folder, place))
+    Ok(surplus(look, root, pair, folder, place))
 }
 
 /// A place whose name is that of a file: the file is there, and one with a spelling of its extension that
@@ -266,8 +298,10 @@ fn read_sidecar(
         }
         Err(error) => return unreadable(look, place, &dotted, error),
     };
-    let mut bytes = Vec::new();
-    if let Err(error) = (&file).take(SIDECAR_BYTES_MAX as u64 + 1).read_to_end(&mut bytes) {
+    // One byte of room more than it has: a read that leaves it free has come to the end.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    let mut all = (&file).take(SIDECAR_BYTES_MAX as u64 + 1);
+    if let Err(error) = read_all(&mut all, &mut bytes) {
         let error = Errno::from_io_error(&error).unwrap_or(Errno::IO);
         return unreadable(look, place, &dotted, error);
     }
@@ -278,6 +312,28 @@ fn read_sidecar(
         sidecar.bytes = Some(bytes);
     }
     Ok(look)
+}
+
+/// Reads to the end. A file that gives less than there is room for has come to it.
+fn read_all(from: &mut impl Read, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    let room = bytes.capacity();
+    bytes.resize(room, 0);
+    let mut len = 0;
+    while len < room {
+        match from.read(&mut bytes[len..]) {
+            Ok(read) => {
+                len += read;
+                if len < room {
+                    bytes.truncate(len);
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // It has grown since it was looked at.
+    from.read_to_end(bytes).map(drop)
 }
 
 fn stat(folder: &OwnedFd, name: &[u8]) -> Result<Stat, Errno> {

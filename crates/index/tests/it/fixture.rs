@@ -197,6 +197,10 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
         (
+            8,
+            "DROP INDEX files_claims; CREATE INDEX files_uuid ON files(uuid) WHERE uuid IS NOT NULL;",
+        ),
+        (
             7,
             "ALTER TABLE recordings DROP COLUMN first_seen_ms; ALTER TABLE recordings DROP COLUMN acknowledged_ms;",
         ),
