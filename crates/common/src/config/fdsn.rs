@@ -41,12 +41,30 @@ pub struct Fdsn {
     pub codes: Option<Codes>,
 }
 
+impl Codes {
+    /// Whether this is a quality.
+    pub fn is_quality(text: &str) -> bool {
+        ["D", "R", "Q", "M"].contains(&text)
+    }
+
+    /// The samples in a second that a text says; none where it says none.
+    pub fn sample_rate_of(text: &str) -> Option<f64> {
+        text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Given {
     Text(String),
     Number(f64),
-    Meta { meta: String },
+    Meta(Meta),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Meta {
+    meta: String,
 }
 
 #[derive(Deserialize)]
@@ -60,20 +78,27 @@ struct Table {
     sample_rate: Option<Given>,
 }
 
-fn code(name: &str, given: Given, is_good: fn(&str) -> bool) -> Result<CodeFrom, String> {
-    match given {
-        Given::Meta { meta } if meta.is_empty() => {
-            Err(format!("{name}: meta names no field of the metadata"))
+/// What a value of the table may be: how that is told, and whether a text is one.
+type Form = (&'static str, fn(&str) -> bool);
+
+const CODE: Form = ("a code has 1 to 8 letters and digits", is_code);
+const LOCATION: Form = ("a location has up to 8 letters and digits", is_location);
+const QUALITY: Form = ("a quality is D, R, Q or M", Codes::is_quality);
+const RATE: Form = ("a sample rate is a number above 0", is_rate);
+
+fn code(name: &str, given: Given, (form, is_good): Form) -> Result<CodeFrom, String> {
+    let text = match given {
+        Given::Meta(Meta { meta }) if meta.is_empty() => {
+            return Err(format!("{name}: meta names no field of the metadata"));
         }
-        Given::Meta { meta } => Ok(CodeFrom::Meta(meta)),
-        Given::Text(text) if is_good(&text) => Ok(CodeFrom::Fixed(text)),
-        Given::Number(number) if is_good(&number.to_string()) => {
-            Ok(CodeFrom::Fixed(number.to_string()))
-        }
-        Given::Text(_) | Given::Number(_) => Err(format!(
-            "{name}: a code has 1 to 8 letters and digits, or it is {{ meta = \"FIELD\" }}"
-        )),
+        Given::Meta(Meta { meta }) => return Ok(CodeFrom::Meta(meta)),
+        Given::Text(text) => text,
+        Given::Number(number) => number.to_string(),
+    };
+    if is_good(&text) {
+        return Ok(CodeFrom::Fixed(text));
     }
+    Err(format!("{name}: {form}, or it is {{ meta = \"FIELD\" }}"))
 }
 
 /// 1 to 8 letters and digits.
@@ -85,12 +110,8 @@ fn is_location(text: &str) -> bool {
     text.is_empty() || is_code(text)
 }
 
-fn is_quality(text: &str) -> bool {
-    ["D", "R", "Q", "M"].contains(&text)
-}
-
 fn is_rate(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(|rate| rate > 0.0 && rate.is_finite())
+    Codes::sample_rate_of(text).is_some()
 }
 
 fn codes(table: Table) -> Result<Codes, String> {
@@ -99,15 +120,12 @@ fn codes(table: Table) -> Result<Codes, String> {
     };
     let fixed = |text: &str| Given::Text(text.to_owned());
     Ok(Codes {
-        network: code("network", needed("network", table.network)?, is_code)?,
-        station: code("station", needed("station", table.station)?, is_code)?,
-        location: code("location", table.location.unwrap_or_else(|| fixed("")), is_location)?,
-        channel: code("channel", needed("channel", table.channel)?, is_code)?,
-        quality: code("quality", table.quality.unwrap_or_else(|| fixed("D")), is_quality)?,
-        sample_rate: table
-            .sample_rate
-            .map(|rate| code("sample_rate", rate, is_rate))
-            .transpose()?,
+        network: code("network", needed("network", table.network)?, CODE)?,
+        station: code("station", needed("station", table.station)?, CODE)?,
+        location: code("location", table.location.unwrap_or_else(|| fixed("")), LOCATION)?,
+        channel: code("channel", needed("channel", table.channel)?, CODE)?,
+        quality: code("quality", table.quality.unwrap_or_else(|| fixed("D")), QUALITY)?,
+        sample_rate: table.sample_rate.map(|rate| code("sample_rate", rate, RATE)).transpose()?,
     })
 }
 
@@ -158,10 +176,17 @@ mod tests {
             (r#"{"network": "XX", "station": "A"}"#, "channel"),
             (r#"{"network": "X X", "station": "A", "channel": "B"}"#, "network"),
             (r#"{"network": "XX", "station": {"meta": ""}, "channel": "B"}"#, "station"),
-            (r#"{"network": "XX", "station": "A", "channel": "B", "quality": "X"}"#, "quality"),
+            (
+                r#"{"network": "XX", "station": "A", "channel": "B", "quality": "X"}"#,
+                "D, R, Q or M",
+            ),
+            (
+                r#"{"network": {"meta": "a", "other": 1}, "station": "A", "channel": "B"}"#,
+                "did not match",
+            ),
             (
                 r#"{"network": "XX", "station": "A", "channel": "B", "sample_rate": 0}"#,
-                "sample_rate",
+                "sample_rate: a sample rate is a number above 0",
             ),
             (r#"{"network": "XX", "station": "A", "channel": "B", "colour": 1}"#, "colour"),
         ] {

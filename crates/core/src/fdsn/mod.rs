@@ -7,5 +7,5 @@
 pub mod channels;
 pub mod request;
 
-pub use channels::{Channel, Code, Found, merged, ordered};
+pub use channels::{Channel, Code, Found, Ordered, SampleRate, joined, merged, ordered};
 pub use request::{Format, Kind, Merge, Order, Refused, Request, Selection};

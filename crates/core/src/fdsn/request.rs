@@ -1,5 +1,6 @@
 //! What a request asks: parameters of a query string, or a body of parameters and selections.
 
+use crate::coverage::Spans;
 use crate::iso8601;
 
 use super::channels::Code;
@@ -53,6 +54,8 @@ pub struct Merge {
     pub quality: bool,
     /// Sample rates.
     pub sample_rate: bool,
+    /// Spans that overlap.
+    pub overlap: bool,
 }
 
 /// Which channels are asked for, and of which time.
@@ -128,6 +131,24 @@ struct Given {
 }
 
 impl Request {
+    /// Whether it asks for a recording of this channel and time, milliseconds since 1970.
+    pub fn takes(&self, code: &Code, (start_ms, end_ms): (i64, i64)) -> bool {
+        let is_of = |quality: &[String]| quality.is_empty() || quality.contains(&code.quality);
+        let meets = |one: &Selection| {
+            one.to_ms.is_none_or(|to_ms| start_ms < to_ms)
+                && one.from_ms.is_none_or(|from_ms| end_ms > from_ms)
+        };
+        is_of(&self.quality) && self.selections.iter().any(|one| meets(one) && one.takes(code))
+    }
+
+    /// The times that it asks for, apart from one another and in ascending order.
+    pub fn windows(&self) -> Vec<(i64, i64)> {
+        let windows = self.selections.iter();
+        let windows =
+            windows.map(|one| (one.from_ms.unwrap_or(i64::MIN), one.to_ms.unwrap_or(i64::MAX)));
+        Spans::of(windows.collect::<Vec<_>>()).iter().collect()
+    }
+
     /// Reads the parameters of a query string, which are decoded.
     ///
     /// # Errors
@@ -344,8 +365,7 @@ fn merge(value: &str) -> Result<Merge, Refused> {
         match what.as_str() {
             "quality" => merge.quality = true,
             "samplerate" => merge.sample_rate = true,
-            // Spans of one channel never overlap here.
-            "overlap" => {}
+            "overlap" => merge.overlap = true,
             _ => return refused(format!("merge: {what:?}: quality, samplerate or overlap")),
         }
     }

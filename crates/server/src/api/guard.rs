@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
-use super::{AppState, Problem, ProblemKind, drills};
+use super::{AppState, Problem, ProblemKind, drills, fdsn};
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -43,6 +43,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 /// Hands a request to its handler, or answers in the handler's place.
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let activity = request.extensions().get::<Activity>().cloned().unwrap_or_default();
+    let of_service = fdsn::Fault::of_service(&request);
     let mut response = match admit(&state, request).await {
         Ok(request) => {
             let busy = activity.begin();
@@ -62,6 +63,9 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
             response
         }
     };
+    if let Some(fault) = of_service {
+        response = fault.in_its_form(response).await;
+    }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -118,14 +122,16 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
     if drills::reads_body_itself(&request) {
         return Ok(request);
     }
+    let bytes_max =
+        if fdsn::is_below(request.uri()) { fdsn::BODY_BYTES_MAX } else { BODY_BYTES_MAX };
     let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, BODY_BYTES_MAX)).await;
+    let read = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, bytes_max)).await;
     let body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if is_too_large(&error) => {
             return Err(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body has more than {BODY_BYTES_MAX} bytes"),
+                format!("the body has more than {bytes_max} bytes"),
             ));
         }
         Ok(Err(error)) => {

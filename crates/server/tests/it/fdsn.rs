@@ -148,6 +148,37 @@ async fn a_live_recording_lasts_until_now_and_what_is_deleted_is_not_there_also_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn overlaps_stay_apart_unless_they_are_merged_and_what_lies_beside_is_not_told() {
+    let site = site().await;
+    let root = site.tree.root().to_owned();
+    plant(&root, "over", Some("hill"), 80, Some(100));
+    site.focus.until_status("recordings", 7, LIMIT).await;
+    let starts = |query: &str| -> Vec<(String, String)> {
+        let answer = ask(&site.focus, &format!("query?format=request&sta=HILL&{query}"));
+        let lines = answer.body.lines().map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            (words[4][11..16].to_owned(), words[5][11..16].to_owned())
+        });
+        lines.collect()
+    };
+    let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    let apart = [pair("00:00", "01:30"), pair("01:20", "01:40"), pair("02:00", "02:30")];
+    assert_eq!(starts(""), apart);
+    assert_eq!(starts("merge=overlap"), [pair("00:00", "01:40"), pair("02:00", "02:30")]);
+    assert_eq!(starts("limit=2"), apart[..2]);
+    // Only recordings of the time that is asked for count.
+    let of = |end: &str| {
+        let told = ask(&site.focus, &format!("extent?format=json&sta=HILL&end={end}")).json();
+        told["datasources"][0]["updated"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(of("2024-05-01T00:30:00") < of("2024-05-01T01:30:00"), "{}", of("2024-05-02"));
+    // Two windows that one recording lies in tell it once.
+    let body = "format=request\nXX HILL 00 HSF 2024-05-01T00:00:00 2024-05-01T00:10:00\nXX HILL 00 HSF 2024-05-01T00:20:00 2024-05-01T00:30:00\n";
+    let told = site.focus.ask("POST", &format!("{BASE}/query"), body, false).expect("an answer");
+    assert_eq!(told.body.lines().count(), 2, "{}", told.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_answered_is_said_in_the_services_own_form() {
     let site = site().await;
     for (path, status) in [
@@ -168,6 +199,25 @@ async fn what_cannot_be_answered_is_said_in_the_services_own_form() {
         ] {
             assert!(answer.body.contains(part), "{path}: {}", answer.body);
         }
+    }
+    // Also what the server says before the service is asked.
+    for (method, path, status) in [
+        ("DELETE", format!("{BASE}/query"), 405),
+        ("GET", format!("{BASE}/nothing"), 404),
+        ("GET", "/fdsnws/dataselect/1/query".to_owned(), 404),
+    ] {
+        let answer = site.focus.ask(method, &path, "", false).expect("an answer");
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+        assert!(answer.body.starts_with(&format!("Error {status}: ")), "{path}: {}", answer.body);
+        assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    }
+    let selections =
+        |count| "XX HILL 00 HSF 2024-05-01T00:00:00 2024-05-02T00:00:00\n".repeat(count);
+    for (count, status) in [(1_000, 200), (1_001, 400), (10_000, 413)] {
+        let answer = site.focus.ask("POST", &format!("{BASE}/query"), &selections(count), false);
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, status, "{count}: {}", answer.body);
+        assert!(status == 200 || answer.body.starts_with("Error "), "{}", answer.body);
     }
     assert_eq!(ask(&site.focus, "query?net=ZZ").status, 204);
     let body = site.focus.ask("POST", &format!("{BASE}/query"), "nonsense", false);

@@ -2,21 +2,18 @@
 
 use std::fmt::Write;
 
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use focus_common::clock;
-use focus_core::fdsn::{Channel, Code, Format, Kind, Order, Request};
+use focus_core::fdsn::{Channel, Code, Format, Kind, Ordered, Request};
 use serde_json::{Value, json};
 
-/// The answer of a request.
-pub(super) fn response(request: &Request, channels: &[Channel]) -> Response {
-    let (kind, body) = match request.format {
-        Format::Text => ("text/plain; charset=utf-8", columns(request, channels)),
-        Format::GeoCsv => ("text/csv; charset=utf-8", geocsv(request, channels)),
-        Format::Json => ("application/json", in_json(request, channels).to_string()),
-        Format::Request => ("text/plain; charset=utf-8", lines(request, channels)),
-    };
-    ([(header::CONTENT_TYPE, kind)], body).into_response()
+/// The answer of a request: its media type and its text.
+pub(super) fn text(request: &Request, answer: &Ordered) -> (&'static str, String) {
+    match request.format {
+        Format::Text => ("text/plain; charset=utf-8", columns(request, answer)),
+        Format::GeoCsv => ("text/csv; charset=utf-8", geocsv(request, answer)),
+        Format::Json => ("application/json", in_json(request, answer)),
+        Format::Request => ("text/plain; charset=utf-8", lines(answer)),
+    }
 }
 
 /// Microseconds, as the specification has them.
@@ -37,7 +34,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(request: &Request, channels: &[Channel]) -> Columns {
+    fn of(request: &Request, Ordered { channels, .. }: &Ordered) -> Columns {
         let extent = request.kind == Kind::Extent;
         Columns {
             quality: !request.merge.quality,
@@ -90,47 +87,42 @@ impl Columns {
 
 /// With a decimal point, as a float has one.
 fn rate(code: &Code) -> String {
-    let number = code.sample_rate.as_deref().and_then(|rate| rate.parse::<f64>().ok());
-    number.map_or_else(String::new, |number| format!("{number:?}"))
+    code.sample_rate.map_or_else(String::new, |rate| format!("{:?}", rate.0))
 }
 
-/// The rows: spans of a query, channels of an extent.
-fn rows<'a>(request: &Request, channels: &'a [Channel]) -> Vec<(&'a Channel, (i64, i64))> {
-    let mut rows = Vec::new();
-    for channel in channels {
-        match (request.kind, channel.spans.first(), channel.spans.last()) {
-            (Kind::Query, _, _) => rows.extend(channel.spans.iter().map(|span| (channel, *span))),
-            (Kind::Extent, Some(first), Some(last)) => rows.push((channel, (first.0, last.1))),
-            (Kind::Extent, _, _) => {}
+/// Rows under their names, as wide as the widest. Only one row at a time is held beside the text.
+fn columns(request: &Request, answer: &Ordered) -> String {
+    let columns = Columns::of(request, answer);
+    let heads = columns.heads();
+    let mut widths: Vec<usize> = heads.iter().map(|(name, _, _)| name.len()).collect();
+    widths[0] += 1;
+    for (at, span) in &answer.rows {
+        for (width, cell) in
+            widths.iter_mut().zip(columns.cells(&answer.channels[*at], *span, "--"))
+        {
+            *width = cell.len().max(*width);
         }
     }
-    // By code, which has the channels together, and then by time.
-    debug_assert!(request.order != Order::Codes || rows.is_sorted_by_key(|row| &row.0.code));
-    rows
-}
-
-fn columns(request: &Request, channels: &[Channel]) -> String {
-    let columns = Columns::of(request, channels);
-    let mut table: Vec<Vec<String>> =
-        vec![columns.heads().into_iter().map(|(name, _, _)| name.to_owned()).collect()];
-    table[0][0].insert(0, '#');
-    let rows = rows(request, channels);
-    table.extend(rows.into_iter().map(|(channel, span)| columns.cells(channel, span, "--")));
-    let widths: Vec<usize> = (0..table[0].len())
-        .map(|at| table.iter().map(|row| row[at].len()).max().unwrap_or(0))
-        .collect();
     let mut text = String::new();
-    for row in table {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let line = cells.collect::<Vec<_>>().join(" ");
-        text.push_str(line.trim_end());
+    let mut line = |cells: &mut dyn Iterator<Item = String>| {
+        for (at, (cell, width)) in cells.zip(&widths).enumerate() {
+            let space = if at > 0 { " " } else { "" };
+            let _ = write!(text, "{space}{cell:<width$}");
+        }
+        text.truncate(text.trim_end().len());
         text.push('\n');
+    };
+    let hash =
+        |(at, name): (usize, &str)| if at == 0 { format!("#{name}") } else { name.to_owned() };
+    line(&mut heads.iter().map(|(name, _, _)| *name).enumerate().map(hash));
+    for (at, span) in &answer.rows {
+        line(&mut columns.cells(&answer.channels[*at], *span, "--").into_iter());
     }
     text
 }
 
-fn geocsv(request: &Request, channels: &[Channel]) -> String {
-    let columns = Columns::of(request, channels);
+fn geocsv(request: &Request, answer: &Ordered) -> String {
+    let columns = Columns::of(request, answer);
     let heads = columns.heads();
     let joined = |part: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
         heads.iter().map(part).collect::<Vec<_>>().join("|")
@@ -141,17 +133,17 @@ fn geocsv(request: &Request, channels: &[Channel]) -> String {
         joined(|head| head.2),
         joined(|head| head.0),
     );
-    for (channel, span) in rows(request, channels) {
-        text.push_str(&columns.cells(channel, span, "").join("|"));
+    for (at, span) in &answer.rows {
+        text.push_str(&columns.cells(&answer.channels[*at], *span, "").join("|"));
         text.push('\n');
     }
     text
 }
 
-fn lines(request: &Request, channels: &[Channel]) -> String {
+fn lines(answer: &Ordered) -> String {
     let mut text = String::new();
-    for (channel, (from_ms, to_ms)) in rows(request, channels) {
-        let code = &channel.code;
+    for (at, (from_ms, to_ms)) in &answer.rows {
+        let code = &answer.channels[*at].code;
         let location = if code.location.is_empty() { "--" } else { &code.location };
         let _ = writeln!(
             text,
@@ -159,49 +151,62 @@ fn lines(request: &Request, channels: &[Channel]) -> String {
             code.network,
             code.station,
             code.channel,
-            time(from_ms),
-            time(to_ms)
+            time(*from_ms),
+            time(*to_ms)
         );
     }
     text
 }
 
-fn in_json(request: &Request, channels: &[Channel]) -> Value {
-    let sources = channels.iter().map(|channel| {
-        let code = &channel.code;
-        let mut source = json!({
-            "network": code.network,
-            "station": code.station,
-            "location": code.location,
-            "channel": code.channel,
-        });
-        if !request.merge.quality {
-            source["quality"] = json!(code.quality);
-        }
-        if let Some(rate) = code.sample_rate.as_deref().and_then(|rate| rate.parse::<f64>().ok()) {
-            source["samplerate"] = json!(rate);
-        }
-        if request.kind == Kind::Extent {
-            let (first, last) = (channel.spans.first(), channel.spans.last());
-            source["earliest"] = json!(first.map(|span| time(span.0)));
-            source["latest"] = json!(last.map(|span| time(span.1)));
-            source["timespanCount"] = json!(channel.spans.len());
-            source["restriction"] = json!("OPEN");
-        } else {
-            let spans =
-                channel.spans.iter().map(|(from_ms, to_ms)| json!([time(*from_ms), time(*to_ms)]));
-            source["timespans"] = spans.collect();
-        }
-        if request.kind == Kind::Extent || request.shows_updated {
-            source["updated"] = json!(time(channel.updated_ms));
-        }
-        source
+/// A source of the answer in JSON, without its spans.
+fn source(request: &Request, channel: &Channel) -> Value {
+    let code = &channel.code;
+    let mut source = json!({
+        "network": code.network,
+        "station": code.station,
+        "location": code.location,
+        "channel": code.channel,
     });
-    json!({
-        "created": time(clock::wall_ms()),
-        "version": 1.0,
-        "datasources": sources.collect::<Vec<_>>(),
-    })
+    if !request.merge.quality {
+        source["quality"] = json!(code.quality);
+    }
+    if let Some(rate) = code.sample_rate {
+        source["samplerate"] = json!(rate.0);
+    }
+    if request.kind == Kind::Extent {
+        let extent = channel.extent();
+        source["earliest"] = json!(extent.map(|(first, _)| time(first)));
+        source["latest"] = json!(extent.map(|(_, last)| time(last)));
+        source["timespanCount"] = json!(channel.spans.len());
+        source["restriction"] = json!("OPEN");
+    }
+    if request.kind == Kind::Extent || request.shows_updated {
+        source["updated"] = json!(time(channel.updated_ms));
+    }
+    source
+}
+
+/// Written as it goes: a tree of all spans takes many times its text.
+fn in_json(request: &Request, answer: &Ordered) -> String {
+    let created = time(clock::wall_ms());
+    let mut text = format!("{{\"created\":\"{created}\",\"version\":1.0,\"datasources\":[");
+    for (at, channel) in answer.channels.iter().enumerate() {
+        let source = source(request, channel).to_string();
+        text.push_str(if at > 0 { "," } else { "" });
+        if request.kind == Kind::Extent {
+            text.push_str(&source);
+            continue;
+        }
+        text.push_str(source.trim_end_matches('}'));
+        text.push_str(",\"timespans\":[");
+        for (at, (from_ms, to_ms)) in channel.spans.iter().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            let _ = write!(text, "{comma}[\"{}\",\"{}\"]", time(*from_ms), time(*to_ms));
+        }
+        text.push_str("]}");
+    }
+    text.push_str("]}");
+    text
 }
 
 /// The description of the service in WADL.

@@ -17,27 +17,29 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use focus_common::config::{CodeFrom, Codes};
-use focus_core::coverage::Spans;
-use focus_core::fdsn::{Channel, Code, Found, Kind, Refused, Request, merged, ordered};
+use focus_core::fdsn::{Code, Found, Kind, Refused, Request, SampleRate, joined, merged, ordered};
 use focus_core::json::Value;
 use focus_core::meta_filter;
 use focus_engine::{Completeness, Engine};
 use focus_index::{InWindow, IndexError};
 
 use super::{AppState, ask, completeness_headers};
-use error::Fault;
+pub(super) use error::{Fault, is_below};
 
 /// The version of the service.
 const VERSION: &str = "1.0.0";
 
+/// Bytes of a body at most: it holds a thousand selections.
+pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
+
 /// Channels of one answer at most: memory holds them.
 const CHANNELS_MAX: usize = 20_000;
 
-/// Spans of one answer at most, once what touches is one.
-const SPANS_MAX: usize = 500_000;
+/// Spans of one answer at most, once what touches is one. Their text takes 10 MB.
+const SPANS_MAX: usize = 100_000;
 
-/// Spans of a channel that are held before they are merged.
-const UNMERGED_MAX: usize = 1_024;
+/// Spans of a channel that are held before they are joined, at least.
+const UNJOINED_MIN: usize = 1_024;
 
 /// `GET /fdsnws/availability/1/query`.
 #[utoipa::path(
@@ -184,10 +186,11 @@ fn decoded(text: &str) -> Result<String, Refused> {
 }
 
 async fn respond(state: AppState, request: Request, asked: Fault) -> Response {
+    let nothing_is_404 = request.nothing_is_404;
     let found = state.read(move |engine| answer_of(engine, request)).await;
-    let (answered, request, completeness) = match found {
+    let (answered, completeness) = match found {
         Ok(found) => found,
-        Err(problem) => return asked.fault(StatusCode::SERVICE_UNAVAILABLE, problem.detail()),
+        Err(problem) => return problem.into_response(),
     };
     let mut response = match answered {
         Answered::Off => {
@@ -199,14 +202,11 @@ async fn respond(state: AppState, request: Request, asked: Fault) -> Response {
                 "the answer has too many channels or spans: ask for less time or fewer channels";
             asked.fault(StatusCode::PAYLOAD_TOO_LARGE, words)
         }
-        Answered::Channels(channels) if channels.is_empty() => {
-            if request.nothing_is_404 {
-                asked.fault(StatusCode::NOT_FOUND, "nothing is there of what was asked for")
-            } else {
-                StatusCode::NO_CONTENT.into_response()
-            }
+        Answered::Nothing if nothing_is_404 => {
+            asked.fault(StatusCode::NOT_FOUND, "nothing is there of what was asked for")
         }
-        Answered::Channels(channels) => answer::response(&request, &channels),
+        Answered::Nothing => StatusCode::NO_CONTENT.into_response(),
+        Answered::Text(kind, text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
     };
     response.headers_mut().extend(completeness_headers(completeness));
     response
@@ -218,37 +218,60 @@ enum Answered {
     Off,
     /// It is more than one answer holds.
     TooMany,
-    Channels(Vec<Channel>),
+    /// There is nothing.
+    Nothing,
+    /// The media type and the text of the answer.
+    Text(&'static str, String),
 }
 
-fn answer_of(
-    engine: &Engine,
-    request: Request,
-) -> Result<(Answered, Request, Completeness), IndexError> {
+fn answer_of(engine: &Engine, request: Request) -> Result<(Answered, Completeness), IndexError> {
     let completeness = engine.completeness();
     let Some(codes) = engine.fdsn_codes() else {
-        return Ok((Answered::Off, request, completeness));
+        return Ok((Answered::Off, completeness));
     };
-    let starts = request.selections.iter().map(|one| one.from_ms.unwrap_or(i64::MIN));
-    let ends = request.selections.iter().map(|one| one.to_ms.unwrap_or(i64::MAX));
-    let window = (starts.min().unwrap_or(i64::MIN), ends.max().unwrap_or(i64::MAX));
-    let mut collected = Collected::default();
-    engine.reader().in_window(window, &mut |row| {
-        collected.take(codes, &request, completeness.complete_through_ms, row)
-    })?;
-    if collected.is_too_much {
-        return Ok((Answered::TooMany, request, completeness));
+    let through_ms = completeness.complete_through_ms;
+    let mut collected = Collected { overlap: request.merge.overlap, ..Collected::default() };
+    // Up to here everything was read, by the window before.
+    let mut read_ms = i64::MIN;
+    for window in request.windows() {
+        engine.reader().in_window(window, &mut |row| {
+            if row.start_ms < read_ms {
+                return ControlFlow::Continue(());
+            }
+            collected.take(codes, &request, through_ms, row)
+        })?;
+        read_ms = window.1;
     }
-    let channels = ordered(&request, merged(&request, collected.found));
-    Ok((Answered::Channels(channels), request, completeness))
+    if collected.is_too_much {
+        return Ok((Answered::TooMany, completeness));
+    }
+    let answer = ordered(
+        &request,
+        merged(&request, collected.found.into_iter().map(|(code, of)| (code, of.found)).collect()),
+    );
+    if answer.rows.is_empty() {
+        return Ok((Answered::Nothing, completeness));
+    }
+    let (kind, text) = answer::text(&request, &answer);
+    Ok((Answered::Text(kind, text), completeness))
 }
 
 /// What was read of the index so far.
 #[derive(Default)]
 struct Collected {
-    found: BTreeMap<Code, Found>,
+    found: BTreeMap<Code, Unjoined>,
+    /// Spans that overlap are joined.
+    overlap: bool,
     spans: usize,
     is_too_much: bool,
+}
+
+/// What was read of one channel.
+#[derive(Default)]
+struct Unjoined {
+    found: Found,
+    /// So many spans are joined next: twice as many as were left the last time.
+    join_at: usize,
 }
 
 impl Collected {
@@ -261,19 +284,21 @@ impl Collected {
     ) -> ControlFlow<()> {
         // A live one lasts until the index knows no more.
         let end_ms = row.end_ms.or(through_ms).unwrap_or(row.start_ms);
+        let span = (row.start_ms, end_ms);
         let Some(code) = code_of(codes, row.metadata) else { return ControlFlow::Continue(()) };
-        if row.start_ms >= end_ms || !request.selections.iter().any(|one| one.takes(&code)) {
+        if row.start_ms >= end_ms || !request.takes(&code, span) {
             return ControlFlow::Continue(());
         }
-        let found = self.found.entry(code).or_default();
-        found.spans.push((row.start_ms, end_ms));
-        found.updated_ms = found.updated_ms.max(row.first_seen_ms.unwrap_or(row.start_ms));
-        if found.spans.len().is_multiple_of(UNMERGED_MAX) {
-            let before = found.spans.len();
-            found.spans = Spans::of(found.spans.drain(..)).iter().collect();
-            self.spans = self.spans.saturating_sub(before - found.spans.len());
-        }
+        let of = self.found.entry(code).or_default();
+        of.found.spans.push(span);
+        of.found.updated_ms = of.found.updated_ms.max(row.first_seen_ms.unwrap_or(row.start_ms));
         self.spans += 1;
+        if of.found.spans.len() >= of.join_at.max(UNJOINED_MIN) {
+            let before = of.found.spans.len();
+            of.found.spans = joined(std::mem::take(&mut of.found.spans), self.overlap, 0);
+            of.join_at = of.found.spans.len().saturating_mul(2);
+            self.spans -= before - of.found.spans.len();
+        }
         self.is_too_much = self.spans > SPANS_MAX || self.found.len() > CHANNELS_MAX;
         if self.is_too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -295,19 +320,25 @@ fn code_of(codes: &Codes, metadata: &str) -> Option<Code> {
         }
     };
     let named = |from| value(from).filter(|code| !code.is_empty());
-    let rate = |from: &CodeFrom| match from {
-        CodeFrom::Fixed(text) => Some(text.clone()),
-        CodeFrom::Meta(field) => {
-            let text = text_at(metadata.as_ref()?, field)?;
-            text.parse::<f64>().is_ok_and(f64::is_finite).then_some(text)
-        }
+    let quality = |from| value(from).filter(|code| Codes::is_quality(code));
+    let location = |from: &CodeFrom| match from {
+        // As the service itself shows an empty one.
+        CodeFrom::Meta(field) if text_at(metadata.as_ref()?, field)? == "--" => Some(String::new()),
+        from => value(from),
+    };
+    let rate = |from: &CodeFrom| {
+        let text = match from {
+            CodeFrom::Fixed(text) => text.clone(),
+            CodeFrom::Meta(field) => text_at(metadata.as_ref()?, field)?,
+        };
+        Codes::sample_rate_of(&text).map(SampleRate)
     };
     Some(Code {
         network: named(&codes.network)?,
         station: named(&codes.station)?,
-        location: value(&codes.location)?,
+        location: location(&codes.location)?,
         channel: named(&codes.channel)?,
-        quality: named(&codes.quality)?,
+        quality: quality(&codes.quality)?,
         sample_rate: match &codes.sample_rate {
             Some(from) => Some(rate(from)?),
             None => None,
