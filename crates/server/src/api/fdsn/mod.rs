@@ -5,9 +5,11 @@
 //! | `mod` | the calls, and what of the index answers them |
 //! | `answer` | the forms of the answers |
 //! | `error` | the service's own form of errors |
+//! | `parameters` | the parameters, for the description of the interface |
 
 mod answer;
 mod error;
+mod parameters;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -47,7 +49,7 @@ const UNJOINED_MIN: usize = 1_024;
     path = "/fdsnws/availability/1/query",
     tag = "fdsn",
     summary = "Spans of time that recordings cover, by channel: fdsnws-availability 1.0",
-    description = "Parameters as in the specification: network, station, location, channel, starttime, endtime, quality, merge, mergegaps, orderby, limit, includerestricted, format (text, geocsv, json, request), nodata, show.",
+    params(parameters::Parameters, parameters::Gaps),
     responses(
         (status = 200, description = "The spans", body = String, content_type = "text/plain"),
         (status = 204, description = "Nothing is there"),
@@ -89,7 +91,7 @@ pub(super) async fn query_by_body(
     path = "/fdsnws/availability/1/extent",
     tag = "fdsn",
     summary = "The first and the last time of each channel: fdsnws-availability 1.0",
-    description = "Parameters as of `query`, without mergegaps.",
+    params(parameters::Parameters),
     responses(
         (status = 200, description = "The channels", body = String, content_type = "text/plain"),
         (status = 204, description = "Nothing is there"),
