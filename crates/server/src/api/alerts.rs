@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use focus_core::alert::Rule;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::ask::{Ask, Nothing, Told};
 use super::{AppState, Problem, Right};
@@ -34,12 +35,19 @@ pub(super) async fn alerts(
 #[serde(deny_unknown_fields)]
 pub(super) struct SilenceBody {
     /// The rule whose alerts are not told while they fire
+    #[schema(schema_with = rule_names)]
     rule: String,
     /// In this root alone: its id, or its configured path
     root: Option<String>,
     /// For so long, milliseconds
     #[schema(minimum = 1, maximum = 2_592_000_000u64)]
     for_ms: u64,
+}
+
+/// The names of the rules, for the description.
+fn rule_names() -> Object {
+    let names = Rule::ALL.into_iter().map(Rule::name).collect::<Vec<_>>();
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
 
 /// `GET /api/v1/alerts/silences`.

@@ -77,10 +77,15 @@ pub(super) struct Moment(pub(super) i64);
 impl<'de> serde::Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Moment, D::Error> {
         let text = String::deserialize(from)?;
-        let ms = time::from_number(&text, None).or_else(|_| iso8601::from_text(&text, None));
+        let digits = text.strip_prefix('-').unwrap_or(&text);
+        let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let ms = match is_whole {
+            true => time::from_number(&text, None),
+            false => iso8601::from_text(&text, None),
+        };
         ms.map(Moment).map_err(|why| {
             serde::de::Error::custom(format!(
-                "{text:?} {why}: give RFC 3339, such as 2026-05-01T12:00:00Z, or a number since 1970"
+                "{text:?} {why}: give RFC 3339, such as 2026-05-01T12:00:00Z, or a whole number since 1970"
             ))
         })
     }

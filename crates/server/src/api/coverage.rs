@@ -22,6 +22,9 @@ const BUCKETS_MAX: usize = 2_000;
 /// Windows where the query does not say.
 const BUCKETS: usize = 200;
 
+/// No gap is as long as this, milliseconds.
+const LONGER_THAN_MAX_MS: i64 = 1_000_000_000_000_000;
+
 /// A gap is told from this length on where the query does not say, milliseconds.
 const LONGER_THAN_MS: u64 = 1_000;
 
@@ -30,11 +33,11 @@ const LONGER_THAN_MS: u64 = 1_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CoverageParameters {
-    /// The first moment: RFC 3339, or a number since 1970. Without it, the start of the first recording
-    #[param(value_type = Option<String>)]
+    /// The first moment: RFC 3339, or a whole number since 1970. Without it, the start of the first recording
+    #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$")]
     from: Option<Moment>,
     /// The end: as `from`. Without it, the time through which the index is complete
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$")]
     to: Option<Moment>,
     /// Windows of equal length
     #[param(minimum = 1, maximum = 2_000, default = 200)]
@@ -51,18 +54,18 @@ pub(super) struct CoverageParameters {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct GapParameters {
-    /// The first moment: RFC 3339, or a number since 1970. Without it, the start of the first recording
-    #[param(value_type = Option<String>)]
+    /// The first moment: RFC 3339, or a whole number since 1970. Without it, the start of the first recording
+    #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$")]
     from: Option<Moment>,
     /// The end: as `from`. Without it, the time through which the index is complete
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$")]
     to: Option<Moment>,
     /// What the lanes are: `root`
     by: Option<String>,
     /// Of this lane alone: its name
     lane: Option<String>,
     /// Gaps of at least so many milliseconds
-    #[param(default = 1_000)]
+    #[param(default = 1_000, maximum = 1_000_000_000_000_000_i64)]
     longer_than_ms: Option<u64>,
     /// `next_cursor` of the page before
     cursor: Option<String>,
@@ -251,7 +254,11 @@ pub(super) async fn gaps(
     let limit = v1::page(query.limit)?;
     ordered(query.from, query.to)?;
     let longer_than = query.longer_than_ms.unwrap_or(LONGER_THAN_MS);
-    let longer_than_ms = i64::try_from(longer_than).unwrap_or(i64::MAX);
+    let longer_than_ms = i64::try_from(longer_than).ok().filter(|ms| *ms <= LONGER_THAN_MAX_MS);
+    let longer_than_ms = longer_than_ms.ok_or_else(|| {
+        let words = format!("longer_than_ms: it is {LONGER_THAN_MAX_MS} at most");
+        Problem::bad_value("longer_than_ms", words)
+    })?;
     let (from, to, lane) = (query.from.map(|at| at.0), query.to.map(|at| at.0), query.lane);
     // What the pages of one query have in common: a cursor of another query goes on with nothing.
     let asked = json!([from, to, lane, longer_than_ms]).to_string();

@@ -24,11 +24,11 @@ const FILTERS_MAX: usize = 16;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RecordingsQuery {
-    /// Only recordings that end at this time or later, or are live: RFC 3339, or a number since 1970 whose size tells its unit
-    #[param(value_type = Option<String>, format = DateTime, example = "2026-05-01T12:00:00Z")]
+    /// Only recordings that end at this time or later, or are live: RFC 3339, or a whole number since 1970 whose size tells its unit
+    #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$", example = "2026-05-01T12:00:00Z")]
     from: Option<Moment>,
     /// Only recordings that start at this time or before
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$")]
     to: Option<Moment>,
     /// Only those of this root: its id, or its configured path
     #[param(max_length = 1_024)]

@@ -196,7 +196,7 @@ pub(crate) fn is_signed(sent: &Sent) {
 }
 
 /// The folder for tools that `cargo xtask test` installs.
-fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = set("XDG_CACHE_HOME")
         .map(PathBuf::from)

@@ -15,6 +15,7 @@ mod coverage;
 mod crash;
 mod damage;
 mod deletions;
+mod described;
 mod different;
 mod disk;
 mod drill_documents;
