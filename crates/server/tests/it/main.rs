@@ -54,3 +54,4 @@ mod standby;
 mod times;
 mod unrecognised;
 mod verify;
+mod walking;
