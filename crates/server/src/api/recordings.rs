@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use focus_common::clock;
 use focus_core::meta_filter::MetaFilter;
@@ -168,7 +168,7 @@ impl Recording {
 
 /// A page of recordings.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Recordings {
+pub(crate) struct Recordings {
     /// The recordings, in order. There may be fewer than `limit` although more come
     items: Vec<Recording>,
     /// What leads to the next page; null at the end
@@ -176,6 +176,7 @@ pub(super) struct Recordings {
     next_cursor: Option<String>,
     /// With `count`: how many come after this page, counted up to 100,000
     #[schema(required = false, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     more: Option<u64>,
     /// Start of the last finished scan of all roots; null before the first
     #[schema(required, format = DateTime)]
@@ -183,7 +184,8 @@ pub(super) struct Recordings {
     /// Recordings that the catalog has not acknowledged
     pending: u64,
     /// Where the answer comes from: `index`
-    source: String,
+    #[schema(value_type = String)]
+    source: &'static str,
 }
 
 /// `GET /api/v1/recordings`.
@@ -240,10 +242,16 @@ pub(super) async fn recordings(
         .read(move |engine| {
             // First what is complete: a page that is read later has at least that.
             let completeness = engine.completeness();
-            Ok((recordings_page(&engine.reader(), &listing, count)?, completeness))
+            let page = recordings_page(&engine.reader(), &listing, count, completeness)?;
+            // Here, and not where other requests wait for their turn.
+            let text = serde_json::to_string(&page);
+            Ok((text.map_err(|error| Problem::unavailable(error.to_string())), completeness))
         })
         .await?;
-    Ok(v1::complete(page, completeness))
+    let kind = HeaderValue::from_static("application/json");
+    let mut response = ([(header::CONTENT_TYPE, kind)], page?).into_response();
+    response.headers_mut().extend(completeness_headers(completeness));
+    Ok(response)
 }
 
 /// A page of recordings with the cursor of the next one, and with `count` how many come after it.
@@ -251,18 +259,22 @@ pub(crate) fn recordings_page(
     reader: &Reader,
     listing: &Listing,
     count: bool,
-) -> Result<Value, IndexError> {
+    completeness: Completeness,
+) -> Result<Recordings, IndexError> {
     let found = reader.recordings(listing)?;
-    let items: Vec<Recording> = found.rows.iter().map(Recording::of).collect();
-    let mut page = json!({
-        "items": items,
-        "next_cursor": found.next.map(|cursor| listing.text_of(cursor)),
-    });
+    let mut page = Recordings {
+        items: found.rows.iter().map(Recording::of).collect(),
+        next_cursor: found.next.map(|cursor| listing.text_of(cursor)),
+        more: None,
+        complete_through: completeness.complete_through_ms.map(clock::rfc3339),
+        pending: completeness.pending,
+        source: "index",
+    };
     if count {
         let more = found.next.map(|cursor| reader.recordings_after(listing, cursor)).transpose()?;
-        page["more"] = json!(more.unwrap_or(0));
+        page.more = Some(more.unwrap_or(0));
         if more == Some(0) && found.rows.len() >= listing.limit {
-            page["next_cursor"] = Value::Null;
+            page.next_cursor = None;
         }
     }
     Ok(page)

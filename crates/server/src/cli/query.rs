@@ -17,7 +17,7 @@ use super::{Ending, Stop, running_server, runtime};
 use crate::api::{UnrecognisedItem, recordings_page, states};
 use focus_common::client::{Client, escape};
 use focus_common::config::{Settings, Source};
-use focus_engine::INDEX_FILE;
+use focus_engine::{Completeness, INDEX_FILE};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -243,11 +243,9 @@ impl Pages {
                     .map_err(|wrong| Stop::error(Ending::Refused, format!("--cursor: {wrong}")))?;
                 let limit = usize::try_from(limit)?;
                 let listing = Listing { after, limit, ..listing.clone() };
-                let mut page = recordings_page(reader, &listing, count)?;
-                page["complete_through"] = Value::Null;
-                page["pending"] = json!(reader.totals()?.pending);
-                page["source"] = json!("index");
-                Ok(page)
+                let pending = reader.totals()?.pending;
+                let completeness = Completeness { complete_through_ms: None, pending };
+                Ok(serde_json::to_value(recordings_page(reader, &listing, count, completeness)?)?)
             }
         }
     }

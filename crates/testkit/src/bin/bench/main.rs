@@ -1,4 +1,6 @@
-//! `bench FOCUS recovery|memory|queries [N]`: run by `cargo xtask bench`.
+//! `bench FOCUS recovery|memory|queries|requests [N]`: run by `cargo xtask bench`.
+
+mod requests;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use focus_testkit::{oracle, stats};
 use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const LIMIT: Duration = Duration::from_secs(1_800);
 
 /// The server gives free memory back every 10 s.
 const GIVING_BACK: Duration = Duration::from_secs(12);
@@ -19,7 +21,7 @@ const GIVING_BACK: Duration = Duration::from_secs(12);
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [binary, bench, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: bench FOCUS recovery|memory|queries [N]");
+        eprintln!("usage: bench FOCUS recovery|memory|queries|requests [N]");
         std::process::exit(2);
     };
     let n = rest.first().and_then(|n| n.parse().ok());
@@ -27,8 +29,9 @@ async fn main() {
         "recovery" => recovery(binary, n.unwrap_or(20_000)).await,
         "memory" => memory(binary, n.unwrap_or(100_000)).await,
         "queries" => queries(binary, n.unwrap_or(100_000)).await,
+        "requests" => requests::run(binary, rest).await,
         other => {
-            eprintln!("{other} is not one of recovery, memory, queries");
+            eprintln!("{other} is not one of recovery, memory, queries, requests");
             std::process::exit(2);
         }
     }
