@@ -1,12 +1,15 @@
 //! The service `fdsnws-availability`, as a client of it sees the server.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use focus_testkit::focus::{Answer, Focus};
 use serde_json::{Value, json};
 
-use crate::site::{BINARY, LIMIT, Site};
+use crate::alert_host::tools;
+use crate::site::{BINARY, LIMIT, Site, long};
 
 const BASE: &str = "/fdsnws/availability/1";
 
@@ -176,6 +179,93 @@ async fn overlaps_stay_apart_unless_they_are_merged_and_what_lies_beside_is_not_
     let body = "format=request\nXX HILL 00 HSF 2024-05-01T00:00:00 2024-05-01T00:10:00\nXX HILL 00 HSF 2024-05-01T00:20:00 2024-05-01T00:30:00\n";
     let told = site.focus.ask("POST", &format!("{BASE}/query"), body, false).expect("an answer");
     assert_eq!(told.body.lines().count(), 2, "{}", told.body);
+}
+
+/// Spans by channel, as a client shows them or the catalog has them: start and end to the second.
+type Spans = BTreeMap<String, Vec<(String, String)>>;
+
+/// What the embedded catalog has of each site, with what touches as one.
+fn of_catalog(site: &Site) -> Spans {
+    let catalog = rusqlite::Connection::open(site.state().join("catalog/catalog.db"));
+    let catalog = catalog.expect("the catalog");
+    let mut found = catalog
+        .prepare(
+            "SELECT json_extract(metadata, '$.site'), strftime('%Y-%m-%dT%H:%M:%S', start_time / 1000, 'unixepoch'),
+               strftime('%Y-%m-%dT%H:%M:%S', end_time / 1000, 'unixepoch') FROM recordings
+             WHERE deleted = 0 ORDER BY start_time",
+        )
+        .expect("a query");
+    let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let mut spans = Spans::new();
+    for row in rows.expect("rows") {
+        let (site, start, end): (Option<String>, String, String) = row.expect("a row");
+        let Some(site) = site.filter(|site| !site.contains(' ')) else { continue };
+        let of_site = spans.entry(format!("XX_{}_00_HSF", site.to_uppercase())).or_default();
+        match of_site.last_mut() {
+            Some(last) if last.1 == start => last.1 = end,
+            _ => of_site.push((start, end)),
+        }
+    }
+    spans
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_the_field_reads_what_the_catalog_has() {
+    let bin = tools().join("python/bin");
+    if !long() {
+        return println!(
+            "left out, needs ROVER (`cargo xtask test --all`): its view of the service"
+        );
+    }
+    assert!(bin.join("rover").is_file(), "`cargo xtask test --all` installs it");
+    let site = site().await;
+    let path = std::env::join_paths(
+        std::iter::once(bin.clone())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    )
+    .expect("a path");
+    let rover = |folder: &Path, args: &[&str]| {
+        let made = Command::new(bin.join("rover"))
+            .args(args)
+            .env("PATH", &path)
+            .current_dir(folder)
+            .output()
+            .expect("it runs");
+        let words = String::from_utf8_lossy(&made.stdout).into_owned();
+        assert!(made.status.success(), "{words}\n{}", String::from_utf8_lossy(&made.stderr));
+        words
+    };
+    rover(site.dir.path(), &["init-repository", "rover"]);
+    let folder = site.dir.path().join("rover");
+    fs::write(folder.join("asked"), "XX * * * 2024-05-01T00:00:00 2024-05-02T00:00:00\n")
+        .expect("written");
+    let service = format!("http://{}/fdsnws", site.focus.address().expect("an address"));
+    // It asks by POST for availability, and lists what its own store lacks of that: all of it.
+    let told = rover(
+        &folder,
+        &[
+            "list-retrieve",
+            "asked",
+            "--availability-url",
+            &format!("{service}/availability/1/query"),
+            "--dataselect-url",
+            &format!("{service}/dataselect/1/query"),
+        ],
+    );
+    let mut spans = Spans::new();
+    let mut channel = String::new();
+    for line in told.lines() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [name, _, "sec)"] if name.starts_with("XX_") => channel = name.to_owned(),
+            [start, "-", end, _, "sec)"] => {
+                let second = |time: &str| time.split('.').next().unwrap_or(time).to_owned();
+                spans.entry(channel.clone()).or_default().push((second(start), second(end)));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(spans, of_catalog(&site), "{told}");
+    assert_eq!(spans.values().map(Vec::len).sum::<usize>(), 3, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
