@@ -181,6 +181,60 @@ async fn overlaps_stay_apart_unless_they_are_merged_and_what_lies_beside_is_not_
     assert_eq!(told.body.lines().count(), 2, "{}", told.body);
 }
 
+/// Whether a text is a time as the service writes it: with microseconds, of UTC.
+fn is_time(value: &Value) -> bool {
+    let form = b"0000-00-00T00:00:00.000000Z";
+    value.as_str().is_some_and(|text| {
+        let digits = |(a, b): (u8, &u8)| if *b == b'0' { a.is_ascii_digit() } else { a == *b };
+        text.len() == form.len() && text.bytes().zip(form).all(digits)
+    })
+}
+
+/// The schema of the specification: `created`, `version` and `datasources`, of which each has its codes, and either its
+/// spans or its first and last time.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_json_of_both_methods_has_the_fields_of_the_specification_and_no_other() {
+    let site = site().await;
+    let known = |name: &str, value: &Value| match name {
+        "network" | "station" | "location" | "channel" | "quality" | "restriction" => {
+            value.is_string()
+        }
+        "samplerate" => value.as_f64().is_some_and(|rate| rate > 0.0),
+        "timespanCount" => value.as_u64().is_some_and(|count| count > 0),
+        "earliest" | "latest" | "updated" => is_time(value),
+        "timespans" => value.as_array().is_some_and(|spans| {
+            let is_span = |span: &Value| {
+                span.as_array().is_some_and(|span| span.len() == 2 && span.iter().all(is_time))
+            };
+            !spans.is_empty() && spans.iter().all(is_span)
+        }),
+        _ => false,
+    };
+    for (path, own) in [
+        ("query?format=json", &["timespans"][..]),
+        ("query?format=json&show=latestupdate", &["timespans", "updated"]),
+        ("extent?format=json", &["earliest", "latest", "updated", "timespanCount", "restriction"]),
+    ] {
+        let told = ask(&site.focus, path).json();
+        let fields: Vec<&str> =
+            told.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(fields, ["created", "datasources", "version"], "{path}");
+        assert!(is_time(&told["created"]) && told["version"] == 1.0, "{told:#}");
+        let sources = told["datasources"].as_array().expect("sources");
+        assert_eq!(sources.len(), 2, "{told:#}");
+        for source in sources {
+            for (name, value) in source.as_object().expect("an object") {
+                assert!(known(name, value), "{path}: {name}: {value}");
+            }
+            for name in ["network", "station", "location", "channel"].iter().chain(own) {
+                assert!(source.get(name).is_some(), "{path}: {name}");
+            }
+            let is_query = path.starts_with("query");
+            assert_eq!(source.get("earliest").is_none(), is_query, "{path}");
+        }
+    }
+}
+
 /// Spans by channel, as a client shows them or the catalog has them: start and end to the second.
 type Spans = BTreeMap<String, Vec<(String, String)>>;
 
