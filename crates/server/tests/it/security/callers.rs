@@ -4,10 +4,11 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use focus_testkit::focus::Focus;
 use focus_testkit::wait::until;
 
 use super::{address, get, raw, status_of};
-use crate::site::{LIMIT, Site};
+use crate::site::{BINARY, LIMIT, Site};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_never_come_to_an_end_keep_nobody_out() {
@@ -161,4 +162,76 @@ async fn a_flood_of_headers_is_refused() {
         assert!(answer.is_empty() || status_of(&answer) == "400", "{answer}");
     }
     assert_eq!(site.focus.get("/ack").as_deref(), Ok("{}"));
+}
+
+/// A server with these settings, and an unsettled recording that a pass waits for.
+async fn bounded(settings: &str) -> Site {
+    let mut site = Site::new(&[]);
+    let path = site.dir.path().join("focus.toml");
+    std::fs::write(&path, settings).expect("settings");
+    let path = path.display().to_string();
+    let args = ["--settle-ms", "60000", "--config", &path];
+    site.focus = Focus::new(BINARY, site.tree.root(), &site.state(), &args);
+    std::fs::write(site.tree.root().join("young.dat"), "data").expect("written");
+    site.focus.serve().await;
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_all_its_requests_in_work_says_when_to_ask_again_and_that_it_lives() {
+    let site = bounded("requests_max = 1\n").await;
+    let address = address(&site);
+    // It answers when the pass is done, which waits for what is unsettled.
+    let token = std::fs::read_to_string(site.state().join("server.json")).expect("server.json");
+    let token: serde_json::Value = serde_json::from_str(&token).expect("JSON");
+    let token = token["token"].as_str().expect("a token");
+    let mut lasting = TcpStream::connect(&address).expect("a connection");
+    let head = format!(
+        "POST /api/v1/scan HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
+    );
+    lasting.write_all(head.as_bytes()).expect("sent");
+    until("a request is refused", Duration::from_secs(30), || async {
+        let answer = site.focus.ask("GET", "/api/v1/status", "", false)?;
+        let problem = answer.json();
+        let is_busy = answer.status == 503
+            && answer.header("retry-after") == Some("1")
+            && problem["type"] == "/docs#error-busy"
+            && problem["detail"].as_str().is_some_and(|words| words.contains("ask again"));
+        if is_busy { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
+    assert_eq!(site.focus.ask("GET", "/livez", "", false).map(|answer| answer.status), Ok(200));
+    drop(lasting);
+    until("the next one is answered", Duration::from_secs(30), || async {
+        let answer = site.focus.ask("GET", "/api/v1/status", "", false)?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_takes_longer_than_it_may_is_ended_and_told_so() {
+    let site = bounded("request_time_ms = 300\n").await;
+    let address = address(&site);
+    let token = std::fs::read_to_string(site.state().join("server.json")).expect("server.json");
+    let token: serde_json::Value = serde_json::from_str(&token).expect("JSON");
+    let token = token["token"].as_str().expect("a token");
+    // A report of which the rest never comes.
+    let mut slow = TcpStream::connect(&address).expect("a connection");
+    let head = format!(
+        "POST /api/v1/drills HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
+    );
+    slow.write_all(head.as_bytes()).expect("sent");
+    slow.set_read_timeout(Some(Duration::from_secs(30))).expect("a bound");
+    let mut answer = String::new();
+    let mut line = std::io::BufReader::new(slow);
+    while !answer.contains("timed-out") {
+        let read = std::io::BufRead::read_line(&mut line, &mut answer).expect("an answer");
+        assert!(read > 0, "{answer}");
+    }
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("300 ms"), "{answer}");
+    assert_eq!(
+        site.focus.ask("GET", "/api/v1/status", "", false).map(|answer| answer.status),
+        Ok(200)
+    );
 }
