@@ -196,6 +196,18 @@ state! {
     }
 }
 
+state! {
+    /// How far an indexed key is.
+    IndexedKeyState {
+        /// It is being indexed: queries by it read rows.
+        Indexing = "indexing",
+        /// Queries by it read no rows but those that they show.
+        Ready = "ready",
+        /// The setting does not name it any more, and it is being dropped.
+        Leaving = "leaving",
+    }
+}
+
 /// The state of the whole server.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Status {
@@ -264,6 +276,9 @@ pub struct Status {
     /// Roots that the index knows and that are not configured any more. They are in no answer and no count.
     #[serde(default)]
     pub removed_roots: Vec<RemovedRoot>,
+    /// The keys by which recordings are indexed.
+    #[serde(default)]
+    pub indexed_metadata: Vec<IndexedKeyStatus>,
     /// Its alerts; none where no server runs.
     #[serde(default)]
     pub alerts: Option<AlertsStatus>,
@@ -332,6 +347,21 @@ pub struct Verifying {
     pub compared: u64,
     /// Recordings of the root in all.
     pub of: u64,
+}
+
+/// A key by which recordings are indexed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq, utoipa::ToSchema)]
+pub struct IndexedKeyStatus {
+    /// The key, as `indexed_metadata` names it.
+    pub key: String,
+    /// How far it is.
+    pub state: IndexedKeyState,
+    /// Recordings that have been looked at.
+    pub done: u64,
+    /// Recordings of the index in all.
+    pub of: u64,
+    /// Its values, those of each root by themselves, counted up to 2,001: with over 1,000 there are no lanes by it.
+    pub values: u64,
 }
 
 /// A root that is not configured any more.

@@ -64,6 +64,10 @@ named! {
         Forget = "forget",
         /// What was written to the unrecognised collection.
         Reported = "reported",
+        /// Which keys of the metadata are indexed.
+        MetadataKeys = "metadata_keys",
+        /// A part of what is to be done for indexed keys.
+        MetadataStep = "metadata_step",
         /// The tables of a new version.
         Migrate = "migrate",
     }

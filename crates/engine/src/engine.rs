@@ -7,7 +7,7 @@ use focus_catalog::Catalog;
 use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_common::config::{Layout, RootSettings, Settings};
-use focus_index::{ConfiguredRoot, Index, Opened, Reader};
+use focus_index::{ConfiguredRoot, Doubts, Index, IndexError, IndexedKey, Opened, Reader};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::error::StartError;
 use crate::fill::FirstFill;
 use crate::index_fault::IndexFault;
+use crate::indexing::Indexing;
 use crate::markers::Markers;
 use crate::outage::{self, Outages};
 use crate::root;
@@ -51,6 +52,8 @@ pub struct Engine {
     pub(crate) index_fault: Arc<IndexFault>,
     pub(crate) outages: Arc<Outages>,
     pub(crate) fill: FirstFill,
+    /// What the status shows of indexed keys.
+    pub(crate) indexed_keys: Arc<Mutex<Vec<IndexedKey>>>,
     pub(crate) verifications: Verifications,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -103,6 +106,7 @@ impl Engine {
             verifications: Verifications::of(&settings.state_dir),
             outages: Arc::new(Outages::of(&settings.state_dir, writes)),
             fill: FirstFill::begin(),
+            indexed_keys: Arc::default(),
             roots: Vec::new(),
             views: Vec::new(),
             threads: Mutex::default(),
@@ -120,12 +124,16 @@ impl Engine {
                 .map(|root| ConfiguredRoot { path: root.path.display().to_string(), marker: None })
                 .collect(),
         );
+        let is_set = !writes || engine.set_indexed_keys().await;
         engine.start_check()?;
         let markers = Arc::new(Markers::new(&engine.settings.roots));
         for root in engine.settings.roots.clone() {
             engine.start_root(root, &markers, writes)?;
         }
         engine.start_outages();
+        if writes {
+            engine.start_indexing(is_set);
+        }
         Ok(engine)
     }
 
@@ -144,14 +152,7 @@ impl Engine {
         let (reader, fault) = (self.reader.clone(), Arc::clone(&self.index_fault));
         let index = self.index.clone();
         self.spawn("check", "a check of the index", move || {
-            let checked = reader.check();
-            let repaired = checked.and_then(|wrong| match wrong {
-                None => Ok(()),
-                Some(words) => {
-                    tracing::warn!("what is covered is summed up anew from the index: {words}");
-                    index.repair_coverage()
-                }
-            });
+            let repaired = reader.check().and_then(|doubts| mend(&index, &doubts));
             if let Err(error) = repaired {
                 fault.tell(&error);
             }
@@ -198,6 +199,25 @@ impl Engine {
         };
         let outages = outage::follow(Arc::clone(&self.outages), followed);
         self.tasks().push(tokio::spawn(outages));
+    }
+
+    /// Tells the index which keys are indexed, before anything lands. False: it cannot take it now.
+    async fn set_indexed_keys(&self) -> bool {
+        let set = self.index.index_metadata(self.settings.indexed_metadata.to_vec()).await;
+        set.inspect_err(|error| self.index_fault.tell(error)).is_ok()
+    }
+
+    /// Starts following the setting of indexed keys.
+    fn start_indexing(&self, is_set: bool) {
+        let indexing = Indexing {
+            index: self.index.clone(),
+            reader: self.reader.clone(),
+            fault: Arc::clone(&self.index_fault),
+            keys: self.settings.indexed_metadata.to_vec(),
+            is_set,
+            view: Arc::clone(&self.indexed_keys),
+        };
+        self.tasks().push(tokio::spawn(indexing.run()));
     }
 
     /// Starts a thread that [`Engine::stop`] waits for.
@@ -279,6 +299,19 @@ impl Engine {
             );
         }
     }
+}
+
+/// Makes anew what the index keeps besides its rows, where that does not agree with them.
+fn mend(index: &Index, doubts: &Doubts) -> Result<(), IndexError> {
+    if let Some(words) = &doubts.coverage {
+        tracing::warn!("what is covered is summed up anew from the index: {words}");
+        index.repair_coverage()?;
+    }
+    if let Some(words) = &doubts.metadata {
+        tracing::warn!("recordings are indexed by their metadata anew: {words}");
+        index.repair_metadata()?;
+    }
+    Ok(())
 }
 
 /// Opens the index, or makes a new one in place of one that was found to be damaged.

@@ -11,6 +11,7 @@ use focus_core::reconcile::Phase;
 use focus_index::{IndexError, Reader};
 
 use super::engine::Engine;
+use super::indexing::indexed_key;
 use super::lease::{LeaseKeeper, told_of_copy};
 use super::served_root::ServedRoot;
 use super::view::ReconcilerView;
@@ -177,6 +178,7 @@ impl Engine {
             index_reason,
             roots: self.roots.iter().map(|root| self.root_status(root)).collect(),
             removed_roots: removed_roots(&self.reader).unwrap_or_default(),
+            indexed_metadata: self.indexed_keys.lock().iter().cloned().map(indexed_key).collect(),
         }
     }
 

@@ -22,6 +22,7 @@ mod forget;
 mod invariants;
 mod listed;
 mod listing;
+mod metadata;
 mod missing;
 mod mount;
 mod observe;
@@ -40,12 +41,15 @@ mod sum;
 mod tap;
 mod unrecognised;
 mod verify;
+mod walk;
 mod window;
 mod writer;
 
 pub use absence::{Candidate, Concluded, HeldRow, ProvedTwice};
 pub use acknowledge::Ack;
-pub use coverage::{Bucket, CoverageQuery, Covered, CoveredLane, Gap, GapPage, GapQuery};
+pub use coverage::{
+    Bucket, CoverageQuery, Covered, CoveredLane, Gap, GapPage, GapQuery, LanesBy, NoLanes,
+};
 pub use error::IndexError;
 pub use focus_core::configured::ConfiguredRoot;
 pub use focus_core::entry::EntryId;
@@ -53,9 +57,10 @@ pub use focus_core::entry::answered::Answer;
 pub use forget::Forgotten;
 pub use listed::{Listed, Whole};
 pub use listing::{Cursor, Listing, MORE_MAX, Order, RecordingsPage, WrongCursor};
+pub use metadata::{IndexedKey, KeyState, VALUES_MAX};
 pub use observe::{Observation, Observed};
 pub use open::Opened;
-pub use reader::{Reader, Totals, Unrecognised};
+pub use reader::{Doubts, Reader, Totals, Unrecognised};
 pub use rows::{FolderId, PlaceId, RootCounts, RootId, RootMemory, RootTotals};
 pub use scan::{FolderPlace, KnownPlace, ScanView, SettledPlace};
 pub use scope::IndexedRoot;

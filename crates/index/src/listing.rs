@@ -1,7 +1,7 @@
 //! Listings of recordings by start, in pages.
 //!
-//! A page is merged from the time index, class by class, as `overlap.rs` does: what lies in the window is walked in
-//! order in that index alone, and a row is read where a page shows it or a filter asks for it. The order is
+//! A page is walked in order in an index alone (`walk.rs`), and a row is read where a page shows it or a filter asks
+//! for it. The order is
 //! start and row id, which no change of a recording's state alters, so pages stay whole while recordings land. The
 //! work for a page is bounded: one that is not full leads on by its cursor.
 
@@ -11,12 +11,12 @@ use std::ops::ControlFlow;
 use focus_core::json::Value;
 use focus_core::meta_filter::MetaFilter;
 use focus_core::recording_state::{RecordingState, StateSet};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 
 use crate::listed::{Listed, METADATA, SHOWN, listed};
-use crate::overlap::{classes, earliest};
 use crate::rows::RootId;
 use crate::scope::Scope;
+use crate::walk::{Entry, walk};
 use crate::{IndexError, Reader};
 
 /// What further recordings are counted to, at most: a count must not read ten million rows.
@@ -25,7 +25,7 @@ pub const MORE_MAX: u64 = 100_000;
 /// Rows that are read for a page, at most.
 const READ_MAX: usize = 10_000;
 
-/// Entries of the time index that are passed for a page, at most.
+/// Entries of the index that are passed for a page, at most.
 const PASSED_MAX: usize = 100_000;
 
 /// In which order recordings are listed.
@@ -41,8 +41,8 @@ pub enum Order {
 /// A place in a listing: the page after it begins with the next recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    start_ms: i64,
-    id: i64,
+    pub(crate) start_ms: i64,
+    pub(crate) id: i64,
 }
 
 impl Cursor {
@@ -120,40 +120,15 @@ impl Listing {
     }
 
     /// The last place before the first recording.
-    fn begin(&self) -> Cursor {
+    pub(crate) fn begin(&self) -> Cursor {
         self.after.unwrap_or(match self.order {
             Order::Start => Cursor { start_ms: i64::MIN, id: i64::MIN },
             Order::StartDescending => Cursor { start_ms: i64::MAX, id: i64::MAX },
         })
     }
 
-    /// The first and the last start that a recording of this class may have.
-    fn starts(&self, class: i64) -> (i64, i64) {
-        let first = self.from_ms.map_or(i64::MIN, |from_ms| earliest(class, from_ms));
-        let last = self.to_ms.unwrap_or(i64::MAX);
-        match self.order {
-            Order::Start => (first.max(self.begin().start_ms), last),
-            Order::StartDescending => (first, last.min(self.begin().start_ms)),
-        }
-    }
-
-    /// The entries of one span class in the time index, in order. Each class has a text of its own, so that its
-    /// statement is kept prepared beside those of the others.
-    fn statement(&self, class: i64) -> String {
-        let (beyond, descending) = match self.order {
-            Order::Start => (">", ""),
-            Order::StartDescending => ("<", "DESC"),
-        };
-        format!(
-            "SELECT start_ms, id, deleted FROM recordings INDEXED BY recordings_time
-             WHERE span = {class} AND start_ms BETWEEN ?1 AND ?2 AND end_ms >= ?3
-               AND (start_ms {beyond} ?4 OR id {beyond} ?5)
-             ORDER BY start_ms {descending}, id {descending}"
-        )
-    }
-
     /// Whether `a` comes before `b`.
-    fn is_before(&self, a: Entry, b: Entry) -> bool {
+    pub(crate) fn is_before(&self, a: Entry, b: Entry) -> bool {
         let (a, b) = ((a.start_ms, a.id), (b.start_ms, b.id));
         match self.order {
             Order::Start => a < b,
@@ -161,32 +136,13 @@ impl Listing {
         }
     }
 
-    /// Whether the time index alone tells that the recording is not asked for.
+    /// Whether the index alone tells that the recording is not asked for.
     fn is_out(&self, entry: Entry) -> bool {
         match entry.is_deleted {
             true => !self.states.has(RecordingState::Deleted),
             // The other states have one in common: not to be deleted.
             false => RecordingState::ALL[1..].iter().all(|state| !self.states.has(*state)),
         }
-    }
-}
-
-/// An entry of the time index.
-#[derive(Clone, Copy)]
-struct Entry {
-    start_ms: i64,
-    id: i64,
-    is_deleted: bool,
-}
-
-impl Entry {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Entry> {
-        let deleted: i64 = row.get(2)?;
-        Ok(Entry { start_ms: row.get(0)?, id: row.get(1)?, is_deleted: deleted != 0 })
-    }
-
-    fn cursor(self) -> Cursor {
-        Cursor { start_ms: self.start_ms, id: self.id }
     }
 }
 
@@ -220,7 +176,7 @@ fn page(
     let mut page = RecordingsPage::default();
     let (mut read, mut passed) = (0, 0);
     let mut last = None;
-    walk(&snapshot, listing, &mut |entry| {
+    walk(&snapshot, listing, scope, &mut |entry| {
         if page.rows.len() >= listing.limit || read >= READ_MAX || passed >= PASSED_MAX {
             page.next = last;
             return Ok(ControlFlow::Break(()));
@@ -240,7 +196,7 @@ fn count(connection: &Connection, listing: &Listing, scope: &Scope) -> rusqlite:
     let snapshot = connection.unchecked_transaction()?;
     let mut filter = Filter::new(&snapshot, listing, scope)?;
     let (mut counted, mut passed) = (0, 0);
-    walk(&snapshot, listing, &mut |entry| {
+    walk(&snapshot, listing, scope, &mut |entry| {
         if passed >= MORE_MAX {
             return Ok(ControlFlow::Break(()));
         }
@@ -253,50 +209,13 @@ fn count(connection: &Connection, listing: &Listing, scope: &Scope) -> rusqlite:
     Ok(counted)
 }
 
-/// Hands the entries of the time index over, in the order of the listing.
-fn walk(
-    snapshot: &Connection,
-    listing: &Listing,
-    sink: &mut dyn FnMut(Entry) -> rusqlite::Result<ControlFlow<()>>,
-) -> rusqlite::Result<()> {
-    let Cursor { start_ms, id } = listing.begin();
-    let mut statements = Vec::new();
-    for class in classes(snapshot)? {
-        statements.push((snapshot.prepare_cached(&listing.statement(class))?, class));
-    }
-    let mut streams = Vec::with_capacity(statements.len());
-    for (statement, class) in &mut statements {
-        let (first, last) = listing.starts(*class);
-        let from_ms = listing.from_ms.unwrap_or(i64::MIN);
-        streams.push(statement.query(params![first, last, from_ms, start_ms, id])?);
-    }
-    let mut heads = Vec::with_capacity(streams.len());
-    for stream in &mut streams {
-        heads.push(stream.next()?.map(Entry::of).transpose()?);
-    }
-    loop {
-        let mut first: Option<(usize, Entry)> = None;
-        for (at, head) in heads.iter().enumerate() {
-            let Some(head) = *head else { continue };
-            if first.is_none_or(|(_, least)| listing.is_before(head, least)) {
-                first = Some((at, head));
-            }
-        }
-        let Some((at, entry)) = first else { return Ok(()) };
-        if sink(entry)?.is_break() {
-            return Ok(());
-        }
-        heads[at] = streams[at].next()?.map(Entry::of).transpose()?;
-    }
-}
-
 /// Reads rows, and tells those that are asked for.
 struct Filter<'a> {
     listing: &'a Listing,
     scope: &'a Scope,
     /// The text that is looked for, in lower case.
     text: Option<String>,
-    /// Every recording that the time index did not rule out is asked for.
+    /// Every recording that the index did not rule out is asked for.
     takes_all: bool,
     statement: rusqlite::CachedStatement<'a>,
 }
@@ -350,31 +269,4 @@ fn has_metadata(row: &Row<'_>, filters: &[MetaFilter]) -> rusqlite::Result<bool>
     // What is stored was made from such a value.
     let Ok(metadata) = Value::from_text(text) else { return Ok(false) };
     Ok(filters.iter().all(|filter| filter.is_true_of(&metadata)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_walks_the_time_index_alone_and_sorts_no_more_than_what_begins_together() {
-        let mut connection = Connection::open_in_memory().expect("a database");
-        crate::schema::migrate(&mut connection).expect("tables");
-        for order in [Order::Start, Order::StartDescending] {
-            let listing = Listing { order, ..Listing::default() };
-            let sql = format!("EXPLAIN QUERY PLAN {}", listing.statement(12));
-            let mut statement = connection.prepare(&sql).expect("a plan");
-            let lines = statement
-                .query_map(params![1, 2, 3, 4, 5], |row| row.get::<_, String>(3))
-                .expect("lines")
-                .collect::<rusqlite::Result<Vec<_>>>();
-            let plan = lines.expect("lines").join("; ");
-            assert!(
-                plan.contains("COVERING INDEX recordings_time (span=? AND start_ms>?"),
-                "{plan}"
-            );
-            assert!(!plan.contains("SCAN"), "{plan}");
-            assert!(!plan.contains("TEMP B-TREE") || plan.contains("LAST TERM"), "{plan}");
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use focus_crash::{Point, Step, here};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{Index, IndexError, coverage, schema};
+use crate::{Index, IndexError, coverage, metadata, schema};
 
 /// An index that was opened.
 #[derive(Debug)]
@@ -103,6 +103,7 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
         filled => filled.map_err(fail)?,
     }
     coverage::watch(&connection).map_err(fail)?;
+    metadata::watch(&connection).map_err(fail)?;
     match connection.execute("INSERT OR REPLACE INTO meta VALUES('clean', '0')", []) {
         Ok(_) => Ok(connection),
         // It can be read, and is written as soon as there is room.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, InterruptHandle, OptionalExtension, Row, params};
 use crate::rows::{RootCounts, RootId, RootTotals, signed, unsigned};
 use crate::scope::Scope;
 use crate::stage::{LEAVING, PENDING};
-use crate::{IndexError, coverage, open};
+use crate::{IndexError, coverage, metadata, open};
 use focus_core::configured::ConfiguredRoot;
 use focus_core::recording::Place;
 use focus_core::state::State;
@@ -61,6 +61,21 @@ pub struct Totals {
     pub unrecognised: Vec<(String, u64)>,
     /// When the one that has been pending longest became so, milliseconds since 1970.
     pub pending_since_ms: Option<i64>,
+}
+
+/// What is wrong with what the index keeps besides the rows, in words; it is made anew from them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doubts {
+    /// With the summary of covered time: [`crate::Index::repair_coverage`] mends it.
+    pub coverage: Option<String>,
+    /// With the entries of indexed keys: [`crate::Index::repair_metadata`] mends them.
+    pub metadata: Option<String>,
+}
+
+impl Doubts {
+    fn of(connection: &Connection) -> rusqlite::Result<Doubts> {
+        Ok(Doubts { coverage: coverage::wrong(connection)?, metadata: metadata::wrong(connection)? })
+    }
 }
 
 /// An unrecognised place.
@@ -305,19 +320,19 @@ impl Reader {
     }
 
     /// Reads all of the file, and tells whether it agrees with itself. Takes long where it is large, is in
-    /// nobody's way, and ends early when the index is closed. What is wrong with the summary of covered time alone is
-    /// returned: [`crate::Index::repair_coverage`] mends it.
+    /// nobody's way, and ends early when the index is closed. What is wrong with what is kept besides the rows alone is
+    /// returned.
     ///
     /// # Errors
     /// It is damaged, or cannot be read.
-    pub fn check(&self) -> Result<Option<String>, IndexError> {
+    pub fn check(&self) -> Result<Doubts, IndexError> {
         let connection = self.connect()?;
         let handle = connection.get_interrupt_handle();
         self.lock_checks().push(handle);
         let verdict: rusqlite::Result<String> =
             connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
         let verdict = verdict.and_then(|verdict| match verdict.as_str() {
-            "ok" => coverage::wrong(&connection).map(Ok),
+            "ok" => Doubts::of(&connection).map(Ok),
             _ => Ok(Err(verdict)),
         });
         match verdict {
@@ -326,7 +341,7 @@ impl Reader {
             Err(error)
                 if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
             {
-                Ok(None)
+                Ok(Doubts::default())
             }
             Err(error) => Err(self.error(&error)),
         }

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 8;
+pub(crate) const VERSION: i64 = 9;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
+const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -302,6 +302,51 @@ ALTER TABLE recordings ADD COLUMN acknowledged_ms INTEGER;
 const V8: &str = "
 DROP INDEX IF EXISTS files_uuid;
 CREATE INDEX files_claims ON files(uuid) WHERE uuid IS NOT NULL AND (settled = 0 OR state IS NOT NULL);
+";
+
+/// Recordings by the values of indexed keys of their metadata: see [`crate::metadata`], where the numbers of
+/// `metadata_keys` have their names. Here they are:
+///
+/// | column | numbers |
+/// |---|---|
+/// | `state` | 0 being indexed, 1 ready, 2 leaving, 3 leaving and then indexed anew |
+/// | `lanes` | 0 none, 1 kept, 2 being dropped |
+///
+/// `through` is the row up to which the present work has come, `swept` the lane. `entries` of a value are all recordings with it,
+/// `there` those of them that are not deleted. Numbers of values are never given again: they are numbers of lanes.
+const V9: &str = "
+ALTER TABLE covered_days RENAME COLUMN root TO lane;
+ALTER TABLE covered_hours RENAME COLUMN root TO lane;
+CREATE TABLE metadata_keys(
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
+  state INTEGER NOT NULL,
+  through INTEGER NOT NULL DEFAULT 0,
+  done INTEGER NOT NULL DEFAULT 0,
+  lanes INTEGER NOT NULL DEFAULT 1,
+  swept INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE metadata_values(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  key INTEGER NOT NULL,
+  value TEXT NOT NULL,
+  root INTEGER NOT NULL,
+  entries INTEGER NOT NULL DEFAULT 0,
+  there INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(key, value, root)
+);
+CREATE INDEX metadata_values_there ON metadata_values(key, value, root) WHERE there > 0;
+CREATE TABLE metadata_entries(
+  recording INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  value INTEGER NOT NULL,
+  span INTEGER NOT NULL,
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  PRIMARY KEY(recording, key)
+) WITHOUT ROWID;
+CREATE INDEX metadata_entries_time ON metadata_entries(value, span, start_ms, recording, end_ms, deleted);
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

@@ -89,7 +89,7 @@ impl Reader {
         Ok(Scope::Only(configured.map(|root| root.id.0).collect()))
     }
 
-    fn indexed(&self, connection: &Connection) -> rusqlite::Result<Vec<IndexedRoot>> {
+    pub(crate) fn indexed(&self, connection: &Connection) -> rusqlite::Result<Vec<IndexedRoot>> {
         let mut statement = connection
             .prepare_cached("SELECT id, marker, path, recordings FROM roots ORDER BY id")?;
         let rows = statement.query_map([], |row| {

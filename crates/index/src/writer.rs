@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
 use crate::tap::ChangeTap;
-use crate::{IndexError, Opened, Reader, coverage, open};
+use crate::{IndexError, Opened, Reader, coverage, metadata, open};
 
 /// Calls that wait for the writer at most; more callers wait to be let in.
 const QUEUE_MAX: usize = 64;
@@ -151,6 +151,7 @@ fn transact<T>(
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let value = work(&transaction)?;
+    metadata::settle(&transaction)?;
     coverage::settle(&transaction)?;
     here(Point::Uncommitted(write));
     transaction.commit()?;

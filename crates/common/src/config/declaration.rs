@@ -11,7 +11,7 @@ use super::rules;
 use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
-use super::{Alerts, Fdsn, Globs, Secret, Source, Tokens};
+use super::{Alerts, Fdsn, Globs, IndexedMetadata, Secret, Source, Tokens};
 
 /// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
 ///
@@ -183,6 +183,12 @@ settings! {
 
     /// Globs besides those of `exclude`.
     exclude_more: Globs = Globs::default();
+
+    /// Keys of the metadata, at most 16, that the index keeps recordings by: fields of the sidecar, or JSON pointers
+    /// where they begin with `/`, such as `["sensor", "/site/code"]`. Queries by them, `meta.KEY=VALUE`, read no other
+    /// recordings, and coverage and gaps can be told by each of their values. See
+    /// [recordings.md](recordings.md#indexed-keys).
+    indexed_metadata: IndexedMetadata = IndexedMetadata::default();
 
     /// Codes by which the service `fdsnws-availability` knows recordings. The table has `network`, `station`,
     /// `location` (empty), `channel`, `quality` (`D`) and `sample_rate` (not told), each a value, or `{ meta = "FIELD" }`

@@ -149,6 +149,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_key_of_the_metadata_is_told_with_its_own_line() {
+        let lines = |line: &str| mistakes(&format!("indexed_metadata = [\n  'sensor',\n  {line},\n]\n"));
+        let begin = "focus.toml, line 3, column 3: indexed_metadata: ";
+        for (line, words) in [
+            ("''", "a key is wrong: \"\": a key has 1 to 256 bytes: give the name of a field, or a JSON pointer such as /site/name"),
+            ("'sensor'", "a key is wrong: \"sensor\": it is there twice: remove one"),
+            ("'/a~2'", "a key is wrong: \"/a~2\": in a JSON pointer, ~0 stands for ~ and ~1 for /"),
+            ("5", "a list of texts is wanted, such as []"),
+        ] {
+            assert_eq!(lines(line), format!("{begin}{words}\n"), "{line}");
+        }
+        let many: Vec<String> = (0..17).map(|n| format!("'k{n}'")).collect();
+        let told = mistakes(&format!("indexed_metadata = [{}]", many.join(", ")));
+        assert!(told.contains("there are more than 16 keys"), "{told}");
+    }
+
+    #[test]
     fn no_value_is_told_because_it_may_be_a_secret() {
         for text in [
             "mongodb_uri = 5 \"hunter22\"\n",

@@ -231,3 +231,19 @@ fn channels_and_rules_are_as_they_are_given_also_in_the_environment() {
     assert!(!channel.hears(Rule::CatalogDown, Severity::Critical));
     assert_eq!(given.alerts.secrets().collect::<Vec<_>>(), ["https://h/x"]);
 }
+
+#[test]
+fn keys_of_the_metadata_come_from_file_or_environment_in_their_order() {
+    let file = "indexed_metadata = ['sensor', '/site/code']";
+    let texts = |settings: &Settings| -> Vec<String> {
+        settings.indexed_metadata.iter().map(|key| key.as_str().to_owned()).collect()
+    };
+    assert_eq!(texts(&settings(file, &[], &[]).expect("good")), ["sensor", "/site/code"]);
+    let environment = [("FOCUS_INDEXED_METADATA", r#"["gain"]"#)];
+    assert_eq!(texts(&settings(file, &environment, &[]).expect("good")), ["gain"]);
+    let told = mistakes("", &[("FOCUS_INDEXED_METADATA", r#"["a", "a"]"#)], &[]);
+    assert_eq!(
+        told,
+        "indexed_metadata (FOCUS_INDEXED_METADATA): a key is wrong: \"a\": it is there twice: remove one\n"
+    );
+}

@@ -148,6 +148,7 @@ impl Wrong {
         } else if [
             "missing field `",
             NO_GLOB,
+            super::indexed_metadata::WRONG,
             super::alerts::WRONG,
             super::tokens::WRONG,
             super::fdsn::WRONG,

@@ -14,7 +14,7 @@ const HOURS: usize = 24;
 /// Bytes of a cell.
 const BYTES: usize = 12;
 
-/// An hour of a root.
+/// An hour of a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     /// What is covered, milliseconds since 1970; none where these are too many to be stored.
@@ -74,7 +74,7 @@ fn spans_bytes(spans: &Spans, hour: i64) -> Vec<u8> {
 /// The spans of an hour of which `covered_ms` are covered; none where they are too many to be stored.
 pub(super) fn spans_of(
     connection: &Connection,
-    (root, hour): (i64, i64),
+    (lane, hour): (i64, i64),
     covered_ms: u32,
 ) -> rusqlite::Result<Option<Spans>> {
     let begins_ms = hour * HOUR_MS;
@@ -85,8 +85,8 @@ pub(super) fn spans_of(
         return Ok(Some(Spans::of([(begins_ms, begins_ms + HOUR_MS)])));
     }
     let bytes: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT spans FROM covered_hours WHERE root = ?1 AND hour = ?2")?
-        .query_row(params![root, hour], |row| row.get(0))
+        .prepare_cached("SELECT spans FROM covered_hours WHERE lane = ?1 AND hour = ?2")?
+        .query_row(params![lane, hour], |row| row.get(0))
         .optional()?;
     let spans = bytes.map(|bytes| {
         let number = |part: &[u8]| part.try_into().map_or(0, u32::from_le_bytes);
@@ -109,15 +109,15 @@ impl<'a, 'tx> Days<'a, 'tx> {
         Days { tx, days: BTreeMap::new() }
     }
 
-    fn cell(&mut self, root: i64, hour: i64) -> rusqlite::Result<&mut Sums> {
+    fn cell(&mut self, lane: i64, hour: i64) -> rusqlite::Result<&mut Sums> {
         let day = hour.div_euclid(HOURS as i64);
-        let cells = match self.days.entry((root, day)) {
+        let cells = match self.days.entry((lane, day)) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
                 let bytes: Option<Vec<u8>> = self
                     .tx
-                    .prepare_cached("SELECT cells FROM covered_days WHERE root = ?1 AND day = ?2")?
-                    .query_row(params![root, day], |row| row.get(0))
+                    .prepare_cached("SELECT cells FROM covered_days WHERE lane = ?1 AND day = ?2")?
+                    .query_row(params![lane, day], |row| row.get(0))
                     .optional()?;
                 place.insert(bytes.map_or_else(Day::default, |bytes| day_of(&bytes)))
             }
@@ -126,36 +126,36 @@ impl<'a, 'tx> Days<'a, 'tx> {
     }
 
     /// An hour, as it is by now.
-    pub(super) fn get(&mut self, root: i64, hour: i64) -> rusqlite::Result<Cell> {
-        let sums = *self.cell(root, hour)?;
-        let spans = spans_of(self.tx, (root, hour), sums.covered_ms)?;
+    pub(super) fn get(&mut self, lane: i64, hour: i64) -> rusqlite::Result<Cell> {
+        let sums = *self.cell(lane, hour)?;
+        let spans = spans_of(self.tx, (lane, hour), sums.covered_ms)?;
         Ok(Cell { spans, begins: sums.begins, pending: sums.pending })
     }
 
     /// Puts an hour. Its spans are known.
-    pub(super) fn put(&mut self, root: i64, hour: i64, cell: Cell) -> rusqlite::Result<()> {
+    pub(super) fn put(&mut self, lane: i64, hour: i64, cell: Cell) -> rusqlite::Result<()> {
         let spans = cell.spans.unwrap_or_default();
         let covered_ms = u32::try_from(spans.covered_ms()).unwrap_or(0);
         let before = std::mem::replace(
-            self.cell(root, hour)?,
+            self.cell(lane, hour)?,
             Sums { covered_ms, begins: cell.begins, pending: cell.pending },
         );
         let is_part = |covered_ms: u32| covered_ms > 0 && i64::from(covered_ms) < HOUR_MS;
         if is_part(covered_ms) && spans.len() <= SPANS_MAX {
             self.tx
                 .prepare_cached("INSERT OR REPLACE INTO covered_hours VALUES(?1, ?2, ?3)")?
-                .execute(params![root, hour, spans_bytes(&spans, hour)])?;
+                .execute(params![lane, hour, spans_bytes(&spans, hour)])?;
         } else if is_part(before.covered_ms) {
             self.tx
-                .prepare_cached("DELETE FROM covered_hours WHERE root = ?1 AND hour = ?2")?
-                .execute(params![root, hour])?;
+                .prepare_cached("DELETE FROM covered_hours WHERE lane = ?1 AND hour = ?2")?
+                .execute(params![lane, hour])?;
         }
         Ok(())
     }
 
     /// So many more recordings that begin in an hour are pending.
-    pub(super) fn add_pending(&mut self, root: i64, hour: i64, delta: i64) -> rusqlite::Result<()> {
-        let cell = self.cell(root, hour)?;
+    pub(super) fn add_pending(&mut self, lane: i64, hour: i64, delta: i64) -> rusqlite::Result<()> {
+        let cell = self.cell(lane, hour)?;
         let now = i64::from(cell.pending).saturating_add(delta);
         cell.pending = u32::try_from(now.max(0)).unwrap_or(u32::MAX);
         Ok(())
@@ -163,11 +163,11 @@ impl<'a, 'tx> Days<'a, 'tx> {
 
     /// Stores the days.
     pub(super) fn store(self) -> rusqlite::Result<()> {
-        for ((root, day), cells) in self.days {
+        for ((lane, day), cells) in self.days {
             if cells == Day::default() {
                 self.tx
-                    .prepare_cached("DELETE FROM covered_days WHERE root = ?1 AND day = ?2")?
-                    .execute(params![root, day])?;
+                    .prepare_cached("DELETE FROM covered_days WHERE lane = ?1 AND day = ?2")?
+                    .execute(params![lane, day])?;
                 continue;
             }
             let sum = |number: fn(&Sums) -> u32| {
@@ -178,7 +178,7 @@ impl<'a, 'tx> Days<'a, 'tx> {
                     "INSERT OR REPLACE INTO covered_days VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
                 .execute(params![
-                    root,
+                    lane,
                     day,
                     sum(|cell| cell.covered_ms),
                     sum(|cell| cell.begins),
@@ -188,4 +188,31 @@ impl<'a, 'tx> Days<'a, 'tx> {
         }
         Ok(())
     }
+}
+
+/// Drops what is stored of a lane, all of it.
+pub(crate) fn forget_lane(tx: &Transaction<'_>, lane: i64) -> rusqlite::Result<()> {
+    let mut left = usize::MAX;
+    drop_days(tx, lane, &mut left).map(drop)
+}
+
+/// Drops what is stored of days of a lane, at most `left` of them, which become less. True: nothing of it is left.
+pub(crate) fn drop_days(
+    tx: &Transaction<'_>,
+    lane: i64,
+    left: &mut usize,
+) -> rusqlite::Result<bool> {
+    while *left > 0 {
+        let day: Option<i64> = tx
+            .prepare_cached("SELECT min(day) FROM covered_days WHERE lane = ?1")?
+            .query_row([lane], |row| row.get(0))?;
+        let Some(day) = day else { return Ok(true) };
+        let (first, next) = (day * HOURS as i64, (day + 1) * HOURS as i64);
+        tx.prepare_cached("DELETE FROM covered_hours WHERE lane = ?1 AND hour >= ?2 AND hour < ?3")?
+            .execute(params![lane, first, next])?;
+        tx.prepare_cached("DELETE FROM covered_days WHERE lane = ?1 AND day = ?2")?
+            .execute(params![lane, day])?;
+        *left -= 1;
+    }
+    Ok(false)
 }

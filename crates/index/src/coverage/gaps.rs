@@ -1,10 +1,10 @@
 //! What is not covered, a page at a time.
 
-use focus_core::coverage::{DAY_MS, HOUR_MS, Spans};
-use rusqlite::{Connection, params};
+use focus_core::coverage::{DAY_MS, Spans};
+use rusqlite::Connection;
 
-use super::cells::{Sums, day_of};
-use super::summary::{long_spans, spans};
+use super::days::{LaneDay, each_day};
+use super::lanes::{Lane, LanesBy, NoLanes, long_of};
 use crate::{IndexError, Reader};
 
 /// Days that one page reads at most: a page may be short, or empty, and still have a next one.
@@ -21,7 +21,9 @@ pub struct GapQuery {
     pub through_ms: Option<i64>,
     /// Gaps of at least so many milliseconds.
     pub longer_than_ms: i64,
-    /// Of the root with this marker or path alone.
+    /// What the lanes are.
+    pub by: LanesBy,
+    /// Of the lane with this name, or the root with this marker, alone.
     pub lane: Option<String>,
     /// After this gap.
     pub after: Option<(String, i64)>,
@@ -32,7 +34,7 @@ pub struct GapQuery {
 /// Time in which nothing is covered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// The root's configured path.
+    /// The lane's name.
     pub lane: String,
     /// When it begins, milliseconds since 1970.
     pub start_ms: i64,
@@ -51,44 +53,43 @@ pub struct GapPage {
 
 impl Reader {
     /// A page of what is not covered. Rows are read only of hours that are covered in part by very many recordings,
-    /// and of what may last longer than 37 hours.
+    /// and of what may last longer than 37 hours. Inside an error: there are no such lanes.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn gaps(&self, query: &GapQuery) -> Result<GapPage, IndexError> {
-        let mut roots = self.indexed_roots()?;
-        roots.retain(|root| {
-            let is_asked = |lane: &String| *lane == root.path || *lane == root.marker;
-            root.is_configured && query.lane.as_ref().is_none_or(is_asked)
-        });
-        roots.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut page = GapPage::default();
-        let Some(through_ms) = query.through_ms else { return Ok(page) };
-        let to_ms = query.to_ms.min(through_ms);
+    pub fn gaps(&self, query: &GapQuery) -> Result<Result<GapPage, NoLanes>, IndexError> {
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
+            let mut lanes = match self.lanes(&snapshot, &query.by)? {
+                Ok(lanes) => lanes,
+                Err(none) => return Ok(Err(none)),
+            };
+            if let Some(name) = &query.lane {
+                lanes.retain(|lane| lane.is_named(name));
+                if lanes.is_empty() {
+                    return Ok(Err(NoLanes::NoSuchLane));
+                }
+            }
+            let mut page = GapPage::default();
+            let Some(through_ms) = query.through_ms else { return Ok(Ok(page)) };
+            let to_ms = query.to_ms.min(through_ms);
             let mut days = DAYS_MAX;
-            for root in roots {
-                let after = query.after.as_ref().filter(|(lane, _)| *lane >= root.path);
+            for lane in lanes {
+                let after = query.after.as_ref().filter(|(after, _)| *after >= lane.name);
                 let from_ms = match after {
-                    Some((lane, _)) if *lane > root.path => continue,
+                    Some((after, _)) if *after > lane.name => continue,
                     Some((_, at_ms)) => (*at_ms).max(query.from_ms),
                     None => query.from_ms,
                 };
-                let mut search = Search {
-                    connection: &snapshot,
-                    query,
-                    lane: &root.path,
-                    root: root.id.0,
-                    window: (from_ms, to_ms),
-                    days: &mut days,
-                };
+                let window = (from_ms, to_ms);
+                let mut search =
+                    Search { connection: &snapshot, query, lane: &lane, window, days: &mut days };
                 if let Some(at_ms) = search.run(&mut page.gaps)? {
-                    page.next = Some((root.path, at_ms));
-                    return Ok(page);
+                    page.next = Some((lane.name, at_ms));
+                    return Ok(Ok(page));
                 }
             }
-            Ok(page)
+            Ok(Ok(page))
         })
     }
 }
@@ -96,8 +97,7 @@ impl Reader {
 struct Search<'a> {
     connection: &'a Connection,
     query: &'a GapQuery,
-    lane: &'a str,
-    root: i64,
+    lane: &'a Lane,
     window: (i64, i64),
     /// Days that may still be read.
     days: &'a mut usize,
@@ -110,55 +110,56 @@ impl Search<'_> {
         if from_ms >= to_ms {
             return Ok(None);
         }
-        let mut long = Vec::new();
-        let root = self.root;
-        long_spans(self.connection, self.window, self.query.through_ms, |of, span, _| {
-            if of == root {
-                long.push(span);
-                if long.len() >= 4_096 {
-                    long = Spans::of(long.drain(..)).iter().collect();
-                }
-            }
-        })?;
-        let long = Spans::of(long);
+        if gaps.len() >= self.query.limit {
+            // The lane before filled the page to its end.
+            return Ok(Some(from_ms));
+        }
+        let long = self.long()?;
         let mut at_ms = from_ms;
-        let (first, last) = (from_ms.div_euclid(DAY_MS), (to_ms - 1).div_euclid(DAY_MS));
-        let mut statement = self.connection.prepare_cached(
-            "SELECT day, covered_ms, cells FROM covered_days
-             WHERE root = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day",
-        )?;
-        let mut rows = statement.query(params![self.root, first, last])?;
-        while let Some(row) = rows.next()? {
-            let day: i64 = row.get(0)?;
+        let mut stopped = None;
+        let days = (from_ms.div_euclid(DAY_MS), (to_ms - 1).div_euclid(DAY_MS));
+        each_day(self.connection, &self.lane.numbers, days, |day| {
             if *self.days == 0 || gaps.len() >= self.query.limit {
-                return Ok(Some(at_ms));
+                stopped = Some(at_ms);
+                return Ok(true);
             }
             *self.days -= 1;
-            let covered = if row.get::<_, i64>(1)? == DAY_MS {
-                Spans::of([(day * DAY_MS, (day + 1) * DAY_MS)])
-            } else {
-                self.of_day(day, &day_of(row.get_ref(2)?.as_blob().unwrap_or_default()))?
-            };
-            for (start_ms, end_ms) in covered.within(from_ms, to_ms) {
+            for (start_ms, end_ms) in self.of_day(&day)?.within(from_ms, to_ms) {
                 if self.tell(gaps, &long, at_ms, start_ms) {
-                    return Ok(Some(gaps.last().map_or(start_ms, |gap| gap.end_ms)));
+                    stopped = Some(gaps.last().map_or(start_ms, |gap| gap.end_ms));
+                    return Ok(true);
                 }
                 at_ms = at_ms.max(end_ms);
             }
+            Ok(false)
+        })?;
+        if stopped.is_some() {
+            return Ok(stopped);
         }
         let is_full = self.tell(gaps, &long, at_ms, to_ms);
         let last_ms = gaps.last().map_or(to_ms, |gap| gap.end_ms);
         Ok((is_full && last_ms < to_ms).then_some(last_ms))
     }
 
-    fn of_day(&self, day: i64, cells: &[Sums]) -> rusqlite::Result<Spans> {
-        let mut covered = Vec::new();
-        for (hour, cell) in (day * 24..).zip(cells) {
-            if i64::from(cell.covered_ms) == HOUR_MS {
-                covered.push((hour * HOUR_MS, (hour + 1) * HOUR_MS));
-            } else if cell.covered_ms > 0 {
-                covered.extend(spans(self.connection, (self.root, hour), *cell)?.iter());
+    /// What may last longer than 37 hours.
+    fn long(&self) -> rusqlite::Result<Spans> {
+        let mut long = Vec::new();
+        long_of(self.connection, self.lane, self.window, self.query.through_ms, |span| {
+            long.push(span);
+            if long.len() >= 4_096 {
+                long = Spans::of(long.drain(..)).iter().collect();
             }
+        })?;
+        Ok(Spans::of(long))
+    }
+
+    fn of_day(&self, day: &LaneDay) -> rusqlite::Result<Spans> {
+        if day.covered_ms() == Some(DAY_MS) {
+            return Ok(Spans::of([day.window()]));
+        }
+        let mut covered = Vec::new();
+        for (hour, cell) in day.hours() {
+            covered.extend(cell.spans(self.connection, hour)?.iter());
         }
         Ok(Spans::of(covered))
     }
@@ -173,7 +174,7 @@ impl Search<'_> {
                 return true;
             }
             if end_ms - start_ms >= self.query.longer_than_ms.max(1) {
-                gaps.push(Gap { lane: self.lane.to_owned(), start_ms, end_ms });
+                gaps.push(Gap { lane: self.lane.name.clone(), start_ms, end_ms });
             }
         }
         gaps.len() >= self.query.limit

@@ -1,10 +1,12 @@
-//! Covered time by root and hour, kept with the rows: what a year of recordings covers is answered without
+//! Covered time by lane and hour, kept with the rows: what a year of recordings covers is answered without
 //! reading them.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `mod` | notes what a transaction changes, and settles it before the commit |
 //! | `cells` | the hours of a day, as they are stored |
+//! | `lanes` | tells which lanes there are, and which rows are of which |
+//! | `days` | the days of a lane |
 //! | `summary` | answers how much of each window is covered |
 //! | `gaps` | answers what is not covered |
 //! | `check` | holds the summary against the rows |
@@ -14,7 +16,9 @@
 
 mod cells;
 mod check;
+mod days;
 mod gaps;
+mod lanes;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +32,10 @@ use crate::stage::PENDING;
 use crate::{Index, IndexError};
 use cells::{Cell, Days};
 
-pub(crate) use check::wrong;
+pub(crate) use cells::{drop_days, forget_lane};
+pub(crate) use check::{wrong, wrong_of_values};
 pub use gaps::{Gap, GapPage, GapQuery};
+pub use lanes::{LanesBy, NoLanes};
 pub use summary::{Bucket, CoverageQuery, Covered, CoveredLane};
 
 /// Span classes from this on are in no hour.
@@ -86,52 +92,55 @@ pub(crate) fn watch(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Brings the summary in step with what this transaction has changed. The last of its steps.
 pub(crate) fn settle(tx: &Transaction<'_>) -> rusqlite::Result<()> {
-    let mut days = Days::new(tx);
-    let anew = hours_anew(tx)?;
-    if !anew.is_empty() {
-        let classes = classes(tx)?;
-        for (root, hour) in &anew {
-            let cell = of_rows(tx, *root, *hour, &classes)?;
-            days.put(*root, *hour, cell)?;
-        }
+    let mut changes = Changes::default();
+    let (has_anew, has_more) = (went(tx, &mut changes)?, came(tx, &mut changes)?);
+    let mut acknowledged =
+        tx.prepare_cached("SELECT root, hour, delta FROM covered_pending WHERE delta <> 0")?;
+    let mut rows = acknowledged.query([])?;
+    while let Some(row) = rows.next()? {
+        changes.pending.insert((row.get(0)?, row.get(1)?), row.get(2)?);
     }
-    let mut more: BTreeMap<(i64, i64), Hour> = BTreeMap::new();
-    let rows = tx
-        .prepare_cached("SELECT root, start_ms, end_ms, pending FROM covered_more")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, i64, i64, bool)>>>()?;
-    for (root, start_ms, end_ms, pending) in &rows {
-        add(&mut more, *root, (*start_ms, *end_ms), *pending);
-    }
-    more.retain(|place, _| !anew.contains(place));
-    merge(tx, &mut days, more)?;
-    let pending = tx
-        .prepare_cached("SELECT root, hour, delta FROM covered_pending WHERE delta <> 0")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, i64, i64)>>>()?;
-    for (root, hour, delta) in pending.into_iter().filter(|(r, h, _)| !anew.contains(&(*r, *h))) {
-        days.add_pending(root, hour, delta)?;
-    }
-    days.store()?;
-    if !rows.is_empty() {
+    changes.carry_out(tx)?;
+    if has_more {
         tx.prepare_cached("DELETE FROM covered_more")?.execute([])?;
     }
-    if !anew.is_empty() {
+    if has_anew {
         tx.prepare_cached("DELETE FROM covered_anew")?.execute([])?;
     }
     tx.prepare_cached("DELETE FROM covered_pending")?.execute([])?;
     Ok(())
 }
 
-fn hours_anew(tx: &Transaction<'_>) -> rusqlite::Result<BTreeSet<(i64, i64)>> {
+fn went(tx: &Transaction<'_>, changes: &mut Changes) -> rusqlite::Result<bool> {
     let mut statement = tx.prepare_cached("SELECT root, first, last FROM covered_anew")?;
     let mut rows = statement.query([])?;
-    let mut hours = BTreeSet::new();
     while let Some(row) = rows.next()? {
         let (root, first, last): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        hours.extend((first..=last).map(|hour| (root, hour)));
+        changes.anew.extend((first..=last).map(|hour| (root, hour)));
     }
-    Ok(hours)
+    Ok(!changes.anew.is_empty())
+}
+
+fn came(tx: &Transaction<'_>, changes: &mut Changes) -> rusqlite::Result<bool> {
+    let mut statement =
+        tx.prepare_cached("SELECT root, start_ms, end_ms, pending FROM covered_more")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        changes.came(row.get(0)?, (row.get(1)?, row.get(2)?), row.get(3)?);
+    }
+    Ok(!changes.more.is_empty())
+}
+
+/// What changes in lanes. A lane has a number here: that of its root, or the negative of its value's
+/// ([`crate::metadata`]).
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// What came, by lane and hour.
+    more: BTreeMap<(i64, i64), Hour>,
+    /// Hours that are computed anew: something went from them.
+    anew: BTreeSet<(i64, i64)>,
+    /// So many more are pending, by lane and hour.
+    pending: BTreeMap<(i64, i64), i64>,
 }
 
 /// What recordings add to an hour.
@@ -142,19 +151,47 @@ struct Hour {
     pending: u32,
 }
 
-fn add(
-    hours: &mut BTreeMap<(i64, i64), Hour>,
-    root: i64,
-    (start_ms, end_ms): (i64, i64),
-    pending: bool,
-) {
-    for (at, (hour, span)) in by_hour(start_ms, end_ms).enumerate() {
-        let known = hours.entry((root, hour)).or_default();
-        known.spans.push(span);
-        if at == 0 {
-            known.begins += 1;
-            known.pending += u32::from(pending);
+impl Changes {
+    /// A recording that counts came.
+    pub(crate) fn came(&mut self, lane: i64, (start_ms, end_ms): (i64, i64), pending: bool) {
+        for (at, (hour, span)) in by_hour(start_ms, end_ms).enumerate() {
+            let known = self.more.entry((lane, hour)).or_default();
+            known.spans.push(span);
+            if at == 0 {
+                known.begins += 1;
+                known.pending += u32::from(pending);
+            }
         }
+    }
+
+    /// A recording that counted went.
+    pub(crate) fn went(&mut self, lane: i64, (start_ms, end_ms): (i64, i64)) {
+        self.anew.extend(by_hour(start_ms, end_ms).map(|(hour, _)| (lane, hour)));
+    }
+
+    /// Of a recording that stays: so many more are pending.
+    pub(crate) fn pending(&mut self, lane: i64, start_ms: i64, delta: i64) {
+        *self.pending.entry((lane, start_ms.div_euclid(HOUR_MS))).or_default() += delta;
+    }
+
+    /// Brings the summary in step.
+    pub(crate) fn carry_out(mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut days = Days::new(tx);
+        if !self.anew.is_empty() {
+            let classes = classes(tx)?;
+            for (lane, hour) in &self.anew {
+                let cell = of_rows(tx, *lane, *hour, &classes)?;
+                days.put(*lane, *hour, cell)?;
+            }
+        }
+        self.more.retain(|place, _| !self.anew.contains(place));
+        merge(tx, &mut days, self.more)?;
+        for ((lane, hour), delta) in self.pending {
+            if !self.anew.contains(&(lane, hour)) {
+                days.add_pending(lane, hour, delta)?;
+            }
+        }
+        days.store()
     }
 }
 
@@ -164,33 +201,30 @@ fn merge(
     days: &mut Days<'_, '_>,
     more: BTreeMap<(i64, i64), Hour>,
 ) -> rusqlite::Result<()> {
-    for ((root, hour), more) in more {
-        let mut cell = days.get(root, hour)?;
+    for ((lane, hour), more) in more {
+        let mut cell = days.get(lane, hour)?;
         cell.begins += more.begins;
         cell.pending += more.pending;
         cell.spans = match cell.spans.take() {
             Some(spans) => Some(spans.with(more.spans)),
             // Too many to be stored: they are in the rows.
-            None => of_rows(tx, root, hour, &classes(tx)?)?.spans,
+            None => of_rows(tx, lane, hour, &classes(tx)?)?.spans,
         };
-        days.put(root, hour, cell)?;
+        days.put(lane, hour, cell)?;
     }
     Ok(())
 }
 
-/// What the rows say of an hour of a root.
+/// What the rows say of an hour of a lane.
 fn of_rows(
     connection: &Connection,
-    root: i64,
+    lane: i64,
     hour: i64,
     classes: &[i64],
 ) -> rusqlite::Result<Cell> {
     let begins_ms = hour * HOUR_MS;
     let ends_ms = begins_ms + HOUR_MS;
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT start_ms, end_ms, pending = {PENDING} FROM recordings
-         WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0 AND root = ?5"
-    ))?;
+    let mut statement = connection.prepare_cached(&rows_of(lane))?;
     let (mut spans, mut cell) = (Vec::new(), Cell::default());
     for class in classes.iter().filter(|class| **class < LONG_SPAN) {
         let mut rows = statement.query(params![
@@ -198,7 +232,7 @@ fn of_rows(
             earliest(*class, begins_ms),
             ends_ms - 1,
             begins_ms,
-            root
+            lane.abs()
         ])?;
         while let Some(row) = rows.next()? {
             let (start_ms, end_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
@@ -211,6 +245,22 @@ fn of_rows(
     }
     cell.spans = Some(Spans::of(spans));
     Ok(cell)
+}
+
+/// The rows of one span class that overlap a window and count in a lane: class, first and last start, least end, and
+/// the lane's number without its sign.
+fn rows_of(lane: i64) -> String {
+    if lane < 0 {
+        return format!(
+            "SELECT start_ms, end_ms, (SELECT pending = {PENDING} FROM recordings WHERE id = e.recording)
+             FROM metadata_entries e INDEXED BY metadata_entries_time
+             WHERE value = ?5 AND span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0"
+        );
+    }
+    format!(
+        "SELECT start_ms, end_ms, pending = {PENDING} FROM recordings
+         WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0 AND root = ?5"
+    )
 }
 
 /// Computes the whole summary from the rows, where it was not there before.
@@ -229,7 +279,9 @@ pub(crate) fn fill(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn fill_anew(tx: &Transaction<'_>) -> rusqlite::Result<()> {
-    tx.execute_batch("DELETE FROM covered_days; DELETE FROM covered_hours;")?;
+    tx.execute_batch(
+        "DELETE FROM covered_days WHERE lane > 0; DELETE FROM covered_hours WHERE lane > 0;",
+    )?;
     let mut last = 0_i64;
     loop {
         let rows = tx
@@ -243,19 +295,18 @@ fn fill_anew(tx: &Transaction<'_>) -> rusqlite::Result<()> {
             .collect::<rusqlite::Result<Vec<(i64, i64, i64, i64, bool)>>>()?;
         let Some(row) = rows.last() else { break };
         last = row.0;
-        let (mut more, mut days) = (BTreeMap::new(), Days::new(tx));
+        let mut changes = Changes::default();
         for (_, root, start_ms, end_ms, pending) in rows {
-            add(&mut more, root, (start_ms, end_ms), pending);
+            changes.came(root, (start_ms, end_ms), pending);
         }
-        merge(tx, &mut days, more)?;
-        days.store()?;
+        changes.carry_out(tx)?;
     }
     tx.execute("INSERT OR REPLACE INTO meta VALUES('coverage', '1')", [])?;
     Ok(())
 }
 
 impl Index {
-    /// Computes the summary of covered time anew from the rows. Blocks.
+    /// Computes the summary of covered time by root anew from the rows. Blocks.
     ///
     /// # Errors
     /// The index cannot be written.
@@ -265,4 +316,4 @@ impl Index {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

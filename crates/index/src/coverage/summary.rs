@@ -1,20 +1,21 @@
-//! How much of each window is covered, by root.
+//! How much of each window is covered, by lane.
 
 use std::collections::BTreeMap;
 
 use focus_core::coverage::{Buckets, DAY_MS, HOUR_MS, Spans};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use super::cells::{Sums, day_of, spans_of};
-use super::{LONG_SPAN, of_rows};
-use crate::overlap::{classes, earliest};
-use crate::schema::LIVE_END_MS;
-use crate::stage::PENDING;
+use super::LONG_SPAN;
+use super::days::{LaneDay, each_day};
+use super::lanes::{Lane, LanesBy, NoLanes, by_number, each_long, each_row};
+use crate::overlap::classes;
 use crate::{IndexError, Reader};
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoverageQuery {
+    /// What the lanes are.
+    pub by: LanesBy,
     /// The windows.
     pub buckets: Buckets,
     /// Nothing after this time is covered, and live recordings last until then; none: nothing is covered. Milliseconds
@@ -33,13 +34,13 @@ pub struct Covered {
     pub more: bool,
 }
 
-/// A lane: a root.
+/// A lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoveredLane {
-    /// The root's configured path.
+    /// The root's configured path, or the text of the value.
     pub name: String,
-    /// The marker's id.
-    pub root: String,
+    /// The marker's id of a lane that is a root.
+    pub root: Option<String>,
     /// Each window.
     pub buckets: Vec<Bucket>,
 }
@@ -56,28 +57,33 @@ pub struct Bucket {
 }
 
 impl Reader {
-    /// What is covered of each window, by root. It reads the sums of days, and rows only of the hours in which a window
-    /// begins and of what may last longer than 37 hours.
+    /// What is covered of each window, by lane. It reads the sums of days, and rows only of the hours in which a window
+    /// begins and of what may last longer than 37 hours. Inside an error: there are no such lanes.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn coverage(&self, query: &CoverageQuery) -> Result<Covered, IndexError> {
-        let mut roots = self.indexed_roots()?;
-        roots.retain(|root| root.is_configured);
-        roots.sort_by(|a, b| a.path.cmp(&b.path));
-        let more = roots.len() > query.lanes_max;
-        roots.truncate(query.lanes_max);
+    pub fn coverage(
+        &self,
+        query: &CoverageQuery,
+    ) -> Result<Result<Covered, NoLanes>, IndexError> {
         self.read(|connection| {
             // One snapshot for all of it.
             let snapshot = connection.unchecked_transaction()?;
-            let ids: Vec<i64> = roots.iter().map(|root| root.id.0).collect();
-            let mut lanes = Lanes::of(&snapshot, query, &ids)?;
-            let lanes = roots.iter().map(|root| {
-                let buckets = lanes.buckets(root.id.0)?;
-                let (name, root) = (root.path.clone(), root.marker.clone());
-                Ok(CoveredLane { name, root, buckets })
-            });
-            Ok(Covered { lanes: lanes.collect::<rusqlite::Result<_>>()?, more })
+            let mut lanes = match self.lanes(&snapshot, &query.by)? {
+                Ok(lanes) => lanes,
+                Err(none) => return Ok(Err(none)),
+            };
+            let more = lanes.len() > query.lanes_max;
+            lanes.truncate(query.lanes_max);
+            let windows = Windows::of(&snapshot, query, &lanes)?;
+            let buckets = windows.buckets(&lanes)?;
+            let covered = |(lane, buckets): (Lane, Vec<Bucket>)| CoveredLane {
+                name: lane.name,
+                root: lane.root,
+                buckets,
+            };
+            let lanes = lanes.into_iter().zip(buckets).map(covered).collect();
+            Ok(Ok(Covered { lanes, more }))
         })
     }
 
@@ -121,17 +127,23 @@ impl Reader {
 }
 
 /// What was read of rows for all lanes at once.
-struct Lanes<'a> {
+struct Windows<'a> {
     connection: &'a Connection,
     query: &'a CoverageQuery,
-    /// What may last longer than 37 hours, cut at the time through which the index is complete.
-    long: BTreeMap<i64, Spans>,
-    /// What is counted of rows: the long ones, and those in the hours in which a window begins.
-    counted: BTreeMap<i64, Vec<Bucket>>,
+    /// By lane, what was read of it.
+    rows: Vec<OfRows>,
     /// When each window begins, and when the last one ends.
     edges: Edges,
     /// The hours in which a window begins, in ascending order.
     split: Vec<i64>,
+}
+
+/// What was read of the rows of a lane.
+struct OfRows {
+    /// What may last longer than 37 hours, cut at the time through which the index is complete.
+    long: Spans,
+    /// What is counted of rows: the long ones, and those in the hours in which a window begins.
+    counted: Vec<Bucket>,
 }
 
 /// The edges of windows, computed once: they are asked for hundreds of thousands of times.
@@ -162,61 +174,31 @@ impl Edges {
     }
 }
 
-/// The spans of live and long recordings of these roots in a window.
-pub(super) fn long_spans(
-    connection: &Connection,
-    (from_ms, to_ms): (i64, i64),
-    through_ms: Option<i64>,
-    mut each: impl FnMut(i64, (i64, i64), bool),
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT root, start_ms, end_ms, pending = {PENDING} FROM recordings
-         WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0"
-    ))?;
-    for class in classes(connection)?.into_iter().filter(|class| *class >= LONG_SPAN) {
-        let mut rows = statement.query(params![
-            class,
-            earliest(class, from_ms),
-            to_ms.saturating_sub(1),
-            from_ms
-        ])?;
-        while let Some(row) = rows.next()? {
-            let (start_ms, end_ms): (i64, i64) = (row.get(1)?, row.get(2)?);
-            let end_ms = if end_ms == LIVE_END_MS {
-                // Its end is where the index knows no more.
-                through_ms.unwrap_or(start_ms).max(start_ms)
-            } else {
-                end_ms
-            };
-            each(row.get(0)?, (start_ms, end_ms), row.get(3)?);
-        }
-    }
-    Ok(())
-}
-
-impl<'a> Lanes<'a> {
+impl<'a> Windows<'a> {
     fn of(
         connection: &'a Connection,
         query: &'a CoverageQuery,
-        roots: &[i64],
-    ) -> rusqlite::Result<Lanes<'a>> {
-        let buckets = query.buckets;
-        let empty = || vec![Bucket::default(); buckets.len()];
-        let mut lanes = Lanes {
+        lanes: &[Lane],
+    ) -> rusqlite::Result<Windows<'a>> {
+        let empty = || OfRows {
+            long: Spans::default(),
+            counted: vec![Bucket::default(); query.buckets.len()],
+        };
+        let mut windows = Windows {
             connection,
             query,
-            long: BTreeMap::new(),
-            counted: roots.iter().map(|root| (*root, empty())).collect(),
-            edges: Edges::of(buckets),
+            rows: lanes.iter().map(|_| empty()).collect(),
+            edges: Edges::of(query.buckets),
             split: Vec::new(),
         };
-        let Some((last, begins)) = lanes.edges.0.split_last() else { return Ok(lanes) };
-        lanes.split = begins.iter().map(|at_ms| at_ms.div_euclid(HOUR_MS)).collect();
-        lanes.split.push((last - 1).div_euclid(HOUR_MS));
-        lanes.split.dedup();
-        lanes.read_long()?;
-        lanes.read_split()?;
-        Ok(lanes)
+        let Some((last, begins)) = windows.edges.0.split_last() else { return Ok(windows) };
+        windows.split = begins.iter().map(|at_ms| at_ms.div_euclid(HOUR_MS)).collect();
+        windows.split.push((last - 1).div_euclid(HOUR_MS));
+        windows.split.dedup();
+        let numbers = by_number(lanes);
+        windows.read_long(&numbers)?;
+        windows.read_split(&numbers)?;
+        Ok(windows)
     }
 
     fn window(&self) -> (i64, i64) {
@@ -224,123 +206,130 @@ impl<'a> Lanes<'a> {
         (edges.first().copied().unwrap_or(0), edges.last().copied().unwrap_or(0))
     }
 
-    fn read_long(&mut self) -> rusqlite::Result<()> {
-        let mut spans: BTreeMap<i64, Vec<(i64, i64)>> = BTreeMap::new();
+    fn read_long(&mut self, numbers: &BTreeMap<i64, usize>) -> rusqlite::Result<()> {
+        let mut spans: BTreeMap<usize, Vec<(i64, i64)>> = BTreeMap::new();
         let through_ms = self.query.through_ms;
         let window = self.window();
-        let (edges, counted) = (&self.edges, &mut self.counted);
-        long_spans(self.connection, window, through_ms, |root, (start_ms, end_ms), pending| {
-            let Some(lane) = counted.get_mut(&root) else { return };
-            count(lane, edges, (start_ms, end_ms), pending);
-            let known = spans.entry(root).or_default();
+        let (edges, lanes) = (&self.edges, &mut self.rows);
+        let by = &self.query.by;
+        each_long(self.connection, by, window, through_ms, |number, (start_ms, end_ms), pending| {
+            let Some(at) = numbers.get(&number) else { return };
+            count(&mut lanes[*at].counted, edges, (start_ms, end_ms), pending);
+            let known = spans.entry(*at).or_default();
             known.push((start_ms, end_ms.min(through_ms.unwrap_or(i64::MIN))));
             // They overlap: what is kept does not follow their number.
             if known.len() >= 4_096 {
                 *known = Spans::of(known.drain(..)).iter().collect();
             }
         })?;
-        self.long = spans.into_iter().map(|(root, spans)| (root, Spans::of(spans))).collect();
+        for (at, spans) in spans {
+            lanes[at].long = Spans::of(spans);
+        }
         Ok(())
     }
 
     /// The hours in which a window begins: who begins there, and who lasts over the begin.
-    fn read_split(&mut self) -> rusqlite::Result<()> {
-        let all = classes(self.connection)?;
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT root, start_ms, end_ms, pending = {PENDING} FROM recordings
-             WHERE span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0"
-        ))?;
+    fn read_split(&mut self, numbers: &BTreeMap<i64, usize>) -> rusqlite::Result<()> {
+        let mut short = classes(self.connection)?;
+        short.retain(|class| *class < LONG_SPAN);
+        let (edges, lanes) = (&self.edges, &mut self.rows);
         for hour in &self.split {
-            let (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
+            let window @ (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
             // Windows that begin within this hour.
-            let begins = self.edges.0.iter().copied().enumerate().take(self.query.buckets.len());
+            let begins = edges.0.iter().copied().enumerate().take(self.query.buckets.len());
             let inside: Vec<(usize, i64)> =
                 begins.filter(|(_, at_ms)| (begins_ms..ends_ms).contains(at_ms)).collect();
-            for class in all.iter().filter(|class| **class < LONG_SPAN) {
-                let from_ms = earliest(*class, begins_ms);
-                let mut rows = statement.query(params![class, from_ms, ends_ms - 1, begins_ms])?;
-                while let Some(row) = rows.next()? {
-                    let Some(lane) = self.counted.get_mut(&row.get(0)?) else { continue };
-                    let (start_ms, end_ms): (i64, i64) = (row.get(1)?, row.get(2)?);
-                    let pending: bool = row.get(3)?;
-                    for (at, at_ms) in &inside {
-                        if start_ms < *at_ms && *at_ms < end_ms {
-                            lane[*at].add(1, u64::from(pending));
-                        }
-                    }
-                    if start_ms >= begins_ms
-                        && let Some(at) = self.edges.at(start_ms)
-                    {
-                        lane[at].add(1, u64::from(pending));
+            let by = &self.query.by;
+            each_row(self.connection, by, window, &short, |number, (start_ms, end_ms), pending| {
+                let Some(lane) = numbers.get(&number).map(|at| &mut lanes[*at].counted) else {
+                    return;
+                };
+                for (at, at_ms) in &inside {
+                    if start_ms < *at_ms && *at_ms < end_ms {
+                        lane[*at].add(1, u64::from(pending));
                     }
                 }
-            }
+                if start_ms >= begins_ms
+                    && let Some(at) = edges.at(start_ms)
+                {
+                    lane[at].add(1, u64::from(pending));
+                }
+            })?;
         }
         Ok(())
     }
 
-    /// The windows of a root.
-    fn buckets(&mut self, root: i64) -> rusqlite::Result<Vec<Bucket>> {
-        let mut lane = self.counted.remove(&root).unwrap_or_default();
+    /// The windows of each lane.
+    fn buckets(mut self, lanes: &[Lane]) -> rusqlite::Result<Vec<Vec<Bucket>>> {
+        let rows = std::mem::take(&mut self.rows);
+        lanes.iter().zip(rows).map(|(lane, rows)| self.of_lane(lane, rows)).collect()
+    }
+
+    fn of_lane(&self, lane: &Lane, rows: OfRows) -> rusqlite::Result<Vec<Bucket>> {
+        let OfRows { long, mut counted } = rows;
         let (from_ms, to_ms) = self.window();
-        if lane.is_empty() {
-            return Ok(lane);
+        if counted.is_empty() {
+            return Ok(counted);
         }
         let through_ms = self.query.through_ms.unwrap_or(i64::MIN).min(to_ms);
-        let none = Spans::default();
-        let long = self.long.get(&root).unwrap_or(&none);
         for (start_ms, end_ms) in long.within(from_ms, to_ms) {
-            self.edges.share(&mut lane, start_ms, end_ms);
+            self.edges.share(&mut counted, start_ms, end_ms);
         }
-        let (first, last) = (from_ms.div_euclid(DAY_MS), (to_ms - 1).div_euclid(DAY_MS));
-        let mut statement = self.connection.prepare_cached(
-            "SELECT day, covered_ms, begins, pending, cells FROM covered_days
-             WHERE root = ?1 AND day BETWEEN ?2 AND ?3",
-        )?;
-        let mut rows = statement.query(params![root, first, last])?;
-        while let Some(row) = rows.next()? {
-            let day: i64 = row.get(0)?;
-            let (begins_ms, ends_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
-            let (is_before, is_after) = (ends_ms <= through_ms, begins_ms >= through_ms);
-            let whole = self.whole(begins_ms, ends_ms).filter(|_| {
-                is_after || is_before && long.within(begins_ms, ends_ms).next().is_none()
-            });
-            if let Some(at) = whole {
-                if is_before {
-                    lane[at].covered_ms += row.get::<_, i64>(1)?;
-                }
-                lane[at].add(count_of(row.get(2)?), count_of(row.get(3)?));
-                continue;
-            }
-            let bytes = row.get_ref(4)?.as_blob().unwrap_or_default();
-            for (hour, cell) in (day * 24..).zip(day_of(bytes)) {
-                if cell == Sums::default() {
-                    continue;
-                }
-                let (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
-                let at = self.whole(begins_ms, ends_ms);
-                if let Some(at) = at.filter(|_| self.split.binary_search(&hour).is_err()) {
-                    lane[at].add(u64::from(cell.begins), u64::from(cell.pending));
-                }
-                if begins_ms >= through_ms {
-                    continue;
-                }
-                let is_cut =
-                    ends_ms > through_ms || long.within(begins_ms, ends_ms).next().is_some();
-                match at.filter(|_| !is_cut) {
-                    Some(at) => lane[at].covered_ms += i64::from(cell.covered_ms),
-                    None => {
-                        let spans = spans(self.connection, (root, hour), cell)?;
-                        for (start_ms, end_ms) in spans.within(from_ms, through_ms) {
-                            for (start_ms, end_ms) in long.gaps(start_ms, end_ms) {
-                                self.edges.share(&mut lane, start_ms, end_ms);
-                            }
-                        }
+        let days = (from_ms.div_euclid(DAY_MS), (to_ms - 1).div_euclid(DAY_MS));
+        each_day(self.connection, &lane.numbers, days, |day| {
+            let (begins_ms, ends_ms) = day.window();
+            let is_after = begins_ms >= through_ms;
+            let is_known = is_after
+                || ends_ms <= through_ms
+                    && day.covered_ms().is_some()
+                    && long.within(begins_ms, ends_ms).next().is_none();
+            match self.whole(begins_ms, ends_ms).filter(|_| is_known) {
+                Some(at) => {
+                    let (begins, pending) = day.counts();
+                    counted[at].add(begins, pending);
+                    if !is_after {
+                        counted[at].covered_ms += day.covered_ms().unwrap_or(0);
                     }
                 }
+                None => self.hours(&mut counted, &long, &day, through_ms)?,
+            }
+            Ok(false)
+        })?;
+        Ok(counted)
+    }
+
+    /// Adds a day to the windows of its lane, hour by hour.
+    fn hours(
+        &self,
+        lane: &mut [Bucket],
+        long: &Spans,
+        day: &LaneDay,
+        through_ms: i64,
+    ) -> rusqlite::Result<()> {
+        for (hour, cell) in day.hours() {
+            let (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
+            let at = self.whole(begins_ms, ends_ms);
+            if let Some(at) = at.filter(|_| self.split.binary_search(&hour).is_err()) {
+                let (begins, pending) = cell.counts();
+                lane[at].add(begins, pending);
+            }
+            if begins_ms >= through_ms {
+                continue;
+            }
+            let is_cut = ends_ms > through_ms || long.within(begins_ms, ends_ms).next().is_some();
+            if let Some(at) = at.filter(|_| !is_cut) {
+                lane[at].covered_ms += cell.covered_ms(self.connection, hour)?;
+                continue;
+            }
+            let from_ms = self.window().0;
+            let spans = cell.spans(self.connection, hour)?;
+            for (start_ms, end_ms) in spans.within(from_ms, through_ms) {
+                for (start_ms, end_ms) in long.gaps(start_ms, end_ms) {
+                    self.edges.share(lane, start_ms, end_ms);
+                }
             }
         }
-        Ok(lane)
+        Ok(())
     }
 
     /// The window that holds all of this time; none where a window begins within it, or in an hour of it, of which the
@@ -356,25 +345,6 @@ impl<'a> Lanes<'a> {
         let next = self.split.partition_point(|hour| *hour < first);
         last - first > 1 && self.split.get(next).is_some_and(|hour| *hour < last)
     }
-}
-
-/// The spans of an hour; from its rows where they are too many to be stored.
-pub(super) fn spans(
-    connection: &Connection,
-    (root, hour): (i64, i64),
-    cell: Sums,
-) -> rusqlite::Result<Spans> {
-    match spans_of(connection, (root, hour), cell.covered_ms)? {
-        Some(spans) => Ok(spans),
-        None => {
-            let cell = of_rows(connection, root, hour, &classes(connection)?)?;
-            Ok(cell.spans.unwrap_or_default())
-        }
-    }
-}
-
-fn count_of(sum: i64) -> u64 {
-    u64::try_from(sum).unwrap_or(0)
 }
 
 impl Bucket {

@@ -94,7 +94,7 @@ async fn a_file_of_an_earlier_version_is_taken_over_with_all_that_it_holds() {
     let root = crate::fixture::remember(&opened.index).await;
     let picked = reader.pick(root, 1_000, usize::MAX, None).expect("read without sums");
     assert_eq!(picked.len(), 200);
-    assert_eq!(reader.check().map_err(|error| error.to_string()), Ok(None));
+    assert_eq!(reader.check().expect("checked"), focus_index::Doubts::default());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod drilling;
 mod file;
 mod fixture;
 mod listing;
+mod metadata;
 mod model;
 mod observing;
 mod overlapping;

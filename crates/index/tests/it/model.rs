@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use focus_core::meta_filter::MetaKey;
 use focus_core::recording::Place;
 use focus_core::state::{Fault, State};
 use focus_core::vanish::MaxVanished;
@@ -40,6 +41,8 @@ async fn step(fixture: &mut Fixture, late: &mut Vec<Observation>, random: &mut f
             let uuid = random.choice(&UUIDS).expect("some");
             let text = sidecar(uuid, 1_700_000_000_000 + random.i64(0..3));
             // The last one is a drill's.
+            let sensor = format!("{{\"sensor\":{},", random.u8(0..3));
+            let text = text.replacen('{', &sensor, 1);
             let drilled = text.replacen('{', "{\"focus_drill\":\"d1\",", 1);
             fixture.write(place, if *uuid == UUIDS[3] { &drilled } else { &text });
         }
@@ -74,13 +77,18 @@ async fn step(fixture: &mut Fixture, late: &mut Vec<Observation>, random: &mut f
         10 => {
             fixture.index.retry_due(fixture.root, u64::MAX >> 1).await.expect("retried");
         }
-        _ => {
-            if random.u8(0..4) == 0 {
-                fixture.reopen().await;
-            } else {
-                fixture.index.owe(fixture.root, "db".to_owned()).await.expect("owed");
+        _ => match random.u8(0..6) {
+            0..=1 => fixture.reopen().await,
+            2 => {
+                let all = ["sensor", "/uuid"].map(|key| MetaKey::new(key).expect("a key"));
+                let keys = all[..random.usize(0..=2)].to_vec();
+                fixture.index.index_metadata(keys).await.expect("stored");
             }
-        }
+            3 => {
+                fixture.index.metadata_step().await.expect("stored");
+            }
+            _ => fixture.index.owe(fixture.root, "db".to_owned()).await.expect("owed"),
+        },
     }
 }
 

@@ -9,7 +9,8 @@ use focus_common::clock;
 use focus_common::status::AnswerSource;
 use focus_core::coverage::Buckets;
 use focus_engine::{Completeness, Engine};
-use focus_index::{CoverageQuery, Covered, Gap, GapPage, GapQuery, IndexError};
+use focus_core::meta_filter::MetaKey;
+use focus_index::{CoverageQuery, Covered, Gap, GapPage, GapQuery, IndexError, LanesBy, NoLanes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -42,7 +43,7 @@ pub(super) struct CoverageParameters {
     /// Windows of equal length
     #[param(minimum = 1, maximum = 2_000, default = 200)]
     buckets: Option<usize>,
-    /// What the lanes are: `root`
+    /// What the lanes are: `root`, or a key that the setting `indexed_metadata` names
     by: Option<String>,
     /// Lanes
     #[param(minimum = 1, maximum = 1_000, default = 100)]
@@ -60,9 +61,9 @@ pub(super) struct GapParameters {
     /// The end: as `from`. Without it, the time through which the index is complete
     #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$")]
     to: Option<Moment>,
-    /// What the lanes are: `root`
+    /// What the lanes are: `root`, or a key that the setting `indexed_metadata` names
     by: Option<String>,
-    /// Of this lane alone: its name
+    /// Of this lane alone: its name, as `GET /api/v1/coverage` lists it
     lane: Option<String>,
     /// Gaps of at least so many milliseconds
     #[param(default = 1_000, maximum = 1_000_000_000_000_000_i64)]
@@ -105,10 +106,11 @@ pub(crate) struct Coverage {
 /// A lane of the coverage.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Lane {
-    /// The root's configured path
+    /// The root's configured path; by a key, the value
     name: String,
-    /// The root's id
-    root: String,
+    /// The root's id; null of a lane by a key
+    #[schema(required)]
+    root: Option<String>,
     /// The share of the time from `from` to `to` that is covered, in percent
     available_percent: f64,
     /// Each window
@@ -203,7 +205,7 @@ pub(super) struct GapItem {
     path = "/api/v1/coverage",
     tag = "recordings",
     summary = "Which time is covered by recordings, by lane and window",
-    description = "Covered is the union of the recordings that are not deleted; a live one lasts until `complete_through`, and nothing after that is covered.",
+    description = "Covered is the union of the recordings that are not deleted; a live one lasts until `complete_through`, and nothing after that is covered. By a key, recordings with equal values are one lane, whatever root they are in, and what has no value at the key is in no lane. A key with over 1,000 values is 400, one that is not wholly indexed yet 503.",
     params(CoverageParameters),
     responses((status = 200, description = "The lanes", body = Coverage))
 )]
@@ -211,7 +213,7 @@ pub(super) async fn coverage(
     State(state): State<AppState>,
     Ask(query): Ask<CoverageParameters>,
 ) -> Result<Response, Problem> {
-    by_root(query.by.as_deref())?;
+    let by = lanes_by(query.by.as_deref())?;
     let limit = v1::page(query.limit)?;
     let count = query.buckets.unwrap_or(BUCKETS);
     if !(1..=BUCKETS_MAX).contains(&count) {
@@ -226,14 +228,17 @@ pub(super) async fn coverage(
             let (from_ms, to_ms) = window(engine, completeness, from, to)?;
             let asked = CoverageQuery {
                 buckets: Buckets::over(from_ms, to_ms, count),
+                by,
                 through_ms: completeness.complete_through_ms,
                 lanes_max: limit,
             };
             let covered = engine.reader().coverage(&asked)?;
             let window = (from_ms, to_ms);
-            Ok((Coverage::of(covered, window, asked.buckets, limit, completeness), completeness))
+            let answer = |covered| Coverage::of(covered, window, asked.buckets, limit, completeness);
+            Ok((covered.map(answer), completeness))
         })
         .await?;
+    let answer = answer.map_err(|none| no_lanes(none, query.by.as_deref()))?;
     Ok((completeness_headers(completeness), Json(answer)).into_response())
 }
 
@@ -250,7 +255,7 @@ pub(super) async fn gaps(
     State(state): State<AppState>,
     Ask(query): Ask<GapParameters>,
 ) -> Result<Response, Problem> {
-    by_root(query.by.as_deref())?;
+    let by = lanes_by(query.by.as_deref())?;
     let limit = v1::page(query.limit)?;
     ordered(query.from, query.to)?;
     let longer_than = query.longer_than_ms.unwrap_or(LONGER_THAN_MS);
@@ -261,24 +266,18 @@ pub(super) async fn gaps(
     })?;
     let (from, to, lane) = (query.from.map(|at| at.0), query.to.map(|at| at.0), query.lane);
     // What the pages of one query have in common: a cursor of another query goes on with nothing.
-    let asked = json!([from, to, lane, longer_than_ms]).to_string();
+    let asked = json!([from, to, query.by, lane, longer_than_ms]).to_string();
     let after = query.cursor.as_deref().map(|cursor| position(cursor, &asked)).transpose()?;
-    let known = state.read(Engine::held_roots).await?;
-    if let Some(lane) = lane.as_ref()
-        && !known.iter().any(|root| root.path == *lane || root.marker == *lane)
-    {
-        let words = format!("lane: there is no lane {lane:?}: `GET /api/v1/coverage` lists them");
-        return Err(Problem::bad_value("lane", words));
-    }
     let (page, completeness) = state
         .read(move |engine| {
             let completeness = engine.completeness();
             let (from_ms, to_ms) = window(engine, completeness, from, to)?;
             let through_ms = completeness.complete_through_ms;
-            let gaps = GapQuery { from_ms, to_ms, through_ms, longer_than_ms, lane, after, limit };
+            let gaps = GapQuery { by, from_ms, to_ms, through_ms, longer_than_ms, lane, after, limit };
             Ok((engine.reader().gaps(&gaps)?, completeness))
         })
         .await?;
+    let page = page.map_err(|none| no_lanes(none, query.by.as_deref()))?;
     let answer = gaps_value(&page, limit, |lane, at_ms| cursor(lane, at_ms, &asked));
     Ok(complete(answer, completeness))
 }
@@ -318,14 +317,23 @@ pub(crate) fn gaps_value(
     })
 }
 
-/// Lanes are roots.
-fn by_root(by: Option<&str>) -> Result<(), Problem> {
+/// What lanes are.
+pub(crate) fn lanes_by(by: Option<&str>) -> Result<LanesBy, Problem> {
     match by {
-        None | Some("root") => Ok(()),
-        Some(by) => {
-            let words = format!("by: there are no lanes by {by:?}: lanes are by `root`");
-            Err(Problem::bad_value("by", words))
-        }
+        None | Some("root") => Ok(LanesBy::Root),
+        Some(key) => MetaKey::new(key)
+            .map(LanesBy::Key)
+            .map_err(|fault| Problem::bad_value("by", format!("by: {fault}"))),
+    }
+}
+
+/// There are no lanes by this key, or there is none of this name.
+fn no_lanes(none: NoLanes, by: Option<&str>) -> Problem {
+    let words = |field: &str| format!("{field}: {:?}: {none}", by.unwrap_or("root"));
+    match none {
+        NoLanes::NotIndexed | NoLanes::TooManyValues => Problem::bad_value("by", words("by")),
+        NoLanes::Indexing => Problem::unavailable(words("by")).at("by"),
+        NoLanes::NoSuchLane => Problem::bad_value("lane", words("lane")),
     }
 }
 

@@ -46,7 +46,7 @@ use crate::alerts::Board;
 use crate::events::Events;
 use crate::jobs::Jobs;
 
-pub(crate) use coverage::{Coverage, gaps_value};
+pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
 pub(crate) use deletions::held_deletion;
 pub use listener::serve;
 pub(crate) use outages::item as outage_item;

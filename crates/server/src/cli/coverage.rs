@@ -1,4 +1,4 @@
-//! `focus coverage`: bars of covered time by root, and the gaps.
+//! `focus coverage`: bars of covered time by lane, and the gaps.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use focus_common::clock;
 use focus_common::config::Settings;
 use focus_core::coverage::Buckets;
 use focus_engine::Completeness;
-use focus_index::{CoverageQuery, GapQuery, Reader};
+use focus_index::{CoverageQuery, GapQuery, NoLanes, Reader};
 use serde_json::{Value, json};
 
 use super::output::{Output, cell, terminal_width};
 use super::query::{reader, time_ms};
 use super::{Ending, Stop, running_server, runtime};
-use crate::api::{Coverage, gaps_value, with_completeness};
+use crate::api::{Coverage, gaps_value, lanes_by, with_completeness};
 
 /// How long the server may take to answer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -33,6 +33,9 @@ pub(super) struct CoverageArgs {
     /// Up to this time [default: the time through which the index is complete]
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// Tell it by each value of this key of the metadata, which `indexed_metadata` names [default: by root]
+    #[arg(long, value_name = "KEY")]
+    by: Option<String>,
     /// Windows of equal length, 1 to 2000 [default: the columns of a bar]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2000))]
     buckets: Option<u16>,
@@ -48,6 +51,7 @@ pub(super) struct CoverageArgs {
 struct Asked {
     from_ms: Option<i64>,
     to_ms: Option<i64>,
+    by: Option<String>,
     buckets: usize,
     longer_than_ms: u64,
     gaps: usize,
@@ -62,6 +66,7 @@ pub(super) fn coverage(
     let asked = Asked {
         from_ms: time_ms("--from", args.from.as_ref())?,
         to_ms: time_ms("--to", args.to.as_ref())?,
+        by: args.by.clone(),
         buckets: args.buckets.map_or(bar, usize::from),
         longer_than_ms: args.longer_than_ms,
         gaps: usize::from(args.gaps),
@@ -88,6 +93,9 @@ fn of_server(server: &Client, asked: &Asked) -> anyhow::Result<(Value, Value)> {
             window.push_str(&format!("&{name}={}", escape(&clock::rfc3339(value))));
         }
     }
+    if let Some(by) = &asked.by {
+        window.push_str(&format!("&by={}", escape(by)));
+    }
     let covered = format!("/api/v1/coverage?buckets={}&limit={PAGE}{window}", asked.buckets);
     let (longer, limit) = (asked.longer_than_ms, asked.gaps);
     let gaps = format!("/api/v1/gaps?longer_than_ms={longer}&limit={limit}{window}");
@@ -106,30 +114,44 @@ fn of_index(reader: &Reader, asked: &Asked) -> anyhow::Result<(Value, Value)> {
         None => reader.first_start_ms()?.unwrap_or(to_ms).min(to_ms),
     };
     let buckets = Buckets::over(from_ms, to_ms, asked.buckets);
-    let query = CoverageQuery { buckets, through_ms, lanes_max: PAGE };
+    let by = lanes_by(asked.by.as_deref())
+        .map_err(|problem| Stop::error(Ending::Refused, format!("--{}", problem.detail())))?;
+    let query = CoverageQuery { by: by.clone(), buckets, through_ms, lanes_max: PAGE };
     let completeness =
         Completeness { complete_through_ms: through_ms, pending: reader.totals()?.pending };
     let window = (from_ms, to_ms);
-    let covered = Coverage::of(reader.coverage(&query)?, window, buckets, PAGE, completeness);
+    let covered = reader.coverage(&query)?.map_err(|none| no_lanes(none, asked))?;
+    let covered = Coverage::of(covered, window, buckets, PAGE, completeness);
     let page = reader.gaps(&GapQuery {
         from_ms,
         to_ms,
         through_ms,
         longer_than_ms: i64::try_from(asked.longer_than_ms).unwrap_or(i64::MAX),
+        by,
         lane: None,
         after: None,
         limit: asked.gaps,
     })?;
+    let page = page.map_err(|none| no_lanes(none, asked))?;
     // Without a server there is no next page: `--gaps` asks for more.
     let gaps = gaps_value(&page, asked.gaps, |_, at_ms| clock::rfc3339(at_ms));
     Ok((json!(covered), with_completeness(gaps, completeness)))
+}
+
+/// There are no lanes by the key that is asked for.
+fn no_lanes(none: NoLanes, asked: &Asked) -> anyhow::Error {
+    let ending = match none {
+        NoLanes::Indexing => Ending::CouldNotTell,
+        NoLanes::NotIndexed | NoLanes::TooManyValues | NoLanes::NoSuchLane => Ending::Refused,
+    };
+    Stop::error(ending, format!("--by: {:?}: {none}", asked.by.as_deref().unwrap_or("root")))
 }
 
 fn show(covered: &Value, gaps: &Value, out: &Output) {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let lanes = covered["items"].as_array().map_or(&[][..], Vec::as_slice);
     if lanes.is_empty() {
-        return out.line("The index knows no root yet.");
+        return out.line("The index knows nothing that would have a lane yet.");
     }
     out.line(&format!("{} to {}", text(&covered["from"]), text(&covered["to"])));
     let length_ms = window_ms(covered);
@@ -151,7 +173,7 @@ fn show(covered: &Value, gaps: &Value, out: &Output) {
         let cells = [&gap["start"], &gap["end"], &gap["lane"]];
         cells.map(|value| cell(&text(value))).to_vec()
     };
-    out.table(&["GAP FROM", "TO", "ROOT"], items.iter().map(row).collect());
+    out.table(&["GAP FROM", "TO", "LANE"], items.iter().map(row).collect());
     if !gaps["next_cursor"].is_null() {
         out.remark("there are more gaps: --gaps, --longer-than-ms, --from and --to choose");
     }

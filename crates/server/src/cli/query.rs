@@ -199,7 +199,7 @@ fn query_string(listing: &Listing, args: &QueryArgs, root: Option<&str>) -> Stri
         add("state", state);
     }
     for filter in &listing.meta {
-        add(&format!("meta.{}", escape(filter.key())), filter.value());
+        add(&format!("meta.{}", escape(filter.key().as_str())), filter.value());
     }
     query
 }

@@ -8,7 +8,7 @@ use super::query::{ask, reader};
 use focus_common::alerts::AlertsStatus;
 use focus_common::config::{Settings, Source};
 use focus_common::standing::Standing;
-use focus_common::status::{CatalogKind, Status};
+use focus_common::status::{CatalogKind, IndexedKeyState, IndexedKeyStatus, Status};
 
 pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
     if let Some(answer) = ask(settings, "/api/v1/status")? {
@@ -41,6 +41,7 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
         unrecognised_by_state: totals.unrecognised.into_iter().collect(),
         removed_roots,
+        indexed_metadata: reader.indexed_keys()?.into_iter().map(focus_engine::indexed_key).collect(),
         ..Status::default()
     };
     out.value(&json!(status));
@@ -140,9 +141,21 @@ fn tell(status: &Status, out: &Output) {
     for root in &status.removed_roots {
         line("removed root", root.remark.clone());
     }
+    for key in &status.indexed_metadata {
+        line("indexed metadata", of_key(key));
+    }
     for words in of_alerts(status.alerts.as_ref()) {
         line("alerts", words);
     }
+}
+
+/// How far an indexed key is.
+fn of_key(key: &IndexedKeyStatus) -> String {
+    let progress = match key.state {
+        IndexedKeyState::Indexing => format!(", {} of {} recordings", key.done, key.of),
+        IndexedKeyState::Ready | IndexedKeyState::Leaving => String::new(),
+    };
+    format!("{} {}{progress}", key.key, key.state)
 }
 
 /// What is to be said of alerts: nothing where none fires, every channel takes them and none is silenced.

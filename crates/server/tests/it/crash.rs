@@ -39,6 +39,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             Write::Concluded => &[Scene::Gone, Scene::Held],
             Write::Approve => &[Scene::Approved],
             Write::Forget => &[Scene::Forgotten],
+            Write::MetadataKeys | Write::MetadataStep => &[Scene::Indexed],
         },
         Point::At(step) => match step {
             Step::BeforeInsert
@@ -140,6 +141,7 @@ played! {
     a_crash_while_deletions_are_held_leaves_them_held: Held,
     a_crash_while_deletions_are_approved_lets_all_through_or_none: Approved,
     a_crash_while_a_root_is_forgotten_leaves_it_or_leaves_nothing_of_it: Forgotten,
+    a_crash_while_a_key_is_indexed_leaves_it_to_be_indexed_to_its_end: Indexed,
     a_crash_while_a_mount_takes_the_place_of_another_deletes_nothing_more: Remounted,
     a_crash_while_an_index_is_rebuilt_writes_nothing_anew: Rebuilt,
     a_crash_in_a_repair_leaves_what_the_next_one_mends: Repair,

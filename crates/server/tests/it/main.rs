@@ -29,6 +29,7 @@ mod fdsn;
 mod golden;
 mod hardship;
 mod held;
+mod indexed_metadata;
 mod init;
 mod jobs;
 mod lease;

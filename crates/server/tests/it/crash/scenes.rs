@@ -42,6 +42,8 @@ pub(crate) enum Scene {
     Approved,
     /// The index knows a root that is not configured, and forgets it.
     Forgotten,
+    /// A key of the metadata is to be indexed.
+    Indexed,
     /// The index saw everything on another mount.
     Remounted,
     /// The index is damaged.
@@ -67,7 +69,7 @@ pub(crate) struct Trial {
     collection: String,
     /// The catalog is kept busy until the server knows storage.
     busy: Option<rusqlite::Connection>,
-    _settings: TempDir,
+    settings: TempDir,
 }
 
 impl Trial {
@@ -95,7 +97,7 @@ impl Trial {
             server,
             collection,
             busy: None,
-            _settings: folder,
+            settings: folder,
         };
         trial.site.land(COUNT);
         trial.set_up().await;
@@ -163,6 +165,11 @@ impl Trial {
                     INSERT INTO folders(id, root, path) VALUES(70, 7, '');
                     INSERT INTO files(root, folder, stem) VALUES(7, 70, 'r');";
                 index.execute_batch(rows).expect("a root");
+            }
+            Scene::Indexed => {
+                self.catalogued(COUNT).await;
+                let settings = "lease_ms = 2000\nindexed_metadata = [\"station\"]\n";
+                fs::write(self.settings.path().join("focus.toml"), settings).expect("settings");
             }
             Scene::Remounted => {
                 self.catalogued(COUNT).await;
@@ -371,6 +378,14 @@ impl Trial {
                 let told = self.site.focus.ask("GET", "/api/v1/drift", "", true);
                 let last = told.expect("an answer").json()["last"].clone();
                 assert!(last.is_null(), "half a result is none: {last:#}");
+                self.in_order(COUNT, &[]).await;
+            }
+            Scene::Indexed => {
+                until("the key is indexed", LIMIT, || async {
+                    let key = self.site.focus.status()?["indexed_metadata"][0].clone();
+                    if key["state"] == "ready" { Ok(()) } else { Err(key.to_string()) }
+                })
+                .await;
                 self.in_order(COUNT, &[]).await;
             }
             Scene::Gone | Scene::Remounted => self.in_order(COUNT - self.gone.len(), &[]).await,

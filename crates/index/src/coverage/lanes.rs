@@ -1,0 +1,187 @@
+//! Which lanes there are, and which rows are of which lane.
+
+use std::collections::BTreeMap;
+
+use focus_core::meta_filter::MetaKey;
+use rusqlite::{Connection, params};
+
+use super::LONG_SPAN;
+use crate::metadata::{OfKey, VALUES_MAX, of_key};
+use crate::overlap::{classes, earliest};
+use crate::schema::LIVE_END_MS;
+use crate::stage::PENDING;
+use crate::{IndexedRoot, Reader};
+
+/// What lanes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LanesBy {
+    /// The configured roots.
+    #[default]
+    Root,
+    /// The values of a key of the metadata. What has no value at it, or one of more than 256 bytes, is in no lane.
+    Key(MetaKey),
+}
+
+/// Why there are no lanes by a key. The words say what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoLanes {
+    /// The key is not indexed.
+    #[error("it is no indexed key: put it into the setting `indexed_metadata`")]
+    NotIndexed,
+    /// It is not wholly indexed yet.
+    #[error("it is being indexed: the status says how far that is")]
+    Indexing,
+    /// It has too many values.
+    #[error("it has over {VALUES_MAX} values: lanes are by a key with fewer")]
+    TooManyValues,
+    /// There are lanes, and none has the name that is asked for.
+    #[error("there is no such lane: coverage lists them")]
+    NoSuchLane,
+}
+
+/// A lane.
+pub(super) struct Lane {
+    pub(super) name: String,
+    /// The marker's id of a lane that is a root.
+    pub(super) root: Option<String>,
+    /// The numbers under which the summary has it: one, or that of its value in each root.
+    pub(super) numbers: Vec<i64>,
+}
+
+impl Lane {
+    fn of_root(root: IndexedRoot) -> Lane {
+        Lane { name: root.path, root: Some(root.marker), numbers: vec![root.id.0] }
+    }
+
+    fn of_value((name, values): (String, Vec<i64>)) -> Lane {
+        Lane { name, root: None, numbers: values.into_iter().map(|value| -value).collect() }
+    }
+
+    /// It is called so, or its root has this id.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.root.as_deref() == Some(name)
+    }
+}
+
+impl Reader {
+    /// The lanes that answers are about, by name.
+    pub(super) fn lanes(
+        &self,
+        connection: &Connection,
+        by: &LanesBy,
+    ) -> rusqlite::Result<Result<Vec<Lane>, NoLanes>> {
+        let key = match by {
+            LanesBy::Root => {
+                let mut roots = self.indexed(connection)?;
+                roots.retain(|root| root.is_configured);
+                roots.sort_by(|a, b| a.path.cmp(&b.path));
+                return Ok(Ok(roots.into_iter().map(Lane::of_root).collect()));
+            }
+            LanesBy::Key(key) => key,
+        };
+        Ok(match of_key(connection, key, &self.scope(connection)?)? {
+            OfKey::Unknown => Err(NoLanes::NotIndexed),
+            OfKey::Indexing => Err(NoLanes::Indexing),
+            OfKey::TooMany => Err(NoLanes::TooManyValues),
+            OfKey::Values(values) => Ok(values.into_iter().map(Lane::of_value).collect()),
+        })
+    }
+}
+
+/// Lanes by the numbers under which the summary has them: which of a list each is in.
+pub(super) fn by_number(lanes: &[Lane]) -> BTreeMap<i64, usize> {
+    let numbers = |(at, lane): (usize, &Lane)| lane.numbers.iter().map(move |number| (*number, at)).collect::<Vec<_>>();
+    lanes.iter().enumerate().flat_map(numbers).collect()
+}
+
+/// The rows of one span class that overlap a window, of all lanes: the number of the lane, start, end, and whether it is
+/// pending. Class, first and last start, least end; by a key, its name.
+pub(super) fn rows_in_window(by: &LanesBy) -> String {
+    let (lane, of_key) = match by {
+        LanesBy::Root => ("r.root", ""),
+        LanesBy::Key(_) => (
+            "-e.value",
+            "CROSS JOIN metadata_entries e
+               ON e.recording = r.id AND e.key = (SELECT id FROM metadata_keys WHERE key = ?5)",
+        ),
+    };
+    format!(
+        "SELECT {lane}, r.start_ms, r.end_ms, r.pending = {PENDING}
+         FROM recordings r INDEXED BY recordings_time {of_key}
+         WHERE r.span = ?1 AND r.start_ms BETWEEN ?2 AND ?3 AND r.end_ms >= ?4 AND r.deleted = 0{}",
+        match by {
+            LanesBy::Root => " AND ?5 IS NULL",
+            LanesBy::Key(_) => "",
+        }
+    )
+}
+
+/// The rows of some span classes that overlap a window, each with the number of its lane, its span and whether it is
+/// pending.
+pub(super) fn each_row(
+    connection: &Connection,
+    by: &LanesBy,
+    (from_ms, to_ms): (i64, i64),
+    classes: &[i64],
+    mut each: impl FnMut(i64, (i64, i64), bool),
+) -> rusqlite::Result<()> {
+    let key = match by {
+        LanesBy::Root => None,
+        LanesBy::Key(key) => Some(key.as_str()),
+    };
+    let mut statement = connection.prepare_cached(&rows_in_window(by))?;
+    for class in classes {
+        let last_ms = to_ms.saturating_sub(1);
+        let mut rows =
+            statement.query(params![class, earliest(*class, from_ms), last_ms, from_ms, key])?;
+        while let Some(row) = rows.next()? {
+            each(row.get(0)?, (row.get(1)?, row.get(2)?), row.get(3)?);
+        }
+    }
+    Ok(())
+}
+
+/// The spans of live and long recordings in a window, each with the number of its lane; a live one ends where the index
+/// knows no more.
+pub(super) fn each_long(
+    connection: &Connection,
+    by: &LanesBy,
+    window: (i64, i64),
+    through_ms: Option<i64>,
+    mut each: impl FnMut(i64, (i64, i64), bool),
+) -> rusqlite::Result<()> {
+    let long: Vec<i64> =
+        classes(connection)?.into_iter().filter(|class| *class >= LONG_SPAN).collect();
+    each_row(connection, by, window, &long, |lane, (start_ms, end_ms), pending| {
+        each(lane, (start_ms, end_of(end_ms, start_ms, through_ms)), pending);
+    })
+}
+
+/// Where a recording ends, as far as the index knows.
+fn end_of(end_ms: i64, start_ms: i64, through_ms: Option<i64>) -> i64 {
+    if end_ms == LIVE_END_MS { through_ms.unwrap_or(start_ms).max(start_ms) } else { end_ms }
+}
+
+/// The same of one lane.
+pub(super) fn long_of(
+    connection: &Connection,
+    lane: &Lane,
+    (from_ms, to_ms): (i64, i64),
+    through_ms: Option<i64>,
+    mut each: impl FnMut((i64, i64)),
+) -> rusqlite::Result<()> {
+    for class in classes(connection)?.into_iter().filter(|class| *class >= LONG_SPAN) {
+        for number in &lane.numbers {
+            let mut statement = connection.prepare_cached(&super::rows_of(*number))?;
+            let first_ms = earliest(class, from_ms);
+            let last_ms = to_ms.saturating_sub(1);
+            let mut rows =
+                statement.query(params![class, first_ms, last_ms, from_ms, number.abs()])?;
+            while let Some(row) = rows.next()? {
+                let (start_ms, end_ms) = (row.get(0)?, row.get(1)?);
+                each((start_ms, end_of(end_ms, start_ms, through_ms)));
+            }
+        }
+    }
+    Ok(())
+}
