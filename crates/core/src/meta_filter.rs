@@ -113,7 +113,9 @@ impl MetaFilter {
     fn number(&self) -> Option<Number> {
         match self.value.parse::<i64>() {
             Ok(whole) => Some(Number::Whole(whole)),
-            Err(_) => self.value.parse().ok().filter(|asked: &f64| asked.is_finite()).map(Number::of),
+            Err(_) => {
+                self.value.parse().ok().filter(|asked: &f64| asked.is_finite()).map(Number::of)
+            }
         }
     }
 }
@@ -130,7 +132,10 @@ impl Number {
         // The least double that is no i64.
         const END: f64 = 9_223_372_036_854_775_808.0;
         if number.fract() == 0.0 && (-END..END).contains(&number) {
-            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within the range")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "it is whole, and within the range"
+            )]
             return Number::Whole(number as i64);
         }
         Number::Real(number)
@@ -206,7 +211,9 @@ mod tests {
             let filter = MetaFilter::new(key, value).expect("a key");
             assert_eq!(filter.is_true_of(&metadata), wanted, "{key}={value}");
             let text = filter.key().text_in(&metadata);
-            let is_at_a_text = filter.texts().is_some_and(|texts| texts.iter().any(|one| Some(one) == text.as_ref()));
+            let is_at_a_text = filter
+                .texts()
+                .is_some_and(|texts| texts.iter().any(|one| Some(one) == text.as_ref()));
             assert!(is_at_a_text || !wanted, "{key}={value}: {text:?}");
         }
     }
@@ -245,7 +252,9 @@ mod tests {
             (-3i64..3).prop_map(Value::Int),
             any::<i64>().prop_map(Value::Int),
             (-6i32..6).prop_map(|halves| Value::Double(f64::from(halves) / 2.0)),
-            any::<f64>().prop_filter("JSON has no other", |one| one.is_finite()).prop_map(Value::Double),
+            any::<f64>()
+                .prop_filter("JSON has no other", |one| one.is_finite())
+                .prop_map(Value::Double),
             (-1i64..2).prop_map(|off| Value::Int((1 << 53) + off)),
             (-1i64..2).prop_map(|off| Value::Double(((1_i64 << 53) + off) as f64)),
         ]

@@ -74,7 +74,10 @@ pub struct Doubts {
 
 impl Doubts {
     fn of(connection: &Connection) -> rusqlite::Result<Doubts> {
-        Ok(Doubts { coverage: coverage::wrong(connection)?, metadata: metadata::wrong(connection)? })
+        Ok(Doubts {
+            coverage: coverage::wrong(connection)?,
+            metadata: metadata::wrong(connection)?,
+        })
     }
 }
 

@@ -40,11 +40,7 @@ struct Part {
 
 impl Part {
     /// All that a listing has to be looked for in.
-    fn of(
-        snapshot: &Connection,
-        listing: &Listing,
-        scope: &Scope,
-    ) -> rusqlite::Result<Vec<Part>> {
+    fn of(snapshot: &Connection, listing: &Listing, scope: &Scope) -> rusqlite::Result<Vec<Part>> {
         let values = metadata::of_listing(snapshot, &listing.meta, listing.root, scope)?;
         let Some(values) = values else {
             let all = classes(snapshot)?.into_iter();
@@ -68,7 +64,9 @@ impl Part {
         };
         let (id, from) = match self.value {
             None => ("id", "recordings INDEXED BY recordings_time WHERE ?6 IS NULL"),
-            Some(_) => ("recording", "metadata_entries INDEXED BY metadata_entries_time WHERE value = ?6"),
+            Some(_) => {
+                ("recording", "metadata_entries INDEXED BY metadata_entries_time WHERE value = ?6")
+            }
         };
         format!(
             "SELECT start_ms, {id}, deleted FROM {from}
@@ -138,7 +136,10 @@ mod tests {
         for order in [Order::Start, Order::StartDescending] {
             for (value, index) in [
                 (None, "COVERING INDEX recordings_time (span=? AND start_ms>?"),
-                (Some(1), "COVERING INDEX metadata_entries_time (value=? AND span=? AND start_ms>?"),
+                (
+                    Some(1),
+                    "COVERING INDEX metadata_entries_time (value=? AND span=? AND start_ms>?",
+                ),
             ] {
                 let part = Part { value, class: 12 };
                 let sql = format!("EXPLAIN QUERY PLAN {}", part.statement(order));

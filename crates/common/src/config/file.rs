@@ -150,10 +150,14 @@ mod tests {
 
     #[test]
     fn a_wrong_key_of_the_metadata_is_told_with_its_own_line() {
-        let lines = |line: &str| mistakes(&format!("indexed_metadata = [\n  'sensor',\n  {line},\n]\n"));
+        let lines =
+            |line: &str| mistakes(&format!("indexed_metadata = [\n  'sensor',\n  {line},\n]\n"));
         let begin = "focus.toml, line 3, column 3: indexed_metadata: ";
         for (line, words) in [
-            ("''", "a key is wrong: \"\": a key has 1 to 256 bytes: give the name of a field, or a JSON pointer such as /site/name"),
+            (
+                "''",
+                "a key is wrong: \"\": a key has 1 to 256 bytes: give the name of a field, or a JSON pointer such as /site/name",
+            ),
             ("'sensor'", "a key is wrong: \"sensor\": it is there twice: remove one"),
             ("'/a~2'", "a key is wrong: \"/a~2\": in a JSON pointer, ~0 stands for ~ and ~1 for /"),
             ("5", "a list of texts is wanted, such as []"),

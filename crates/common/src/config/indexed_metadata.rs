@@ -50,7 +50,10 @@ impl<'de> Deserialize<'de> for IndexedMetadata {
                 f.write_str("a list of keys")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<IndexedMetadata, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<IndexedMetadata, A::Error> {
                 let mut keys = Vec::new();
                 while let Some(key) = list.next_element_seed(Next(&keys))? {
                     keys.push(key);

@@ -208,8 +208,10 @@ pub(crate) fn drop_days(
             .query_row([lane], |row| row.get(0))?;
         let Some(day) = day else { return Ok(true) };
         let (first, next) = (day * HOURS as i64, (day + 1) * HOURS as i64);
-        tx.prepare_cached("DELETE FROM covered_hours WHERE lane = ?1 AND hour >= ?2 AND hour < ?3")?
-            .execute(params![lane, first, next])?;
+        tx.prepare_cached(
+            "DELETE FROM covered_hours WHERE lane = ?1 AND hour >= ?2 AND hour < ?3",
+        )?
+        .execute(params![lane, first, next])?;
         tx.prepare_cached("DELETE FROM covered_days WHERE lane = ?1 AND day = ?2")?
             .execute(params![lane, day])?;
         *left -= 1;

@@ -50,10 +50,11 @@ pub(crate) fn wrong_of_values(snapshot: &Connection) -> rusqlite::Result<Option<
              <> (SELECT count(*) FROM metadata_entries INDEXED BY metadata_entries_time
                  WHERE value = v.id AND deleted = 0 AND span < {LONG_SPAN}) LIMIT 1"
     );
-    let found: Option<i64> =
-        snapshot.query_row(&counted, [], |row| row.get(0)).optional()?;
+    let found: Option<i64> = snapshot.query_row(&counted, [], |row| row.get(0)).optional()?;
     if let Some(value) = found {
-        return Ok(Some(format!("covered hours of the value {value} are not those of its entries")));
+        return Ok(Some(format!(
+            "covered hours of the value {value} are not those of its entries"
+        )));
     }
     let sample = format!(
         "SELECT lane, day, cells FROM (SELECT lane, day, cells, row_number() OVER (ORDER BY lane, day) AS at,

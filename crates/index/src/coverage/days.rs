@@ -25,8 +25,10 @@ struct Part {
 
 /// An hour of a lane.
 pub(super) struct LaneHour {
-    /// The number under which the summary has it, and what it has.
-    parts: Vec<(i64, Sums)>,
+    /// A number under which the summary has it, and what it has.
+    one: (i64, Sums),
+    /// Other ones: mostly there are none, and nothing is allocated.
+    more: Vec<(i64, Sums)>,
 }
 
 impl Part {
@@ -108,16 +110,21 @@ impl LaneDay {
             self.parts.iter().map(|part| (part.number, day_of(&part.cells))).collect();
         (0..24).filter_map(move |at| {
             let of_hour = days.iter().map(|(number, cells)| (*number, cells[at]));
-            let parts: Vec<_> = of_hour.filter(|(_, cell)| *cell != Sums::default()).collect();
-            (!parts.is_empty()).then(|| (self.day * 24 + at as i64, LaneHour { parts }))
+            let mut parts = of_hour.filter(|(_, cell)| *cell != Sums::default());
+            let one = parts.next()?;
+            Some((self.day * 24 + at as i64, LaneHour { one, more: parts.collect() }))
         })
     }
 }
 
 impl LaneHour {
+    fn parts(&self) -> impl Iterator<Item = &(i64, Sums)> {
+        std::iter::once(&self.one).chain(&self.more)
+    }
+
     /// Recordings that begin in it, and those of them that are pending.
     pub(super) fn counts(&self) -> (u64, u64) {
-        let cells = || self.parts.iter().map(|(_, cell)| cell);
+        let cells = || self.parts().map(|(_, cell)| cell);
         (
             cells().map(|cell| u64::from(cell.begins)).sum(),
             cells().map(|cell| u64::from(cell.pending)).sum(),
@@ -126,7 +133,7 @@ impl LaneHour {
 
     /// How much of it is covered.
     pub(super) fn covered_ms(&self, connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
-        let covered = || self.parts.iter().map(|(_, cell)| i64::from(cell.covered_ms));
+        let covered = || self.parts().map(|(_, cell)| i64::from(cell.covered_ms));
         let most = covered().max().unwrap_or(0);
         if most == HOUR_MS || covered().filter(|covered| *covered > 0).count() < 2 {
             return Ok(most);
@@ -137,7 +144,7 @@ impl LaneHour {
     /// What of it is covered; from its rows where the spans are too many to be stored.
     pub(super) fn spans(&self, connection: &Connection, hour: i64) -> rusqlite::Result<Spans> {
         let mut all = Spans::default();
-        for (number, cell) in &self.parts {
+        for (number, cell) in self.parts() {
             let spans = match spans_of(connection, (*number, hour), cell.covered_ms)? {
                 Some(spans) => spans,
                 None => {

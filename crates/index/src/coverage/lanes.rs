@@ -90,7 +90,9 @@ impl Reader {
 
 /// Lanes by the numbers under which the summary has them: which of a list each is in.
 pub(super) fn by_number(lanes: &[Lane]) -> BTreeMap<i64, usize> {
-    let numbers = |(at, lane): (usize, &Lane)| lane.numbers.iter().map(move |number| (*number, at)).collect::<Vec<_>>();
+    let numbers = |(at, lane): (usize, &Lane)| {
+        lane.numbers.iter().map(move |number| (*number, at)).collect::<Vec<_>>()
+    };
     lanes.iter().enumerate().flat_map(numbers).collect()
 }
 

@@ -62,10 +62,7 @@ impl Reader {
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn coverage(
-        &self,
-        query: &CoverageQuery,
-    ) -> Result<Result<Covered, NoLanes>, IndexError> {
+    pub fn coverage(&self, query: &CoverageQuery) -> Result<Result<Covered, NoLanes>, IndexError> {
         self.read(|connection| {
             // One snapshot for all of it.
             let snapshot = connection.unchecked_transaction()?;
@@ -212,16 +209,22 @@ impl<'a> Windows<'a> {
         let window = self.window();
         let (edges, lanes) = (&self.edges, &mut self.rows);
         let by = &self.query.by;
-        each_long(self.connection, by, window, through_ms, |number, (start_ms, end_ms), pending| {
-            let Some(at) = numbers.get(&number) else { return };
-            count(&mut lanes[*at].counted, edges, (start_ms, end_ms), pending);
-            let known = spans.entry(*at).or_default();
-            known.push((start_ms, end_ms.min(through_ms.unwrap_or(i64::MIN))));
-            // They overlap: what is kept does not follow their number.
-            if known.len() >= 4_096 {
-                *known = Spans::of(known.drain(..)).iter().collect();
-            }
-        })?;
+        each_long(
+            self.connection,
+            by,
+            window,
+            through_ms,
+            |number, (start_ms, end_ms), pending| {
+                let Some(at) = numbers.get(&number) else { return };
+                count(&mut lanes[*at].counted, edges, (start_ms, end_ms), pending);
+                let known = spans.entry(*at).or_default();
+                known.push((start_ms, end_ms.min(through_ms.unwrap_or(i64::MIN))));
+                // They overlap: what is kept does not follow their number.
+                if known.len() >= 4_096 {
+                    *known = Spans::of(known.drain(..)).iter().collect();
+                }
+            },
+        )?;
         for (at, spans) in spans {
             lanes[at].long = Spans::of(spans);
         }
@@ -240,21 +243,27 @@ impl<'a> Windows<'a> {
             let inside: Vec<(usize, i64)> =
                 begins.filter(|(_, at_ms)| (begins_ms..ends_ms).contains(at_ms)).collect();
             let by = &self.query.by;
-            each_row(self.connection, by, window, &short, |number, (start_ms, end_ms), pending| {
-                let Some(lane) = numbers.get(&number).map(|at| &mut lanes[*at].counted) else {
-                    return;
-                };
-                for (at, at_ms) in &inside {
-                    if start_ms < *at_ms && *at_ms < end_ms {
-                        lane[*at].add(1, u64::from(pending));
+            each_row(
+                self.connection,
+                by,
+                window,
+                &short,
+                |number, (start_ms, end_ms), pending| {
+                    let Some(lane) = numbers.get(&number).map(|at| &mut lanes[*at].counted) else {
+                        return;
+                    };
+                    for (at, at_ms) in &inside {
+                        if start_ms < *at_ms && *at_ms < end_ms {
+                            lane[*at].add(1, u64::from(pending));
+                        }
                     }
-                }
-                if start_ms >= begins_ms
-                    && let Some(at) = edges.at(start_ms)
-                {
-                    lane[at].add(1, u64::from(pending));
-                }
-            })?;
+                    if start_ms >= begins_ms
+                        && let Some(at) = edges.at(start_ms)
+                    {
+                        lane[at].add(1, u64::from(pending));
+                    }
+                },
+            )?;
         }
         Ok(())
     }
@@ -342,8 +351,8 @@ impl<'a> Windows<'a> {
     /// A window begins in an hour of this time. A single hour is asked for by itself.
     fn has_split(&self, begins_ms: i64, ends_ms: i64) -> bool {
         let (first, last) = (begins_ms.div_euclid(HOUR_MS), ends_ms.div_euclid(HOUR_MS));
-        let next = self.split.partition_point(|hour| *hour < first);
-        last - first > 1 && self.split.get(next).is_some_and(|hour| *hour < last)
+        let next = || self.split.partition_point(|hour| *hour < first);
+        last - first > 1 && self.split.get(next()).is_some_and(|hour| *hour < last)
     }
 }
 

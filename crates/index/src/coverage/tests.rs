@@ -159,7 +159,9 @@ pub(crate) fn file(folder: &std::path::Path) -> (Reader, Connection) {
     let path = folder.join("index.db");
     let mut connection = Connection::open(&path).expect("a file");
     // Nobody turns the power off.
-    connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF").expect("set");
+    connection
+        .execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")
+        .expect("set");
     migrate(&mut connection).expect("tables");
     for root in 1..3 {
         connection
@@ -296,7 +298,8 @@ fn gaps_are_plain(
         loop {
             let (by, lane) = (by.clone(), lane.clone());
             let through_ms = Some(through_ms);
-            let query = GapQuery { from_ms, to_ms, through_ms, longer_than_ms, by, lane, after, limit: 3 };
+            let query =
+                GapQuery { from_ms, to_ms, through_ms, longer_than_ms, by, lane, after, limit: 3 };
             let page = reader.gaps(&query).expect("gaps").expect("lanes");
             gaps.extend(page.gaps.into_iter().map(|gap| (gap.lane, gap.start_ms, gap.end_ms)));
             after = page.next;

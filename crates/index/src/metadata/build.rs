@@ -4,8 +4,8 @@ use focus_crash::Write;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::keys::{
-    ANEW, INDEXING, KEPT_MAX, Key, LANES_DROPPING, LANES_KEPT, LEAVING, NO_LANES, READY, VALUES_MAX, kept,
-    of_states, values, watch,
+    ANEW, INDEXING, KEPT_MAX, Key, LANES_DROPPING, LANES_KEPT, LEAVING, NO_LANES, READY,
+    VALUES_MAX, kept, of_states, values, watch,
 };
 use super::settle::{Entries, Entry, RECORDED, recorded};
 use crate::coverage::drop_days;
@@ -106,8 +106,8 @@ fn build(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
 
 /// Drops a part of a key; with the last part the key itself, or it is indexed anew.
 fn leave(tx: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
-    let through: i64 = tx
-        .query_row("SELECT through FROM metadata_keys WHERE id = ?1", [key], |row| row.get(0))?;
+    let through: i64 =
+        tx.query_row("SELECT through FROM metadata_keys WHERE id = ?1", [key], |row| row.get(0))?;
     // By recording and not by value, so that nothing stays that has lost its value.
     let next: Option<i64> = tx
         .prepare_cached(
@@ -141,10 +141,7 @@ fn leave(tx: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
 
 /// Nothing of a key is left.
 fn left_for_good(tx: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
-    tx.execute(
-        &format!("DELETE FROM metadata_keys WHERE id = ?1 AND state = {LEAVING}"),
-        [key],
-    )?;
+    tx.execute(&format!("DELETE FROM metadata_keys WHERE id = ?1 AND state = {LEAVING}"), [key])?;
     tx.execute(
         &format!(
             "UPDATE metadata_keys SET state = {INDEXING}, through = 0, done = 0, lanes = {LANES_KEPT}, swept = 0

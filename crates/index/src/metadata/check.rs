@@ -23,7 +23,9 @@ pub(crate) fn wrong(connection: &Connection) -> rusqlite::Result<Option<String>>
         }
     }
     if let Some(recording) = row_wrong(&snapshot, &keys)? {
-        return Ok(Some(format!("of indexed metadata: the entries of {recording} are not its values")));
+        return Ok(Some(format!(
+            "of indexed metadata: the entries of {recording} are not its values"
+        )));
     }
     coverage::wrong_of_values(&snapshot)
 }
@@ -72,8 +74,9 @@ fn row_wrong(snapshot: &Connection, keys: &[Key]) -> rusqlite::Result<Option<i64
         ))?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut next = snapshot
-        .prepare(&format!("SELECT {RECORDED} FROM recordings WHERE id >= ?1 ORDER BY id LIMIT 1"))?;
+    let mut next = snapshot.prepare(&format!(
+        "SELECT {RECORDED} FROM recordings WHERE id >= ?1 ORDER BY id LIMIT 1"
+    ))?;
     let mut at = 0;
     while let Some(row) = next.query_row([at], |row| recorded(row, true)).optional()? {
         for key in keys {

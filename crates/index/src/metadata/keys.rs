@@ -218,7 +218,8 @@ fn are_set(connection: &Connection, keys: &[MetaKey]) -> rusqlite::Result<bool> 
         .prepare_cached(&format!("SELECT key FROM metadata_keys WHERE state <> {LEAVING}"))?;
     let known = statement.query_map([], |row| row.get(0))?;
     let known: Vec<String> = known.collect::<rusqlite::Result<_>>()?;
-    Ok(known.len() == keys.len() && keys.iter().all(|key| known.iter().any(|one| one == key.as_str())))
+    Ok(known.len() == keys.len()
+        && keys.iter().all(|key| known.iter().any(|one| one == key.as_str())))
 }
 
 pub(crate) fn set(tx: &Transaction<'_>, keys: &[MetaKey]) -> rusqlite::Result<()> {

@@ -82,7 +82,9 @@ pub(crate) fn of_key(
     if !is_known {
         return Ok(OfKey::Unknown);
     }
-    let Some((id, has_lanes)) = ready(connection, key.as_str())? else { return Ok(OfKey::Indexing) };
+    let Some((id, has_lanes)) = ready(connection, key.as_str())? else {
+        return Ok(OfKey::Indexing);
+    };
     let mut statement = connection.prepare_cached(
         "SELECT value, root, id FROM metadata_values INDEXED BY metadata_values_there
          WHERE key = ?1 AND there > 0 ORDER BY value",

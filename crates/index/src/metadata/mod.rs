@@ -23,8 +23,8 @@ mod lookup;
 mod settle;
 
 pub(crate) use check::wrong;
-pub use keys::{IndexedKey, KeyState, VALUES_MAX};
 pub(crate) use keys::watch;
+pub use keys::{IndexedKey, KeyState, VALUES_MAX};
 pub(crate) use lookup::{OfKey, classes_of, of_key, of_listing};
 pub(crate) use settle::settle;
 

@@ -89,7 +89,9 @@ const _: () = assert!(PENDING == 1, "as the columns say");
 pub(super) fn recorded(row: &Row<'_>, with_metadata: bool) -> rusqlite::Result<Recorded> {
     let metadata = match with_metadata {
         // What is stored was made from such a value; a damaged one has no values until it is read again.
-        true => Value::from_text(row.get_ref(7)?.as_str().unwrap_or_default()).unwrap_or(Value::Null),
+        true => {
+            Value::from_text(row.get_ref(7)?.as_str().unwrap_or_default()).unwrap_or(Value::Null)
+        }
         false => Value::Null,
     };
     Ok(Recorded {
@@ -182,7 +184,9 @@ impl<'a, 'tx> Entries<'a, 'tx> {
         let Some(text) = key.key.text_in(&row.metadata) else { return Ok(None) };
         let found = self
             .tx
-            .prepare_cached("SELECT id FROM metadata_values WHERE key = ?1 AND value = ?2 AND root = ?3")?
+            .prepare_cached(
+                "SELECT id FROM metadata_values WHERE key = ?1 AND value = ?2 AND root = ?3",
+            )?
             .query_row(params![key.id, text, row.root], |row| row.get(0))
             .optional()?;
         if found.is_some() {
@@ -195,14 +199,11 @@ impl<'a, 'tx> Entries<'a, 'tx> {
     }
 
     /// Stores an entry in place of the one that is there.
-    pub(super) fn put(
-        &mut self,
-        key: &Key,
-        row: &Recorded,
-        entry: &Entry,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn put(&mut self, key: &Key, row: &Recorded, entry: &Entry) -> rusqlite::Result<()> {
         self.tx
-            .prepare_cached("INSERT OR REPLACE INTO metadata_entries VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO metadata_entries VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
             .execute(params![
                 row.recording,
                 key.id,

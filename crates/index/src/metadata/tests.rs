@@ -8,7 +8,9 @@ use rusqlite::{Connection, params};
 
 use super::keys::{KEPT_MAX, VALUES_MAX};
 use super::{KeyState, OfKey, of_key, watch, wrong};
-use crate::coverage::tests::{BASE_MS, Change, KEYS, Row, SIDECARS, changes, file, finish, key, transact};
+use crate::coverage::tests::{
+    BASE_MS, Change, KEYS, Row, SIDECARS, changes, file, finish, key, transact,
+};
 use crate::scope::Scope;
 use crate::{Listing, Order, Reader, RootId};
 
@@ -36,7 +38,9 @@ fn plain(connection: &Connection, rows: &[Option<Row>], listing: &Listing) -> Ve
             && listing.root.is_none_or(|root| root.0 == row.root);
         if is_in && !row.deleted && listing.meta.iter().all(|filter| filter.is_true_of(&metadata)) {
             let id: i64 = connection
-                .query_row("SELECT id FROM recordings WHERE uuid = ?1", [at.to_string()], |row| row.get(0))
+                .query_row("SELECT id FROM recordings WHERE uuid = ?1", [at.to_string()], |row| {
+                    row.get(0)
+                })
                 .expect("a row");
             found.push((row.start_ms, id, at.to_string()));
         }
@@ -50,8 +54,16 @@ fn plain(connection: &Connection, rows: &[Option<Row>], listing: &Listing) -> Ve
 
 fn filter() -> impl Strategy<Value = MetaFilter> {
     let value = prop_oneof![
-        Just("north"), Just("south"), Just("2"), Just("2.0"), Just("2e0"), Just("7"), Just("7.0"),
-        Just("7.5"), Just("none"), Just(""),
+        Just("north"),
+        Just("south"),
+        Just("2"),
+        Just("2.0"),
+        Just("2e0"),
+        Just("7"),
+        Just("7.0"),
+        Just("7.5"),
+        Just("none"),
+        Just(""),
     ];
     (0..KEYS.len(), value).prop_map(|(at, value)| MetaFilter::new(KEYS[at], value).expect("a key"))
 }
@@ -179,7 +191,10 @@ fn a_key_is_indexed_in_steps_and_goes_on_where_it_was() {
     let dir = tempfile::tempdir().expect("a folder");
     let (reader, mut connection) = file(dir.path());
     land(&mut connection, 0..2_500);
-    run(&mut connection, "UPDATE recordings SET metadata = json_object('sensor', 'v' || (id % 10))");
+    run(
+        &mut connection,
+        "UPDATE recordings SET metadata = json_object('sensor', 'v' || (id % 10))",
+    );
     transact(&mut connection, &mut [], &[Change::Index(1)]);
     transact(&mut connection, &mut [], &[Change::Step]);
     let key = &reader.indexed_keys().expect("keys")[0];
@@ -189,7 +204,10 @@ fn a_key_is_indexed_in_steps_and_goes_on_where_it_was() {
     let mut connection = Connection::open(dir.path().join("index.db")).expect("the file");
     crate::coverage::watch(&connection).expect("watched");
     watch(&connection).expect("watched");
-    run(&mut connection, "UPDATE recordings SET metadata = '{\"sensor\": \"new\"}' WHERE id IN (3, 2400)");
+    run(
+        &mut connection,
+        "UPDATE recordings SET metadata = '{\"sensor\": \"new\"}' WHERE id IN (3, 2400)",
+    );
     transact(&mut connection, &mut [], &[Change::Step]);
     let key = &reader.indexed_keys().expect("keys")[0];
     assert_eq!((key.state, key.done), (KeyState::Indexing, 2_000));

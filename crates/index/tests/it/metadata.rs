@@ -4,7 +4,7 @@ use focus_core::coverage::Buckets;
 use focus_core::meta_filter::{MetaFilter, MetaKey};
 use focus_core::recording_state::StateSet;
 use focus_core::vanish::MaxVanished;
-use focus_index::{Covered, CoverageQuery, Index, KeyState, LanesBy, Listing};
+use focus_index::{CoverageQuery, Covered, Index, KeyState, LanesBy, Listing};
 
 use crate::fixture::Fixture;
 
@@ -16,7 +16,10 @@ fn key(text: &str) -> MetaKey {
 
 fn sidecar(n: i64, sensor: &str) -> String {
     let start = BASE + n * 60_000;
-    format!(r#"{{"uuid":"u{n}","start_time":{start},"end_time":{},"sensor":"{sensor}"}}"#, start + 30_000)
+    format!(
+        r#"{{"uuid":"u{n}","start_time":{start},"end_time":{},"sensor":"{sensor}"}}"#,
+        start + 30_000
+    )
 }
 
 /// Does everything that is to be done for indexed keys.
@@ -44,7 +47,9 @@ fn covered(index: &Index) -> Covered {
 /// Name, covered seconds and pending recordings of each lane.
 fn lanes(index: &Index) -> Vec<(String, i64, u64)> {
     let lanes = covered(index).lanes.into_iter();
-    lanes.map(|lane| (lane.name, lane.buckets[0].covered_ms / 1_000, lane.buckets[0].pending)).collect()
+    lanes
+        .map(|lane| (lane.name, lane.buckets[0].covered_ms / 1_000, lane.buckets[0].pending))
+        .collect()
 }
 
 fn lane(name: &str, seconds: i64, pending: u64) -> (String, i64, u64) {

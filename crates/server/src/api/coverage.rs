@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use focus_common::clock;
 use focus_common::status::AnswerSource;
 use focus_core::coverage::Buckets;
-use focus_engine::{Completeness, Engine};
 use focus_core::meta_filter::MetaKey;
+use focus_engine::{Completeness, Engine};
 use focus_index::{CoverageQuery, Covered, Gap, GapPage, GapQuery, IndexError, LanesBy, NoLanes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -234,7 +234,8 @@ pub(super) async fn coverage(
             };
             let covered = engine.reader().coverage(&asked)?;
             let window = (from_ms, to_ms);
-            let answer = |covered| Coverage::of(covered, window, asked.buckets, limit, completeness);
+            let answer =
+                |covered| Coverage::of(covered, window, asked.buckets, limit, completeness);
             Ok((covered.map(answer), completeness))
         })
         .await?;
@@ -273,7 +274,8 @@ pub(super) async fn gaps(
             let completeness = engine.completeness();
             let (from_ms, to_ms) = window(engine, completeness, from, to)?;
             let through_ms = completeness.complete_through_ms;
-            let gaps = GapQuery { by, from_ms, to_ms, through_ms, longer_than_ms, lane, after, limit };
+            let gaps =
+                GapQuery { by, from_ms, to_ms, through_ms, longer_than_ms, lane, after, limit };
             Ok((engine.reader().gaps(&gaps)?, completeness))
         })
         .await?;

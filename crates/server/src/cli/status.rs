@@ -41,7 +41,11 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
         unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
         unrecognised_by_state: totals.unrecognised.into_iter().collect(),
         removed_roots,
-        indexed_metadata: reader.indexed_keys()?.into_iter().map(focus_engine::indexed_key).collect(),
+        indexed_metadata: reader
+            .indexed_keys()?
+            .into_iter()
+            .map(focus_engine::indexed_key)
+            .collect(),
         ..Status::default()
     };
     out.value(&json!(status));

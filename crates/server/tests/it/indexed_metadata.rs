@@ -46,7 +46,11 @@ fn state(site: &Site, key: &str) -> Result<Value, String> {
 async fn until_ready(site: &Site, key: &str) {
     until("the key is indexed", LIMIT, || async {
         let found = state(site, key)?;
-        if found["state"] == "ready" { Ok(()) } else { Err(format!("{found}\n{}", site.focus.log())) }
+        if found["state"] == "ready" {
+            Ok(())
+        } else {
+            Err(format!("{found}\n{}", site.focus.log()))
+        }
     })
     .await;
 }
@@ -59,7 +63,8 @@ fn uuids(page: &Value) -> BTreeSet<String> {
 
 /// What was planted at this station and is not deleted.
 fn planted(site: &Site, station: &str) -> BTreeSet<String> {
-    let at = |one: &&focus_testkit::tree::Planted| one.metadata["station"] == station && !one.deleted;
+    let at =
+        |one: &&focus_testkit::tree::Planted| one.metadata["station"] == station && !one.deleted;
     site.planted.iter().filter(at).map(|one| one.uuid.clone()).collect()
 }
 
@@ -118,7 +123,9 @@ async fn a_key_is_indexed_to_its_end_after_a_crash_and_queries_are_right_all_the
     until_ready(&site, "station").await;
     assert_eq!(uuids(&get(&site, path)), wanted);
     assert_eq!(uuids(&json_of(&site.focus.run(&query))), wanted);
-    for (more, count) in [("&meta.count=7", 1), ("&meta.count=8", 0), ("&meta.%2Fgain=1.50", wanted.len())] {
+    for (more, count) in
+        [("&meta.count=7", 1), ("&meta.count=8", 0), ("&meta.%2Fgain=1.50", wanted.len())]
+    {
         let found = get(&site, &format!("{path}{more}"));
         assert_eq!(uuids(&found).len(), count, "{more}: {found:#}");
     }
@@ -178,7 +185,10 @@ async fn lanes_are_by_the_values_of_a_key_and_gaps_are_told_of_each() {
     let told = |gaps: &Value| -> Vec<String> {
         let items = gaps["items"].as_array().expect("items");
         let text = |value: &Value| value.as_str().expect("a text").replace("2024-05-0", "");
-        items.iter().map(|gap| [&gap["lane"], &gap["start"], &gap["end"]].map(text).join(" ")).collect()
+        items
+            .iter()
+            .map(|gap| [&gap["lane"], &gap["start"], &gap["end"]].map(text).join(" "))
+            .collect()
     };
     assert_eq!(
         told(&gaps),
@@ -191,7 +201,8 @@ async fn lanes_are_by_the_values_of_a_key_and_gaps_are_told_of_each() {
     let cursor = gaps["next_cursor"].as_str().expect("more");
     let rest = get(&site, &format!("/api/v1/gaps?{DAY}&by=sensor&limit=3&cursor={cursor}"));
     assert_eq!(told(&rest), ["south 1T03:00:00.000Z 2T00:00:00.000Z"]);
-    let south = get(&site, &format!("/api/v1/gaps?{DAY}&by=sensor&lane=south&longer_than_ms=7200001"));
+    let south =
+        get(&site, &format!("/api/v1/gaps?{DAY}&by=sensor&lane=south&longer_than_ms=7200001"));
     assert_eq!(told(&south), ["south 1T03:00:00.000Z 2T00:00:00.000Z"]);
 
     let shown = site.focus.run(&["coverage", "--by", "sensor"]);
@@ -206,7 +217,11 @@ async fn lanes_are_by_the_values_of_a_key_and_gaps_are_told_of_each() {
         (&format!("/api/v1/gaps?{DAY}&by=%2Fsite%2Fcode&cursor={cursor}"), "cursor"),
     ] {
         let answer = site.focus.ask("GET", path, "", false).expect("an answer");
-        assert_eq!((answer.status, &answer.json()["field"]), (400, &json!(field)), "{path}: {answer:?}");
+        assert_eq!(
+            (answer.status, &answer.json()["field"]),
+            (400, &json!(field)),
+            "{path}: {answer:?}"
+        );
     }
 
     // What goes has no lane any more, once it is marked.
@@ -217,8 +232,16 @@ async fn lanes_are_by_the_values_of_a_key_and_gaps_are_told_of_each() {
     let by_server = covered("sensor");
     assert_eq!(site.focus.stop(), Some(0));
     let command = [
-        "coverage", "--json", "--buckets", "48", "--by", "sensor",
-        "--from", "2024-05-01T00:00:00Z", "--to", "2024-05-02T00:00:00Z",
+        "coverage",
+        "--json",
+        "--buckets",
+        "48",
+        "--by",
+        "sensor",
+        "--from",
+        "2024-05-01T00:00:00Z",
+        "--to",
+        "2024-05-02T00:00:00Z",
     ];
     let json = json_of(&site.focus.run(&command));
     assert_eq!(json["coverage"]["items"], by_server["items"], "without the server too");
@@ -242,7 +265,8 @@ async fn another_list_of_keys_takes_effect_when_the_settings_are_read_again() {
         if found.is_null() { Ok(()) } else { Err(format!("{found}\n{}", site.focus.log())) }
     })
     .await;
-    let answer = site.focus.ask("GET", "/api/v1/coverage?by=station", "", false).expect("an answer");
+    let answer =
+        site.focus.ask("GET", "/api/v1/coverage?by=station", "", false).expect("an answer");
     assert_eq!(answer.status, 400, "{answer:?}");
     assert_eq!(lanes(&get(&site, "/api/v1/coverage?by=count&limit=1000")).len(), 196);
     assert_eq!(site.focus.stop(), Some(0));
