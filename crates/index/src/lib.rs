@@ -57,7 +57,7 @@ pub use focus_core::entry::answered::Answer;
 pub use forget::Forgotten;
 pub use listed::{Listed, Whole};
 pub use listing::{Cursor, Listing, MORE_MAX, Order, RecordingsPage, WrongCursor};
-pub use metadata::{IndexedKey, KeyState, VALUES_MAX};
+pub use metadata::{IndexedKey, KeyState};
 pub use observe::{Observation, Observed};
 pub use open::Opened;
 pub use reader::{Doubts, Reader, Totals, Unrecognised};

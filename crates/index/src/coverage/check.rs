@@ -11,8 +11,8 @@ use crate::stage::PENDING;
 /// Days of each root of which every hour is held against its rows; of more, each of an even spread.
 const DAYS_MAX: i64 = 50;
 
-/// The same of the values of all indexed keys together.
-const DAYS_OF_VALUES_MAX: i64 = 500;
+/// Values of indexed keys of which two days are held against their rows; of more, an even spread.
+const VALUES_MAX: i64 = 250;
 
 /// What is wrong with the summary by root; none where it agrees with the rows.
 pub(crate) fn wrong(connection: &Connection) -> rusqlite::Result<Option<String>> {
@@ -56,12 +56,17 @@ pub(crate) fn wrong_of_values(snapshot: &Connection) -> rusqlite::Result<Option<
             "covered hours of the value {value} are not those of its entries"
         )));
     }
+    // The first day of a value, and the first one after the middle of its time.
     let sample = format!(
-        "SELECT lane, day, cells FROM (SELECT lane, day, cells, row_number() OVER (ORDER BY lane, day) AS at,
-           count(*) OVER () AS days FROM covered_days WHERE lane < 0 AND -lane IN ({KEPT}))
-         WHERE at % max(days / ?1, 1) = 0"
+        "WITH some(lane) AS (SELECT -id FROM ({KEPT})
+           WHERE id % max((SELECT max(id) FROM metadata_values) / ?1, 1) = 0)
+         SELECT d.lane, d.day, d.cells FROM some s JOIN covered_days d ON d.lane = s.lane
+         WHERE d.day = (SELECT min(day) FROM covered_days WHERE lane = s.lane)
+            OR d.day = (SELECT min(day) FROM covered_days WHERE lane = s.lane AND day >=
+                 ((SELECT min(day) FROM covered_days WHERE lane = s.lane)
+                  + (SELECT max(day) FROM covered_days WHERE lane = s.lane)) / 2)"
     );
-    hours_wrong(snapshot, &sample, DAYS_OF_VALUES_MAX)
+    hours_wrong(snapshot, &sample, VALUES_MAX)
 }
 
 /// What is wrong with the hours of some days.

@@ -174,6 +174,11 @@ impl Changes {
         *self.pending.entry((lane, start_ms.div_euclid(HOUR_MS))).or_default() += delta;
     }
 
+    /// Lanes and hours that it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.more.len() + self.anew.len() + self.pending.len()
+    }
+
     /// Brings the summary in step.
     pub(crate) fn carry_out(mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let mut days = Days::new(tx);
@@ -182,6 +187,7 @@ impl Changes {
             for (lane, hour) in &self.anew {
                 let cell = of_rows(tx, *lane, *hour, &classes)?;
                 days.put(*lane, *hour, cell)?;
+                days.relieve()?;
             }
         }
         self.more.retain(|place, _| !self.anew.contains(place));
@@ -189,6 +195,7 @@ impl Changes {
         for ((lane, hour), delta) in self.pending {
             if !self.anew.contains(&(lane, hour)) {
                 days.add_pending(lane, hour, delta)?;
+                days.relieve()?;
             }
         }
         days.store()
@@ -211,6 +218,7 @@ fn merge(
             None => of_rows(tx, lane, hour, &classes(tx)?)?.spans,
         };
         days.put(lane, hour, cell)?;
+        days.relieve()?;
     }
     Ok(())
 }

@@ -394,7 +394,7 @@ fn a_file_of_an_earlier_version_is_summed_up_when_it_is_opened() {
 #[test]
 fn an_hour_with_very_many_spans_is_answered_from_its_rows() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (reader, _, mut connection) = after(&[], dir.path());
+    let (reader, _, mut connection) = after(&[vec![Change::Index(1)]], dir.path());
     let begins_ms = BASE_MS.div_euclid(HOUR_MS) * HOUR_MS;
     for part in 0..2 {
         let tx = connection.transaction().expect("a transaction");
@@ -403,18 +403,28 @@ fn an_hour_with_very_many_spans_is_answered_from_its_rows() {
             tx.execute(
                 "INSERT INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id, path, size,
                    fingerprint, metadata, generation, pending)
-                 VALUES(1, ?1, 1, ?2, ?3, ?4, 0, 'a', 'a', 1, 'f', '{}', 1, 0)",
-                params![format!("{part}-{at}"), start_ms, start_ms + 500, span(start_ms, Some(start_ms + 500))],
+                 VALUES(1, ?1, 1, ?2, ?3, ?4, 0, 'a', 'a', 1, 'f', ?5, 1, 0)",
+                params![
+                    format!("{part}-{at}"),
+                    start_ms,
+                    start_ms + 500,
+                    span(start_ms, Some(start_ms + 500)),
+                    SIDECARS[1],
+                ],
             )
             .expect("put");
         }
+        metadata::settle(&tx).expect("settled");
         settle(&tx).expect("settled");
         tx.commit().expect("committed");
     }
     assert_eq!(check::wrong(&connection).expect("checked"), None);
+    assert_eq!(metadata::wrong(&connection).expect("checked"), None);
     let buckets = Buckets::over(begins_ms + 1_000, begins_ms + 4_001, 1);
-    let by = LanesBy::Root;
-    let query = CoverageQuery { by, buckets, through_ms: Some(i64::MAX), lanes_max: 1 };
-    let covered = reader.coverage(&query).expect("coverage").expect("lanes");
-    assert_eq!(covered.lanes[0].buckets[0], Bucket { covered_ms: 501, recordings: 2, pending: 0 });
+    for by in [LanesBy::Root, LanesBy::Key(key(0))] {
+        let query = CoverageQuery { by, buckets, through_ms: Some(i64::MAX), lanes_max: 1 };
+        let covered = reader.coverage(&query).expect("coverage").expect("lanes");
+        let wanted = Bucket { covered_ms: 501, recordings: 2, pending: 0 };
+        assert_eq!(covered.lanes[0].buckets[0], wanted, "{:?}", query.by);
+    }
 }

@@ -11,14 +11,14 @@ use super::settle::{Entries, Entry, RECORDED, recorded};
 use crate::coverage::drop_days;
 use crate::{Index, IndexError};
 
-/// Rows of one transaction: it takes some ten milliseconds, and the writer serves others in between.
-const ROWS_MAX: usize = 1_000;
+/// Entries and days of one transaction: it takes some ten milliseconds, and the writer serves others in between.
+const PART_MAX: usize = 1_000;
 
 /// Bytes of metadata that one transaction reads, at about.
 const BYTES_MAX: usize = 4 << 20;
 
 impl Index {
-    /// Does a part of what is to be done for indexed keys: at most 1,000 rows. To be called until there is no more to
+    /// Does a part of what is to be done for indexed keys: at most 1,000 entries. To be called until there is no more to
     /// do, which it then says; what was done stays over a restart.
     ///
     /// # Errors
@@ -73,7 +73,8 @@ fn build(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
     let mut statement = tx.prepare_cached(&format!(
         "SELECT {RECORDED} FROM recordings WHERE id > ?1 ORDER BY id LIMIT ?2"
     ))?;
-    let mut rows = statement.query(params![through, ROWS_MAX as i64])?;
+    let rows_max = PART_MAX / keys.len().clamp(1, PART_MAX);
+    let mut rows = statement.query(params![through, rows_max as i64])?;
     let (mut last, mut done, mut bytes) = (through, 0_usize, 0);
     while bytes < BYTES_MAX
         && let Some(row) = rows.next()?
@@ -91,7 +92,7 @@ fn build(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
     }
     drop(rows);
     entries.carry_out()?;
-    let state = if done < ROWS_MAX && bytes < BYTES_MAX { READY } else { INDEXING };
+    let state = if done < rows_max && bytes < BYTES_MAX { READY } else { INDEXING };
     for key in &keys {
         tx.prepare_cached(
             "UPDATE metadata_keys SET through = ?2, done = done + ?3, state = ?4 WHERE id = ?1",
@@ -114,7 +115,7 @@ fn leave(tx: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
             "SELECT max(recording) FROM (SELECT DISTINCT recording FROM metadata_entries
                WHERE recording > ?1 ORDER BY recording LIMIT ?2)",
         )?
-        .query_row(params![through, ROWS_MAX as i64], |row| row.get(0))?;
+        .query_row(params![through, PART_MAX as i64], |row| row.get(0))?;
     if let Some(next) = next {
         tx.prepare_cached(
             "DELETE FROM metadata_entries WHERE recording > ?1 AND recording <= ?2 AND key = ?3",
@@ -124,7 +125,7 @@ fn leave(tx: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
             .execute(params![key, next])?;
         return Ok(());
     }
-    let mut left = ROWS_MAX;
+    let mut left = PART_MAX;
     while left > 0 {
         let value: Option<i64> = tx
             .prepare_cached("SELECT id FROM metadata_values WHERE key = ?1 LIMIT 1")?
@@ -156,7 +157,7 @@ fn left_for_good(tx: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
 fn drop_lanes(tx: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
     let mut swept: i64 =
         tx.query_row("SELECT swept FROM metadata_keys WHERE id = ?1", [key], |row| row.get(0))?;
-    let mut left = ROWS_MAX;
+    let mut left = PART_MAX;
     while left > 0 {
         let lane: Option<i64> = tx
             .prepare_cached("SELECT max(lane) FROM covered_days WHERE lane < ?1")?

@@ -10,7 +10,7 @@ use crate::stage::PENDING;
 use crate::{Index, IndexError, Reader};
 
 /// Values of a key by which lanes are told, at most.
-pub const VALUES_MAX: usize = 1_000;
+pub(crate) const VALUES_MAX: usize = 1_000;
 
 /// Values of a key of which covered time is kept, at most: with more it is dropped, and made anew once there are no
 /// more than [`VALUES_MAX`].

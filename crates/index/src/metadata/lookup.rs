@@ -3,7 +3,7 @@
 use focus_core::meta_filter::{MetaFilter, MetaKey};
 use rusqlite::{Connection, params};
 
-use super::keys::{VALUES_MAX, ready};
+use super::keys::{LEAVING, VALUES_MAX, ready};
 use crate::RootId;
 use crate::scope::Scope;
 
@@ -57,7 +57,7 @@ pub(crate) fn classes_of(connection: &Connection, value: i64) -> rusqlite::Resul
 
 /// What there is of a key.
 pub(crate) enum OfKey {
-    /// It is not indexed.
+    /// It is not indexed, or not any more.
     Unknown,
     /// It is not wholly indexed yet, or what its values cover is not.
     Indexing,
@@ -75,7 +75,9 @@ pub(crate) fn of_key(
     scope: &Scope,
 ) -> rusqlite::Result<OfKey> {
     let is_known: bool = connection.query_row(
-        "SELECT EXISTS(SELECT 1 FROM metadata_keys WHERE key = ?1)",
+        &format!(
+            "SELECT EXISTS(SELECT 1 FROM metadata_keys WHERE key = ?1 AND state <> {LEAVING})"
+        ),
         [key.as_str()],
         |row| row.get(0),
     )?;

@@ -23,8 +23,8 @@ mod lookup;
 mod settle;
 
 pub(crate) use check::wrong;
-pub(crate) use keys::watch;
-pub use keys::{IndexedKey, KeyState, VALUES_MAX};
+pub use keys::{IndexedKey, KeyState};
+pub(crate) use keys::{VALUES_MAX, watch};
 pub(crate) use lookup::{OfKey, classes_of, of_key, of_listing};
 pub(crate) use settle::settle;
 

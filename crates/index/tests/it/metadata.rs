@@ -4,7 +4,7 @@ use focus_core::coverage::Buckets;
 use focus_core::meta_filter::{MetaFilter, MetaKey};
 use focus_core::recording_state::StateSet;
 use focus_core::vanish::MaxVanished;
-use focus_index::{CoverageQuery, Covered, Index, KeyState, LanesBy, Listing};
+use focus_index::{CoverageQuery, Covered, Index, KeyState, LanesBy, Listing, NoLanes};
 
 use crate::fixture::Fixture;
 
@@ -34,14 +34,17 @@ fn with(index: &Index, sensor: &str) -> Vec<String> {
     page.rows.into_iter().map(|row| row.uuid).collect()
 }
 
-fn covered(index: &Index) -> Covered {
-    let query = CoverageQuery {
+fn query() -> CoverageQuery {
+    CoverageQuery {
         by: LanesBy::Key(key("sensor")),
         buckets: Buckets::over(BASE, BASE + 3_600_000, 1),
         through_ms: Some(BASE + 3_600_000),
         lanes_max: 10,
-    };
-    index.reader().coverage(&query).expect("read").expect("lanes")
+    }
+}
+
+fn covered(index: &Index) -> Covered {
+    index.reader().coverage(&query()).expect("read").expect("lanes")
 }
 
 /// Name, covered seconds and pending recordings of each lane.
@@ -114,6 +117,8 @@ async fn a_key_that_comes_late_is_indexed_while_recordings_land_and_one_that_goe
     fixture.is_in_order();
     // Taken out, and put in again before it has gone.
     fixture.index.index_metadata(Vec::new()).await.expect("stored");
+    let none = fixture.index.reader().coverage(&query()).expect("read");
+    assert_eq!(none, Err(NoLanes::NotIndexed));
     fixture.put("r4", &sidecar(4, "south")).await;
     fixture.index.index_metadata(vec![key("sensor")]).await.expect("stored");
     assert_eq!(with(&fixture.index, "south"), ["u3", "u4", "u30"]);
