@@ -331,11 +331,11 @@ pub(crate) fn lanes_by(by: Option<&str>) -> Result<LanesBy, Problem> {
 
 /// There are no lanes by this key, or there is none of this name.
 fn no_lanes(none: NoLanes, by: Option<&str>) -> Problem {
-    let words = |field: &str| format!("{field}: {:?}: {none}", by.unwrap_or("root"));
+    let words = format!("by: {:?}: {none}", by.unwrap_or("root"));
     match none {
-        NoLanes::NotIndexed | NoLanes::TooManyValues => Problem::bad_value("by", words("by")),
-        NoLanes::Indexing => Problem::unavailable(words("by")).at("by"),
-        NoLanes::NoSuchLane => Problem::bad_value("lane", words("lane")),
+        NoLanes::NotIndexed | NoLanes::TooManyValues => Problem::bad_value("by", words),
+        NoLanes::Indexing => Problem::unavailable(words).at("by"),
+        NoLanes::NoSuchLane => Problem::bad_value("lane", format!("lane: {none}")),
     }
 }
 
