@@ -133,6 +133,17 @@ struct Windows<'a> {
     edges: Edges,
     /// The hours in which a window begins, in ascending order.
     split: Vec<i64>,
+    /// The hours of the days in which a window begins: the same for every lane.
+    plans: BTreeMap<i64, [HourPlan; 24]>,
+}
+
+/// Where an hour of a day counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct HourPlan {
+    /// The window that holds all of it.
+    at: Option<usize>,
+    /// A window begins in it: what is counted comes from the rows.
+    is_split: bool,
 }
 
 /// What was read of the rows of a lane.
@@ -187,11 +198,14 @@ impl<'a> Windows<'a> {
             rows: lanes.iter().map(|_| empty()).collect(),
             edges: Edges::of(query.buckets),
             split: Vec::new(),
+            plans: BTreeMap::new(),
         };
         let Some((last, begins)) = windows.edges.0.split_last() else { return Ok(windows) };
         windows.split = begins.iter().map(|at_ms| at_ms.div_euclid(HOUR_MS)).collect();
         windows.split.push((last - 1).div_euclid(HOUR_MS));
         windows.split.dedup();
+        let days = windows.split.iter().map(|hour| hour.div_euclid(24));
+        windows.plans = days.map(|day| (day, windows.plan(day))).collect();
         let numbers = by_number(lanes);
         windows.read_long(&numbers)?;
         windows.read_split(&numbers)?;
@@ -307,6 +321,15 @@ impl<'a> Windows<'a> {
         Ok(counted)
     }
 
+    fn plan(&self, day: i64) -> [HourPlan; 24] {
+        let mut plan = [HourPlan::default(); 24];
+        for (hour, plan) in (day * 24..).zip(&mut plan) {
+            plan.at = self.whole(hour * HOUR_MS, (hour + 1) * HOUR_MS);
+            plan.is_split = self.split.binary_search(&hour).is_ok();
+        }
+        plan
+    }
+
     /// Adds a day to the windows of its lane, hour by hour.
     fn hours(
         &self,
@@ -315,10 +338,16 @@ impl<'a> Windows<'a> {
         day: &LaneDay,
         through_ms: i64,
     ) -> rusqlite::Result<()> {
+        let known = self.plans.get(&day.day);
+        let plan = known.copied().unwrap_or_else(|| self.plan(day.day));
         for (hour, cell) in day.hours() {
             let (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
-            let at = self.whole(begins_ms, ends_ms);
-            if let Some(at) = at.filter(|_| self.split.binary_search(&hour).is_err()) {
+            let HourPlan { at, is_split } = usize::try_from(hour - day.day * 24)
+                .ok()
+                .and_then(|at| plan.get(at))
+                .copied()
+                .unwrap_or_default();
+            if let Some(at) = at.filter(|_| !is_split) {
                 let (begins, pending) = cell.counts();
                 lane[at].add(begins, pending);
             }
