@@ -62,6 +62,8 @@ struct Board {
     running: BTreeMap<u64, Running>,
     /// Of jobs that have ended: their results, without findings.
     results: BTreeMap<u64, Value>,
+    /// Whole results that are on their way to the state folder.
+    unkept: BTreeMap<u64, Value>,
     /// How far jobs were when they ended: done, and of how many.
     reached: BTreeMap<u64, (u64, u64)>,
     /// The server ends, and nothing is started any more.
@@ -180,6 +182,7 @@ impl Jobs {
             tracing::info!(id, "the job {id} has ended: {}", described(&end));
             let forgotten = board.table.end(id, end, clock::wall_ms());
             board.results.insert(id, without_findings(&result));
+            board.unkept.insert(id, result.clone());
             if let Some(last) = board.running.remove(&id).and_then(|running| running.last) {
                 board.reached.insert(id, (if is_done { last.of } else { last.done }, last.of));
             }
@@ -191,6 +194,7 @@ impl Jobs {
         };
         self.tell(id);
         self.keep(id, &result).await;
+        self.board.lock().unkept.remove(&id);
         if let Some(id) = without {
             let result = self.board.lock().results.get(&id).cloned().unwrap_or_default();
             self.keep(id, &result).await;
@@ -267,7 +271,11 @@ impl Jobs {
     /// One of them with its whole result. Blocks for as long as a read of the state folder takes.
     pub fn show_whole(&self, id: u64) -> Option<ShownJob> {
         let mut shown = self.show(id)?;
-        if let Ok((_, result)) = kept::read(&self.state_dir, id)
+        // Before the file is read: what is not there is in it by then.
+        let unkept = self.board.lock().unkept.get(&id).cloned();
+        if let Some(result) = unkept {
+            shown.value["result"] = result;
+        } else if let Ok((_, result)) = kept::read(&self.state_dir, id)
             && !result.is_null()
         {
             shown.value["result"] = result;

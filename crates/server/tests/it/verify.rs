@@ -120,7 +120,7 @@ async fn every_kind_of_drift_is_found_exactly_mended_and_found_no_more() {
         // Read alone: found the same again, and written out a line each.
         let csv = site.dir.path().join("drift.csv");
         let (code, again) = verify(&site, &["--csv", &csv.display().to_string()]);
-        assert_eq!((code, told(&again)), (Some(1), planted));
+        assert_eq!((code, told(&again)), (Some(1), planted), "{again:#}");
         let lines = fs::read_to_string(csv).expect("written");
         let mut lines: Vec<&str> = lines.split("\r\n").collect();
         assert_eq!(lines.remove(0), "kind,uuid,root,path,field,storage,catalog,reason");
