@@ -71,12 +71,9 @@ pub(crate) fn settle_mounts(tx: &Transaction<'_>, root: i64) -> rusqlite::Result
     Ok(())
 }
 
-/// A sidecar somewhere names the uuid of the recording `r`, as far as storage has been seen: that of its own place,
-/// or of one that claims the uuid. Places that settled and of which nothing is reported hold their uuid.
+/// A sidecar somewhere names the uuid of the recording `r`, as far as storage has been seen.
 pub(crate) const NAMED: &str =
-    "(EXISTS(SELECT 1 FROM files m WHERE m.id = r.file AND m.uuid = r.uuid AND m.side_size IS NOT NULL)
-      OR EXISTS(SELECT 1 FROM files m WHERE m.uuid = r.uuid AND (m.settled = 0 OR m.state IS NOT NULL)
-        AND m.side_size IS NOT NULL))";
+    "EXISTS(SELECT 1 FROM files m WHERE m.uuid = r.uuid AND m.side_size IS NOT NULL)";
 
 /// The rule [`focus_core::entry::absence::count`] on a root, but for what [`candidates`] counts.
 pub(crate) fn fixed_counts(

@@ -248,8 +248,7 @@ pub(crate) fn read_claimants_again(
 ) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE files SET due_ms = 0, settled = 0
-         WHERE uuid = (SELECT uuid FROM recordings WHERE id = ?2) AND id <> ?1
-           AND (settled = 0 OR state IS NOT NULL)",
+         WHERE uuid = (SELECT uuid FROM recordings WHERE id = ?2) AND id <> ?1",
     )?
     .execute(params![file, id.0])?;
     Ok(())

@@ -297,11 +297,10 @@ ALTER TABLE recordings ADD COLUMN first_seen_ms INTEGER;
 ALTER TABLE recordings ADD COLUMN acknowledged_ms INTEGER;
 ";
 
-/// Places are found by their uuid only where they do not hold it: an index of all of them would be written at random
-/// places for every recording.
+/// Places are found by the uuid that they name, whether they hold it or not.
 const V8: &str = "
 DROP INDEX IF EXISTS files_uuid;
-CREATE INDEX files_claims ON files(uuid) WHERE uuid IS NOT NULL AND (settled = 0 OR state IS NOT NULL);
+CREATE INDEX files_claims ON files(uuid) WHERE uuid IS NOT NULL;
 ";
 
 /// Recordings by the values of indexed keys of their metadata: see [`crate::metadata`], where the numbers of
