@@ -85,6 +85,8 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
             known: schema::VERSION,
         });
     }
+    // Rows of one time lie on shared pages: the larger cache and log are, the more rows have come when a page is written
+    // once more. Both are bounded, 16 and 32 MiB, by the memory and the disk that a server may take for this.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384;

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 9;
+pub(crate) const VERSION: i64 = 8;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
+const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -297,12 +297,6 @@ ALTER TABLE recordings ADD COLUMN first_seen_ms INTEGER;
 ALTER TABLE recordings ADD COLUMN acknowledged_ms INTEGER;
 ";
 
-/// Places are found by the uuid that they name, whether they hold it or not.
-const V8: &str = "
-DROP INDEX IF EXISTS files_uuid;
-CREATE INDEX files_claims ON files(uuid) WHERE uuid IS NOT NULL;
-";
-
 /// Recordings by the values of indexed keys of their metadata: see [`crate::metadata`], where the numbers of
 /// `metadata_keys` have their names. Here they are:
 ///
@@ -313,7 +307,7 @@ CREATE INDEX files_claims ON files(uuid) WHERE uuid IS NOT NULL;
 ///
 /// `through` is the row up to which the present work has come, `swept` the lane. `entries` of a value are all recordings with it,
 /// `there` those of them that are not deleted. Numbers of values are never given again: they are numbers of lanes.
-const V9: &str = "
+const V8: &str = "
 ALTER TABLE covered_days RENAME COLUMN root TO lane;
 ALTER TABLE covered_hours RENAME COLUMN root TO lane;
 CREATE TABLE metadata_keys(

@@ -197,14 +197,10 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
         (
-            9,
+            8,
             "DROP TABLE metadata_keys; DROP TABLE metadata_values; DROP TABLE metadata_entries;
              ALTER TABLE covered_days RENAME COLUMN lane TO root;
              ALTER TABLE covered_hours RENAME COLUMN lane TO root;",
-        ),
-        (
-            8,
-            "DROP INDEX files_claims; CREATE INDEX files_uuid ON files(uuid) WHERE uuid IS NOT NULL;",
         ),
         (
             7,

@@ -242,10 +242,10 @@ fn answer_of(engine: &Engine, request: Request) -> Result<(Answered, Completenes
             }
             collected.take(codes, &request, through_ms, row)
         })?;
+        if collected.is_too_much {
+            return Ok((Answered::TooMany, completeness));
+        }
         read_ms = window.1;
-    }
-    if collected.is_too_much {
-        return Ok((Answered::TooMany, completeness));
     }
     let answer = ordered(
         &request,
