@@ -1,4 +1,4 @@
-//! The two clocks: one that decides, and one for people.
+//! The clocks: one that decides, one for the age of files, and one for people.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

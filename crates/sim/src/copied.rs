@@ -29,7 +29,7 @@ impl Server {
         // Its clock is not told of when the wall clock is set.
         self.copied = Some(Storage { is_local: false, ..copied });
         self.index = Index::new();
-        self.crash(self.excludes, self.started);
+        self.crash(self.excludes, self.started_ms, self.least_ahead_ms);
     }
 
     /// Puts its own storage in the place of the world's, or back.

@@ -56,7 +56,7 @@ impl World {
         self.delayed.clear();
         for server in servers {
             server.index = Index::new();
-            server.crash(self.excludes, (self.true_ms, self.wall_ahead_ms));
+            server.crash(self.excludes, self.true_ms, self.wall_ahead_ms);
         }
     }
 }

@@ -52,9 +52,10 @@ pub(crate) struct Server {
     /// True times of the first and the last of the reads of the lease without a gap between them.
     reads: Option<(u64, u64)>,
     pub(crate) epoch: u64,
-    /// True time of the start of its process, and the least that the wall clock was ahead of true time since then,
-    /// milliseconds.
-    pub(crate) started: (u64, i64),
+    /// True time of the start of its process.
+    pub(crate) started_ms: u64,
+    /// The least that the wall clock was ahead of true time since then, milliseconds.
+    pub(crate) least_ahead_ms: i64,
     /// The connection that the present epoch is about.
     pub(crate) connection: Option<u64>,
     pub(crate) cut_off: bool,
@@ -90,7 +91,8 @@ impl Server {
             lease_flight: None,
             reads: None,
             epoch: 0,
-            started: (0, 0),
+            started_ms: 0,
+            least_ahead_ms: 0,
             connection: None,
             cut_off: false,
             paused_until_ms: 0,
@@ -117,9 +119,9 @@ impl Server {
 
     /// Killed and started again with these settings, at this true time and with the wall clock so far ahead of it: only
     /// what the index holds is left.
-    pub(crate) fn crash(&mut self, excludes: bool, started: (u64, i64)) {
+    pub(crate) fn crash(&mut self, excludes: bool, true_ms: u64, wall_ahead_ms: i64) {
         self.process += 1;
-        self.started = started;
+        (self.started_ms, self.least_ahead_ms) = (true_ms, wall_ahead_ms);
         self.excludes = excludes;
         self.exclude = exclude(excludes);
         self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
@@ -437,7 +439,7 @@ impl Server {
     /// The wall clock, or less where that was set forward since the start.
     fn steady_wall_ns(&self, world: &World) -> i64 {
         let true_ms = i64::try_from(world.true_ms).unwrap_or(i64::MAX);
-        (true_ms + world.wall_ahead_ms.min(self.started.1)) * 1_000_000
+        (true_ms + world.wall_ahead_ms.min(self.least_ahead_ms)) * 1_000_000
     }
 
     /// Looks at a place, and stores what it is.
@@ -471,8 +473,8 @@ impl Server {
                 .iter()
                 .all(|file| file.is_some_and(|file| file.closed));
             // Nobody knows of a clock that was set before the start.
-            let (set_ms, (started_ms, _)) = (world.clock_set_ms, self.started);
-            let was_set = files.changed_ms <= set_ms && set_ms <= started_ms;
+            let set_ms = world.clock_set_ms;
+            let was_set = files.changed_ms <= set_ms && set_ms <= self.started_ms;
             if !is_closed && !was_set && stood_ms * 100 < SETTLE_MS * 95 {
                 return Err(format!(
                     "nothing_half_written: {} settled after {stood_ms} ms",

@@ -396,7 +396,7 @@ impl World {
                 self.storage.ahead_ms = self.wall_ahead_ms;
                 self.clock_set_ms = now_ms;
                 for server in servers.iter_mut() {
-                    server.started.1 = server.started.1.min(self.wall_ahead_ms);
+                    server.least_ahead_ms = server.least_ahead_ms.min(self.wall_ahead_ms);
                 }
             }
             "pause" => {
@@ -424,7 +424,7 @@ impl World {
     /// Kills it, whatever it was about to hear or to store, and starts it again.
     pub(crate) fn crash(&mut self, server: &mut Server) {
         self.crashed_in.extend(server.job_under_way());
-        server.crash(self.excludes, (self.true_ms, self.wall_ahead_ms));
+        server.crash(self.excludes, self.true_ms, self.wall_ahead_ms);
     }
 
     fn alter(&mut self, change: impl FnOnce(&mut Data, &mut fastrand::Rng) -> Option<()>) -> bool {

@@ -79,28 +79,25 @@ fn look_together(
     places: &[(Place, Option<SeenAs>)],
     read: &AtomicU64,
 ) -> Result<Vec<Look>, Errno> {
-    let mut last: Option<(&[u8], Result<Opened, Errno>)> = None;
     let mut looks = Vec::with_capacity(places.len());
-    for (place, known) in places {
-        if root.exclude().hides_folder(&place.folder) {
-            looks.push(Look::default());
+    for in_folder in places.chunk_by(|(one, _), (next, _)| one.folder == next.folder) {
+        let folder = &in_folder[0].0.folder;
+        if root.exclude().hides_folder(folder) {
+            looks.extend(in_folder.iter().map(|_| Look::default()));
             continue;
         }
-        if last.as_ref().is_none_or(|(folder, _)| *folder != place.folder) {
-            let opened = root.open_folder(&place.folder);
-            let opened = opened.map(|folder| {
-                let mount = root.mount_of(&folder);
-                (folder, mount)
-            });
-            last = Some((&place.folder, opened));
-        }
-        let Some((_, opened)) = &last else { continue };
-        looks.push(match opened {
-            Ok(folder) => look_at(root, pair, place, *known, folder, read)?,
-            // No such folder any more, or a link or file in its place: nothing of ours is there.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Look::default(),
-            Err(error) => unreadable(Look::default(), place, "the folder", *error)?,
+        let opened: Result<Opened, Errno> = root.open_folder(folder).map(|folder| {
+            let mount = root.mount_of(&folder);
+            (folder, mount)
         });
+        for (place, known) in in_folder {
+            looks.push(match &opened {
+                Ok(folder) => look_at(root, pair, place, *known, folder, read)?,
+                // No such folder any more, or a link or file in its place: nothing of ours is there.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Look::default(),
+                Err(error) => unreadable(Look::default(), place, "the folder", *error)?,
+            });
+        }
     }
     Ok(looks)
 }
