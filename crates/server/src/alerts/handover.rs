@@ -170,8 +170,11 @@ async fn stand_by(
         return Some(());
     }
     known.ask = Some(now + ASK);
-    // A holder that has not written anything yet is waited for.
-    let (holder, record) = read(engine, root).await??;
+    let Some((holder, record)) = read(engine, root).await? else {
+        // A holder that has not written anything yet tells of nothing.
+        board.set_told_elsewhere(&root.id, false);
+        return Some(());
+    };
     if known.there.is_none() {
         board.met(&root.id, leads, Some(&record.lineage), Holds::No);
         known.there = Some(Some(record.lineage.clone()));
