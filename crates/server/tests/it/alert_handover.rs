@@ -1,6 +1,7 @@
 //! Alerts of two servers on one root: the holder tells, and whoever takes over goes on from what it told.
 
 use std::fs;
+use std::path::PathBuf;
 
 use focus_testkit::focus::Focus;
 use focus_testkit::mongo::MongoServer;
@@ -44,6 +45,20 @@ impl Two {
         standby.until_status("pending", 0, LIMIT).await;
         standby.until_status("catalog_state", "standby", LIMIT).await;
         Two { server, site, standby, host }
+    }
+
+    /// Twenty files that are no recordings: more than the rule lets pass.
+    fn bad(&self) -> impl Iterator<Item = PathBuf> {
+        let root = self.site.tree.root().to_owned();
+        (0..20).map(move |at| root.join(format!("bad{at}.dat")))
+    }
+
+    fn turn_bad(&self) {
+        self.bad().for_each(|path| fs::write(path, "data").expect("written"));
+    }
+
+    fn mend(&self) {
+        self.bad().for_each(|path| fs::remove_file(path).expect("removed"));
     }
 
     /// What was told of a rule: the type of each event, and its subject.
@@ -102,9 +117,7 @@ async fn a_standby_that_takes_over_goes_on_from_what_the_dead_holder_told() {
     let mut two = Two::start().await;
     // A first look at what is there, so that these are new.
     a_while().await;
-    for at in 0..20 {
-        fs::write(two.site.tree.root().join(format!("bad{at}.dat")), "data").expect("written");
-    }
+    two.turn_bad();
     let told = two.until_told("unrecognised_growth", &["firing"]).await;
     until("it is handed over", LIMIT, || async {
         let client = two.server.client().await;
@@ -124,9 +137,7 @@ async fn a_standby_that_takes_over_goes_on_from_what_the_dead_holder_told() {
     two.standby.until_status("/roots/0/lease", "held", LIMIT).await;
     a_while().await;
     // What is true is not told again; what ends is resolved under the same key.
-    for at in 0..20 {
-        fs::remove_file(two.site.tree.root().join(format!("bad{at}.dat"))).expect("removed");
-    }
+    two.mend();
     let after = two.until_told("unrecognised_growth", &["firing", "resolved"]).await;
     assert_eq!(after[1].1, told[0].1);
 }
@@ -138,9 +149,7 @@ async fn what_a_dead_holder_told_is_resolved_though_the_database_comes_back_empt
     }
     let mut two = Two::start().await;
     a_while().await;
-    for at in 0..20 {
-        fs::write(two.site.tree.root().join(format!("bad{at}.dat")), "data").expect("written");
-    }
+    two.turn_bad();
     let told = two.until_told("unrecognised_growth", &["firing"]).await;
     let kept = two.site.dir.path().join("standby/alerts.json");
     until("the standby has seen what was told", LIMIT, || async {
@@ -158,9 +167,7 @@ async fn what_a_dead_holder_told_is_resolved_though_the_database_comes_back_empt
     two.standby.until_status("/roots/0/lease", "held", LIMIT).await;
     // It is told once more: the holder may have told something else before it died.
     two.until_told("unrecognised_growth", &["firing", "firing"]).await;
-    for at in 0..20 {
-        fs::remove_file(two.site.tree.root().join(format!("bad{at}.dat"))).expect("removed");
-    }
+    two.mend();
     let after = two.until_told("unrecognised_growth", &["firing", "firing", "resolved"]).await;
     assert!(after.iter().all(|(_, subject)| *subject == told[0].1), "{after:?}");
 }

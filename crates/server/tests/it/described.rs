@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use focus_testkit::focus::Focus;
-use serde_json::Value;
-
 use crate::alert_host::tools;
+use crate::security::{address, token};
 use crate::site::{BINARY, LIMIT, Site, long};
+use focus_testkit::focus::Focus;
 
 /// Cases at least.
 const CASES: u64 = 5_000;
@@ -35,11 +34,7 @@ async fn every_call_is_as_its_description_says() {
     std::fs::write(site.tree.root().join("alone.dat"), "data").expect("written");
     site.focus.serve().await;
     site.focus.until_status("recordings", 40, LIMIT).await;
-    let told = std::fs::read_to_string(site.state().join("server.json")).expect("readable");
-    let told: Value = serde_json::from_str(&told).expect("JSON");
-    let token = told["token"].as_str().expect("a token");
-
-    let address = site.focus.address().expect("an address");
+    let (address, token) = (address(&site), token(&site));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = Command::new(&program)
         .arg("--config-file")

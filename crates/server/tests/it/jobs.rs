@@ -109,6 +109,32 @@ async fn a_comparison_finds_what_was_removed_from_the_catalog() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_verification_that_has_just_ended_has_its_findings() {
+    let mut site = Site::new(&[]);
+    site.land(5);
+    site.focus.serve().await;
+    site.focus.until_status("recordings", 5, LIMIT).await;
+    site.in_step().await;
+    let catalog = rusqlite::Connection::open(site.state().join("catalog/catalog.db"));
+    catalog.expect("the catalog").execute("UPDATE recordings SET size = 77", []).expect("altered");
+    // Its result is on the way to the state folder when it ends: asked often enough, somebody comes between.
+    for _ in 0..20 {
+        let (status, job) = start(&site, &json!({ "kind": "verify" }));
+        assert_eq!(status, 202, "{job:#}");
+        let path = format!("{JOBS}/{}", job["id"]);
+        let ended = loop {
+            let job = get(&site, &path);
+            if job["state"] != "running" && job["state"] != "queued" {
+                break job;
+            }
+        };
+        let result = &ended["result"];
+        assert_eq!(result["findings"].as_array().map(Vec::len), Some(5), "{ended:#}");
+        assert_ne!(result["truncated"], true, "{ended:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_under_way_is_joined_cancelled_and_after_a_crash_it_has_failed() {
     let mut site = Site::new(&[]);
     site.land(3);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::security::{address, token};
 use crate::site::{LIMIT, Site};
 
 async fn served(arguments: &[&str]) -> Site {
@@ -37,9 +38,7 @@ impl Raw {
 
 /// Asks with these headers, each with its line end, over a connection of its own.
 fn ask(site: &Site, method: &str, path: &str, headers: &str, body: &str) -> Raw {
-    let told = std::fs::read_to_string(site.state().join("server.json")).expect("server.json");
-    let told: Value = serde_json::from_str(&told).expect("JSON");
-    let address = told["address"].as_str().expect("an address").to_owned();
+    let address = address(site);
     let mut stream = TcpStream::connect(&address).expect("connected");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
     let length = body.len();
@@ -261,13 +260,6 @@ async fn a_large_answer_is_compressed_for_who_asks_and_a_streamed_one_ends_well(
         assert_eq!((streamed.status, streamed.header("content-encoding")), (200, Some(coding)));
         assert!(streamed.body.len() > 10, "{}", streamed.head);
     }
-}
-
-/// The token of `server.json`.
-fn token(site: &Site) -> String {
-    let told = std::fs::read_to_string(site.state().join("server.json")).expect("server.json");
-    let told: Value = serde_json::from_str(&told).expect("JSON");
-    told["token"].as_str().expect("a token").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,10 @@ pub(crate) fn address(site: &Site) -> String {
     server_file(site)["address"].as_str().expect("an address").to_owned()
 }
 
+pub(crate) fn token(site: &Site) -> String {
+    server_file(site)["token"].as_str().expect("a token").to_owned()
+}
+
 /// Sends bytes as they are; what comes back until the connection ends, or `patience` is over.
 pub(crate) fn raw(address: &str, request: &[u8], patience: Duration) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");

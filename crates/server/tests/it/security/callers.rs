@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use focus_testkit::focus::Focus;
 use focus_testkit::wait::until;
 
-use super::{address, get, raw, status_of};
+use super::{address, get, raw, status_of, token};
 use crate::site::{BINARY, LIMIT, Site};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,9 +182,7 @@ async fn a_server_with_all_its_requests_in_work_says_when_to_ask_again_and_that_
     let site = bounded("requests_max = 1\n").await;
     let address = address(&site);
     // It answers when the pass is done, which waits for what is unsettled.
-    let token = std::fs::read_to_string(site.state().join("server.json")).expect("server.json");
-    let token: serde_json::Value = serde_json::from_str(&token).expect("JSON");
-    let token = token["token"].as_str().expect("a token");
+    let token = token(&site);
     let mut lasting = TcpStream::connect(&address).expect("a connection");
     let head = format!(
         "POST /api/v1/scan HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
@@ -213,9 +211,7 @@ async fn a_server_with_all_its_requests_in_work_says_when_to_ask_again_and_that_
 async fn a_request_that_takes_longer_than_it_may_is_ended_and_told_so() {
     let site = bounded("request_time_ms = 300\n").await;
     let address = address(&site);
-    let token = std::fs::read_to_string(site.state().join("server.json")).expect("server.json");
-    let token: serde_json::Value = serde_json::from_str(&token).expect("JSON");
-    let token = token["token"].as_str().expect("a token");
+    let token = token(&site);
     // A report of which the rest never comes.
     let mut slow = TcpStream::connect(&address).expect("a connection");
     let head = format!(
