@@ -22,6 +22,7 @@ mod forget;
 mod invariants;
 mod listed;
 mod listing;
+mod log;
 mod metadata;
 mod missing;
 mod mount;

@@ -86,7 +86,8 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
         });
     }
     // Rows of one time lie on shared pages: the larger cache and log are, the more rows have come when a page is written
-    // once more. Both are bounded, 16 and 32 MiB, by the memory and the disk that a server may take for this.
+    // once more. The cache is bounded to 16 MiB by the memory that a server may take for this; the log by [`crate::log`]
+    // once the writer is there.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384;
@@ -106,6 +107,7 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
     }
     coverage::watch(&connection).map_err(fail)?;
     metadata::watch(&connection).map_err(fail)?;
+    connection.execute_batch("PRAGMA wal_autocheckpoint = 0").map_err(fail)?;
     match connection.execute("INSERT OR REPLACE INTO meta VALUES('clean', '0')", []) {
         Ok(_) => Ok(connection),
         // It can be read, and is written as soon as there is room.

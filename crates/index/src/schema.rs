@@ -307,6 +307,8 @@ ALTER TABLE recordings ADD COLUMN acknowledged_ms INTEGER;
 ///
 /// `through` is the row up to which the present work has come, `swept` the lane. `entries` of a value are all recordings with it,
 /// `there` those of them that are not deleted. Numbers of values are never given again: they are numbers of lanes.
+///
+/// `recordings_time` has the root, too: how many of each begin in a window is counted without a row.
 const V8: &str = "
 ALTER TABLE covered_days RENAME COLUMN root TO lane;
 ALTER TABLE covered_hours RENAME COLUMN root TO lane;
@@ -340,6 +342,8 @@ CREATE TABLE metadata_entries(
   PRIMARY KEY(recording, key)
 ) WITHOUT ROWID;
 CREATE INDEX metadata_entries_time ON metadata_entries(value, span, start_ms, recording, end_ms, deleted);
+DROP INDEX recordings_time;
+CREATE INDEX recordings_time ON recordings(span, start_ms, end_ms, deleted, root);
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
+use crate::log::Log;
 use crate::tap::ChangeTap;
 use crate::{IndexError, Opened, Reader, coverage, metadata, open};
 
@@ -57,9 +58,10 @@ impl Index {
         let tap = ChangeTap::default();
         tap.attach(&mut connection).map_err(|error| IndexError::of(path, &error))?;
         let (sender, receiver) = sync_channel(QUEUE_MAX);
+        let log = Log::of(path);
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
-            .spawn(move || run(connection, &receiver))
+            .spawn(move || run(connection, &receiver, log))
             .map_err(|error| IndexError::Sqlite {
                 path: path.display().to_string(),
                 words: format!("no thread for it: {error}"),
@@ -159,9 +161,10 @@ fn transact<T>(
     Ok(value)
 }
 
-fn run(mut connection: Connection, calls: &Receiver<Call>) {
+fn run(mut connection: Connection, calls: &Receiver<Call>, mut log: Log) {
     while let Ok(call) = calls.recv() {
         call(&mut connection);
+        log.bound(&connection);
     }
     here(Point::At(Step::CloseBefore));
     // Best effort: a file that is not marked clean is checked when it is opened again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use focus_core::meta_filter::MetaKey;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::LONG_SPAN;
 use crate::metadata::{OfKey, VALUES_MAX, of_key};
@@ -96,9 +96,9 @@ pub(super) fn by_number(lanes: &[Lane]) -> BTreeMap<i64, usize> {
     lanes.iter().enumerate().flat_map(numbers).collect()
 }
 
-/// The rows of one span class that overlap a window, of all lanes: the number of the lane, start, end, and whether it is
-/// pending. Class, first and last start, least end; by a key, its name.
-pub(super) fn rows_in_window(by: &LanesBy) -> String {
+/// The recordings of one span class that overlap a window, of all lanes: the number of the lane, start, end, and another
+/// column. Class, first and last start, least end; by a key, its name.
+fn in_window(by: &LanesBy, column: &str) -> String {
     let (lane, of_key) = match by {
         LanesBy::Root => ("r.root", ""),
         LanesBy::Key(_) => (
@@ -108,7 +108,7 @@ pub(super) fn rows_in_window(by: &LanesBy) -> String {
         ),
     };
     format!(
-        "SELECT {lane}, r.start_ms, r.end_ms, r.pending = {PENDING}
+        "SELECT {lane}, r.start_ms, r.end_ms, {column}
          FROM recordings r INDEXED BY recordings_time {of_key}
          WHERE r.span = ?1 AND r.start_ms BETWEEN ?2 AND ?3 AND r.end_ms >= ?4 AND r.deleted = 0{}",
         match by {
@@ -118,26 +118,55 @@ pub(super) fn rows_in_window(by: &LanesBy) -> String {
     )
 }
 
-/// The rows of some span classes that overlap a window, each with the number of its lane, its span and whether it is
-/// pending.
+/// The recordings of some span classes that overlap a window, each with the number of its lane, its span and whether it is
+/// pending, which is in its row alone.
 pub(super) fn each_row(
+    connection: &Connection,
+    by: &LanesBy,
+    window: (i64, i64),
+    classes: &[i64],
+    mut each: impl FnMut(i64, (i64, i64), bool),
+) -> rusqlite::Result<()> {
+    let statement = in_window(by, &format!("r.pending = {PENDING}"));
+    each_with(connection, by, window, classes, &statement, |lane, span, row| {
+        each(lane, span, row.get(3)?);
+        Ok(())
+    })
+}
+
+/// The same with the number of each row, which the time index has.
+pub(super) fn each_id(
+    connection: &Connection,
+    by: &LanesBy,
+    window: (i64, i64),
+    classes: &[i64],
+    mut each: impl FnMut(i64, (i64, i64), i64) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let statement = in_window(by, "r.id");
+    each_with(connection, by, window, classes, &statement, |lane, span, row| {
+        each(lane, span, row.get(3)?)
+    })
+}
+
+fn each_with(
     connection: &Connection,
     by: &LanesBy,
     (from_ms, to_ms): (i64, i64),
     classes: &[i64],
-    mut each: impl FnMut(i64, (i64, i64), bool),
+    statement: &str,
+    mut each: impl FnMut(i64, (i64, i64), &Row<'_>) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     let key = match by {
         LanesBy::Root => None,
         LanesBy::Key(key) => Some(key.as_str()),
     };
-    let mut statement = connection.prepare_cached(&rows_in_window(by))?;
+    let mut statement = connection.prepare_cached(statement)?;
     for class in classes {
         let last_ms = to_ms.saturating_sub(1);
         let mut rows =
             statement.query(params![class, earliest(*class, from_ms), last_ms, from_ms, key])?;
         while let Some(row) = rows.next()? {
-            each(row.get(0)?, (row.get(1)?, row.get(2)?), row.get(3)?);
+            each(row.get(0)?, (row.get(1)?, row.get(2)?), row)?;
         }
     }
     Ok(())
@@ -186,4 +215,20 @@ pub(super) fn long_of(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_recordings_begin_and_end_is_read_from_the_time_index_alone() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        crate::schema::migrate(&mut connection).expect("tables");
+        let sql = format!("EXPLAIN QUERY PLAN {}", in_window(&LanesBy::Root, "r.id"));
+        let plan: String = connection
+            .query_row(&sql, params![1, 2, 3, 4, None::<String>], |row| row.get(3))
+            .expect("a plan");
+        assert!(plan.contains("COVERING INDEX recordings_time (span=? AND start_ms>?"), "{plan}");
+    }
 }

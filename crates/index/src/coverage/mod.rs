@@ -8,6 +8,7 @@
 //! | `lanes` | tells which lanes there are, and which rows are of which |
 //! | `days` | the days of a lane |
 //! | `summary` | answers how much of each window is covered |
+//! | `split` | counts in the hours in which a window begins |
 //! | `gaps` | answers what is not covered |
 //! | `check` | holds the summary against the rows |
 //!
@@ -19,6 +20,7 @@ mod check;
 mod days;
 mod gaps;
 mod lanes;
+mod split;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use focus_core::coverage::{Buckets, DAY_MS, HOUR_MS, Spans};
 use rusqlite::Connection;
 
-use super::LONG_SPAN;
 use super::days::{LaneDay, each_day};
-use super::lanes::{Lane, LanesBy, NoLanes, by_number, each_long, each_row};
+use super::lanes::{Lane, LanesBy, NoLanes, by_number, each_long};
+use super::split::{Source, SplitHours};
 use crate::overlap::classes;
 use crate::{IndexError, Reader};
 
@@ -133,6 +133,8 @@ struct Windows<'a> {
     edges: Edges,
     /// The hours in which a window begins, in ascending order.
     split: Vec<i64>,
+    /// What was read of them.
+    of_split: SplitHours,
     /// The hours of the days in which a window begins: the same for every lane.
     plans: BTreeMap<i64, [HourPlan; 24]>,
 }
@@ -142,20 +144,20 @@ struct Windows<'a> {
 struct HourPlan {
     /// The window that holds all of it.
     at: Option<usize>,
-    /// A window begins in it: what is counted comes from the rows.
+    /// A window begins in it: how many begin in it comes from the rows.
     is_split: bool,
 }
 
 /// What was read of the rows of a lane.
-struct OfRows {
+pub(super) struct OfRows {
     /// What may last longer than 37 hours, cut at the time through which the index is complete.
     long: Spans,
     /// What is counted of rows: the long ones, and those in the hours in which a window begins.
-    counted: Vec<Bucket>,
+    pub(super) counted: Vec<Bucket>,
 }
 
 /// The edges of windows, computed once: they are asked for hundreds of thousands of times.
-struct Edges(Vec<i64>);
+pub(super) struct Edges(pub(super) Vec<i64>);
 
 impl Edges {
     fn of(buckets: Buckets) -> Edges {
@@ -164,9 +166,14 @@ impl Edges {
     }
 
     /// The window with this time; none before the first and after the last.
-    fn at(&self, time_ms: i64) -> Option<usize> {
+    pub(super) fn at(&self, time_ms: i64) -> Option<usize> {
         let at = self.0.partition_point(|edge| *edge <= time_ms).checked_sub(1)?;
         (at + 1 < self.0.len()).then_some(at)
+    }
+
+    /// When each window begins.
+    pub(super) fn begins(&self) -> &[i64] {
+        self.0.split_last().map_or(&[], |(_, begins)| begins)
     }
 
     /// Shares a covered time out among the windows.
@@ -198,6 +205,7 @@ impl<'a> Windows<'a> {
             rows: lanes.iter().map(|_| empty()).collect(),
             edges: Edges::of(query.buckets),
             split: Vec::new(),
+            of_split: SplitHours::default(),
             plans: BTreeMap::new(),
         };
         let Some((last, begins)) = windows.edges.0.split_last() else { return Ok(windows) };
@@ -208,7 +216,8 @@ impl<'a> Windows<'a> {
         windows.plans = days.map(|day| (day, windows.plan(day))).collect();
         let numbers = by_number(lanes);
         windows.read_long(&numbers)?;
-        windows.read_split(&numbers)?;
+        let source = Source { connection, by: &query.by, edges: &windows.edges, numbers: &numbers };
+        windows.of_split.count(&source, &windows.split, &mut windows.rows)?;
         Ok(windows)
     }
 
@@ -245,50 +254,27 @@ impl<'a> Windows<'a> {
         Ok(())
     }
 
-    /// The hours in which a window begins: who begins there, and who lasts over the begin.
-    fn read_split(&mut self, numbers: &BTreeMap<i64, usize>) -> rusqlite::Result<()> {
-        let mut short = classes(self.connection)?;
-        short.retain(|class| *class < LONG_SPAN);
-        let (edges, lanes) = (&self.edges, &mut self.rows);
-        for hour in &self.split {
-            let window @ (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
-            // Windows that begin within this hour.
-            let begins = edges.0.iter().copied().enumerate().take(self.query.buckets.len());
-            let inside: Vec<(usize, i64)> =
-                begins.filter(|(_, at_ms)| (begins_ms..ends_ms).contains(at_ms)).collect();
-            let by = &self.query.by;
-            each_row(
-                self.connection,
-                by,
-                window,
-                &short,
-                |number, (start_ms, end_ms), pending| {
-                    let Some(lane) = numbers.get(&number).map(|at| &mut lanes[*at].counted) else {
-                        return;
-                    };
-                    for (at, at_ms) in &inside {
-                        if start_ms < *at_ms && *at_ms < end_ms {
-                            lane[*at].add(1, u64::from(pending));
-                        }
-                    }
-                    if start_ms >= begins_ms
-                        && let Some(at) = edges.at(start_ms)
-                    {
-                        lane[at].add(1, u64::from(pending));
-                    }
-                },
-            )?;
-        }
-        Ok(())
-    }
-
     /// The windows of each lane.
     fn buckets(mut self, lanes: &[Lane]) -> rusqlite::Result<Vec<Vec<Bucket>>> {
+        let numbers = by_number(lanes);
         let rows = std::mem::take(&mut self.rows);
-        lanes.iter().zip(rows).map(|(lane, rows)| self.of_lane(lane, rows)).collect()
+        let mut split = std::mem::take(&mut self.of_split);
+        let mut all = Vec::with_capacity(lanes.len());
+        for (at, (lane, rows)) in lanes.iter().zip(rows).enumerate() {
+            all.push(self.of_lane((at, lane), rows, &mut split)?);
+        }
+        let (connection, by) = (self.connection, &self.query.by);
+        let source = Source { connection, by, edges: &self.edges, numbers: &numbers };
+        split.read_mixed(&source, &mut all)?;
+        Ok(all)
     }
 
-    fn of_lane(&self, lane: &Lane, rows: OfRows) -> rusqlite::Result<Vec<Bucket>> {
+    fn of_lane(
+        &self,
+        (number, lane): (usize, &Lane),
+        rows: OfRows,
+        split: &mut SplitHours,
+    ) -> rusqlite::Result<Vec<Bucket>> {
         let OfRows { long, mut counted } = rows;
         let (from_ms, to_ms) = self.window();
         if counted.is_empty() {
@@ -314,7 +300,12 @@ impl<'a> Windows<'a> {
                         counted[at].covered_ms += day.covered_ms().unwrap_or(0);
                     }
                 }
-                None => self.hours(&mut counted, &long, &day, through_ms)?,
+                None => {
+                    let split = |counted: &mut [Bucket], hour, counts| {
+                        split.pending(counted, (number, hour), counts);
+                    };
+                    self.hours(&mut counted, (&long, through_ms), &day, split)?;
+                }
             }
             Ok(false)
         })?;
@@ -334,9 +325,9 @@ impl<'a> Windows<'a> {
     fn hours(
         &self,
         lane: &mut [Bucket],
-        long: &Spans,
+        (long, through_ms): (&Spans, i64),
         day: &LaneDay,
-        through_ms: i64,
+        mut of_split: impl FnMut(&mut [Bucket], i64, (u64, u64)),
     ) -> rusqlite::Result<()> {
         let known = self.plans.get(&day.day);
         let plan = known.copied().unwrap_or_else(|| self.plan(day.day));
@@ -347,7 +338,9 @@ impl<'a> Windows<'a> {
                 .and_then(|at| plan.get(at))
                 .copied()
                 .unwrap_or_default();
-            if let Some(at) = at.filter(|_| !is_split) {
+            if is_split {
+                of_split(lane, hour, cell.counts());
+            } else if let Some(at) = at {
                 let (begins, pending) = cell.counts();
                 lane[at].add(begins, pending);
             }
@@ -386,7 +379,7 @@ impl<'a> Windows<'a> {
 }
 
 impl Bucket {
-    fn add(&mut self, recordings: u64, pending: u64) {
+    pub(super) fn add(&mut self, recordings: u64, pending: u64) {
         self.recordings += recordings;
         self.pending += pending;
     }
