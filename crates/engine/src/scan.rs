@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use focus_common::clock;
 use focus_core::mount::Mount;
 use focus_core::recording::Place;
-use focus_index::{FolderId, IndexError, PlaceId, ScanView};
+use focus_index::{FolderId, FolderPlaces, IndexError, KnownPlace, PlaceId, ScanView};
 use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
 use focus_storage::{Pair, Part, PartKind, RootProblem};
 use parking_lot::Mutex;
@@ -18,6 +18,10 @@ use crate::present_root::PresentRoot;
 /// Places of a folder, or folders, read from the index at once, so that a large folder takes little
 /// memory.
 const PAGE: usize = 1_024;
+
+/// Places of a folder that are read at once, so that each name is compared without a query of its own; those of a larger
+/// folder are asked for one by one.
+const AT_ONCE_MAX: usize = 4_096;
 
 /// Sidecars that may have another content under the same size and time are read at this pace: a change of
 /// rights, or a backup by links, concerns all of a root at once.
@@ -69,8 +73,7 @@ pub(crate) fn scan(
         met: Mutex::new(Met {
             view,
             last_place,
-            data: RowSet::default(),
-            sidecars: RowSet::default(),
+            rows: Rows::default(),
             folders: RowSet::default(),
             moved: Vec::new(),
             mounts: HashSet::new(),
@@ -110,10 +113,7 @@ struct Met {
     view: ScanView,
     /// The place that the index learned of last when the scan began.
     last_place: PlaceId,
-    /// Rows of places whose data file was met.
-    data: RowSet,
-    /// Rows of places whose sidecar was met.
-    sidecars: RowSet,
+    rows: Rows,
     /// Rows of folders that were met.
     folders: RowSet,
     /// Folders found on another mount than before.
@@ -125,6 +125,24 @@ struct Met {
     /// How many of them are read again by now.
     reread: u64,
     error: Option<IndexError>,
+}
+
+/// Rows of places of which a file was met.
+#[derive(Default)]
+struct Rows {
+    /// Their data file.
+    data: RowSet,
+    /// Their sidecar.
+    sidecars: RowSet,
+}
+
+impl Rows {
+    fn of(&mut self, kind: PartKind) -> &mut RowSet {
+        match kind {
+            PartKind::Data(_) => &mut self.data,
+            PartKind::Sidecar(_) => &mut self.sidecars,
+        }
+    }
 }
 
 impl Scan<'_> {
@@ -184,11 +202,18 @@ impl Scan<'_> {
             .filter_map(|entry| Some((entry, pair.part(&entry.name)?)))
             .collect();
         let spellings = Spellings::of(pair, &parts);
+        let folder = met.view.folder_places(&chunk.folder, AT_ONCE_MAX)?;
         for (entry, part) in &parts {
             let compared = if spellings.is_surplus(pair, &entry.name, part) {
                 Compared::Surplus
             } else {
-                self.compare_one(&mut met, &chunk.folder, part, entry)?
+                match &folder {
+                    Some(folder) => self.compare_one(&mut met, folder.get(part.stem), part, entry),
+                    None => {
+                        let known = met.view.known(&chunk.folder, part.stem)?;
+                        self.compare_one(&mut met, known.as_ref(), part, entry)
+                    }
+                }
             };
             match compared {
                 Compared::Same => {}
@@ -205,7 +230,11 @@ impl Scan<'_> {
         let mut places: Vec<Place> = stems.into_iter().map(place).collect();
         if chunk.end == Some(FolderEnd::Complete) {
             met.found_on(&chunk.folder, chunk.mount.as_ref())?;
-            met.gone_from(&chunk.folder, &mut |stem| places.push(place(stem)))?;
+            let gone = &mut |stem: &[u8]| places.push(place(stem));
+            match &folder {
+                Some(folder) => met.gone_of(&chunk.folder, folder, gone)?,
+                None => met.gone_from(&chunk.folder, gone)?,
+            }
         }
         Ok(places)
     }
@@ -214,25 +243,25 @@ impl Scan<'_> {
     fn compare_one(
         &self,
         met: &mut Met,
-        folder: &[u8],
+        known: Option<&KnownPlace>,
         part: &Part<'_>,
         entry: &Entry,
-    ) -> Result<Compared, IndexError> {
-        let Some(known) = met.view.known(folder, part.stem)? else { return Ok(Compared::News) };
-        let (before, rows) = match part.kind {
+    ) -> Compared {
+        let Some(known) = known else { return Compared::News };
+        let before = match part.kind {
             PartKind::Data(at) => {
                 if let (Some(extension), true) = (&known.extension, known.data.is_some())
                     && let Some(compared) = self.compare_extension(extension, at)
                 {
-                    return Ok(compared);
+                    return compared;
                 }
-                (known.data, &mut met.data)
+                known.data
             }
-            PartKind::Sidecar(_) => (known.sidecar, &mut met.sidecars),
+            PartKind::Sidecar(_) => known.sidecar,
         };
-        let is_first = rows.insert(known.id.number());
+        let is_first = met.rows.of(part.kind).insert(known.id.number());
         if !is_first && !self.present.pair.is_exact(part.kind) {
-            return Ok(Compared::Surplus);
+            return Compared::Surplus;
         }
         let is_news = match (before, entry.stat) {
             (None, _) => true,
@@ -240,7 +269,7 @@ impl Scan<'_> {
             (Some(_), None) => false,
         };
         if is_news {
-            return Ok(Compared::News);
+            return Compared::News;
         }
         let is_another = self.detail == Detail::Stat
             && matches!(part.kind, PartKind::Sidecar(_))
@@ -249,10 +278,10 @@ impl Scan<'_> {
             && !known.is_due;
         match is_another {
             true if known.settled => met.alike.push(known.id),
-            true => return Ok(Compared::News),
+            true => return Compared::News,
             false => {}
         }
-        Ok(Compared::Same)
+        Compared::Same
     }
 
     /// Compares the extension of a data file with the one that the index has; none where they are the same.
@@ -322,12 +351,38 @@ impl Met {
         part: &Part<'_>,
     ) -> Result<bool, IndexError> {
         let Some(known) = self.view.known(folder, name)? else { return Ok(false) };
-        let (seen, rows) = match part.kind {
-            PartKind::Data(_) => (known.data, &mut self.data),
-            PartKind::Sidecar(_) => (known.sidecar, &mut self.sidecars),
+        let seen = match part.kind {
+            PartKind::Data(_) => known.data,
+            PartKind::Sidecar(_) => known.sidecar,
         };
-        rows.insert(known.id.number());
+        self.rows.of(part.kind).insert(known.id.number());
         Ok(seen.is_some())
+    }
+
+    /// Places of a folder that was read to its end of which a file was not met, where all of them are at hand.
+    fn gone_of(
+        &mut self,
+        path: &[u8],
+        folder: &FolderPlaces,
+        gone: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), IndexError> {
+        if let Some(id) = self.view.folder(path)? {
+            self.folders.insert(id.number());
+        }
+        for (stem, known) in folder.iter() {
+            if self.is_gone(known.id, known.data.is_some(), known.sidecar.is_some()) {
+                gone(stem);
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of this place was not met. Rows made since the scan began are the observer's own news.
+    fn is_gone(&self, id: PlaceId, data: bool, sidecar: bool) -> bool {
+        let row = id.number();
+        id <= self.last_place
+            && (data && !self.rows.data.contains(row)
+                || sidecar && !self.rows.sidecars.contains(row))
     }
 
     /// Places of a folder that was read to its end, or is gone, of which a file was not met.
@@ -341,10 +396,7 @@ impl Met {
             let Some(last) = places.last() else { return Ok(()) };
             after.clone_from(&last.stem);
             for place in &places {
-                let missed = place.data && !self.data.contains(place.id.number())
-                    || place.sidecar && !self.sidecars.contains(place.id.number());
-                // Rows made since the scan began are the observer's own news.
-                if missed && place.id <= self.last_place {
+                if self.is_gone(place.id, place.data, place.sidecar) {
                     gone(&place.stem);
                 }
             }

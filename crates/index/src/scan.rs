@@ -1,6 +1,7 @@
 //! What scans ask the index: what is known of a name, what of a folder, what is due.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use focus_core::look::{FileIdentity, FileStat};
 use focus_core::mount::Mount;
@@ -9,7 +10,8 @@ use focus_core::settle::Sight;
 use focus_crash::Write;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::place::{SIGHT, identity, place, sight, stat};
+use crate::folder_places::{KNOWN, known_place};
+use crate::place::{SIGHT, place, sight};
 use crate::rows::{FolderId, PlaceId, RootId, signed, unsigned};
 use crate::{Index, IndexError, Reader, mount};
 
@@ -21,7 +23,7 @@ pub struct KnownPlace {
     /// The data file as last seen.
     pub data: Option<FileStat>,
     /// Its extension.
-    pub extension: Option<String>,
+    pub extension: Option<Arc<str>>,
     /// The sidecar as last seen.
     pub sidecar: Option<FileStat>,
     /// Which file the sidecar was read from, where that is known.
@@ -59,12 +61,14 @@ pub struct SettledPlace {
 /// A connection of a scan's own: it asks for every name.
 #[derive(Debug)]
 pub struct ScanView {
-    connection: Connection,
-    reader: Reader,
+    pub(crate) connection: Connection,
+    pub(crate) reader: Reader,
     root: RootId,
     folder: Option<(Vec<u8>, Option<i64>)>,
     /// By row.
     mounts: HashMap<i64, Mount>,
+    /// The extensions that were met.
+    pub(crate) spellings: Vec<Arc<str>>,
 }
 
 impl ScanView {
@@ -75,7 +79,14 @@ impl ScanView {
     pub fn new(reader: &Reader, root: RootId) -> Result<ScanView, IndexError> {
         let connection = reader.connect()?;
         let mounts = mount::all(&connection, root.0).map_err(|error| reader.error(&error))?;
-        Ok(ScanView { connection, reader: reader.clone(), root, folder: None, mounts })
+        Ok(ScanView {
+            connection,
+            reader: reader.clone(),
+            root,
+            folder: None,
+            mounts,
+            spellings: Vec::new(),
+        })
     }
 
     /// What is known of a place.
@@ -84,26 +95,13 @@ impl ScanView {
     /// The index cannot be read.
     pub fn known(&mut self, folder: &[u8], stem: &[u8]) -> Result<Option<KnownPlace>, IndexError> {
         let Some(folder) = self.folder_row(folder)? else { return Ok(None) };
+        let spellings = &mut self.spellings;
         let known = self
             .connection
-            .prepare_cached(
-                "SELECT id, data_size, data_mtime_ns, extension, side_size, side_mtime_ns,
-                   side_inode, side_ctime_ns, settled, due_ms IS NOT NULL
-                 FROM files WHERE folder = ?1 AND stem = ?2",
-            )
+            .prepare_cached(&format!("SELECT {KNOWN} FROM files WHERE folder = ?1 AND stem = ?2"))
             .and_then(|mut statement| {
                 statement
-                    .query_row(params![folder, stem], |row| {
-                        Ok(KnownPlace {
-                            id: PlaceId(row.get(0)?),
-                            data: stat(row, 1)?,
-                            extension: row.get(3)?,
-                            sidecar: stat(row, 4)?,
-                            identity: identity(row, 6)?,
-                            settled: row.get(8)?,
-                            is_due: row.get(9)?,
-                        })
-                    })
+                    .query_row(params![folder, stem], |row| known_place(row, spellings))
                     .optional()
             });
         known.map_err(|error| self.reader.error(&error))
@@ -200,7 +198,7 @@ impl ScanView {
         Ok(self.folder_row(path)?.map(FolderId))
     }
 
-    fn folder_row(&mut self, path: &[u8]) -> Result<Option<i64>, IndexError> {
+    pub(crate) fn folder_row(&mut self, path: &[u8]) -> Result<Option<i64>, IndexError> {
         if let Some((last, Some(id))) = &self.folder
             && last == path
         {

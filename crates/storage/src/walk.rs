@@ -17,7 +17,7 @@ use crate::look::{identity_of, is_exhaustion, stat_of};
 use crate::{Root, RootProblem};
 
 /// Files in one chunk at most.
-pub const CHUNK_MAX: usize = 1_024;
+pub const CHUNK_MAX: usize = 4_096;
 
 /// Folders read side by side.
 const WALKERS: usize = 4;

@@ -12,7 +12,7 @@ use focus_testkit::focus::Focus;
 const CASES: u64 = 5_000;
 
 /// Cases made at random for each call.
-const EXAMPLES: &str = "140";
+const EXAMPLES: &str = "190";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_is_as_its_description_says() {

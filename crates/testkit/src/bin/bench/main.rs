@@ -1,6 +1,7 @@
 //! `bench FOCUS recovery|memory|queries|requests [N]`: run by `cargo xtask bench`.
 
 mod requests;
+mod series;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 
 use focus_testkit::focus::Focus;
 use focus_testkit::stats;
-use focus_testkit::tree::{Tree, Writing};
 use rusqlite::{Connection, OpenFlags, params};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::LIMIT;
+use crate::{LIMIT, series};
 
 /// Requests a second, over all calls.
 const RATE: u32 = 1_000;
@@ -49,9 +48,8 @@ struct Site {
     focus: Focus,
     address: String,
     index: PathBuf,
-    uuids: Vec<String>,
-    from_ms: i64,
-    to_ms: i64,
+    /// Some of the recordings: uuid and start.
+    some: Vec<(String, i64)>,
     _dir: Option<TempDir>,
 }
 
@@ -64,6 +62,7 @@ pub(crate) async fn run(binary: &str, args: &[String]) {
     println!("{} recordings are known, the database is down", site.count());
     load(&site);
     side_by_side(&site);
+    lanes(&site);
 }
 
 impl Site {
@@ -71,8 +70,10 @@ impl Site {
         let dir = TempDir::new().expect("a folder");
         let root = dir.path().join("root");
         std::fs::create_dir(&root).expect("a root");
-        Tree::new(&root).add(n, Writing::Moved);
+        series::write(&root, n as u64);
         let state = dir.path().join("state");
+        std::fs::create_dir(&state).expect("a folder");
+        std::fs::write(settings(&state), "indexed_metadata = [\"sensor\"]\n").expect("settings");
         assert!(Focus::new(binary, &root, &state, &[]).run(&["init"]).status.success());
         Site::serving(binary, &root, &state, Some((dir, n))).await
     }
@@ -84,7 +85,11 @@ impl Site {
         made: Option<(TempDir, usize)>,
     ) -> Site {
         // Nothing listens on the first port.
-        let args = ["--mongodb-uri", "mongodb://127.0.0.1:1/", "--settle-ms", "200"];
+        let settings = settings(state).display().to_string();
+        let mut args = vec!["--mongodb-uri", "mongodb://127.0.0.1:1/", "--settle-ms", "200"];
+        if Path::new(&settings).exists() {
+            args.extend(["--config", &settings]);
+        }
         let mut focus = Focus::new(binary, root, state, &args);
         focus.serve().await;
         if let Some((_, n)) = &made {
@@ -94,29 +99,30 @@ impl Site {
         focus.until_status("unsettled", 0, LIMIT).await;
         let index = state.join("index.db");
         let connection = opened(&index);
-        let (from_ms, to_ms) = connection
-            .query_row("SELECT min(start_ms), max(start_ms) FROM recordings", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+        let some = connection
+            .prepare("SELECT uuid, start_ms FROM recordings WHERE id % 997 = 1 LIMIT 1000")
+            .and_then(|mut found| {
+                found.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
             })
-            .expect("times");
-        let uuids = connection
-            .prepare("SELECT uuid FROM recordings WHERE id % 997 = 1 LIMIT 1000")
-            .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect())
-            .expect("uuids");
+            .expect("recordings");
         let address = focus.address().expect("an address");
-        Site { focus, address, index, uuids, from_ms, to_ms, _dir: made.map(|(dir, _)| dir) }
+        Site { focus, address, index, some, _dir: made.map(|(dir, _)| dir) }
     }
 
     fn count(&self) -> u64 {
         self.focus.status().ok().and_then(|status| status["recordings"].as_u64()).unwrap_or(0)
     }
 
-    /// A time from the first recording to the last, the n-th of a sequence that comes to every part of it.
+    /// When one of the recordings begins, the n-th of a sequence that comes to every part of the series.
     fn moment(&self, n: u32) -> i64 {
         let share = f64::from(n) * 0.618_033_988_749_895 % 1.0;
-        #[expect(clippy::cast_possible_truncation, reason = "within the range of the recordings")]
-        let after_ms = ((self.to_ms - self.from_ms) as f64 * share) as i64;
-        self.from_ms + after_ms
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within the recordings that were looked up"
+        )]
+        let at = (self.some.len() as f64 * share) as usize;
+        self.some[at].1
     }
 
     fn asked(&self, name: &str, n: u32) -> Asked {
@@ -132,7 +138,7 @@ impl Site {
                 format!("{{\"start_time\": {from}, \"end_time\": {}}}", from + HOUR_MS),
             ),
             "one recording" => {
-                get(format!("/api/v1/recordings/{}", self.uuids[n as usize % self.uuids.len()]))
+                get(format!("/api/v1/recordings/{}", self.some[n as usize % self.some.len()].0))
             }
             "coverage of a day" => {
                 get(format!("/api/v1/coverage?from={from}&to={}&buckets=24", from + day))
@@ -142,6 +148,11 @@ impl Site {
             _ => get("/api/v1/status".to_owned()),
         }
     }
+}
+
+/// The settings of a site that was made here.
+fn settings(state: &Path) -> PathBuf {
+    state.join("bench.toml")
 }
 
 fn opened(index: &Path) -> Connection {
@@ -305,6 +316,30 @@ fn side_by_side(site: &Arc<Site>) {
     println!("  {:<20} {bare:>8.0}/s", "bare SQLite, a page");
     println!("ratio of a page to the compatible call: {:.2}", rates[0] / rates[1]);
     println!("ratio of a page to bare SQLite: {:.2}", rates[0] / bare);
+}
+
+/// A year, by root and by a key of the metadata.
+fn lanes(site: &Site) {
+    println!("coverage of a year, one call after another:");
+    let from = site.some.iter().map(|(_, start_ms)| *start_ms).min().unwrap_or(0) + 1_234_567;
+    let to = from + 365 * 24 * HOUR_MS;
+    let mut connection = Caller::to(&site.address);
+    for by in ["root", "sensor"] {
+        for buckets in [1, 200, 365] {
+            let path =
+                format!("/api/v1/coverage?from={from}&to={to}&buckets={buckets}&by={by}&limit=100");
+            let asked = ("GET", path, String::new());
+            let mut times = Vec::new();
+            for _ in 0..20 {
+                let began = Instant::now();
+                if connection.ask(&asked).ok() != Some(200) {
+                    break;
+                }
+                times.push(began.elapsed());
+            }
+            println!("  by {by}, {buckets:>3} windows  {}", stats::describe(&times));
+        }
+    }
 }
 
 type Ask = Box<dyn FnMut(&Site, u32)>;
