@@ -148,6 +148,31 @@ pub(super) fn each_id(
     })
 }
 
+/// The recordings of some span classes with one value that overlap a window, each with its span and the number of its
+/// row. The value has the number of its lane.
+pub(super) fn each_entry(
+    connection: &Connection,
+    number: i64,
+    (from_ms, to_ms): (i64, i64),
+    classes: &[i64],
+    mut each: impl FnMut((i64, i64), i64) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT start_ms, end_ms, recording
+         FROM metadata_entries INDEXED BY metadata_entries_time
+         WHERE value = ?5 AND span = ?1 AND start_ms BETWEEN ?2 AND ?3 AND end_ms >= ?4 AND deleted = 0",
+    )?;
+    for class in classes {
+        let last_ms = to_ms.saturating_sub(1);
+        let first_ms = earliest(*class, from_ms);
+        let mut rows = statement.query(params![class, first_ms, last_ms, from_ms, -number])?;
+        while let Some(row) = rows.next()? {
+            each((row.get(0)?, row.get(1)?), row.get(2)?)?;
+        }
+    }
+    Ok(())
+}
+
 fn each_with(
     connection: &Connection,
     by: &LanesBy,

@@ -7,13 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::coverage::HOUR_MS;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::LONG_SPAN;
-use super::lanes::{LanesBy, each_id, each_row};
+use super::lanes::{LanesBy, each_entry, each_id, each_row};
 use super::summary::{Bucket, Edges, OfRows};
 use crate::overlap::classes;
 use crate::stage::PENDING;
+
+/// Up to so many values the recordings of each are read by themselves; of more, those of all are, and the value of each is
+/// looked up.
+const VALUES_BY_ONE: usize = if cfg!(test) { 3 } else { 128 };
 
 /// What was read of the hours in which a window begins.
 #[derive(Default)]
@@ -34,6 +38,60 @@ pub(super) struct Source<'a> {
     pub(super) numbers: &'a BTreeMap<i64, usize>,
 }
 
+/// An hour in which windows begin.
+struct SplitHour {
+    hour: i64,
+    /// These windows, and when they begin.
+    inside: Vec<(usize, i64)>,
+}
+
+impl SplitHour {
+    fn of(hour: i64, edges: &Edges) -> SplitHour {
+        let (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
+        let first = edges.begins().partition_point(|at_ms| *at_ms < begins_ms);
+        let later = edges.begins().iter().copied().enumerate().skip(first);
+        SplitHour { hour, inside: later.take_while(|(_, at_ms)| *at_ms < ends_ms).collect() }
+    }
+
+    fn window(&self) -> (i64, i64) {
+        (self.hour * HOUR_MS, (self.hour + 1) * HOUR_MS)
+    }
+}
+
+/// Counts what is read of the time index.
+struct Counting<'a> {
+    edges: &'a Edges,
+    is_pending: CachedStatement<'a>,
+    begins: &'a mut [Vec<Begins>],
+    lanes: &'a mut [OfRows],
+}
+
+impl Counting<'_> {
+    /// A recording of a lane that overlaps an hour.
+    fn one(
+        &mut self,
+        lane: usize,
+        hour: &SplitHour,
+        (start_ms, end_ms): (i64, i64),
+        id: i64,
+    ) -> rusqlite::Result<()> {
+        let counted = &mut self.lanes[lane].counted;
+        for (at, at_ms) in &hour.inside {
+            if start_ms < *at_ms && *at_ms < end_ms {
+                let pending: bool = self.is_pending.query_row(params![id], |row| row.get(0))?;
+                counted[*at].add(1, u64::from(pending));
+            }
+        }
+        if start_ms >= hour.window().0
+            && let Some(at) = self.edges.at(start_ms)
+        {
+            counted[at].add(1, 0);
+            note(&mut self.begins[lane], hour.hour, at);
+        }
+        Ok(())
+    }
+}
+
 /// Recordings of a lane that begin in one hour and one window.
 struct Begins {
     hour: i64,
@@ -50,33 +108,33 @@ impl SplitHours {
         hours: &[i64],
         lanes: &mut [OfRows],
     ) -> rusqlite::Result<()> {
+        self.begins.resize_with(lanes.len(), Vec::new);
         let Source { connection, by, edges, numbers } = *source;
         let classes = short_classes(connection)?;
-        let begins = &mut self.begins;
-        begins.resize_with(lanes.len(), Vec::new);
-        let mut is_pending = connection
+        let hours: Vec<SplitHour> = hours.iter().map(|hour| SplitHour::of(*hour, edges)).collect();
+        let is_pending = connection
             .prepare_cached(&format!("SELECT pending = {PENDING} FROM recordings WHERE id = ?1"))?;
-        for hour in hours {
-            let window @ (begins_ms, ends_ms) = (hour * HOUR_MS, (hour + 1) * HOUR_MS);
-            let first = edges.begins().partition_point(|at_ms| *at_ms < begins_ms);
-            let later = edges.begins().iter().copied().enumerate().skip(first);
-            let inside: Vec<(usize, i64)> = later.take_while(|(_, at)| *at < ends_ms).collect();
-            each_id(connection, by, window, &classes, |number, (start_ms, end_ms), id| {
-                let Some(lane) = numbers.get(&number) else { return Ok(()) };
-                let counted = &mut lanes[*lane].counted;
-                for (at, at_ms) in &inside {
-                    if start_ms < *at_ms && *at_ms < end_ms {
-                        let pending: bool = is_pending.query_row(params![id], |row| row.get(0))?;
-                        counted[*at].add(1, u64::from(pending));
-                    }
-                }
-                if start_ms >= begins_ms
-                    && let Some(at) = edges.at(start_ms)
+        let mut counting = Counting { edges, is_pending, begins: &mut self.begins, lanes };
+        if matches!(by, LanesBy::Key(_)) && numbers.len() <= VALUES_BY_ONE {
+            let mut of_lane: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
+            numbers
+                .iter()
+                .for_each(|(number, lane)| of_lane.entry(*lane).or_default().push(*number));
+            for (lane, numbers) in of_lane {
+                // Hour after hour: what follows in a lane is near in the index, and is noted in order.
+                for (hour, number) in
+                    hours.iter().flat_map(|hour| numbers.iter().map(move |number| (hour, *number)))
                 {
-                    counted[at].add(1, 0);
-                    note(&mut begins[*lane], *hour, at);
+                    each_entry(connection, number, hour.window(), &classes, |span, id| {
+                        counting.one(lane, hour, span, id)
+                    })?;
                 }
-                Ok(())
+            }
+            return Ok(());
+        }
+        for hour in &hours {
+            each_id(connection, by, hour.window(), &classes, |number, span, id| {
+                numbers.get(&number).map_or(Ok(()), |lane| counting.one(*lane, hour, span, id))
             })?;
         }
         Ok(())
