@@ -1,6 +1,7 @@
-//! `bench FOCUS recovery|memory|queries|requests [N]`: run by `cargo xtask bench`.
+//! `bench FOCUS recovery|memory|queries|requests|scan [N]`: run by `cargo xtask bench`.
 
 mod requests;
+mod scan;
 mod series;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ const GIVING_BACK: Duration = Duration::from_secs(12);
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [binary, bench, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: bench FOCUS recovery|memory|queries|requests [N]");
+        eprintln!("usage: bench FOCUS recovery|memory|queries|requests|scan [N]");
         std::process::exit(2);
     };
     let n = rest.first().and_then(|n| n.parse().ok());
@@ -31,8 +32,9 @@ async fn main() {
         "memory" => memory(binary, n.unwrap_or(100_000)).await,
         "queries" => queries(binary, n.unwrap_or(100_000)).await,
         "requests" => requests::run(binary, rest).await,
+        "scan" => scan::run(binary, rest).await,
         other => {
-            eprintln!("{other} is not one of recovery, memory, queries, requests");
+            eprintln!("{other} is not one of recovery, memory, queries, requests, scan");
             std::process::exit(2);
         }
     }
@@ -187,6 +189,15 @@ async fn told(when: &str, pid: Option<u32>) {
     tokio::time::sleep(GIVING_BACK).await;
     let (stays, peak) = resident(pid);
     println!("{when}: {stays} KiB resident ({at_once} at once, {peak} at the most so far)");
+}
+
+/// Processor time that a server has taken, milliseconds.
+pub(crate) fn cpu_ms(focus: &Focus) -> u64 {
+    let stat = format!("/proc/{}/stat", focus.pid().unwrap_or(0));
+    let text = std::fs::read_to_string(stat).unwrap_or_default();
+    // User and system time are fields 14 and 15, in ticks of 10 ms; the second, a name, may hold spaces.
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
 }
 
 /// Resident memory now, and at the most so far, KiB.
