@@ -1,6 +1,7 @@
-//! `bench FOCUS recovery|memory|queries|requests [N]`: run by `cargo xtask bench`.
+//! `bench FOCUS recovery|memory|queries|requests|verify [N]`: run by `cargo xtask bench`.
 
 mod requests;
+mod verify;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ const GIVING_BACK: Duration = Duration::from_secs(12);
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [binary, bench, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: bench FOCUS recovery|memory|queries|requests [N]");
+        eprintln!("usage: bench FOCUS recovery|memory|queries|requests|verify [N]");
         std::process::exit(2);
     };
     let n = rest.first().and_then(|n| n.parse().ok());
@@ -30,14 +31,15 @@ async fn main() {
         "memory" => memory(binary, n.unwrap_or(100_000)).await,
         "queries" => queries(binary, n.unwrap_or(100_000)).await,
         "requests" => requests::run(binary, rest).await,
+        "verify" => verify::run(binary, n.unwrap_or(100_000)).await,
         other => {
-            eprintln!("{other} is not one of recovery, memory, queries, requests");
+            eprintln!("{other} is not one of recovery, memory, queries, requests, verify");
             std::process::exit(2);
         }
     }
 }
 
-struct Site {
+pub(crate) struct Site {
     dir: TempDir,
     tree: Tree,
     server: MongoServer,
@@ -188,8 +190,13 @@ async fn told(when: &str, pid: Option<u32>) {
     println!("{when}: {stays} KiB resident ({at_once} at once, {peak} at the most so far)");
 }
 
+/// Has the peak of the resident memory begin anew.
+pub(crate) fn peak_from_now_on(pid: Option<u32>) {
+    std::fs::write(format!("/proc/{}/clear_refs", pid.unwrap_or(0)), "5").expect("its peak");
+}
+
 /// Resident memory now, and at the most so far, KiB.
-fn resident(pid: Option<u32>) -> (u64, u64) {
+pub(crate) fn resident(pid: Option<u32>) -> (u64, u64) {
     let path = format!("/proc/{}/status", pid.unwrap_or(0));
     let text = std::fs::read_to_string(Path::new(&path)).unwrap_or_default();
     let field = |name: &str| {
