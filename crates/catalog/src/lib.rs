@@ -134,12 +134,14 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// Reads the documents with these uuids, those of others too, in any order.
     async fn read(&self, root: &RootPlace, uuids: &[String]) -> Result<Vec<Stored>, Failure>;
 
-    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after`: at
-    /// most `limit`, and no more bytes than a page holds.
+    /// The next page, ordered by uuid (bytewise), of documents with our `root`, after `after` and up to
+    /// `through`: at most `limit`, and no more bytes than a page holds. Without `through` some databases read
+    /// all that follows for each page.
     async fn page(
         &self,
         root: &RootPlace,
         after: Option<&str>,
+        through: Option<&str>,
         limit: usize,
     ) -> Result<Page<Stored>, Failure>;
 

@@ -229,12 +229,15 @@ impl Catalog for MemoryCatalog {
         &self,
         root: &RootPlace,
         after: Option<&str>,
+        through: Option<&str>,
         limit: usize,
     ) -> Result<Page<Stored>, Failure> {
         let filled = self.call(|data| {
             let after = after.unwrap_or("");
             let rest = data.documents.values().filter(|stored| {
-                stored.root.as_ref() == Some(&root.id) && stored.uuid.as_str() > after
+                stored.root.as_ref() == Some(&root.id)
+                    && stored.uuid.as_str() > after
+                    && through.is_none_or(|through| stored.uuid.as_str() <= through)
             });
             let bytes = |stored: &Stored| {
                 stored.recording.as_ref().map_or(0, |recording| recording.metadata.to_text().len())

@@ -1,4 +1,4 @@
-//! Comparing the catalog with the index, page by page, in linear time and bounded memory.
+//! Comparing the catalog with the index, window by window, in linear time and bounded memory.
 //!
 //! Both sides come ordered by uuid. A recording that both have with the same values is acknowledged
 //! without a write. One that differs becomes pending. One that the catalog lacks is inserted again.
@@ -12,6 +12,7 @@ use crate::document::{self, Stored};
 use crate::entry::EntryId;
 use crate::entry::claimed::duplicate_of_another_root;
 use crate::recording::Recording;
+use crate::window::Window;
 
 /// Bytes of a page at most, about; one of its items may alone be larger.
 pub const PAGE_BYTES_MAX: usize = 4 << 20;
@@ -134,14 +135,14 @@ pub struct ComparedPage {
 /// Where a comparison stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// The documents of the page under way that are not compared yet.
+    /// The documents of the window under way that are not compared yet.
     documents: std::collections::VecDeque<Stored>,
-    /// The last uuid of the page under way. None on the last page, to which all the rest of the index
+    /// The last uuid of the window under way. None in the last one, to which all the rest of the index
     /// belongs.
     through: Option<String>,
-    last_page: bool,
-    /// Rows of the page under way are still to be compared.
-    page_open: bool,
+    is_last: bool,
+    /// Rows of the window under way are still to be compared.
+    is_open: bool,
     /// The rows of the index up to this uuid are compared.
     rows_after: Option<String>,
     /// Rows compared.
@@ -153,8 +154,8 @@ pub struct Comparison {
 /// What a comparison needs next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The next page of documents after this uuid.
-    Page {
+    /// The next window of documents after this uuid.
+    Window {
         /// Bytewise after this one; from the start where none.
         after: Option<String>,
     },
@@ -172,12 +173,12 @@ pub enum Need {
 impl Comparison {
     /// What the comparison needs next.
     pub fn need(&self) -> Need {
-        if self.page_open {
+        if self.is_open {
             Need::Rows { after: self.rows_after.clone(), through: self.through.clone() }
-        } else if self.last_page {
+        } else if self.is_last {
             Need::Nothing
         } else {
-            Need::Page { after: self.through.clone() }
+            Need::Window { after: self.through.clone() }
         }
     }
 
@@ -191,12 +192,12 @@ impl Comparison {
         self.missing
     }
 
-    /// Takes a page of documents.
-    pub fn page(&mut self, page: Page<Stored>) {
-        self.through = page.items.last().filter(|_| page.more).map(|stored| stored.uuid.clone());
-        self.last_page = self.through.is_none();
-        self.documents = page.items.into();
-        self.page_open = true;
+    /// Takes a window of documents.
+    pub fn window(&mut self, window: Window) {
+        self.is_last = window.through.is_none();
+        self.through = window.through;
+        self.documents = window.documents.into();
+        self.is_open = true;
     }
 
     /// Takes rows of the index; `token` is the one that was held last.
@@ -213,7 +214,7 @@ impl Comparison {
         }
         if !more {
             out.missing.extend(self.documents.drain(..).filter(is_missing));
-            self.page_open = false;
+            self.is_open = false;
             if let Some(through) = &self.through {
                 self.rows_after = Some(through.clone());
             }

@@ -41,6 +41,17 @@ fn row(id: i64, uuid: &str, known: bool) -> Row {
     }
 }
 
+/// The window of documents that the index's rows bound.
+fn window(documents: &[Stored], rows: &[Row], after: Option<String>, limit: usize) -> Window {
+    let uuids = rows.iter().map(|row| &row.recording.uuid);
+    let bound = uuids.filter(|uuid| Some(*uuid) > after.as_ref()).nth(Window::rows(limit) - 1);
+    let within = documents
+        .iter()
+        .filter(|stored| Some(&stored.uuid) > after.as_ref())
+        .filter(|stored| bound.is_none_or(|bound| stored.uuid <= *bound));
+    Window::of(Page::of(limit, within.cloned()), bound.cloned())
+}
+
 /// Runs a whole comparison in pages of `limit`; findings, and documents the index does not know.
 fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Compared)>, u64) {
     let mut comparison = Comparison::default();
@@ -48,10 +59,7 @@ fn run(documents: &[Stored], rows: &[Row], limit: usize) -> (Vec<(i64, Compared)
     for _ in 0..10_000 {
         match comparison.need() {
             Need::Nothing => return (findings, comparison.missing()),
-            Need::Page { after } => {
-                let rest = documents.iter().filter(|stored| Some(&stored.uuid) > after.as_ref());
-                comparison.page(Page::of(limit, rest.cloned()));
-            }
+            Need::Window { after } => comparison.window(window(documents, rows, after, limit)),
             Need::Rows { after, through } => {
                 let rows = rows
                     .iter()
@@ -182,7 +190,7 @@ fn a_drills_document_without_a_row_is_met_also_as_a_tombstone_and_never_counted(
     let mut tombstone = stored("c", 1);
     tombstone.deleted = true;
     let page = vec![drilled("a", false), drilled("b", true), tombstone, stored("d", 1)];
-    comparison.page(Page::of(10, page));
+    comparison.window(Window::of(Page::of(10, page), None));
     let compared = comparison.rows(Page::new(), 1);
     let met: Vec<_> = compared.missing.iter().map(|stored| stored.uuid.as_str()).collect();
     assert_eq!((met, comparison.missing()), (vec!["a", "b", "d"], 1));

@@ -40,3 +40,4 @@ pub mod state;
 pub mod time;
 pub mod vanish;
 pub mod verify;
+pub mod window;

@@ -24,7 +24,7 @@ use super::served_root::ServedRoot;
 use super::step_log;
 use super::unrecognised::Unrecognised;
 use super::view::ReconcilerView;
-use super::written;
+use super::{window, written};
 
 /// As good as never: whatever happens before wakes the driver, milliseconds.
 const FAR_MS: u64 = 3_600_000;
@@ -264,14 +264,17 @@ impl Driver {
                 here(Point::At(Step::AfterMark));
                 return Done::Marked(marked);
             }
-            Job::Page { after, limit } => {
-                return Done::Page(self.catalog.page(&self.place, after.as_deref(), limit).await);
-            }
             Job::Met(token) => {
                 self.lease.met(token);
                 return Done::Stored;
             }
             Job::Call(call) => self.call(call).await,
+            Job::Window { after, limit } => {
+                let reader = self.index.reader();
+                let root = (&self.place, &reader, self.id);
+                let read = window::read(&*self.catalog, root, after.as_deref(), limit).await;
+                read.map(Done::Window)
+            }
             Job::Report => self.unrecognised().report().await,
             Job::Sweep { after } => self.unrecognised().sweep(after).await,
             Job::Pick { limit, bytes_max, before } => {

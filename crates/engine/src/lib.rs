@@ -15,7 +15,7 @@
 //! | | `absence`, `approval` | proves that files are gone before a deletion is marked or held |
 //! | | `index_fault` | tells that the index cannot be used |
 //! | catalog | `writing`, `lease`, `driver` | hold the lease and carry out the reconciler's jobs |
-//! | | `pending`, `no_recovery`, `unrecognised`, `blocking` | what the jobs read from the index |
+//! | | `pending`, `no_recovery`, `unrecognised`, `blocking`, `window` | what the jobs read from index and catalog |
 //! | | `changes` | follow what others change in the catalog |
 //! | | `written` | counts the writes by their outcome |
 //! | | `view` | what the status shows of a reconciler |
@@ -56,6 +56,7 @@ mod unrecognised;
 mod verify;
 mod view;
 mod watching;
+mod window;
 mod writing;
 mod written;
 

@@ -20,7 +20,7 @@ pub(crate) fn result(done: &Done) -> String {
             format!("{good} of {} written", answers.len())
         }
         Done::Replied(Ok(Reply::Documents(documents))) => format!("{} read", documents.len()),
-        Done::Page(Ok(page)) => format!("{} documents", page.items.len()),
+        Done::Window(Ok(window)) => format!("{} documents", window.documents.len()),
         Done::Rows(rows) => format!("{} rows", rows.items.len()),
         Done::Uuids(_) => done.name().to_owned(),
         Done::SpotChecked(Ok(check)) => {
@@ -32,7 +32,7 @@ pub(crate) fn result(done: &Done) -> String {
         | Done::Replied(Err(failure))
         | Done::Marked(Err(failure))
         | Done::Reported(Err(failure))
-        | Done::Page(Err(failure))
+        | Done::Window(Err(failure))
         | Done::SpotChecked(Err(failure))
         | Done::Swept(Err(failure)) => failed(failure),
         Done::Reported(Ok(count)) => format!("{count} reported"),

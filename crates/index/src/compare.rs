@@ -11,6 +11,33 @@ use crate::rows::{RECORDING, RootId, bytes, recording, signed};
 use crate::{Index, IndexError, Reader};
 
 impl Reader {
+    /// The uuid of the `nth` recording of a root, by uuid (bytewise), after `after`; the first is 1. None where there
+    /// are not so many.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn uuid_after(
+        &self,
+        root: RootId,
+        after: Option<&str>,
+        nth: usize,
+    ) -> Result<Option<String>, IndexError> {
+        self.read(|connection| {
+            // The index of uuids answers for a single root; a row's root is looked up only where there are several.
+            connection
+                .prepare_cached(
+                    "SELECT r.uuid FROM recordings r
+                     WHERE r.uuid > ?2 AND ((SELECT count(*) FROM roots) = 1 OR r.root = ?1)
+                     ORDER BY r.uuid LIMIT 1 OFFSET ?3",
+                )?
+                .query_row(
+                    params![root.0, after.unwrap_or(""), signed(nth.saturating_sub(1) as u64)],
+                    |row| row.get(0),
+                )
+                .optional()
+        })
+    }
+
     /// Recordings of a root by uuid (bytewise), after `after` and up to `through`: a page of them.
     ///
     /// # Errors

@@ -35,8 +35,8 @@ fn verified(row: &rusqlite::Row<'_>, cutoff_ms: i64) -> rusqlite::Result<Indexed
 }
 
 impl Reader {
-    /// Recordings of a root by uuid (bytewise), after `after`, for verification, a page of them: what is
-    /// pending and whose files changed after `cutoff_ms` (milliseconds since 1970) is young.
+    /// Recordings of a root by uuid (bytewise), after `after` and up to `through`, for verification, a page of
+    /// them: what is pending and whose files changed after `cutoff_ms` (milliseconds since 1970) is young.
     ///
     /// # Errors
     /// The index cannot be read.
@@ -44,19 +44,21 @@ impl Reader {
         &self,
         root: RootId,
         after: Option<&str>,
+        through: Option<&str>,
         limit: usize,
         cutoff_ms: i64,
     ) -> Result<Page<IndexedRecording>, IndexError> {
         self.read(|connection| {
+            let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {VERIFIED}, {ENTRY}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
                    JOIN files f ON f.id = r.file
-                 WHERE r.uuid > ?2 AND r.root = ?1 ORDER BY r.uuid LIMIT ?3"
+                 WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
             ))?;
-            let rows = statement
-                .query_map(params![root.0, after.unwrap_or(""), signed(limit as u64)], |row| {
-                    Ok((verified(row, cutoff_ms)?, bytes(row, VERIFIED_COLUMNS + ENTRY_COLUMNS)?))
-                })?;
+            let rows = statement.query_map(
+                params![root.0, after.unwrap_or(""), through, signed(limit as u64)],
+                |row| Ok((verified(row, cutoff_ms)?, bytes(row, VERIFIED_COLUMNS + ENTRY_COLUMNS)?)),
+            )?;
             Page::fill(limit, rows)
         })
     }

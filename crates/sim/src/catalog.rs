@@ -174,11 +174,17 @@ impl Catalog {
     }
 
     /// A page of our documents.
-    pub(crate) fn page(&self, after: Option<&String>, limit: usize) -> Page<Stored> {
-        let rest =
-            self.data.documents.values().filter(|stored| {
-                stored.root.as_deref() == Some(ROOT) && Some(&stored.uuid) > after
-            });
+    pub(crate) fn page(
+        &self,
+        after: Option<&String>,
+        through: Option<&String>,
+        limit: usize,
+    ) -> Page<Stored> {
+        let rest = self.data.documents.values().filter(|stored| {
+            stored.root.as_deref() == Some(ROOT)
+                && Some(&stored.uuid) > after
+                && through.is_none_or(|through| stored.uuid <= *through)
+        });
         Page::of(limit, rest.cloned())
     }
 

@@ -434,6 +434,11 @@ impl Index {
         true
     }
 
+    /// The uuid of the `nth` recording after this one.
+    pub(crate) fn uuid_after(&self, after: Option<&String>, nth: usize) -> Option<String> {
+        self.rows.keys().filter(|uuid| Some(*uuid) > after).nth(nth - 1).cloned()
+    }
+
     /// A range for a comparison.
     pub(crate) fn range(
         &self,

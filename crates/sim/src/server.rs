@@ -12,6 +12,7 @@ use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, judge};
 use focus_core::sidecar::Times;
+use focus_core::window::Window;
 
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
@@ -319,8 +320,10 @@ impl Server {
                 }
                 Done::Marked(if good { Ok(()) } else { Err(lost()) })
             }
-            Job::Page { after, limit } => Done::Page(if good {
-                Ok(world.catalog.page(after.as_ref(), *limit))
+            Job::Window { after, limit } => Done::Window(if good {
+                let bound = self.index.uuid_after(after.as_ref(), Window::rows(*limit));
+                let page = world.catalog.page(after.as_ref(), bound.as_ref(), *limit);
+                Ok(Window::of(page, bound))
             } else {
                 Err(lost())
             }),

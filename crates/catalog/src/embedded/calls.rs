@@ -186,13 +186,15 @@ pub(super) fn page(
     tx: &Transaction<'_>,
     root: &str,
     after: &str,
+    through: Option<&str>,
     limit: usize,
 ) -> rusqlite::Result<Page<Stored>> {
+    let upper = if through.is_some() { "AND uuid <= ?3" } else { "AND ?3 IS NULL" };
     let mut statement = tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM recordings WHERE uuid > ?1 AND root = ?2 ORDER BY uuid LIMIT ?3"
+        "SELECT {COLUMNS} FROM recordings WHERE uuid > ?1 AND root = ?2 {upper} ORDER BY uuid LIMIT ?4"
     ))?;
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![after, root, most], |row| {
+    let rows = statement.query_map(params![after, root, through, most], |row| {
         // The metadata is the only field without a bound of its own.
         let bytes = row.get_ref(11)?.as_bytes().map_or(0, <[u8]>::len);
         Ok((stored(row)?, bytes))

@@ -131,10 +131,12 @@ impl Catalog for EmbeddedCatalog {
         &self,
         root: &RootPlace,
         after: Option<&str>,
+        through: Option<&str>,
         limit: usize,
     ) -> Result<Page<Stored>, Failure> {
         let (root, after) = (root.id.clone(), after.unwrap_or("").to_owned());
-        self.call(move |tx| calls::page(tx, &root, &after, limit)).await
+        let through = through.map(str::to_owned);
+        self.call(move |tx| calls::page(tx, &root, &after, through.as_deref(), limit)).await
     }
 
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {

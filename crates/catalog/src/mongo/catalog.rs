@@ -12,7 +12,9 @@ use tokio::sync::watch;
 
 use super::settings::MongoSettings;
 use super::state::MongoState;
-use super::{changes, failure, lease, meta, open, preview, recordings, supervisor, unrecognised};
+use super::{
+    changes, failure, lease, meta, open, pages, preview, recordings, supervisor, unrecognised,
+};
 use crate::{
     Backend, Catalog, ChangeHints, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc,
     Versioned,
@@ -161,9 +163,10 @@ impl Catalog for MongoCatalog {
         &self,
         root: &RootPlace,
         after: Option<&str>,
+        through: Option<&str>,
         limit: usize,
     ) -> Result<Page<Stored>, Failure> {
-        recordings::page(&self.state, root, after, limit).await
+        pages::page(&self.state, root, (after, through), limit).await
     }
 
     async fn mark(&self, root: &RootPlace, watermark: &str) -> Result<(), Failure> {

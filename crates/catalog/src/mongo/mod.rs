@@ -25,6 +25,7 @@ mod fitness;
 mod lease;
 mod meta;
 mod open;
+mod pages;
 mod preview;
 mod recordings;
 mod settings;

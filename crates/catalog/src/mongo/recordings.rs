@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::future::ready;
 
 use focus_core::answer::{Answer, Failure};
-use focus_core::compare::Page;
 use focus_core::recording::DRILL_FIELD;
 use futures_util::TryStreamExt;
 use mongodb::action::Action;
@@ -188,38 +187,6 @@ pub(super) async fn known(state: &MongoState, uuids: &[String]) -> Result<Vec<St
         known.extend(read_in(state, &collection.recordings, uuids).await?);
     }
     Ok(known)
-}
-
-pub(super) async fn page(
-    state: &MongoState,
-    root: &RootPlace,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Page<Stored>, Failure> {
-    let filter = doc! { "uuid": { "$gt": after.unwrap_or("") }, "root": &root.id };
-    let collection = state.collections_of(root)?.recordings;
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    state
-        .call(READ_LIMIT, |live, database| async move {
-            let mut cursor = database
-                .collection::<RawDocumentBuf>(&collection)
-                .find(filter)
-                .optional(live.simple(), |find, simple| find.collation(simple))
-                .projection(document::ours())
-                .sort(doc! { "uuid": 1 })
-                .limit(most)
-                .await?;
-            let mut page = Page::new();
-            while let Some(found) = cursor.try_next().await? {
-                // With a uuid above a text, it has one that is a text.
-                let Some(stored) = document::stored(&found) else { continue };
-                if !page.add(stored, found.as_bytes().len(), limit) {
-                    break;
-                }
-            }
-            Ok(page)
-        })
-        .await
 }
 
 pub(super) async fn count(state: &MongoState, root: &RootPlace) -> Result<u64, Failure> {

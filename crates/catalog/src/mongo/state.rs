@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::diagnosis::Cause;
+use super::pages::KeptCursors;
 use super::settings::{Collections, Layout, MongoSettings};
 use super::{collation, failure};
 use crate::{Reach, RootPlace};
@@ -52,6 +53,8 @@ pub(super) struct MongoState {
     pub(super) stream_support: Mutex<HashMap<String, StreamSupport>>,
     /// Where the change stream of each root goes on, by the root's id.
     pub(super) resume_points: Mutex<HashMap<String, ResumePoint>>,
+    /// What the next pages go on with.
+    pub(super) kept_cursors: KeptCursors,
 }
 
 /// The connection of one epoch.
@@ -124,6 +127,7 @@ impl MongoState {
             cause: Mutex::default(),
             stream_support: Mutex::default(),
             resume_points: Mutex::default(),
+            kept_cursors: KeptCursors::default(),
         }
     }
 

@@ -219,9 +219,9 @@ async fn texts_are_compared_by_their_bytes_whatever_the_default_collation_is() {
         let uuids = |stored: Vec<focus_catalog::Stored>| {
             stored.into_iter().map(|one| one.uuid).collect::<Vec<_>>()
         };
-        let page = catalog.page(&root, None, 10).await.expect(name);
+        let page = catalog.page(&root, None, None, 10).await.expect(name);
         assert_eq!(uuids(page.items), ["A", "B", "a", "b"], "{name}");
-        let page = catalog.page(&root, Some("B"), 10).await.expect(name);
+        let page = catalog.page(&root, Some("B"), None, 10).await.expect(name);
         assert_eq!(uuids(page.items), ["a", "b"], "{name}");
         let read = catalog.read(&root, &["B".to_owned()]).await.expect(name);
         assert_eq!(uuids(read), ["B"], "{name}");

@@ -27,7 +27,7 @@ async fn every_call(catalog: &dyn Catalog) -> Vec<(&'static str, Option<Class>)>
         ("upsert", class(catalog.upsert(&root, batch).await.err())),
         ("adopt", class(catalog.adopt(&root, &one).await.err())),
         ("read", class(catalog.read(&root, &uuids).await.err())),
-        ("page", class(catalog.page(&root, None, 10).await.err())),
+        ("page", class(catalog.page(&root, None, None, 10).await.err())),
         ("mark", class(catalog.mark(&root, "w").await.err())),
         ("put_alerts", class(catalog.put_alerts(&root, 1, "a").await.err())),
         ("alerts", class(catalog.alerts(&root).await.err())),
@@ -99,7 +99,7 @@ async fn an_emptied_one_is_another_database() {
         let now = catalog.open(&root).await.expect(name);
         assert_ne!(now.identity, before.identity, "{name}");
         assert_eq!(now.watermark, None, "{name}");
-        assert_eq!(catalog.page(&root, None, 10).await, Ok(Page::new()), "{name}");
+        assert_eq!(catalog.page(&root, None, None, 10).await, Ok(Page::new()), "{name}");
     }
 }
 

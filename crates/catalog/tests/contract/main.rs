@@ -4,6 +4,7 @@ mod backends;
 mod collections;
 mod coming;
 mod others;
+mod pages;
 
 use std::sync::Arc;
 
@@ -88,7 +89,7 @@ async fn holds(catalog: Arc<dyn Catalog>) {
     catalog.insert(&root, &many).await.expect("sent");
     let (mut uuids, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
     loop {
-        let page = catalog.page(&root, after.as_deref(), 100).await.expect("a page");
+        let page = catalog.page(&root, after.as_deref(), None, 100).await.expect("a page");
         uuids.extend(page.items.into_iter().map(|stored| stored.uuid));
         after = uuids.last().cloned();
         if !page.more {
@@ -182,7 +183,7 @@ async fn pages_hold_no_more_than_their_bytes(catalog: &dyn Catalog, root: &RootP
     }
     let (mut pages, mut after) = (Vec::new(), "~".to_owned());
     loop {
-        let page = catalog.page(root, Some(&after), 1_000).await.expect("a page");
+        let page = catalog.page(root, Some(&after), None, 1_000).await.expect("a page");
         after = page.items.last().map_or(after, |stored| stored.uuid.clone());
         pages.push(page.items.iter().filter(|stored| stored.uuid.starts_with('~')).count());
         if !page.more {

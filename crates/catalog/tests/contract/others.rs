@@ -33,7 +33,7 @@ async fn a_document_without_root_is_adopted_once_and_keeps_what_is_of_others() {
         }
         let read = catalog.read(&root, &["theirs".to_owned()]).await.expect(name);
         assert_eq!((read.len(), &read[0].root, &read[0].recording), (1, &None, &None), "{name}");
-        assert_eq!(catalog.page(&root, None, 10).await, Ok(Page::new()), "{name}");
+        assert_eq!(catalog.page(&root, None, None, 10).await, Ok(Page::new()), "{name}");
         assert_eq!(catalog.adopt(&root, &ours).await, Ok(Answer::Written), "{name}");
         let read = catalog.read(&root, &["theirs".to_owned()]).await.expect(name);
         assert_eq!(read[0].recording.as_ref(), Some(&ours.recording), "{name}");

@@ -108,7 +108,7 @@ impl Reconciler {
     /// The next step of a comparison; only its reading part where nothing may be written.
     fn compare(&mut self, may_write: bool, now_ms: u64) -> Step {
         match self.comparing.next(may_write, now_ms) {
-            Compare::Read(Need::Page { after }) => Step::ReadingPage { after },
+            Compare::Read(Need::Window { after }) => Step::ReadingWindow { after },
             Compare::Read(Need::Rows { after, through }) => Step::ReadingRows { after, through },
             Compare::Sweep { after } => Step::Sweeping { after },
             Compare::Read(Need::Nothing) => Step::Rest,

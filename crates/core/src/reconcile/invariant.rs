@@ -93,7 +93,7 @@ pub(super) fn check_job(job: &Job, facts: JobFacts<'_>) -> Result<(), Violation>
             format!("{watermark} was to be written, and {:?} is noted", facts.noted),
         )),
         Job::Pick { limit, .. } => check_count("a batch", *limit, facts.bounds.batch_max),
-        Job::Page { limit, .. } | Job::Rows { limit, .. } | Job::Held { limit } => {
+        Job::Window { limit, .. } | Job::Rows { limit, .. } | Job::Held { limit } => {
             check_count("a page", *limit, facts.bounds.page)
         }
         Job::SpotCheck { uuids } => check_count("a spot check", uuids.len(), NAMED_MAX),

@@ -8,6 +8,7 @@ use crate::compare::{Claims, ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
 use crate::entry::EntryId;
 use crate::lease::Grant;
+use crate::window::Window;
 
 /// The bounds that the reconciler works in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +120,8 @@ pub enum Job {
     Met(i64),
     /// Bring a part of the unrecognised collection in step: [`Done::Reported`].
     Report,
-    /// Read a page of our documents, by uuid: [`Done::Page`].
-    Page {
+    /// Read a window of our documents, up to a uuid of the index: [`Done::Window`].
+    Window {
         /// Bytewise after this uuid.
         after: Option<String>,
         /// At most so many.
@@ -187,7 +188,7 @@ impl Job {
             Job::Token(_) => "token",
             Job::Met(_) => "met",
             Job::Report => "report",
-            Job::Page { .. } => "page",
+            Job::Window { .. } => "window",
             Job::Rows { .. } => "rows",
             Job::SpotCheck { .. } => "spot check",
             Job::Found { .. } => "found",
@@ -210,7 +211,7 @@ impl Job {
             | Job::Acknowledge { .. }
             | Job::Token(_)
             | Job::Met(_)
-            | Job::Page { .. }
+            | Job::Window { .. }
             | Job::Rows { .. }
             | Job::SpotCheck { .. }
             | Job::Found { .. }
@@ -241,8 +242,8 @@ pub enum Done {
     Marked(Result<(), Failure>),
     /// To `Report`: how many places were brought in step.
     Reported(Result<u64, Failure>),
-    /// To `Page`.
-    Page(Result<Page<Stored>, Failure>),
+    /// To `Window`.
+    Window(Result<Window, Failure>),
     /// To `Rows`.
     Rows(Page<Row>),
     /// To `Held`.
@@ -273,7 +274,7 @@ impl Done {
             Done::Replied(_) => "replied",
             Done::Marked(_) => "marked",
             Done::Reported(_) => "reported",
-            Done::Page(_) => "page",
+            Done::Window(_) => "window",
             Done::Rows(_) => "rows",
             Done::Uuids(_) => "uuids",
             Done::SpotChecked(_) => "spot checked",

@@ -14,6 +14,7 @@ use crate::broken::{self, Broken};
 use crate::compare::{self, Claims, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
 use crate::entry::EntryId;
+use crate::window::Window;
 
 impl Reconciler {
     pub(super) fn done(&mut self, done: Done) {
@@ -79,7 +80,7 @@ impl Reconciler {
     /// The result of a step of a comparison, or of a spot check.
     fn done_of_comparison(&mut self, step: Step, done: Done) {
         match (step, done) {
-            (Step::ReadingPage { .. }, Done::Page(Ok(page))) => self.page_read(page),
+            (Step::ReadingWindow { .. }, Done::Window(Ok(window))) => self.window_read(window),
             (Step::ReadingRows { .. }, Done::Rows(rows)) => self.rows_read(rows),
             (Step::StoringCompared(_), Done::Found { dropped }) => {
                 self.backlog.look();
@@ -108,7 +109,7 @@ impl Reconciler {
                 }
             }
             (Step::Sweeping { .. }, Done::Swept(Ok(after))) => self.swept(after),
-            (Step::ReadingPage { .. }, Done::Page(Err(failure)))
+            (Step::ReadingWindow { .. }, Done::Window(Err(failure)))
             | (Step::Sweeping { .. }, Done::Swept(Err(failure))) => self.call_failed(failure),
             (step, done) => self.done_of_end(step, done),
         }
@@ -330,18 +331,18 @@ impl Reconciler {
         }
     }
 
-    fn page_read(&mut self, page: Page<Stored>) {
-        if let Err(violation) = invariant::check_count("a page", page.items.len(), self.bounds.page)
-        {
+    fn window_read(&mut self, window: Window) {
+        let count = window.documents.len();
+        if let Err(violation) = invariant::check_count("a page", count, self.bounds.page) {
             return self.stop(violation);
         }
         // A comparison that was given up meanwhile takes nothing.
         if let Some(comparison) = self.comparing.under_way() {
-            comparison.page(page);
+            comparison.window(window);
         }
     }
 
-    /// The index's side of a page, and what the comparison says of both.
+    /// The index's side of a window, and what the comparison says of both.
     fn rows_read(&mut self, rows: Page<Row>) {
         if let Err(violation) = invariant::check_count("a page", rows.items.len(), self.bounds.page)
         {

@@ -96,13 +96,13 @@ pub(super) enum Step {
     ///
     /// After a failure the same part is tried again.
     Reporting,
-    /// Waits for `Page`: documents of the comparison. After a failure the same page is read again,
-    /// unless the connection is another one by then.
-    ReadingPage {
+    /// Waits for `Window`: documents of the comparison. After a failure it is read again, unless the
+    /// connection is another one by then.
+    ReadingWindow {
         /// Bytewise after this uuid.
         after: Option<String>,
     },
-    /// Waits for `Rows`: the recordings of the index that belong to the page.
+    /// Waits for `Rows`: the recordings of the index that belong to the window.
     ReadingRows {
         /// Bytewise after this uuid.
         after: Option<String>,
@@ -230,7 +230,9 @@ impl Step {
             Step::StoringToken(token) => Job::Token(*token),
             Step::TellingLease(token) => Job::Met(*token),
             Step::Reporting => Job::Report,
-            Step::ReadingPage { after } => Job::Page { after: after.clone(), limit: bounds.page },
+            Step::ReadingWindow { after } => {
+                Job::Window { after: after.clone(), limit: bounds.page }
+            }
             Step::ReadingRows { after, through } => {
                 Job::Rows { after: after.clone(), through: through.clone(), limit: bounds.page }
             }
@@ -266,7 +268,7 @@ impl Step {
             Step::StoringToken(_) => "storing the token",
             Step::TellingLease(_) => "telling the lease",
             Step::Reporting => "reporting",
-            Step::ReadingPage { .. } => "reading a page",
+            Step::ReadingWindow { .. } => "reading a window",
             Step::ReadingRows { .. } => "reading rows",
             Step::StoringCompared(_) => "storing what was compared",
             Step::SpotChecking { .. } => "spot checking",

@@ -90,6 +90,9 @@ pub fn differences(recording: &Recording, stored: &Stored) -> Vec<FieldDifferenc
             catalog: "a field is missing, or of another type".to_owned(),
         }];
     };
+    if found == recording {
+        return Vec::new();
+    }
     let time = |ms: Option<i64>| ms.map_or_else(|| "null".to_owned(), |ms| ms.to_string());
     let mut fields = Vec::new();
     let mut field = |name, storage: String, catalog: String| {

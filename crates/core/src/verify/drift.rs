@@ -28,6 +28,26 @@ impl Drift {
         }
     }
 
+    /// Adds what another look found beside this one. What both have found counts once.
+    pub fn merge(&mut self, other: Drift) {
+        let known: HashSet<_> = self.findings.iter().map(Finding::key).collect();
+        let is_new: Vec<bool> =
+            other.findings.iter().map(|one| !known.contains(&one.key())).collect();
+        let mut counts = other.counts;
+        for (finding, is_new) in other.findings.into_iter().zip(is_new) {
+            if let Some(count) = counts.get_mut(&finding.kind) {
+                *count -= 1;
+            }
+            if is_new {
+                self.add(vec![finding]);
+            }
+        }
+        // What the other look has not kept is counted alone.
+        for (kind, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            *self.counts.entry(kind).or_default() += count;
+        }
+    }
+
     /// How many findings were counted.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
@@ -115,6 +135,17 @@ mod tests {
         assert_eq!(uuids, ["2", "3"]);
         second.confirm(vec![dark(3)], true);
         assert_eq!((second.total(), second.findings().len()), (1, 1));
+    }
+
+    #[test]
+    fn what_two_looks_have_found_counts_once() {
+        let mut drift_of_both = drift(0..3);
+        drift_of_both.merge(drift(2..5));
+        assert_eq!((drift_of_both.total(), drift_of_both.findings().len()), (5, 5));
+        let mut cut = drift(0..1);
+        cut.merge(drift(1..FINDINGS_MAX + 4));
+        assert_eq!(cut.total(), FINDINGS_MAX as u64 + 4);
+        assert!(!cut.is_whole());
     }
 
     #[test]

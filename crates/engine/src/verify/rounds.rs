@@ -1,5 +1,7 @@
 //! The order of things for one root: readings, repairs, and what is told in the end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use focus_common::status::VerificationStage;
 use focus_core::verify::{Drift, FINDINGS_MAX, FindingKind};
 
@@ -46,14 +48,22 @@ impl VerifiedRoot<'_> {
         let first = self.read(VerificationStage::Catalog).await?;
         self.tell(VerificationStage::Storage, 0);
         self.scan_storage().await?;
-        let mut second = self.read(VerificationStage::CatalogAgain).await?;
+        // The sidecars are read beside the catalog: the one waits for the disk, the other for the database.
+        let is_alone = AtomicBool::new(false);
+        let again = async {
+            let second = self.read(VerificationStage::CatalogAgain).await;
+            is_alone.store(true, Ordering::Relaxed);
+            second
+        };
+        let (mut second, of_sidecars) =
+            tokio::try_join!(again, self.read_sidecars(sidecars, &is_alone))?;
         if second.total() > 0 {
             self.tell(VerificationStage::Findings, second.compared);
             let counts_follow = first.is_whole() || second.is_whole();
             let suspects = second.take_met_before(&first);
             second.confirm(self.confirmed(suspects).await?, counts_follow);
         }
-        self.read_sidecars(sidecars, &mut second).await?;
+        second.merge(of_sidecars);
         if catalog.identify(&self.place).await? != before {
             return Err(VerifyError::could_not_tell(
                 "the catalog's database was replaced during the verification. Run it again",

@@ -1,5 +1,6 @@
 //! One verification of all roots.
 
+use focus_catalog::RootPlace;
 use focus_common::clock;
 use focus_common::status::Verifying;
 use focus_index::IndexError;
@@ -36,13 +37,14 @@ impl Engine {
         let _running = self.verifications.begin().await;
         let (began, began_ms) = (Instant::now(), clock::wall_ms());
         let mut out = Verification::begun(clock::rfc3339(began_ms));
-        self.check_index().await?;
-        let mut places = Vec::new();
-        for served in self.roots.iter().filter(|served| served.is_chosen(only)) {
-            let root = VerifiedRoot::reach(self, served).await?;
-            root.verify(repair, sidecars, &mut out).await?;
-            places.push(root.place);
-        }
+        let roots = self.verify_roots(only, repair, sidecars, &mut out);
+        let places = if repair {
+            // Nothing is mended by an index that may be damaged.
+            self.check_index().await?;
+            roots.await?
+        } else {
+            tokio::try_join!(self.check_index(), roots)?.1
+        };
         out.foreign = self.catalog.foreign(&places).await.ok();
         out.finish(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         if !out.in_order {
@@ -56,6 +58,23 @@ impl Engine {
             Some(_) => self.verifications.keep(&self.with_other_roots(&out)),
         }
         Ok(out)
+    }
+
+    /// Verifies these roots, one after the other; where each is.
+    async fn verify_roots(
+        &self,
+        only: Option<&str>,
+        repair: bool,
+        sidecars: Sidecars,
+        out: &mut Verification,
+    ) -> Result<Vec<RootPlace>, VerifyError> {
+        let mut places = Vec::new();
+        for served in self.roots.iter().filter(|served| served.is_chosen(only)) {
+            let root = VerifiedRoot::reach(self, served).await?;
+            root.verify(repair, sidecars, out).await?;
+            places.push(root.place);
+        }
+        Ok(places)
     }
 
     /// The result for one root, and what is known of the others from before.

@@ -3,6 +3,8 @@
 //! The index believes a sidecar for as long as it looks the same. A verification reads it all the same: a
 //! file system may lose a change of a file's times, and a disk may lose a change of its content.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use focus_common::clock;
 use focus_common::status::VerificationStage;
 use focus_core::look::Look;
@@ -55,26 +57,30 @@ struct Changed {
 }
 
 impl VerifiedRoot<'_> {
-    /// Reads sidecars, and adds those whose documents say something else than they do. What the index has
-    /// otherwise is read again by the observer.
+    /// Reads sidecars, and names those whose documents say something else than they do. What the index has
+    /// otherwise is read again by the observer. Tells how far it is once it is `alone`: beside a reading of the
+    /// catalog, that one tells.
     ///
     /// # Errors
     /// Storage, index or catalog went meanwhile.
     pub(super) async fn read_sidecars(
         &self,
         sidecars: Sidecars,
-        drift: &mut Drift,
-    ) -> Result<(), VerifyError> {
+        alone: &AtomicBool,
+    ) -> Result<Drift, VerifyError> {
+        let mut drift = Drift::default();
         if sidecars == Sidecars::None {
-            return Ok(());
+            return Ok(drift);
         }
         let today = clock::wall_ms() / DAY_MS;
         let (mut after, mut read) = (None, 0);
         loop {
-            self.tell(VerificationStage::Sidecars, read);
+            if alone.load(Ordering::Relaxed) {
+                self.tell(VerificationStage::Sidecars, read);
+            }
             let page = self.read_index(move |reader, id| reader.settled_places(id, after, PAGE));
             let page = page.await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return Ok(drift) };
             after = Some(last.id);
             let taken: Vec<SettledPlace> =
                 page.into_iter().filter(|place| sidecars.takes(place.id.number(), today)).collect();

@@ -4,8 +4,9 @@ use super::world::BOUNDS;
 use super::*;
 use crate::answer::Failure;
 use crate::batch::{Call, Item, Reply};
-use crate::compare::{Page, SpotCheck};
+use crate::compare::SpotCheck;
 use crate::entry::EntryId;
+use crate::window::Window;
 
 /// A world in step, with one recording that has just landed.
 fn landed() -> World {
@@ -109,8 +110,8 @@ fn a_page_larger_than_its_bound_stops_the_root() {
     world.core.handle(Event::CompareDue);
     world.runs_to("page");
     let documents = world.catalog.values().map(super::world::stored).cycle();
-    let page = Page::of(usize::MAX, documents.take(BOUNDS.page + 1));
-    world.core.handle(Event::Done(Done::Page(Ok(page))));
+    let window = Window { documents: documents.take(BOUNDS.page + 1).collect(), through: None };
+    world.core.handle(Event::Done(Done::Window(Ok(window))));
     assert_eq!(broken(&world), Invariant::QueuesBounded);
     stays_stopped_until_a_restart(world);
 }

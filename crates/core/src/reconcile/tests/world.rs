@@ -11,6 +11,7 @@ use crate::entry::EntryId;
 use crate::json::Value;
 use crate::lease::Grant;
 use crate::recording::Recording;
+use crate::window::Window;
 
 /// An index and a catalog in memory around the reconciler, with faults drawn from a seed.
 pub(super) struct World {
@@ -268,13 +269,20 @@ impl World {
                 Done::Stored
             }
             Job::Report => Done::Reported(Ok(0)),
-            Job::Page { .. } if fate == 0 => Done::Page(self.lost()),
-            Job::Page { after, limit } => {
-                let rest = self
+            Job::Window { .. } if fate == 0 => Done::Window(self.lost()),
+            Job::Window { after, limit } => {
+                let rows = self.range(after.clone(), None, Window::rows(limit));
+                let bound = rows.items.last().filter(|_| rows.more);
+                let bound = bound.map(|row| row.recording.uuid.clone());
+                let within = self
                     .catalog
                     .values()
-                    .filter(|document| Some(&document.recording.uuid) > after.as_ref());
-                Done::Page(Ok(Page::of(limit, rest.map(stored))))
+                    .filter(|document| Some(&document.recording.uuid) > after.as_ref())
+                    .filter(|document| {
+                        bound.as_ref().is_none_or(|bound| document.recording.uuid <= *bound)
+                    });
+                let page = Page::of(limit, within.map(stored));
+                Done::Window(Ok(Window::of(page, bound)))
             }
             Job::Rows { after, through, limit } => Done::Rows(self.range(after, through, limit)),
             Job::SpotCheck { .. } if fate == 0 => Done::SpotChecked(self.lost()),

@@ -270,7 +270,7 @@ async fn documents(database: &Database, place: &RootPlace) -> anyhow::Result<Vec
     let mut all: Vec<Stored> = Vec::new();
     loop {
         let after = all.last().map(|stored| stored.uuid.clone());
-        let page = catalog.page(place, after.as_deref(), 1_000).await?;
+        let page = catalog.page(place, after.as_deref(), None, 1_000).await?;
         all.extend(page.items);
         if !page.more {
             return Ok(all);

@@ -1,8 +1,9 @@
-//! `bench FOCUS recovery|memory|queries|requests|scan [N]`: run by `cargo xtask bench`.
+//! `bench FOCUS recovery|memory|queries|requests|scan|verify [N]`: run by `cargo xtask bench`.
 
 mod requests;
 mod scan;
 mod series;
+mod verify;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ const GIVING_BACK: Duration = Duration::from_secs(12);
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [binary, bench, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: bench FOCUS recovery|memory|queries|requests|scan [N]");
+        eprintln!("usage: bench FOCUS recovery|memory|queries|requests|scan|verify [N]");
         std::process::exit(2);
     };
     let n = rest.first().and_then(|n| n.parse().ok());
@@ -33,14 +34,15 @@ async fn main() {
         "queries" => queries(binary, n.unwrap_or(100_000)).await,
         "requests" => requests::run(binary, rest).await,
         "scan" => scan::run(binary, rest).await,
+        "verify" => verify::run(binary, n.unwrap_or(100_000)).await,
         other => {
-            eprintln!("{other} is not one of recovery, memory, queries, requests, scan");
+            eprintln!("{other} is not one of recovery, memory, queries, requests, scan, verify");
             std::process::exit(2);
         }
     }
 }
 
-struct Site {
+pub(crate) struct Site {
     dir: TempDir,
     tree: Tree,
     server: MongoServer,
@@ -191,6 +193,11 @@ async fn told(when: &str, pid: Option<u32>) {
     println!("{when}: {stays} KiB resident ({at_once} at once, {peak} at the most so far)");
 }
 
+/// Has the peak of the resident memory begin anew.
+pub(crate) fn peak_from_now_on(pid: Option<u32>) {
+    std::fs::write(format!("/proc/{}/clear_refs", pid.unwrap_or(0)), "5").expect("its peak");
+}
+
 /// Processor time that a server has taken, milliseconds.
 pub(crate) fn cpu_ms(focus: &Focus) -> u64 {
     let stat = format!("/proc/{}/stat", focus.pid().unwrap_or(0));
@@ -201,7 +208,7 @@ pub(crate) fn cpu_ms(focus: &Focus) -> u64 {
 }
 
 /// Resident memory now, and at the most so far, KiB.
-fn resident(pid: Option<u32>) -> (u64, u64) {
+pub(crate) fn resident(pid: Option<u32>) -> (u64, u64) {
     let path = format!("/proc/{}/status", pid.unwrap_or(0));
     let text = std::fs::read_to_string(Path::new(&path)).unwrap_or_default();
     let field = |name: &str| {
