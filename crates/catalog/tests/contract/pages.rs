@@ -54,7 +54,7 @@ async fn a_page_begins_after_one_uuid_and_ends_with_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_goes_on_where_the_last_one_ended_whatever_became_of_its_cursor() {
+async fn a_page_goes_on_where_the_last_one_ended_though_its_cursor_is_gone() {
     if embedded_only("cursors that go") || deployment_only("cursors that go") {
         return;
     }

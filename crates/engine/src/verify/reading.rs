@@ -28,6 +28,7 @@ impl VerifiedRoot<'_> {
     pub(super) async fn read(&self, stage: VerificationStage) -> Result<Drift, VerifyError> {
         let cutoff_ms = young_after_ms();
         let mut drift = Drift::default();
+        self.tell(stage, 0);
         let (mut after, mut window) = (None, self.window(None).await?);
         loop {
             self.tell(stage, drift.compared);

@@ -1,12 +1,13 @@
 //! `/api/v1/held…`: the held deletions. A job approves them.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ask::Ask;
+use super::sealed::{seal, unseal};
 use super::{AppState, Problem, v1};
 use focus_common::clock;
 use focus_engine::HeldRoot;
@@ -19,8 +20,8 @@ use focus_index::HeldRow;
 pub(super) struct HeldQuery {
     /// List the deletions of this root: its id, or its configured path
     root: Option<String>,
-    /// `next_cursor` of the page before
-    cursor: Option<i64>,
+    /// `next_cursor` of the page before; with `root`
+    cursor: Option<String>,
     /// Items of a page
     #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<usize>,
@@ -38,23 +39,41 @@ pub(super) struct HeldQuery {
 pub(super) async fn held(
     State(state): State<AppState>,
     Ask(query): Ask<HeldQuery>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let limit = v1::page(query.limit)?;
-    let roots = state.read(super::Engine::held_roots).await?;
+    let (roots, completeness) =
+        state.read(|engine| Ok((engine.held_roots()?, engine.completeness()))).await?;
     let Some(wanted) = query.root else {
-        return Ok(Json(json!({ "roots": roots.iter().map(root).collect::<Vec<_>>() })));
+        if query.cursor.is_some() {
+            let words = "cursor: it goes on in the deletions of one root. Give `root`, too";
+            return Err(Problem::bad_value("cursor", words));
+        }
+        let roots = json!({ "roots": roots.iter().map(root).collect::<Vec<_>>() });
+        return Ok(v1::complete(roots, completeness));
     };
     let held = find(&roots, &wanted)
         .map_err(|problem| Problem::bad_value("root", format!("root: {}", problem.detail())));
     let held = held?.clone();
-    let (id, after) = (held.id, query.cursor.unwrap_or(0));
+    let asked = of_root(&held.marker);
+    let after = query.cursor.map(|cursor| unseal(&cursor, &asked)).transpose()?;
+    let after = after.map(|after| after.parse().map_err(|_| Problem::bad_cursor())).transpose()?;
+    let (id, after) = (held.id, after.unwrap_or(0));
     let rows = state.read(move |engine| engine.reader().held(id, after, limit)).await?;
     let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.seq)).flatten();
     let listed: Vec<Value> = rows.iter().map(held_deletion).collect();
     let mut answer = root(&held);
     answer["deletions"] = json!(listed);
-    answer["next_cursor"] = json!(next);
-    Ok(Json(answer))
+    answer["next_cursor"] = json!(next.map(|seq| held_cursor(&held.marker, seq)));
+    Ok(v1::complete(answer, completeness))
+}
+
+/// The cursor of the deletions of a root that are held after this one.
+pub(crate) fn held_cursor(marker: &str, seq: i64) -> String {
+    seal(&seq.to_string(), &of_root(marker))
+}
+
+fn of_root(marker: &str) -> String {
+    format!("held {marker}")
 }
 
 /// A held deletion as people and programs see it.

@@ -111,10 +111,14 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
         ));
     }
     if is_of_another_site(headers, host.as_deref()) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
+        return Err(Problem::of(
+            ProblemKind::OtherSite,
             "a page of another site asks through a browser: this server answers its own page and programs only",
         ));
+    }
+    if !is_text(request.uri().path()) {
+        let words = "the path is not UTF-8 once its %XX are decoded: encode the bytes of UTF-8";
+        return Err(Problem::bad_request(words));
     }
     if needs_read(&request) {
         state.may_read(request.headers())?;
@@ -190,6 +194,11 @@ fn is_known(host: &str, names: &[String]) -> bool {
 }
 
 /// Whether a page of another site asks. Browsers say where the page is from; other programs do not.
+/// A path is UTF-8 once it is decoded.
+fn is_text(path: &str) -> bool {
+    percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
+}
+
 fn is_of_another_site(headers: &HeaderMap, host: Option<&str>) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("null"));
     if text(HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {

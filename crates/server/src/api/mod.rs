@@ -23,6 +23,7 @@ mod recordings;
 mod rights;
 mod routes;
 mod schemas;
+mod sealed;
 mod time_range;
 mod understand;
 mod unrecognised;
@@ -47,7 +48,7 @@ use crate::events::Events;
 use crate::jobs::Jobs;
 
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
-pub(crate) use deletions::held_deletion;
+pub(crate) use deletions::{held_cursor, held_deletion};
 pub use listener::serve;
 pub(crate) use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::output::{Output, cell};
 use super::query::reader;
 use super::{Ending, Stop, running_server, runtime};
-use crate::api::held_deletion;
+use crate::api::{held_cursor, held_deletion};
 use focus_common::client::{Client, escape};
 use focus_common::config::{RootSettings, Settings};
 
@@ -118,8 +118,10 @@ impl Holder {
     async fn page(&self, root: &HeldRoot, after: i64) -> anyhow::Result<Vec<Value>> {
         let mut rows: Vec<Value> = match self {
             Holder::Server(server) => {
-                let asked =
-                    format!("/api/v1/held?limit={PAGE}&cursor={after}&root={}", escape(&root.root));
+                let mut asked = format!("/api/v1/held?limit={PAGE}&root={}", escape(&root.root));
+                if after > 0 {
+                    asked.push_str(&format!("&cursor={}", held_cursor(&root.root, after)));
+                }
                 let mut answer = server.get(&asked, LIMIT).await.map_err(Stop::of)?;
                 serde_json::from_value(answer["deletions"].take())?
             }

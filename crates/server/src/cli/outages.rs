@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::output::Output;
+use super::query::reader;
 use super::{Ending, Stop, running_server, runtime};
 use crate::api::outage_item;
 use focus_common::config::Settings;
@@ -34,11 +35,14 @@ pub(super) fn outages(
                 _ => Vec::new(),
             }
         }
-        None => focus_engine::kept_outages(&settings.state_dir)
-            .iter()
-            .take(usize::from(args.limit))
-            .map(outage_item)
-            .collect(),
+        None => {
+            let kept = focus_engine::kept_outages(&settings.state_dir);
+            if kept.is_empty() {
+                // A folder that is none of a server's knows of no outage either.
+                reader(settings)?;
+            }
+            kept.iter().take(usize::from(args.limit)).map(outage_item).collect()
+        }
     };
     out.value(&json!({ "outages": outages }));
     if outages.is_empty() {

@@ -147,7 +147,11 @@ pub(super) fn query(settings: &Settings, args: &QueryArgs, out: &Output) -> anyh
         shown.page(rows, &page);
         left = left.map(|left| left.saturating_sub(rows.len() as u64));
         cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() || left == Some(0) || out.is_closed() {
+        if out.is_closed() {
+            // Nobody reads on: what would be told of the rest would be of what nobody has seen.
+            return Ok(Ending::InOrder);
+        }
+        if cursor.is_none() || left == Some(0) {
             shown.end(&page);
             return Ok(Ending::InOrder);
         }
@@ -244,7 +248,8 @@ impl Pages {
                 let limit = usize::try_from(limit)?;
                 let listing = Listing { after, limit, ..listing.clone() };
                 let pending = reader.totals()?.pending;
-                let completeness = Completeness { complete_through_ms: None, pending };
+                let complete_through_ms = reader.complete_through_ms()?;
+                let completeness = Completeness { complete_through_ms, pending };
                 Ok(serde_json::to_value(recordings_page(reader, &listing, count, completeness)?)?)
             }
         }
@@ -401,7 +406,11 @@ pub(super) fn unrecognised(
         shown.page(rows, &page);
         left = left.map(|left| left.saturating_sub(rows.len() as u64));
         cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() || left == Some(0) || out.is_closed() {
+        if out.is_closed() {
+            // Nobody reads on: what would be told of the rest would be of what nobody has seen.
+            return Ok(Ending::InOrder);
+        }
+        if cursor.is_none() || left == Some(0) {
             shown.end(&page);
             return Ok(Ending::InOrder);
         }

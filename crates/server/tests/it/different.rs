@@ -327,7 +327,10 @@ async fn a_server_killed_before_the_comparison_has_finished_finishes_it_later() 
     scene.swapped(|server| server.save_store(&copy)).await;
     scene.back();
     scene.rests().await;
-    // A page of the comparison takes several calls, and the later ones fail.
+    // What the comparison reads takes its time.
+    let slow = doc! {
+        "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 1_500, "appName": "focus",
+    };
     for round in 0..2 {
         scene.site.land(60);
         scene.right().await;
@@ -335,7 +338,7 @@ async fn a_server_killed_before_the_comparison_has_finished_finishes_it_later() 
         scene.site.land(10);
         scene.site.focus.until_status("pending", 10, LIMIT).await;
         scene.swapped(|server| server.restore_store(&copy)).await;
-        scene.server.fail_command("alwaysOn", fails("getMore", 50)).await;
+        scene.server.fail_command("alwaysOn", slow.clone()).await;
         scene.back();
         let landed = scene.site.planted[scene.site.planted.len() - 10..].to_vec();
         let uuids: Vec<&str> = landed.iter().map(|one| one.uuid.as_str()).collect();

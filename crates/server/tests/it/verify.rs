@@ -263,9 +263,9 @@ async fn progress_is_shown_on_a_terminal_and_in_the_status_and_not_in_a_pipe() {
     }
     let server = MongoServer::start().await;
     let mut site = begin(&server, 250).await;
-    // A page takes several calls; the later ones take their time.
+    // What is read of the catalog takes its time.
     let slow = doc! {
-        "failCommands": ["getMore"], "blockConnection": true, "blockTimeMS": 600, "appName": "focus",
+        "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 600, "appName": "focus",
     };
     server.fail_command("alwaysOn", slow).await;
     for running in [true, false] {

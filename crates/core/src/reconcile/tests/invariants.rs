@@ -105,10 +105,10 @@ fn more_recordings_than_were_asked_for_stop_the_root() {
 }
 
 #[test]
-fn a_page_larger_than_its_bound_stops_the_root() {
+fn a_window_larger_than_its_bound_stops_the_root() {
     let mut world = landed();
     world.core.handle(Event::CompareDue);
-    world.runs_to("page");
+    world.runs_to("window");
     let documents = world.catalog.values().map(super::world::stored).cycle();
     let window = Window { documents: documents.take(BOUNDS.page + 1).collect(), through: None };
     world.core.handle(Event::Done(Done::Window(Ok(window))));
