@@ -7,7 +7,9 @@ use focus_catalog::Catalog;
 use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_common::config::{Layout, RootSettings, Settings};
-use focus_index::{ConfiguredRoot, Doubts, Index, IndexError, IndexedKey, Opened, Reader, TextIndexed};
+use focus_index::{
+    ConfiguredRoot, Doubts, Index, IndexError, IndexedKey, Opened, Reader, TextIndexed,
+};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

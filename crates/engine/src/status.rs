@@ -12,9 +12,9 @@ use focus_index::{IndexError, Reader};
 
 use super::engine::Engine;
 use super::indexing::indexed_key;
-use super::text_indexing::text_index;
 use super::lease::{LeaseKeeper, told_of_copy};
 use super::served_root::ServedRoot;
+use super::text_indexing::text_index;
 use super::view::ReconcilerView;
 use focus_common::clock;
 use focus_common::status::{

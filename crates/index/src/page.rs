@@ -18,7 +18,7 @@ use crate::metadata;
 use crate::rows::RootId;
 use crate::scope::Scope;
 use crate::text::{Range, Search};
-use crate::walk::{Entry, walk};
+use crate::walk::walk;
 
 /// Rows that are read for a page, at most.
 const READ_MAX: usize = 10_000;

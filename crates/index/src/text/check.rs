@@ -53,8 +53,9 @@ fn is_indexed(
             .query_row(params![chunk_of(row), trigram], |row| row.get(0))
             .optional()
     };
-    let is_in =
-        |trigram| Ok(stored(trigram)?.is_some_and(|stored| Rows::decode(&stored).has(at(row))));
+    let is_in = |trigram| -> rusqlite::Result<bool> {
+        Ok(stored(trigram)?.is_some_and(|stored| Rows::decode(&stored).has(at(row))))
+    };
     let known = stored(STARTS)?.and_then(|stored| start(&stored, first_ms, at(row)));
     if known != Some(start_ms) || start_ms < first_ms || start_ms > last_ms {
         return Ok(false);

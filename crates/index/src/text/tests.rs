@@ -198,7 +198,7 @@ fn listing() -> impl Strategy<Value = Listing> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn a_search_is_the_same_however_far_the_index_of_texts_is(

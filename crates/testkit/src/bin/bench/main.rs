@@ -38,7 +38,9 @@ async fn main() {
         "text" => text::run(binary, n.map_or(1_000_000, |n| n as i64)).await,
         "verify" => verify::run(binary, n.unwrap_or(100_000)).await,
         other => {
-            eprintln!("{other} is not one of recovery, memory, queries, requests, scan, text, verify");
+            eprintln!(
+                "{other} is not one of recovery, memory, queries, requests, scan, text, verify"
+            );
             std::process::exit(2);
         }
     }

@@ -47,7 +47,10 @@ async fn of(binary: &str, n: i64, is_shuffled: bool) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let each_us = (cpu_ms(&focus) - before) as f64 * 1_000.0 / n as f64;
-    println!("  built in {:.1} s, {each_us:.1} µs of CPU a recording, all of the server", began.elapsed().as_secs_f64());
+    println!(
+        "  built in {:.1} s, {each_us:.1} µs of CPU a recording, all of the server",
+        began.elapsed().as_secs_f64()
+    );
     let bare = Connection::open(&index).expect("the index");
     println!("  {:.0} bytes a recording", bytes(&bare) as f64 / n as f64);
     let uuid: String = bare
@@ -86,7 +89,9 @@ fn beside(focus: &Focus, bare: &Connection, (name, text): (&str, &str), order: &
     let began = Instant::now();
     let rows = bare
         .prepare(&sql)
-        .and_then(|mut rows| rows.query_map([text], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>())
+        .and_then(|mut rows| {
+            rows.query_map([text], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()
+        })
         .expect("rows");
     let scan = began.elapsed();
     assert_eq!(rows.len(), items, "{text} {order}");
@@ -100,11 +105,7 @@ fn beside(focus: &Focus, bare: &Connection, (name, text): (&str, &str), order: &
 
 fn bytes(index: &Connection) -> i64 {
     index
-        .query_row(
-            "SELECT sum(length(rows) + 15) FROM text_postings",
-            [],
-            |row| row.get(0),
-        )
+        .query_row("SELECT sum(length(rows) + 15) FROM text_postings", [], |row| row.get(0))
         .expect("its size")
 }
 
@@ -125,7 +126,11 @@ fn fill(index: &Path, n: i64, is_shuffled: bool) {
             let place = if is_shuffled { (mixed(row) % n as u64).cast_signed() } else { row };
             let start_ms = BASE_MS + place * 60_000;
             let cam = mixed(place) % 40;
-            let path = format!("station{:02}/day{:05}/cam{cam:02}_{place:07}", cam / 4, start_ms / 86_400_000);
+            let path = format!(
+                "station{:02}/day{:05}/cam{cam:02}_{place:07}",
+                cam / 4,
+                start_ms / 86_400_000
+            );
             insert.execute(params![uuid(row), start_ms, path]).expect("a row");
         }
     }
