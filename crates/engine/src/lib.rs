@@ -36,6 +36,7 @@ mod handover;
 mod inbox;
 mod index_fault;
 mod indexing;
+mod known_folders;
 mod lease;
 mod markers;
 mod metrics;

@@ -163,6 +163,11 @@ impl<'a> Observer<'a> {
                 judgement = judge(place, sight, look, closed, rules, now_ms);
             }
         }
+        let names = |sight: &Sight| (sight.data.is_some(), sight.sidecar.is_some());
+        if names(sight) != names(&judgement.sight) {
+            // It changes what the index has of its folder, which may itself be as it was: something else was mounted there.
+            self.present.folders.doubt(&place.folder);
+        }
         let observation = Observation {
             place: place.clone(),
             conclusion: judgement.conclusion,

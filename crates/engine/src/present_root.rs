@@ -5,6 +5,7 @@ use focus_index::{Index, RootId};
 use focus_storage::{Pair, Root};
 
 use crate::inbox::Inbox;
+use crate::known_folders::KnownFolders;
 use crate::served_root::ServedRoot;
 
 /// A root whose storage is there, from its being opened to its being lost.
@@ -19,6 +20,8 @@ pub(crate) struct PresentRoot<'a> {
     /// Which names are data files and sidecars.
     pub(crate) pair: &'a Pair,
     pub(crate) settings: &'a Settings,
+    /// What scans remember of its folders.
+    pub(crate) folders: &'a KnownFolders,
 }
 
 impl<'a> PresentRoot<'a> {

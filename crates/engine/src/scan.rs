@@ -9,7 +9,8 @@ use focus_common::clock;
 use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_index::{FolderId, FolderPlaces, IndexError, KnownPlace, PlaceId, ScanView};
-use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
+use focus_storage::folders::{FolderMemory, FolderRead};
+use focus_storage::walk::{Before, Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
 use focus_storage::{Pair, Part, PartKind, RootProblem};
 use parking_lot::Mutex;
 
@@ -38,6 +39,8 @@ pub(crate) struct Scanned {
     pub(crate) moved: Vec<(FolderId, Arc<Mount>)>,
     /// The mounts that folders were found on.
     pub(crate) mounts: HashSet<Arc<Mount>>,
+    /// What is to be remembered of its folders.
+    pub(crate) folders: FolderMemory,
 }
 
 /// Why a scan has no result.
@@ -54,7 +57,7 @@ pub(crate) enum ScanError {
     Ended,
 }
 
-/// Scans a root from `folder` down; the root itself is the empty folder.
+/// Scans a root from `folder` down; the root itself is the empty folder. A folder that is as it is `known` is not read.
 ///
 /// # Errors
 /// The root went, the index cannot be read, or the session is over.
@@ -62,12 +65,14 @@ pub(crate) fn scan(
     present: PresentRoot<'_>,
     folder: &[u8],
     detail: Detail,
+    known: Option<&FolderMemory>,
 ) -> Result<Scanned, ScanError> {
     let mut view = ScanView::new(&present.index.reader(), present.id)?;
     let last_place = view.last_place()?;
     let scan = Scan {
         present,
         detail,
+        known,
         stop: AtomicBool::new(false),
         unhinted: AtomicU64::new(0),
         met: Mutex::new(Met {
@@ -77,14 +82,19 @@ pub(crate) fn scan(
             folders: RowSet::default(),
             moved: Vec::new(),
             mounts: HashSet::new(),
+            news_in: HashSet::new(),
+            remembered: FolderMemory::default(),
             alike: Vec::new(),
             reread: 0,
             error: None,
         }),
     };
-    let report = walk(present.root, folder, detail, &scan.stop, &|chunk| scan.chunk(chunk))?;
+    let before = Before { known, now_ns: clock::steady_wall_ns };
+    let sink = |chunk| scan.chunk(chunk);
+    let report = walk(present.root, folder, detail, before, &scan.stop, &sink)?;
     let moved = std::mem::take(&mut scan.met().moved);
     let mounts = std::mem::take(&mut scan.met().mounts);
+    let folders = std::mem::take(&mut scan.met().remembered);
     if let Some(error) = scan.met().error.take() {
         return Err(error.into());
     }
@@ -95,13 +105,14 @@ pub(crate) fn scan(
     if scan.stop.load(Ordering::Relaxed) {
         return Err(ScanError::Ended);
     }
-    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), moved, mounts })
+    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), moved, mounts, folders })
 }
 
 /// A scan under way. The walk calls it from several threads.
 struct Scan<'a> {
     present: PresentRoot<'a>,
     detail: Detail,
+    known: Option<&'a FolderMemory>,
     stop: AtomicBool,
     unhinted: AtomicU64,
     met: Mutex<Met>,
@@ -120,6 +131,10 @@ struct Met {
     moved: Vec<(FolderId, Arc<Mount>)>,
     /// The mounts that folders were found on.
     mounts: HashSet<Arc<Mount>>,
+    /// Folders of which a part was read that holds something which the index does not have.
+    news_in: HashSet<Vec<u8>>,
+    /// What is to be remembered of folders.
+    remembered: FolderMemory,
     /// Settled places whose sidecar is another file of the same size and time, or was changed without these.
     alike: Vec<PlaceId>,
     /// How many of them are read again by now.
@@ -194,6 +209,10 @@ impl Scan<'_> {
 
     fn compare(&self, chunk: &Chunk) -> Result<Vec<Place>, IndexError> {
         let mut met = self.met();
+        if chunk.end == Some(FolderEnd::Unchanged) {
+            met.unchanged(chunk, self.known)?;
+            return Ok(Vec::new());
+        }
         let mut stems: HashSet<&[u8]> = HashSet::new();
         let pair = self.present.pair;
         let parts: Vec<(&Entry, Part<'_>)> = chunk
@@ -228,7 +247,7 @@ impl Scan<'_> {
         }
         let place = |stem: &[u8]| Place { folder: chunk.folder.clone(), stem: stem.to_vec() };
         let mut places: Vec<Place> = stems.into_iter().map(place).collect();
-        if chunk.end == Some(FolderEnd::Complete) {
+        if let Some(FolderEnd::Complete(_)) = chunk.end {
             met.found_on(&chunk.folder, chunk.mount.as_ref())?;
             let gone = &mut |stem: &[u8]| places.push(place(stem));
             match &folder {
@@ -236,6 +255,7 @@ impl Scan<'_> {
                 None => met.gone_from(&chunk.folder, gone)?,
             }
         }
+        met.remember(chunk, !places.is_empty());
         Ok(places)
     }
 
@@ -329,6 +349,34 @@ fn is_at_or_below(folder: &[u8], top: &[u8]) -> bool {
 }
 
 impl Met {
+    /// A folder is as it is known: all that the index has of it is met.
+    fn unchanged(&mut self, chunk: &Chunk, known: Option<&FolderMemory>) -> Result<(), IndexError> {
+        self.found_on(&chunk.folder, chunk.mount.as_ref())?;
+        if let Some(id) = self.view.folder(&chunk.folder)? {
+            self.folders.insert(id.number());
+        }
+        if let Some(read) = known.and_then(|known| known.get(&chunk.folder)) {
+            self.remembered.keep(chunk.folder.clone(), read.clone());
+        }
+        Ok(())
+    }
+
+    /// Remembers a folder that was read to its end. One with news is read again: only then is it known whether the
+    /// index has taken them.
+    fn remember(&mut self, chunk: &Chunk, has_news: bool) {
+        let Some(end) = &chunk.end else {
+            if has_news {
+                self.news_in.insert(chunk.folder.clone());
+            }
+            return;
+        };
+        let has_news = self.news_in.remove(&chunk.folder) || has_news;
+        if let FolderEnd::Complete(Some(read)) = end {
+            let is_settled = read.is_settled && !has_news;
+            self.remembered.keep(chunk.folder.clone(), FolderRead { is_settled, ..read.clone() });
+        }
+    }
+
     /// A folder was read on this mount.
     fn found_on(&mut self, folder: &[u8], mount: Option<&Arc<Mount>>) -> Result<(), IndexError> {
         let Some(mount) = mount else { return Ok(()) };

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use focus_common::clock;
 use focus_common::metrics::counters;
+use focus_core::periodic::interval_ms;
 use focus_index::IndexError;
 use focus_storage::walk::Detail;
 
@@ -22,7 +23,8 @@ const FOLDERS_MAX: usize = 4_096;
 /// Scans until the session is over.
 pub(crate) fn run(present: PresentRoot<'_>) {
     let scan_interval = Duration::from_millis(present.settings.scan_interval_ms);
-    let stat_interval = Duration::from_millis(present.settings.stat_interval_ms);
+    let configured_ms = present.settings.stat_interval_ms;
+    let mut stat_interval = Duration::from_millis(configured_ms);
     let (mut scanned_at, mut stat_at) = (Instant::now(), Instant::now());
     loop {
         let until_due = scan_interval.saturating_sub(scanned_at.elapsed());
@@ -42,7 +44,11 @@ pub(crate) fn run(present: PresentRoot<'_>) {
                 if stat {
                     stat_at = scanned_at;
                 }
-                scan_everything(present, if stat { Detail::Stat } else { Detail::Names });
+                let cpu_ms =
+                    scan_everything(present, if stat { Detail::Stat } else { Detail::Names });
+                if let Some(cpu_ms) = cpu_ms.filter(|_| stat) {
+                    stat_interval = Duration::from_millis(interval_ms(configured_ms, cpu_ms));
+                }
             }
         }
         present.inbox().scan_work_done();
@@ -52,28 +58,37 @@ pub(crate) fn run(present: PresentRoot<'_>) {
 /// Scans folders that appeared or went.
 fn scan_folders(present: PresentRoot<'_>, folders: &[Vec<u8>]) {
     for folder in folders {
-        if let Err(error) = scan::scan(present, folder, Detail::Names) {
+        if let Err(error) = scan::scan(present, folder, Detail::Names, None) {
             tell(present, &error);
             return;
         }
     }
 }
 
-/// Scans the whole root, and stores that it is complete through the start of the scan.
-fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
+/// Scans the whole root, and stores that it is complete through the start of the scan. Returns the processor time that
+/// the walk took, milliseconds; none where the scan came to nothing.
+fn scan_everything(present: PresentRoot<'_>, detail: Detail) -> Option<u64> {
     let (began_ms, began) = (clock::wall_ms(), Instant::now());
-    let scanned = match scan::scan(present, b"", detail) {
+    let boot_ms = i64::try_from(clock::boot_ms()).unwrap_or(i64::MAX);
+    let known = present.folders.begin(clock::steady_wall_ns() / 1_000_000 - boot_ms);
+    // A file that is rewritten in place does not change its folder: a scan of sizes and times reads all of them.
+    let skips = Some(&*known).filter(|_| detail == Detail::Names);
+    let mut scanned = match scan::scan(present, b"", detail, skips) {
         Ok(scanned) => scanned,
-        Err(error) => return tell(present, &error),
+        Err(error) => {
+            tell(present, &error);
+            return None;
+        }
     };
+    present.folders.end(std::mem::take(&mut scanned.folders));
     if !present.inbox().wait_until_scan_is_stored() {
-        return;
+        return None;
     }
-    let stored = store_mounts(present, &scanned)
+    let stored = store_mounts(present, detail, &scanned)
         .and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
     if let Err(error) = stored {
         present.served.index_fault.tell(&error);
-        return;
+        return None;
     }
     counters().scan.observe(began.elapsed().as_secs_f64());
     present.served.set_scanned(&FinishedScan {
@@ -85,10 +100,20 @@ fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
     for words in &scanned.report.failed_named {
         tracing::warn!("a folder cannot be read, and nothing in it counts as gone: {words}");
     }
+    Some(scanned.report.cpu_ms)
 }
 
 /// Stores the mounts that a scan of the whole root found folders on.
-fn store_mounts(present: PresentRoot<'_>, scanned: &Scanned) -> Result<(), IndexError> {
+fn store_mounts(
+    present: PresentRoot<'_>,
+    detail: Detail,
+    scanned: &Scanned,
+) -> Result<(), IndexError> {
+    if detail == Detail::Names && !scanned.moved.is_empty() {
+        // What lies on another mount was seen by its names alone: it is looked at before it counts as found there.
+        present.inbox().ask_scan(ScanAsked::Stat);
+        return Ok(());
+    }
     for folders in scanned.moved.chunks(FOLDERS_MAX) {
         let folders = folders.iter().map(|(id, mount)| (*id, (**mount).clone())).collect();
         present.index.mounts_found_blocking(present.id, folders)?;

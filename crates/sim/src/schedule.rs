@@ -168,9 +168,13 @@ fn step(server: &mut Server, world: &mut World) -> Result<Option<String>, String
             text("concludes")
         }
         _ => match world.random.u8(0..10) {
-            0..=2 => {
+            0..=1 => {
                 server.scan(world)?;
                 text("scans")
+            }
+            2 => {
+                server.scan_names(world)?;
+                text("scans names")
             }
             3 if world.periodic => {
                 server.core.handle(Event::CompareDue);

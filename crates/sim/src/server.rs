@@ -1,6 +1,7 @@
 //! One server: the real core, and a shell whose every step can fail.
 
 mod checks;
+mod folders;
 
 use focus_core::answer::Failure;
 use focus_core::batch::{Call, ItemOutcome, Reply};
@@ -14,6 +15,7 @@ use focus_core::settle::{Closed, Conclusion, Rules, judge};
 use focus_core::sidecar::Times;
 use focus_core::window::Window;
 
+use self::folders::KnownFolders;
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
 use crate::storage::{RootIs, Storage, exclude};
@@ -70,6 +72,8 @@ pub(crate) struct Server {
     /// Its settings hide a folder.
     pub(crate) excludes: bool,
     pub(crate) exclude: Exclude,
+    /// What its scans remember of folders.
+    folders: KnownFolders,
     /// An earlier state of the index.
     pub(crate) copy: Option<Index>,
     /// It does nothing, until there is a copy of the root that it can serve.
@@ -103,6 +107,7 @@ impl Server {
             tokens: (0, 0),
             excludes: false,
             exclude: Exclude::default(),
+            folders: KnownFolders::default(),
             copy: None,
             is_idle: false,
             copied: None,
@@ -132,6 +137,7 @@ impl Server {
         self.flight = None;
         self.lease_flight = None;
         self.reads = None;
+        self.folders = KnownFolders::default();
         self.hints.clear();
         self.connection = None;
         self.index.start();
@@ -485,6 +491,7 @@ impl Server {
                 ));
             }
         }
+        self.folders.looked(&place.folder, &known, &judged.sight);
         if self.index.observe(place, judged, look.mount, world.wall_ms()) {
             self.core.handle(Event::Wake);
         }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use focus_core::exclude::{Exclude, Glob};
+use focus_core::folder::FolderStamp;
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use focus_core::mount::Mount;
 use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
 
 /// Folders and stems: few, so that they meet.
-const FOLDERS: [&str; 2] = ["a", "b"];
+pub(crate) const FOLDERS: [&str; 2] = ["a", "b"];
 const STEMS: [&str; 6] = ["r0", "r1", "r2", "r3", "r4", "r5"];
 
 /// What lies at a place.
@@ -121,6 +122,9 @@ pub(crate) struct Storage {
     pub(crate) ahead_ms: i64,
     /// That clock is the servers' own.
     pub(crate) is_local: bool,
+    /// When a name came or went in a folder last, as the file system's clock told it then, nanoseconds; by the folder, and
+    /// whether it is of the file system over it.
+    pub(crate) touched_ns: BTreeMap<(Vec<u8>, bool), i64>,
 }
 
 /// The exclude that hides the second folder, or nothing.
@@ -137,9 +141,12 @@ pub(crate) fn place(random: &mut fastrand::Rng) -> Place {
 
 /// Every place there can be.
 pub(crate) fn all_places() -> impl Iterator<Item = Place> {
-    FOLDERS.iter().flat_map(|folder| {
-        STEMS.iter().map(|stem| Place { folder: (*folder).into(), stem: (*stem).into() })
-    })
+    FOLDERS.iter().flat_map(|folder| places_of(folder))
+}
+
+/// Every place that there can be in a folder.
+pub(crate) fn places_of(folder: &str) -> impl Iterator<Item = Place> {
+    STEMS.iter().map(move |stem| Place { folder: folder.into(), stem: (*stem).into() })
 }
 
 impl Storage {
@@ -147,6 +154,36 @@ impl Storage {
         self.clock += 1;
         // Whole seconds, as a coarse clock has them, and none of them twice.
         FileStat { size: i64::try_from(size).unwrap_or(0), mtime_ns: self.clock * 1_000_000_000 }
+    }
+
+    /// A name comes or goes in a folder.
+    pub(crate) fn touch(&mut self, folder: &[u8], now_ms: u64) {
+        let stamped_ns = self.stamp_ns(now_ms);
+        self.touched_ns.insert((folder.to_vec(), self.is_over(folder)), stamped_ns);
+    }
+
+    /// A file system is mounted over the folder.
+    fn is_over(&self, folder: &[u8]) -> bool {
+        self.over.is_mounted && folder == FOLDERS[0].as_bytes()
+    }
+
+    /// Which folder it is, and its times.
+    pub(crate) fn folder_stamp(&self, folder: &[u8]) -> FolderStamp {
+        let is_over = self.is_over(folder);
+        let number = if is_over { self.over.file_system } else { self.file_system };
+        let touched_ns = self.touched_ns.get(&(folder.to_vec(), is_over)).copied().unwrap_or(0);
+        FolderStamp {
+            device: number * 2 + u64::from(is_over),
+            inode: 1,
+            mtime_ns: touched_ns,
+            ctime_ns: touched_ns,
+        }
+    }
+
+    /// Which files lie at a place: a data file, a sidecar.
+    pub(crate) fn names(&self, at: &Place) -> (bool, bool) {
+        let files = self.places.get(at);
+        files.map_or((false, false), |files| (files.data.is_some(), files.sidecar.is_some()))
     }
 
     /// Writes a sidecar for this uuid.
@@ -159,6 +196,8 @@ impl Storage {
         }
         let stat = self.stat(text.len());
         let (identity, stamped_ns) = (self.identity(now_ms), self.stamp_ns(now_ms));
+        // Another file takes the place of one that is there.
+        self.touch(&at.folder, now_ms);
         let files = self.places.entry(at.clone()).or_default();
         files.sidecar = Some((SeenAs { stat, identity }, text.into_bytes()));
         (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
@@ -178,6 +217,9 @@ impl Storage {
     pub(crate) fn change_alike(&mut self, at: &Place, is: Alike, now_ms: u64) -> bool {
         self.clock += 1;
         let (inode, stamped_ns) = (self.clock.unsigned_abs(), self.stamp_ns(now_ms));
+        if is == Alike::Replaced && self.places.contains_key(at) {
+            self.touch(&at.folder, now_ms);
+        }
         let Some(files) = self.places.get_mut(at) else { return false };
         files.stamped_ns = stamped_ns;
         let Some((seen, bytes)) = &mut files.sidecar else { return false };
@@ -209,22 +251,29 @@ impl Storage {
         let size = self.places.get(at).and_then(|files| files.data).map_or(1, |stat| stat.size + 1);
         let stat = self.stat(usize::try_from(size).unwrap_or(1));
         let stamped_ns = self.stamp_ns(now_ms);
+        if !self.names(at).0 {
+            self.touch(&at.folder, now_ms);
+        }
         let files = self.places.entry(at.clone()).or_default();
         files.data = Some(stat);
         (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
     }
 
     /// Removes what lies at a place.
-    pub(crate) fn remove(&mut self, at: &Place) {
-        self.places.remove(at);
+    pub(crate) fn remove(&mut self, at: &Place, now_ms: u64) {
+        if self.places.remove(at).is_some() {
+            self.touch(&at.folder, now_ms);
+        }
     }
 
     /// Moves what lies at a place, as whole as it is, to one where nothing is. True: it did.
-    pub(crate) fn rename(&mut self, from: &Place, to: &Place) -> bool {
+    pub(crate) fn rename(&mut self, from: &Place, to: &Place, now_ms: u64) -> bool {
         if self.places.contains_key(to) {
             return false;
         }
         let Some(files) = self.places.remove(from) else { return false };
+        self.touch(&from.folder, now_ms);
+        self.touch(&to.folder, now_ms);
         self.places.insert(to.clone(), files);
         true
     }

@@ -216,7 +216,7 @@ impl World {
         match name {
             "land" | "drill_lands" => {
                 let is = if name == "land" { Sidecar::Whole } else { Sidecar::Drilled };
-                self.storage.remove(&at);
+                self.storage.remove(&at, now_ms);
                 self.storage.data(&at, now_ms);
                 self.storage.sidecar(&at, uuid, self.starts, is, now_ms);
                 self.hint(servers, &at, true);
@@ -254,7 +254,7 @@ impl World {
             "touched" => return self.storage.change_alike(&at, Alike::Touched, now_ms),
             "rename" => {
                 let to = place(&mut self.random);
-                if !self.storage.rename(&at, &to) {
+                if !self.storage.rename(&at, &to, now_ms) {
                     return false;
                 }
                 self.hint(servers, &at, false);
@@ -262,6 +262,7 @@ impl World {
             }
             "moved_away" => {
                 let Some(files) = self.storage.places.remove(&at) else { return false };
+                self.storage.touch(&at.folder, now_ms);
                 self.away.push((at.clone(), files));
                 self.hint(servers, &at, false);
             }
@@ -271,10 +272,11 @@ impl World {
                     return false;
                 }
                 self.storage.places.insert(at.clone(), files);
+                self.storage.touch(&at.folder, now_ms);
                 self.hint(servers, &at, true);
             }
             "remove" if self.storage.places.contains_key(&at) => {
-                self.storage.remove(&at);
+                self.storage.remove(&at, now_ms);
                 self.hint(servers, &at, false);
             }
             "corrupt" if self.storage.places.contains_key(&at) => {

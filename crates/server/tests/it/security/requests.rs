@@ -116,7 +116,10 @@ async fn no_parameter_leads_out_of_the_index() {
     for path in ["/api/v1/recordings/%ff", "/api/v1/%c3%28", "/fdsnws/%80"] {
         let answer = get(&address, path, &host);
         assert_eq!(status_of(&answer), "400", "{path}: {answer}");
-        assert!(answer.contains("application/problem+json") && answer.contains("UTF-8"), "{answer}");
+        assert!(
+            answer.contains("application/problem+json") && answer.contains("UTF-8"),
+            "{answer}"
+        );
     }
     for path in ["/api/v1/held?root=../../etc", "/api/v1/held?root=%2Fetc%2Fpasswd"] {
         let answer = get(&address, path, &host);
