@@ -24,7 +24,7 @@ pub(super) fn chunk_of(row: i64) -> i64 {
 
 /// Where a row is in its chunk.
 pub(super) fn at(row: i64) -> usize {
-    (row & (CHUNK_ROWS as i64 - 1)) as usize
+    usize::try_from(row & (CHUNK_ROWS as i64 - 1)).unwrap_or_default()
 }
 
 /// The row at this place of a chunk.
@@ -162,10 +162,14 @@ pub(super) fn encode(places: &[usize], into: &mut Vec<u8>) {
 /// Seven bits a byte, the lowest first.
 fn put(into: &mut Vec<u8>, mut number: usize) {
     while number >= 0x80 {
-        into.push(number as u8 | 0x80);
+        into.push(lowest_byte(number) | 0x80);
         number >>= 7;
     }
-    into.push(number as u8);
+    into.push(lowest_byte(number));
+}
+
+fn lowest_byte(number: usize) -> u8 {
+    number.to_le_bytes()[0]
 }
 
 /// What [`put`] put; a chunk has no number of over three bytes.
@@ -188,7 +192,7 @@ pub(super) fn encode_starts(starts: &[(usize, i64)], (first_ms, last_ms): (i64, 
     let width = (64 - distance(last_ms).leading_zeros()).div_ceil(8) as usize;
     let length = starts.last().map_or(0, |(at, _)| at + 1);
     let mut stored = vec![0; 1 + length * width];
-    stored[0] = width as u8;
+    stored[0] = lowest_byte(width);
     for (at, start_ms) in starts {
         let from = 1 + at * width;
         stored[from..from + width].copy_from_slice(&distance(*start_ms).to_le_bytes()[..width]);

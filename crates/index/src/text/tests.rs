@@ -201,7 +201,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_search_is_the_same_however_far_the_index_of_texts_is(
+    fn a_search_is_the_same_however_far_the_text_index_is(
         changes in changes(),
         listings in proptest::collection::vec(listing(), 6),
     ) {

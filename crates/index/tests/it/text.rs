@@ -61,7 +61,7 @@ async fn texts_are_found_while_they_are_indexed_and_recordings_land_move_and_go(
 }
 
 #[tokio::test]
-async fn damage_of_the_index_of_texts_is_found_by_the_check_and_mended_beside_everything_else() {
+async fn damage_of_the_text_index_is_found_by_the_check_and_mended_beside_everything_else() {
     for damage in [
         "DELETE FROM text_postings WHERE trigram > 0",
         "DELETE FROM text_postings WHERE trigram = -1",
