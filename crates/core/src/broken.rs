@@ -59,6 +59,8 @@ pub enum Broken {
     ReadWithinTickCounts,
     /// Files that were changed just now count as old.
     YoungFilesCountAsAged,
+    /// A folder that was read within the tick of its last change is skipped.
+    FoldersSkippedWithinTick,
     /// A message that a channel did not take counts as told.
     AlertFailureIsTold,
     /// A restart forgets what channels were told.
@@ -73,7 +75,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 32] = [
+    pub const ALL: [Broken; 33] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
@@ -101,6 +103,7 @@ impl Broken {
         Broken::SizeAndTimeTrusted,
         Broken::ReadWithinTickCounts,
         Broken::YoungFilesCountAsAged,
+        Broken::FoldersSkippedWithinTick,
         Broken::AlertFailureIsTold,
         Broken::AlertForgottenAtRestart,
         Broken::AlertOfDeadHolderStands,
