@@ -79,6 +79,8 @@ struct Known {
     below: Box<[u8]>,
     /// The scan that met it last.
     scan: u64,
+    /// The scan that skipped it last; 0 where none has.
+    skipped: u64,
 }
 
 /// The folders of a root, as the scans of one session have met them.
@@ -134,7 +136,7 @@ impl FolderMemory {
         if is_new || known.reading != Reading::Counts || known.seen != *now {
             return None;
         }
-        known.scan = self.scan;
+        (known.scan, known.skipped) = (self.scan, self.scan);
         Some(
             known
                 .below
@@ -154,6 +156,7 @@ impl FolderMemory {
                     reading: Reading::Begun,
                     below: Box::default(),
                     scan: self.scan,
+                    skipped: 0,
                 };
                 self.known.insert(folder.into(), known);
             }
@@ -186,9 +189,9 @@ impl FolderMemory {
         }
     }
 
-    /// The scan that goes on has met this folder.
-    pub fn has_met(&self, folder: &[u8]) -> bool {
-        self.known.get(folder).is_some_and(|known| known.scan == self.scan)
+    /// The scan that goes on has skipped this folder.
+    pub fn has_skipped(&self, folder: &[u8]) -> bool {
+        self.known.get(folder).is_some_and(|known| known.skipped == self.scan)
     }
 
     /// The scan of the whole root is over. If it has `finished`, what it did not meet is not there; else nothing that

@@ -141,7 +141,7 @@ fn what_a_scan_did_not_meet_is_forgotten_and_a_scan_that_failed_counts_for_nothi
     assert_eq!(memory.names, 1);
     memory.begin(clock(300));
     assert!(is_skipped(&mut memory, "a", &seen(2, 50)));
-    assert!(memory.has_met(b"a") && !memory.has_met(b"c"));
+    assert!(memory.has_skipped(b"a") && !memory.has_skipped(b"c"));
     memory.end(false);
     assert!(!is_skipped(&mut memory, "a", &seen(2, 50)));
 }

@@ -31,6 +31,7 @@ mod driver;
 mod engine;
 mod error;
 mod fill;
+mod folders;
 mod forgetting;
 mod handover;
 mod inbox;

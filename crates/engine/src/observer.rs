@@ -93,7 +93,10 @@ impl<'a> Observer<'a> {
         while done < taken.places.len() {
             let observations = self.observe(&taken.places[done..], &sights[done..])?;
             done += observations.len();
-            let observed = index.observe_blocking(id, observations, clock::wall_ms())?;
+            let observed = index.observe_blocking(id, observations, clock::wall_ms());
+            // Stored or not: what scans compare names with may be something else now.
+            self.present.folders.looked_at(places.iter());
+            let observed = observed?;
             let Observed { changed, returned, reported, contested } = observed;
             for place in contested {
                 // The holder of a uuid that another claims: it may be gone, and the recording moved.

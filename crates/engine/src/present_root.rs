@@ -4,6 +4,7 @@ use focus_common::config::Settings;
 use focus_index::{Index, RootId};
 use focus_storage::{Pair, Root};
 
+use crate::folders::Folders;
 use crate::inbox::Inbox;
 use crate::served_root::ServedRoot;
 
@@ -19,6 +20,8 @@ pub(crate) struct PresentRoot<'a> {
     /// Which names are data files and sidecars.
     pub(crate) pair: &'a Pair,
     pub(crate) settings: &'a Settings,
+    /// What scans remember of its folders.
+    pub(crate) folders: &'a Folders,
 }
 
 impl<'a> PresentRoot<'a> {

@@ -10,6 +10,7 @@ use focus_index::{HeldRow, Index, IndexError, RootId};
 use focus_storage::{Pair, Root, RootProblem};
 
 use crate::absence::Absence;
+use crate::folders::Folders;
 use crate::inbox::ScanAsked;
 use crate::observer::{ObserveError, Observer};
 use crate::present_root::PresentRoot;
@@ -39,7 +40,15 @@ pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
                 served.set_marker_place(&root);
                 if let Some(id) = remember(served, index, &root) {
                     let (root, pair) = (&root, &pair);
-                    let present = PresentRoot { served, root, id, index, pair, settings };
+                    let present = PresentRoot {
+                        served,
+                        root,
+                        id,
+                        index,
+                        pair,
+                        settings,
+                        folders: &Folders::default(),
+                    };
                     if let Err(problem) = session(present) {
                         served.set_lost(&problem);
                     }

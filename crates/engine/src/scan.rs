@@ -9,10 +9,11 @@ use focus_common::clock;
 use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_index::{FolderId, FolderPlaces, IndexError, KnownPlace, PlaceId, ScanView};
-use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
+use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, Remembered, WalkReport, walk};
 use focus_storage::{Pair, Part, PartKind, RootProblem};
 use parking_lot::Mutex;
 
+use crate::folders::Folders;
 use crate::present_root::PresentRoot;
 
 /// Places of a folder, or folders, read from the index at once, so that a large folder takes little
@@ -54,7 +55,8 @@ pub(crate) enum ScanError {
     Ended,
 }
 
-/// Scans a root from `folder` down; the root itself is the empty folder.
+/// Scans a root from `folder` down; the root itself is the empty folder. A scan of the names of the whole root skips the
+/// folders that are `remembered`.
 ///
 /// # Errors
 /// The root went, the index cannot be read, or the session is over.
@@ -62,12 +64,14 @@ pub(crate) fn scan(
     present: PresentRoot<'_>,
     folder: &[u8],
     detail: Detail,
+    remembered: Option<&Folders>,
 ) -> Result<Scanned, ScanError> {
     let mut view = ScanView::new(&present.index.reader(), present.id)?;
     let last_place = view.last_place()?;
     let scan = Scan {
         present,
         detail,
+        remembered,
         stop: AtomicBool::new(false),
         unhinted: AtomicU64::new(0),
         met: Mutex::new(Met {
@@ -78,11 +82,14 @@ pub(crate) fn scan(
             moved: Vec::new(),
             mounts: HashSet::new(),
             alike: Vec::new(),
+            other: HashSet::new(),
             reread: 0,
             error: None,
         }),
     };
-    let report = walk(present.root, folder, detail, &scan.stop, &|chunk| scan.chunk(chunk))?;
+    let known = remembered.map(|folders| folders as &dyn Remembered);
+    let sink = |chunk| scan.chunk(chunk);
+    let report = walk(present.root, folder, detail, known, &scan.stop, &sink)?;
     let moved = std::mem::take(&mut scan.met().moved);
     let mounts = std::mem::take(&mut scan.met().mounts);
     if let Some(error) = scan.met().error.take() {
@@ -102,6 +109,7 @@ pub(crate) fn scan(
 struct Scan<'a> {
     present: PresentRoot<'a>,
     detail: Detail,
+    remembered: Option<&'a Folders>,
     stop: AtomicBool,
     unhinted: AtomicU64,
     met: Mutex<Met>,
@@ -122,6 +130,8 @@ struct Met {
     mounts: HashSet<Arc<Mount>>,
     /// Settled places whose sidecar is another file of the same size and time, or was changed without these.
     alike: Vec<PlaceId>,
+    /// Folders under way in which something is not as the index has it.
+    other: HashSet<Vec<u8>>,
     /// How many of them are read again by now.
     reread: u64,
     error: Option<IndexError>,
@@ -154,7 +164,7 @@ impl Scan<'_> {
         let compared =
             self.compare(&chunk).and_then(|places| self.read_again(PAGE).map(|()| places));
         match compared {
-            Ok(places) => self.hand_over(places),
+            Ok(places) => self.remember(chunk, places),
             Err(error) => {
                 self.met().error.get_or_insert(error);
                 self.stop.store(true, Ordering::Relaxed);
@@ -179,6 +189,24 @@ impl Scan<'_> {
         self.present.index.look_later_blocking(places)
     }
 
+    /// Hands over what differs. A folder in which nothing does need not be read again while it is as it is.
+    fn remember(&self, chunk: Chunk, places: Vec<Place>) {
+        let is_same = places.is_empty();
+        self.hand_over(places);
+        let Some(remembered) = self.remembered else { return };
+        match chunk.end {
+            None if is_same => {}
+            None => drop(self.met().other.insert(chunk.folder)),
+            Some(FolderEnd::Complete { below }) => {
+                if !self.met().other.remove(&chunk.folder) && is_same {
+                    remembered.was_the_same(&chunk.folder, &below);
+                }
+            }
+            Some(FolderEnd::Failed(_)) => drop(self.met().other.remove(&chunk.folder)),
+            Some(FolderEnd::Skipped) => {}
+        }
+    }
+
     fn hand_over(&self, places: Vec<Place>) {
         for place in places {
             let hinted = self.present.inbox().is_hinted(&place);
@@ -194,6 +222,10 @@ impl Scan<'_> {
 
     fn compare(&self, chunk: &Chunk) -> Result<Vec<Place>, IndexError> {
         let mut met = self.met();
+        if chunk.end == Some(FolderEnd::Skipped) {
+            met.mounts.extend(chunk.mount.clone());
+            return Ok(Vec::new());
+        }
         let mut stems: HashSet<&[u8]> = HashSet::new();
         let pair = self.present.pair;
         let parts: Vec<(&Entry, Part<'_>)> = chunk
@@ -228,7 +260,7 @@ impl Scan<'_> {
         }
         let place = |stem: &[u8]| Place { folder: chunk.folder.clone(), stem: stem.to_vec() };
         let mut places: Vec<Place> = stems.into_iter().map(place).collect();
-        if chunk.end == Some(FolderEnd::Complete) {
+        if matches!(chunk.end, Some(FolderEnd::Complete { .. })) {
             met.found_on(&chunk.folder, chunk.mount.as_ref())?;
             let gone = &mut |stem: &[u8]| places.push(place(stem));
             match &folder {
@@ -301,6 +333,12 @@ impl Scan<'_> {
         })
     }
 
+    /// The folder was read, or is as an earlier scan read it.
+    fn has_met(&self, id: FolderId, path: &[u8]) -> bool {
+        self.met().folders.contains(id.number())
+            || self.remembered.is_some_and(|remembered| remembered.has_skipped(path))
+    }
+
     /// Hands over all places of the folders at or below `top` that the walk did not meet.
     fn gone_folders(&self, top: &[u8]) -> Result<(), IndexError> {
         let mut after = None;
@@ -309,7 +347,7 @@ impl Scan<'_> {
             let Some((last, _)) = folders.last() else { return Ok(()) };
             after = Some(*last);
             for (id, path) in folders {
-                if !is_at_or_below(&path, top) || self.met().folders.contains(id.number()) {
+                if !is_at_or_below(&path, top) || self.has_met(id, &path) {
                     continue;
                 }
                 let mut places = Vec::new();

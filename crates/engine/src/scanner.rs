@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use focus_common::clock;
 use focus_common::metrics::counters;
+use focus_core::periodic::every_ms;
 use focus_index::IndexError;
-use focus_storage::walk::Detail;
+use focus_storage::walk::{Detail, cpu_of_thread};
 
 use crate::inbox::{ScanAsked, ScanWork};
 use crate::present_root::PresentRoot;
@@ -22,8 +23,8 @@ const FOLDERS_MAX: usize = 4_096;
 /// Scans until the session is over.
 pub(crate) fn run(present: PresentRoot<'_>) {
     let scan_interval = Duration::from_millis(present.settings.scan_interval_ms);
-    let stat_interval = Duration::from_millis(present.settings.stat_interval_ms);
     let (mut scanned_at, mut stat_at) = (Instant::now(), Instant::now());
+    let mut stat_cpu_ms = 0;
     loop {
         let until_due = scan_interval.saturating_sub(scanned_at.elapsed());
         let work = match present.inbox().scan_work(until_due.max(LOOK_MIN)) {
@@ -37,12 +38,15 @@ pub(crate) fn run(present: PresentRoot<'_>) {
             ScanWork::Nothing => {}
             ScanWork::Folders(folders) => scan_folders(present, &folders),
             ScanWork::Scan(asked) => {
-                let stat = asked == ScanAsked::Stat || stat_at.elapsed() >= stat_interval;
+                let stat_ms = every_ms(present.settings.stat_interval_ms, stat_cpu_ms);
+                let stat =
+                    asked == ScanAsked::Stat || stat_at.elapsed() >= Duration::from_millis(stat_ms);
                 scanned_at = Instant::now();
+                let detail = if stat { Detail::Stat } else { Detail::Names };
+                let cpu_ms = scan_everything(present, detail);
                 if stat {
-                    stat_at = scanned_at;
+                    (stat_at, stat_cpu_ms) = (scanned_at, cpu_ms.unwrap_or(stat_cpu_ms));
                 }
-                scan_everything(present, if stat { Detail::Stat } else { Detail::Names });
             }
         }
         present.inbox().scan_work_done();
@@ -52,28 +56,39 @@ pub(crate) fn run(present: PresentRoot<'_>) {
 /// Scans folders that appeared or went.
 fn scan_folders(present: PresentRoot<'_>, folders: &[Vec<u8>]) {
     for folder in folders {
-        if let Err(error) = scan::scan(present, folder, Detail::Names) {
+        if let Err(error) = scan::scan(present, folder, Detail::Names, None) {
             tell(present, &error);
             return;
         }
     }
 }
 
-/// Scans the whole root, and stores that it is complete through the start of the scan.
-fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
-    let (began_ms, began) = (clock::wall_ms(), Instant::now());
-    let scanned = match scan::scan(present, b"", detail) {
+/// Scans the whole root, and stores that it is complete through the start of the scan. The processor time that it took;
+/// none where it came to no end.
+fn scan_everything(present: PresentRoot<'_>, detail: Detail) -> Option<u64> {
+    present.folders.begin();
+    let cpu = scan_and_store(present, detail);
+    present.folders.end(cpu.is_some());
+    cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn scan_and_store(present: PresentRoot<'_>, detail: Detail) -> Option<Duration> {
+    let (began_ms, began, cpu_before) = (clock::wall_ms(), Instant::now(), cpu_of_thread());
+    let scanned = match scan::scan(present, b"", detail, Some(present.folders)) {
         Ok(scanned) => scanned,
-        Err(error) => return tell(present, &error),
+        Err(error) => {
+            tell(present, &error);
+            return None;
+        }
     };
     if !present.inbox().wait_until_scan_is_stored() {
-        return;
+        return None;
     }
     let stored = store_mounts(present, &scanned)
         .and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
     if let Err(error) = stored {
         present.served.index_fault.tell(&error);
-        return;
+        return None;
     }
     counters().scan.observe(began.elapsed().as_secs_f64());
     present.served.set_scanned(&FinishedScan {
@@ -85,6 +100,13 @@ fn scan_everything(present: PresentRoot<'_>, detail: Detail) {
     for words in &scanned.report.failed_named {
         tracing::warn!("a folder cannot be read, and nothing in it counts as gone: {words}");
     }
+    tracing::debug!(
+        root = present.served.path(),
+        read = scanned.report.folders - scanned.report.skipped,
+        skipped = scanned.report.skipped,
+        "scanned"
+    );
+    Some(scanned.report.cpu + cpu_of_thread().saturating_sub(cpu_before))
 }
 
 /// Stores the mounts that a scan of the whole root found folders on.

@@ -7,7 +7,7 @@ use focus_core::reconcile::Event;
 use crate::catalog::Catalog;
 use crate::invariants::{agrees, check};
 use crate::log::Log;
-use crate::server::Server;
+use crate::server::{Detail, Server};
 use crate::storage::{RootIs, Storage};
 use crate::world::{FAULTS, UUIDS, World};
 
@@ -169,7 +169,8 @@ fn step(server: &mut Server, world: &mut World) -> Result<Option<String>, String
         }
         _ => match world.random.u8(0..10) {
             0..=2 => {
-                server.scan(world)?;
+                let detail = if world.random.u8(0..3) == 0 { Detail::Stat } else { Detail::Names };
+                server.scan(detail, world)?;
                 text("scans")
             }
             3 if world.periodic => {
@@ -255,7 +256,8 @@ fn heal(
         server.core.handle(Event::Wake);
     }
     if round.is_multiple_of(30) {
-        server.scan(world)?;
+        let detail = if round.is_multiple_of(120) { Detail::Stat } else { Detail::Names };
+        server.scan(detail, world)?;
     }
     server.conclude(world)?;
     if round % 100 == 99 && server.index.approve(world.wall_ms()) {

@@ -1,11 +1,15 @@
 //! One server: the real core, and a shell whose every step can fail.
 
 mod checks;
+mod scan;
+
+use std::collections::BTreeMap;
 
 use focus_core::answer::Failure;
 use focus_core::batch::{Call, ItemOutcome, Reply};
 use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
 use focus_core::exclude::Exclude;
+use focus_core::folder::FolderMemory;
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::look::Look;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
@@ -14,9 +18,11 @@ use focus_core::settle::{Closed, Conclusion, Rules, judge};
 use focus_core::sidecar::Times;
 use focus_core::window::Window;
 
+pub(crate) use scan::Detail;
+
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
-use crate::storage::{RootIs, Storage, exclude};
+use crate::storage::{Storage, exclude};
 use crate::world::{Delayed, Fate, World};
 
 /// How long files must stand still.
@@ -70,6 +76,10 @@ pub(crate) struct Server {
     /// Its settings hide a folder.
     pub(crate) excludes: bool,
     pub(crate) exclude: Exclude,
+    /// What its scans remember of folders.
+    folders: FolderMemory,
+    /// Which change of names was the last when a folder was read.
+    read_at: BTreeMap<Vec<u8>, u64>,
     /// An earlier state of the index.
     pub(crate) copy: Option<Index>,
     /// It does nothing, until there is a copy of the root that it can serve.
@@ -103,6 +113,8 @@ impl Server {
             tokens: (0, 0),
             excludes: false,
             exclude: Exclude::default(),
+            folders: FolderMemory::default(),
+            read_at: BTreeMap::new(),
             copy: None,
             is_idle: false,
             copied: None,
@@ -133,6 +145,7 @@ impl Server {
         self.lease_flight = None;
         self.reads = None;
         self.hints.clear();
+        self.folders = FolderMemory::default();
         self.connection = None;
         self.index.start();
         self.index.show_again(&self.exclude);
@@ -485,6 +498,7 @@ impl Server {
                 ));
             }
         }
+        self.folders.looked_at(&place.folder);
         if self.index.observe(place, judged, look.mount, world.wall_ms()) {
             self.core.handle(Event::Wake);
         }
@@ -502,19 +516,6 @@ impl Server {
         for place in due {
             self.look(&place, Closed::default(), world)?;
         }
-        Ok(())
-    }
-
-    /// Everything on storage against the index.
-    pub(crate) fn scan(&mut self, world: &World) -> Result<(), String> {
-        if world.storage.root != RootIs::There {
-            return Ok(());
-        }
-        for place in crate::storage::all_places() {
-            self.look(&place, Closed::default(), world)?;
-        }
-        self.index.settle_mounts(&|folder| world.storage.mount(folder));
-        self.core.handle(Event::Scanned);
         Ok(())
     }
 

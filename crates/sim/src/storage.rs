@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use focus_core::exclude::{Exclude, Glob};
+use focus_core::folder::FolderSeen;
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use focus_core::mount::Mount;
+use focus_core::one_root::FolderId;
 use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
 
@@ -28,6 +30,16 @@ impl Files {
     fn is_empty(&self) -> bool {
         self.data.is_none() && self.sidecar.is_none()
     }
+}
+
+/// A folder's own stat.
+#[derive(Clone, Copy, Debug, Default)]
+struct Folder {
+    inode: u64,
+    /// When a name came or went last, as the file system's clock told it then, nanoseconds.
+    stamped_ns: i64,
+    /// How many changes of names storage had had by then.
+    changes: u64,
 }
 
 /// What kind of sidecar is written.
@@ -105,12 +117,17 @@ pub(crate) struct Over {
     file_system: u64,
     /// What is not seen: that which lies below it, or on it while it is not mounted.
     hidden: BTreeMap<Place, Files>,
+    /// The folder itself that is not seen.
+    folder: Folder,
 }
 
 /// All of storage.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
     pub(crate) places: BTreeMap<Place, Files>,
+    folders: BTreeMap<Vec<u8>, Folder>,
+    /// Changes of names so far.
+    changes: u64,
     pub(crate) root: RootIs,
     /// Which file system it is.
     pub(crate) file_system: u64,
@@ -135,11 +152,17 @@ pub(crate) fn place(random: &mut fastrand::Rng) -> Place {
     Place { folder: folder.into(), stem: stem.into() }
 }
 
+/// Every place that there can be in each folder.
+pub(crate) fn folders() -> impl Iterator<Item = (&'static [u8], impl Iterator<Item = Place>)> {
+    FOLDERS.iter().map(|folder| {
+        let at = |stem: &&str| Place { folder: (*folder).into(), stem: (*stem).into() };
+        (folder.as_bytes(), STEMS.iter().map(at))
+    })
+}
+
 /// Every place there can be.
 pub(crate) fn all_places() -> impl Iterator<Item = Place> {
-    FOLDERS.iter().flat_map(|folder| {
-        STEMS.iter().map(|stem| Place { folder: (*folder).into(), stem: (*stem).into() })
-    })
+    folders().flat_map(|(_, places)| places)
 }
 
 impl Storage {
@@ -159,9 +182,37 @@ impl Storage {
         }
         let stat = self.stat(text.len());
         let (identity, stamped_ns) = (self.identity(now_ms), self.stamp_ns(now_ms));
+        self.names_change(&at.folder, now_ms);
         let files = self.places.entry(at.clone()).or_default();
         files.sidecar = Some((SeenAs { stat, identity }, text.into_bytes()));
         (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
+    }
+
+    /// A name comes into a folder, or goes.
+    fn names_change(&mut self, folder: &[u8], now_ms: u64) {
+        self.changes += 1;
+        let (stamped_ns, changes) = (self.stamp_ns(now_ms), self.changes);
+        let known = self.folders.entry(folder.to_vec()).or_default();
+        (known.stamped_ns, known.changes) = (stamped_ns, changes);
+    }
+
+    /// A folder as its stat shows it, and how many changes of names storage had had by its last one.
+    pub(crate) fn folder(&self, folder: &[u8]) -> (FolderSeen, u64) {
+        let known = self.folders.get(folder).copied().unwrap_or_default();
+        let seen = FolderSeen {
+            id: FolderId { device: 1, inode: known.inode },
+            mtime_ns: known.stamped_ns,
+            ctime_ns: known.stamped_ns,
+            mount: self.mount(folder),
+        };
+        (seen, known.changes)
+    }
+
+    /// Whether there is a data file at a place, and a sidecar.
+    pub(crate) fn names(&self, at: &Place) -> (bool, bool) {
+        self.places
+            .get(at)
+            .map_or((false, false), |files| (files.data.is_some(), files.sidecar.is_some()))
     }
 
     /// The time of a change as the file system's clock tells it, which may have been set.
@@ -178,6 +229,9 @@ impl Storage {
     pub(crate) fn change_alike(&mut self, at: &Place, is: Alike, now_ms: u64) -> bool {
         self.clock += 1;
         let (inode, stamped_ns) = (self.clock.unsigned_abs(), self.stamp_ns(now_ms));
+        if is == Alike::Replaced && self.places.contains_key(at) {
+            self.names_change(&at.folder, now_ms);
+        }
         let Some(files) = self.places.get_mut(at) else { return false };
         files.stamped_ns = stamped_ns;
         let Some((seen, bytes)) = &mut files.sidecar else { return false };
@@ -209,23 +263,34 @@ impl Storage {
         let size = self.places.get(at).and_then(|files| files.data).map_or(1, |stat| stat.size + 1);
         let stat = self.stat(usize::try_from(size).unwrap_or(1));
         let stamped_ns = self.stamp_ns(now_ms);
+        if !self.names(at).0 {
+            self.names_change(&at.folder, now_ms);
+        }
         let files = self.places.entry(at.clone()).or_default();
         files.data = Some(stat);
         (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
     }
 
-    /// Removes what lies at a place.
-    pub(crate) fn remove(&mut self, at: &Place) {
-        self.places.remove(at);
+    /// Removes what lies at a place, and returns it.
+    pub(crate) fn remove(&mut self, at: &Place, now_ms: u64) -> Option<Files> {
+        let files = self.places.remove(at)?;
+        self.names_change(&at.folder, now_ms);
+        Some(files)
+    }
+
+    /// Puts files to a place, as whole as they are.
+    pub(crate) fn put(&mut self, at: &Place, files: Files, now_ms: u64) {
+        self.places.insert(at.clone(), files);
+        self.names_change(&at.folder, now_ms);
     }
 
     /// Moves what lies at a place, as whole as it is, to one where nothing is. True: it did.
-    pub(crate) fn rename(&mut self, from: &Place, to: &Place) -> bool {
+    pub(crate) fn rename(&mut self, from: &Place, to: &Place, now_ms: u64) -> bool {
         if self.places.contains_key(to) {
             return false;
         }
-        let Some(files) = self.places.remove(from) else { return false };
-        self.places.insert(to.clone(), files);
+        let Some(files) = self.remove(from, now_ms) else { return false };
+        self.put(to, files, now_ms);
         true
     }
 
@@ -236,7 +301,7 @@ impl Storage {
             if is_over { (folder, self.over.file_system) } else { (&b""[..], self.file_system) };
         Arc::new(Mount {
             point: point.to_vec(),
-            kind: "simulated".to_owned(),
+            kind: if self.is_local { "ext4" } else { "nfs4" }.to_owned(),
             within: b"/".to_vec(),
             file_system: number.to_string(),
         })
@@ -253,6 +318,8 @@ impl Storage {
         let seen: BTreeMap<Place, Files> = self.places.extract_if(.., of_folder).collect();
         self.places.append(&mut self.over.hidden);
         self.over.hidden = seen;
+        let folder = self.folders.entry(FOLDERS[0].into()).or_default();
+        std::mem::swap(folder, &mut self.over.folder);
         true
     }
 

@@ -216,7 +216,7 @@ impl World {
         match name {
             "land" | "drill_lands" => {
                 let is = if name == "land" { Sidecar::Whole } else { Sidecar::Drilled };
-                self.storage.remove(&at);
+                self.storage.remove(&at, now_ms);
                 self.storage.data(&at, now_ms);
                 self.storage.sidecar(&at, uuid, self.starts, is, now_ms);
                 self.hint(servers, &at, true);
@@ -254,14 +254,14 @@ impl World {
             "touched" => return self.storage.change_alike(&at, Alike::Touched, now_ms),
             "rename" => {
                 let to = place(&mut self.random);
-                if !self.storage.rename(&at, &to) {
+                if !self.storage.rename(&at, &to, now_ms) {
                     return false;
                 }
                 self.hint(servers, &at, false);
                 self.hint(servers, &to, true);
             }
             "moved_away" => {
-                let Some(files) = self.storage.places.remove(&at) else { return false };
+                let Some(files) = self.storage.remove(&at, now_ms) else { return false };
                 self.away.push((at.clone(), files));
                 self.hint(servers, &at, false);
             }
@@ -270,11 +270,11 @@ impl World {
                 if self.storage.places.contains_key(&at) {
                     return false;
                 }
-                self.storage.places.insert(at.clone(), files);
+                self.storage.put(&at, files, now_ms);
                 self.hint(servers, &at, true);
             }
             "remove" if self.storage.places.contains_key(&at) => {
-                self.storage.remove(&at);
+                self.storage.remove(&at, now_ms);
                 self.hint(servers, &at, false);
             }
             "corrupt" if self.storage.places.contains_key(&at) => {

@@ -30,7 +30,7 @@ pub fn sample(root: &Root, pair: &Pair) -> Result<Vec<Sampled>, RootProblem> {
     // The largest hash is on top: it goes first.
     let chosen: Mutex<BinaryHeap<(u64, Place)>> = Mutex::default();
     let (stop, began) = (AtomicBool::new(false), Instant::now());
-    walk(root, b"", Detail::Names, &stop, &|Chunk { folder, entries, .. }: Chunk| {
+    walk(root, b"", Detail::Names, None, &stop, &|Chunk { folder, entries, .. }: Chunk| {
         for entry in entries {
             let Some(part) =
                 pair.part(&entry.name).filter(|part| matches!(part.kind, PartKind::Sidecar(_)))

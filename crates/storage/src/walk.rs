@@ -5,13 +5,16 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use focus_core::folder::FolderSeen;
 use focus_core::look::{FileIdentity, FileStat};
 use focus_core::mount::Mount;
 use focus_core::recording::show_bytes;
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::look::{identity_of, is_exhaustion, stat_of};
 use crate::{Root, RootProblem};
@@ -49,7 +52,12 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FolderEnd {
     /// Read to its end.
-    Complete,
+    Complete {
+        /// The names of the folders in it, where something remembers them.
+        below: Vec<Vec<u8>>,
+    },
+    /// Not read, because it is as an earlier scan read it.
+    Skipped,
     /// Not read to its end. A file that was not seen may be there.
     Failed(String),
 }
@@ -67,11 +75,22 @@ pub struct Chunk {
     pub end: Option<FolderEnd>,
 }
 
+/// What earlier walks of a root have found its folders as.
+pub trait Remembered: Sync {
+    /// The folders in this one, if it need not be read. `is_new`: a folder that it is in is new, or another than before.
+    fn skip(&self, folder: &[u8], now: &FolderSeen, is_new: bool) -> Option<Vec<Vec<u8>>>;
+
+    /// A folder is going to be read. True: so is everything in it.
+    fn read(&self, folder: &[u8], now: FolderSeen, is_new: bool) -> bool;
+}
+
 /// The result of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalkReport {
-    /// Folders read.
+    /// Folders met, whether they were read or skipped.
     pub folders: u64,
+    /// Folders that were not read, because they are as an earlier scan read them.
+    pub skipped: u64,
     /// Files seen.
     pub files: u64,
     /// Folders that could not be read to their end.
@@ -80,9 +99,12 @@ pub struct WalkReport {
     pub failed_named: Vec<String>,
     /// The scan was stopped before its end.
     pub stopped: bool,
+    /// Processor time of its threads.
+    pub cpu: Duration,
 }
 
-/// Reads all of a root, from `folder` down. `sink` is called from several threads.
+/// Reads all of a root, from `folder` down. `sink` is called from several threads. Of names alone, folders are skipped
+/// that are as they are `remembered`.
 ///
 /// # Errors
 /// The root was not there before or after, or the machine had no file handle or memory left. No
@@ -91,6 +113,7 @@ pub fn walk(
     root: &Root,
     folder: &[u8],
     detail: Detail,
+    remembered: Option<&dyn Remembered>,
     stop: &AtomicBool,
     sink: &(dyn Fn(Chunk) + Sync),
 ) -> Result<WalkReport, RootProblem> {
@@ -98,9 +121,11 @@ pub fn walk(
     let walk = Walk {
         root,
         detail,
+        remembered,
         stop,
         sink,
         folders: AtomicU64::new(0),
+        skipped: AtomicU64::new(0),
         files: AtomicU64::new(0),
         failed: Mutex::new((0, Vec::new())),
         exhausted: Mutex::new(None),
@@ -115,7 +140,8 @@ pub fn walk(
             path: root.path().to_owned(),
             words: format!("no threads to walk it: {error}"),
         })?;
-    pool.scope(|scope| walk.folder(scope, folder.to_vec()));
+    pool.scope(|scope| walk.folder(scope, folder.to_vec(), false));
+    let cpu = pool.broadcast(|_| cpu_of_thread()).into_iter().sum();
     if let Some(error) = *walk.exhausted.lock() {
         return Err(root.exhausted(error));
     }
@@ -123,19 +149,28 @@ pub fn walk(
     let (failed, failed_named) = std::mem::take(&mut *walk.failed.lock());
     Ok(WalkReport {
         folders: walk.folders.into_inner(),
+        skipped: walk.skipped.into_inner(),
         files: walk.files.into_inner(),
         failed,
         failed_named,
         stopped: stop.load(Ordering::Relaxed),
+        cpu,
     })
+}
+
+/// Processor time that this thread has taken so far.
+pub fn cpu_of_thread() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 struct Walk<'a> {
     root: &'a Root,
     detail: Detail,
+    remembered: Option<&'a dyn Remembered>,
     stop: &'a AtomicBool,
     sink: &'a (dyn Fn(Chunk) + Sync),
     folders: AtomicU64,
+    skipped: AtomicU64,
     files: AtomicU64,
     failed: Mutex<(u64, Vec<String>)>,
     /// The error, if it says that the machine has run out of something.
@@ -143,19 +178,26 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, folder: Vec<u8>) {
+    /// Reads a folder, or skips it. `is_new`: a folder that it is in is new, or another than before.
+    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, folder: Vec<u8>, is_new: bool) {
         if self.stop.load(Ordering::Relaxed) {
             return;
         }
         self.folders.fetch_add(1, Ordering::Relaxed);
-        let mut entries = Vec::new();
+        let Some(folder) = self.unless_skipped(scope, folder, is_new) else { return };
+        let mut reading = Reading { is_new: true, entries: Vec::new(), below: Vec::new() };
         let mut mount = None;
         let read = self.root.open_folder(&folder).and_then(|fd| {
             mount = self.root.mount_of(&fd);
-            self.read(scope, &fd, &folder, &mut entries)
+            if let Some(remembered) = self.remembered
+                && let Some(now) = self.root.seen_as(&fd)
+            {
+                reading.is_new = remembered.read(&folder, now, is_new);
+            }
+            self.read(scope, &fd, &folder, &mut reading)
         });
         let end = match read {
-            Ok(()) => FolderEnd::Complete,
+            Ok(()) => FolderEnd::Complete { below: reading.below },
             Err(error) => {
                 if is_exhaustion(error) {
                     *self.exhausted.lock() = Some(error);
@@ -169,7 +211,29 @@ impl<'a> Walk<'a> {
                 FolderEnd::Failed(words)
             }
         };
-        (self.sink)(Chunk { folder, entries, mount, end: Some(end) });
+        (self.sink)(Chunk { folder, entries: reading.entries, mount, end: Some(end) });
+    }
+
+    /// Goes on below a folder that is skipped; the folder, where it is not.
+    fn unless_skipped<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        folder: Vec<u8>,
+        is_new: bool,
+    ) -> Option<Vec<u8>> {
+        let Some(remembered) = self.remembered.filter(|_| self.detail == Detail::Names) else {
+            return Some(folder);
+        };
+        let Some(now) = self.root.seen_at(&folder) else { return Some(folder) };
+        let Some(names) = remembered.skip(&folder, &now, is_new) else { return Some(folder) };
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+        for name in names {
+            let below = below(&folder, &name);
+            scope.spawn(move |scope| self.folder(scope, below, false));
+        }
+        let mount = Some(now.mount);
+        (self.sink)(Chunk { folder, entries: Vec::new(), mount, end: Some(FolderEnd::Skipped) });
+        None
     }
 
     fn read<'s>(
@@ -177,8 +241,9 @@ impl<'a> Walk<'a> {
         scope: &rayon::Scope<'s>,
         fd: &OwnedFd,
         folder: &[u8],
-        entries: &mut Vec<Entry>,
+        reading: &mut Reading,
     ) -> Result<(), Errno> {
+        let is_new = reading.is_new;
         let mut buffer = [MaybeUninit::<u8>::uninit(); 32 * 1024];
         let mut dir = RawDir::new(fd, &mut buffer);
         while let Some(entry) = dir.next() {
@@ -207,15 +272,15 @@ impl<'a> Walk<'a> {
             }
             match kind {
                 FileType::Directory => {
-                    let below = if folder.is_empty() {
-                        name.to_vec()
-                    } else {
-                        [folder, b"/", name].concat()
-                    };
-                    scope.spawn(move |scope| self.folder(scope, below));
+                    let below = below(folder, name);
+                    scope.spawn(move |scope| self.folder(scope, below, is_new));
+                    if self.remembered.is_some() {
+                        reading.below.push(name.to_vec());
+                    }
                 }
                 FileType::RegularFile | FileType::Symlink => {
                     self.files.fetch_add(1, Ordering::Relaxed);
+                    let entries = &mut reading.entries;
                     entries.push(Entry { name: name.to_vec(), stat, identity });
                     if entries.len() >= CHUNK_MAX {
                         let entries = std::mem::take(entries);
@@ -231,4 +296,19 @@ impl<'a> Walk<'a> {
         }
         Ok(())
     }
+}
+
+/// A folder that is being read.
+struct Reading {
+    /// Everything in it is read.
+    is_new: bool,
+    /// Files that were not handed on yet.
+    entries: Vec<Entry>,
+    /// The names of the folders in it, where something remembers them.
+    below: Vec<Vec<u8>>,
+}
+
+/// The path of a folder in another one.
+fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
