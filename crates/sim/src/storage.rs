@@ -34,7 +34,7 @@ impl Files {
 
 /// A folder's own stat.
 #[derive(Clone, Copy, Debug, Default)]
-struct Folder {
+pub(crate) struct Folder {
     inode: u64,
     /// When a name came or went last, as the file system's clock told it then, nanoseconds.
     stamped_ns: i64,
@@ -125,9 +125,9 @@ pub(crate) struct Over {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
     pub(crate) places: BTreeMap<Place, Files>,
-    folders: BTreeMap<Vec<u8>, Folder>,
+    pub(crate) folders: BTreeMap<Vec<u8>, Folder>,
     /// Changes of names so far.
-    changes: u64,
+    pub(crate) changes: u64,
     pub(crate) root: RootIs,
     /// Which file system it is.
     pub(crate) file_system: u64,
