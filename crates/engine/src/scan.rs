@@ -37,7 +37,7 @@ pub(crate) struct Scanned {
     pub(crate) unhinted: u64,
     /// Folders found on another mount than before.
     pub(crate) moved: Vec<(FolderId, Arc<Mount>)>,
-    /// The mounts that folders were found on.
+    /// The mounts that folders were found on, but for those that were skipped.
     pub(crate) mounts: HashSet<Arc<Mount>>,
 }
 
@@ -203,7 +203,6 @@ impl Scan<'_> {
                 }
             }
             Some(FolderEnd::Failed(_)) => drop(self.met().other.remove(&chunk.folder)),
-            Some(FolderEnd::Skipped) => {}
         }
     }
 
@@ -222,10 +221,6 @@ impl Scan<'_> {
 
     fn compare(&self, chunk: &Chunk) -> Result<Vec<Place>, IndexError> {
         let mut met = self.met();
-        if chunk.end == Some(FolderEnd::Skipped) {
-            met.mounts.extend(chunk.mount.clone());
-            return Ok(Vec::new());
-        }
         let mut stems: HashSet<&[u8]> = HashSet::new();
         let pair = self.present.pair;
         let parts: Vec<(&Entry, Part<'_>)> = chunk

@@ -84,8 +84,16 @@ fn scan_and_store(present: PresentRoot<'_>, detail: Detail) -> Option<Duration> 
     if !present.inbox().wait_until_scan_is_stored() {
         return None;
     }
-    let stored = store_mounts(present, &scanned)
-        .and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
+    let stored = match detail {
+        Detail::Stat => store_mounts(present, &scanned),
+        // The same names may be other files: what is where, a scan of sizes and times tells.
+        Detail::Names if !scanned.moved.is_empty() => {
+            present.inbox().ask_scan(ScanAsked::Stat);
+            Ok(())
+        }
+        Detail::Names => Ok(()),
+    };
+    let stored = stored.and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
     if let Err(error) = stored {
         present.served.index_fault.tell(&error);
         return None;
@@ -109,7 +117,7 @@ fn scan_and_store(present: PresentRoot<'_>, detail: Detail) -> Option<Duration> 
     Some(scanned.report.cpu + cpu_of_thread().saturating_sub(cpu_before))
 }
 
-/// Stores the mounts that a scan of the whole root found folders on.
+/// Stores the mounts that a scan of sizes and times of the whole root found folders on.
 fn store_mounts(present: PresentRoot<'_>, scanned: &Scanned) -> Result<(), IndexError> {
     for folders in scanned.moved.chunks(FOLDERS_MAX) {
         let folders = folders.iter().map(|(id, mount)| (*id, (**mount).clone())).collect();

@@ -78,6 +78,8 @@ pub(crate) struct Server {
     pub(crate) exclude: Exclude,
     /// What its scans remember of folders.
     folders: FolderMemory,
+    /// A scan of names has found a folder on another mount: a full scan comes next.
+    asks_full_scan: bool,
     /// Which change of names was the last when a folder was read.
     read_at: BTreeMap<Vec<u8>, u64>,
     /// An earlier state of the index.
@@ -114,6 +116,7 @@ impl Server {
             excludes: false,
             exclude: Exclude::default(),
             folders: FolderMemory::default(),
+            asks_full_scan: false,
             read_at: BTreeMap::new(),
             copy: None,
             is_idle: false,
@@ -146,6 +149,7 @@ impl Server {
         self.reads = None;
         self.hints.clear();
         self.folders = FolderMemory::default();
+        self.asks_full_scan = false;
         self.connection = None;
         self.index.start();
         self.index.show_again(&self.exclude);

@@ -56,8 +56,6 @@ pub enum FolderEnd {
         /// The names of the folders in it, where something remembers them.
         below: Vec<Vec<u8>>,
     },
-    /// Not read, because it is as an earlier scan read it.
-    Skipped,
     /// Not read to its end. A file that was not seen may be there.
     Failed(String),
 }
@@ -231,8 +229,6 @@ impl<'a> Walk<'a> {
             let below = below(&folder, &name);
             scope.spawn(move |scope| self.folder(scope, below, false));
         }
-        let mount = Some(now.mount);
-        (self.sink)(Chunk { folder, entries: Vec::new(), mount, end: Some(FolderEnd::Skipped) });
         None
     }
 

@@ -24,13 +24,20 @@ impl Server {
         if world.storage.root != RootIs::There {
             return Ok(());
         }
+        let is_full = detail == Detail::Stat || std::mem::take(&mut self.asks_full_scan);
+        let detail = if is_full { Detail::Stat } else { Detail::Names };
         let ahead_ms = world.wall_ahead_ms.min(self.least_ahead_ms);
         self.folders.begin(ScanClock { now_ns: self.steady_wall_ns(world), ahead_ms });
         for (folder, places) in folders() {
             self.scan_folder(folder, places, detail, world)?;
         }
         self.folders.end(true);
-        self.index.settle_mounts(&|folder| world.storage.mount(folder));
+        let mut all = folders().map(|(folder, _)| folder);
+        if is_full {
+            self.index.settle_mounts(&|folder| world.storage.mount(folder));
+        } else if all.any(|folder| self.index.has_moved(folder, &world.storage.mount(folder))) {
+            self.asks_full_scan = true;
+        }
         self.core.handle(Event::Scanned);
         Ok(())
     }
