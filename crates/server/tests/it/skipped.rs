@@ -90,9 +90,10 @@ async fn everything_is_skipped(site: &Site) {
 /// Runs a program among the server's mounts.
 fn in_mounts(site: &Site, script: &str) {
     let pid = site.focus.pid().expect("a server").to_string();
+    // The present folder would be one of the mounts outside.
+    let script = format!("cd {}; {script}", site.tree.root().display());
     let done = Command::new("nsenter")
-        .args(["-t", &pid, "-U", "-m", "--preserve-credentials", "sh", "-euc", script])
-        .current_dir(site.tree.root())
+        .args(["-t", &pid, "-U", "-m", "--preserve-credentials", "sh", "-euc", &script])
         .status()
         .expect("nsenter runs");
     assert!(done.success(), "{script}");
