@@ -59,7 +59,7 @@ pub enum Broken {
     ReadWithinTickCounts,
     /// Files that were changed just now count as old.
     YoungFilesCountAsAged,
-    /// A folder that was read within the tick of its last change is skipped.
+    /// A folder that was read within the tick in which it changed is not read again.
     FoldersSkippedWithinTick,
     /// A message that a channel did not take counts as told.
     AlertFailureIsTold,

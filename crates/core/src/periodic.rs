@@ -1,11 +1,12 @@
-//! How often work that reads everything is done again: it takes a five-hundredth of a processor at most.
+//! How often work is repeated that costs more the more there is.
 
-/// Work waits for so many times the processor time that it took last.
-const PAUSE: u64 = 500;
+/// Such work takes at most one part in so many of a processor.
+const COST_PARTS: u64 = 500;
 
-/// When work of this interval is done again after it was begun, milliseconds.
-pub fn every_ms(interval_ms: u64, last_cpu_ms: u64) -> u64 {
-    interval_ms.max(last_cpu_ms.saturating_mul(PAUSE))
+/// The time from one beginning to the next: as it is configured, and longer where the work itself took long.
+/// `cpu_ms`: the processor time that it took last.
+pub fn interval_ms(configured_ms: u64, cpu_ms: u64) -> u64 {
+    configured_ms.max(cpu_ms.saturating_mul(COST_PARTS))
 }
 
 #[cfg(test)]
@@ -13,10 +14,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_that_takes_long_is_done_less_often_than_its_interval_says() {
-        assert_eq!(every_ms(900_000, 0), 900_000);
-        assert_eq!(every_ms(900_000, 1_800), 900_000);
-        assert_eq!(every_ms(900_000, 6_000), 3_000_000);
-        assert_eq!(every_ms(1, u64::MAX), u64::MAX);
+    fn costly_work_comes_less_often_and_cheap_work_as_configured() {
+        assert_eq!(interval_ms(900_000, 100), 900_000);
+        assert_eq!(interval_ms(900_000, 5_200), 2_600_000);
+        assert_eq!(interval_ms(100, u64::MAX), u64::MAX);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use focus_catalog::cpu;
-use focus_core::periodic::every_ms;
+use focus_core::periodic::interval_ms;
 use focus_core::reconcile::Job;
 use tokio::time::Instant;
 
@@ -32,7 +32,7 @@ impl ComparisonCost {
     pub(crate) fn next(&self) -> Instant {
         let cpu_ms = u64::try_from(self.last.as_millis()).unwrap_or(u64::MAX);
         // An instant that no clock can tell is as good as a year away.
-        let every = Duration::from_millis(every_ms(self.interval_ms, cpu_ms)).min(YEAR);
+        let every = Duration::from_millis(interval_ms(self.interval_ms, cpu_ms)).min(YEAR);
         self.asked + every
     }
 

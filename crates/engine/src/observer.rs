@@ -1,5 +1,6 @@
 //! The observer of a root: it looks at places, has the core judge them, and stores what they are.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use focus_common::clock;
@@ -92,10 +93,11 @@ impl<'a> Observer<'a> {
         // Once, unless the sidecars are very large.
         while done < taken.places.len() {
             let observations = self.observe(&taken.places[done..], &sights[done..])?;
+            let doubted = folders_in_doubt(&sights[done..], &observations);
             done += observations.len();
             let observed = index.observe_blocking(id, observations, clock::wall_ms());
-            // Stored or not: what scans compare names with may be something else now.
-            self.present.folders.looked_at(places.iter());
+            // Not before: a scan that still compares with what the index had would take the doubt back.
+            doubted.iter().for_each(|folder| self.present.folders.doubt(folder));
             let observed = observed?;
             let Observed { changed, returned, reported, contested } = observed;
             for place in contested {
@@ -175,6 +177,15 @@ impl<'a> Observer<'a> {
         };
         Ok((observation, bytes))
     }
+}
+
+/// Folders of which the index is going to have another file, or one less, while they may themselves be as they were:
+/// something else was mounted there.
+fn folders_in_doubt(sights: &[Sight], observations: &[Observation]) -> HashSet<Vec<u8>> {
+    let names = |sight: &Sight| (sight.data.is_some(), sight.sidecar.is_some());
+    let both = sights.iter().zip(observations);
+    let changed = both.filter(|(before, now)| names(before) != names(&now.sight));
+    changed.map(|(_, now)| now.place.folder.clone()).collect()
 }
 
 fn sidecar_bytes(look: &Look) -> usize {

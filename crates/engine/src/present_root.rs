@@ -4,8 +4,8 @@ use focus_common::config::Settings;
 use focus_index::{Index, RootId};
 use focus_storage::{Pair, Root};
 
-use crate::folders::Folders;
 use crate::inbox::Inbox;
+use crate::known_folders::KnownFolders;
 use crate::served_root::ServedRoot;
 
 /// A root whose storage is there, from its being opened to its being lost.
@@ -21,7 +21,7 @@ pub(crate) struct PresentRoot<'a> {
     pub(crate) pair: &'a Pair,
     pub(crate) settings: &'a Settings,
     /// What scans remember of its folders.
-    pub(crate) folders: &'a Folders,
+    pub(crate) folders: &'a KnownFolders,
 }
 
 impl<'a> PresentRoot<'a> {

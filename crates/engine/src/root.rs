@@ -10,8 +10,8 @@ use focus_index::{HeldRow, Index, IndexError, RootId};
 use focus_storage::{Pair, Root, RootProblem};
 
 use crate::absence::Absence;
-use crate::folders::Folders;
 use crate::inbox::ScanAsked;
+use crate::known_folders::KnownFolders;
 use crate::observer::{ObserveError, Observer};
 use crate::present_root::PresentRoot;
 use crate::scanner;
@@ -39,16 +39,8 @@ pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
                 served.inbox.reopen();
                 served.set_marker_place(&root);
                 if let Some(id) = remember(served, index, &root) {
-                    let (root, pair) = (&root, &pair);
-                    let present = PresentRoot {
-                        served,
-                        root,
-                        id,
-                        index,
-                        pair,
-                        settings,
-                        folders: &Folders::default(),
-                    };
+                    let (root, pair, folders) = (&root, &pair, &KnownFolders::default());
+                    let present = PresentRoot { served, root, id, index, pair, settings, folders };
                     if let Err(problem) = session(present) {
                         served.set_lost(&problem);
                     }

@@ -9,11 +9,11 @@ use focus_common::clock;
 use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_index::{FolderId, FolderPlaces, IndexError, KnownPlace, PlaceId, ScanView};
-use focus_storage::walk::{Chunk, Detail, Entry, FolderEnd, Remembered, WalkReport, walk};
+use focus_storage::folders::{FolderMemory, FolderRead};
+use focus_storage::walk::{Before, Chunk, Detail, Entry, FolderEnd, WalkReport, walk};
 use focus_storage::{Pair, Part, PartKind, RootProblem};
 use parking_lot::Mutex;
 
-use crate::folders::Folders;
 use crate::present_root::PresentRoot;
 
 /// Places of a folder, or folders, read from the index at once, so that a large folder takes little
@@ -37,8 +37,12 @@ pub(crate) struct Scanned {
     pub(crate) unhinted: u64,
     /// Folders found on another mount than before.
     pub(crate) moved: Vec<(FolderId, Arc<Mount>)>,
-    /// The mounts that folders were found on, but for those that were skipped.
+    /// The mounts that folders were found on.
     pub(crate) mounts: HashSet<Arc<Mount>>,
+    /// What is to be remembered of its folders.
+    pub(crate) folders: FolderMemory,
+    /// Folders that were passed over.
+    pub(crate) unchanged: u64,
 }
 
 /// Why a scan has no result.
@@ -55,8 +59,7 @@ pub(crate) enum ScanError {
     Ended,
 }
 
-/// Scans a root from `folder` down; the root itself is the empty folder. A scan of the names of the whole root skips the
-/// folders that are `remembered`.
+/// Scans a root from `folder` down; the root itself is the empty folder. A folder that is as it is `known` is not read.
 ///
 /// # Errors
 /// The root went, the index cannot be read, or the session is over.
@@ -64,14 +67,14 @@ pub(crate) fn scan(
     present: PresentRoot<'_>,
     folder: &[u8],
     detail: Detail,
-    remembered: Option<&Folders>,
+    known: Option<&FolderMemory>,
 ) -> Result<Scanned, ScanError> {
     let mut view = ScanView::new(&present.index.reader(), present.id)?;
     let last_place = view.last_place()?;
     let scan = Scan {
         present,
         detail,
-        remembered,
+        known,
         stop: AtomicBool::new(false),
         unhinted: AtomicU64::new(0),
         met: Mutex::new(Met {
@@ -81,17 +84,21 @@ pub(crate) fn scan(
             folders: RowSet::default(),
             moved: Vec::new(),
             mounts: HashSet::new(),
+            news_in: HashSet::new(),
+            remembered: FolderMemory::default(),
+            unchanged: 0,
             alike: Vec::new(),
-            other: HashSet::new(),
             reread: 0,
             error: None,
         }),
     };
-    let known = remembered.map(|folders| folders as &dyn Remembered);
+    let before = Before { known, now_ns: clock::steady_wall_ns };
     let sink = |chunk| scan.chunk(chunk);
-    let report = walk(present.root, folder, detail, known, &scan.stop, &sink)?;
+    let report = walk(present.root, folder, detail, before, &scan.stop, &sink)?;
     let moved = std::mem::take(&mut scan.met().moved);
     let mounts = std::mem::take(&mut scan.met().mounts);
+    let folders = std::mem::take(&mut scan.met().remembered);
+    let unchanged = scan.met().unchanged;
     if let Some(error) = scan.met().error.take() {
         return Err(error.into());
     }
@@ -102,14 +109,14 @@ pub(crate) fn scan(
     if scan.stop.load(Ordering::Relaxed) {
         return Err(ScanError::Ended);
     }
-    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), moved, mounts })
+    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), moved, mounts, folders, unchanged })
 }
 
 /// A scan under way. The walk calls it from several threads.
 struct Scan<'a> {
     present: PresentRoot<'a>,
     detail: Detail,
-    remembered: Option<&'a Folders>,
+    known: Option<&'a FolderMemory>,
     stop: AtomicBool,
     unhinted: AtomicU64,
     met: Mutex<Met>,
@@ -128,10 +135,14 @@ struct Met {
     moved: Vec<(FolderId, Arc<Mount>)>,
     /// The mounts that folders were found on.
     mounts: HashSet<Arc<Mount>>,
+    /// Folders of which a part was read that holds something which the index does not have.
+    news_in: HashSet<Vec<u8>>,
+    /// What is to be remembered of folders.
+    remembered: FolderMemory,
+    /// Folders that were passed over.
+    unchanged: u64,
     /// Settled places whose sidecar is another file of the same size and time, or was changed without these.
     alike: Vec<PlaceId>,
-    /// Folders under way in which something is not as the index has it.
-    other: HashSet<Vec<u8>>,
     /// How many of them are read again by now.
     reread: u64,
     error: Option<IndexError>,
@@ -164,7 +175,7 @@ impl Scan<'_> {
         let compared =
             self.compare(&chunk).and_then(|places| self.read_again(PAGE).map(|()| places));
         match compared {
-            Ok(places) => self.remember(chunk, places),
+            Ok(places) => self.hand_over(places),
             Err(error) => {
                 self.met().error.get_or_insert(error);
                 self.stop.store(true, Ordering::Relaxed);
@@ -189,23 +200,6 @@ impl Scan<'_> {
         self.present.index.look_later_blocking(places)
     }
 
-    /// Hands over what differs. A folder in which nothing does need not be read again while it is as it is.
-    fn remember(&self, chunk: Chunk, places: Vec<Place>) {
-        let is_same = places.is_empty();
-        self.hand_over(places);
-        let Some(remembered) = self.remembered else { return };
-        match chunk.end {
-            None if is_same => {}
-            None => drop(self.met().other.insert(chunk.folder)),
-            Some(FolderEnd::Complete { below }) => {
-                if !self.met().other.remove(&chunk.folder) && is_same {
-                    remembered.was_the_same(&chunk.folder, &below);
-                }
-            }
-            Some(FolderEnd::Failed(_)) => drop(self.met().other.remove(&chunk.folder)),
-        }
-    }
-
     fn hand_over(&self, places: Vec<Place>) {
         for place in places {
             let hinted = self.present.inbox().is_hinted(&place);
@@ -221,6 +215,10 @@ impl Scan<'_> {
 
     fn compare(&self, chunk: &Chunk) -> Result<Vec<Place>, IndexError> {
         let mut met = self.met();
+        if chunk.end == Some(FolderEnd::Unchanged) {
+            met.unchanged(chunk, self.known)?;
+            return Ok(Vec::new());
+        }
         let mut stems: HashSet<&[u8]> = HashSet::new();
         let pair = self.present.pair;
         let parts: Vec<(&Entry, Part<'_>)> = chunk
@@ -255,7 +253,7 @@ impl Scan<'_> {
         }
         let place = |stem: &[u8]| Place { folder: chunk.folder.clone(), stem: stem.to_vec() };
         let mut places: Vec<Place> = stems.into_iter().map(place).collect();
-        if matches!(chunk.end, Some(FolderEnd::Complete { .. })) {
+        if let Some(FolderEnd::Complete(_)) = chunk.end {
             met.found_on(&chunk.folder, chunk.mount.as_ref())?;
             let gone = &mut |stem: &[u8]| places.push(place(stem));
             match &folder {
@@ -263,6 +261,7 @@ impl Scan<'_> {
                 None => met.gone_from(&chunk.folder, gone)?,
             }
         }
+        met.remember(chunk, !places.is_empty());
         Ok(places)
     }
 
@@ -328,12 +327,6 @@ impl Scan<'_> {
         })
     }
 
-    /// The folder was read, or is as an earlier scan read it.
-    fn has_met(&self, id: FolderId, path: &[u8]) -> bool {
-        self.met().folders.contains(id.number())
-            || self.remembered.is_some_and(|remembered| remembered.has_skipped(path))
-    }
-
     /// Hands over all places of the folders at or below `top` that the walk did not meet.
     fn gone_folders(&self, top: &[u8]) -> Result<(), IndexError> {
         let mut after = None;
@@ -342,7 +335,7 @@ impl Scan<'_> {
             let Some((last, _)) = folders.last() else { return Ok(()) };
             after = Some(*last);
             for (id, path) in folders {
-                if !is_at_or_below(&path, top) || self.has_met(id, &path) {
+                if !is_at_or_below(&path, top) || self.met().folders.contains(id.number()) {
                     continue;
                 }
                 let mut places = Vec::new();
@@ -362,6 +355,35 @@ fn is_at_or_below(folder: &[u8], top: &[u8]) -> bool {
 }
 
 impl Met {
+    /// A folder is as it is known: all that the index has of it is met.
+    fn unchanged(&mut self, chunk: &Chunk, known: Option<&FolderMemory>) -> Result<(), IndexError> {
+        self.unchanged += 1;
+        self.found_on(&chunk.folder, chunk.mount.as_ref())?;
+        if let Some(id) = self.view.folder(&chunk.folder)? {
+            self.folders.insert(id.number());
+        }
+        if let Some(read) = known.and_then(|known| known.get(&chunk.folder)) {
+            self.remembered.keep(chunk.folder.clone(), read.clone());
+        }
+        Ok(())
+    }
+
+    /// Remembers a folder that was read to its end. One with news is read again: only then is it known whether the
+    /// index has taken them.
+    fn remember(&mut self, chunk: &Chunk, has_news: bool) {
+        let Some(end) = &chunk.end else {
+            if has_news {
+                self.news_in.insert(chunk.folder.clone());
+            }
+            return;
+        };
+        let has_news = self.news_in.remove(&chunk.folder) || has_news;
+        if let FolderEnd::Complete(Some(read)) = end {
+            let is_settled = read.is_settled && !has_news;
+            self.remembered.keep(chunk.folder.clone(), FolderRead { is_settled, ..read.clone() });
+        }
+    }
+
     /// A folder was read on this mount.
     fn found_on(&mut self, folder: &[u8], mount: Option<&Arc<Mount>>) -> Result<(), IndexError> {
         let Some(mount) = mount else { return Ok(()) };

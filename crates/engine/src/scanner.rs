@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use focus_common::clock;
 use focus_common::metrics::counters;
-use focus_core::periodic::every_ms;
+use focus_core::periodic::interval_ms;
 use focus_index::IndexError;
-use focus_storage::walk::{Detail, cpu_of_thread};
+use focus_storage::walk::Detail;
 
 use crate::inbox::{ScanAsked, ScanWork};
 use crate::present_root::PresentRoot;
@@ -23,8 +23,9 @@ const FOLDERS_MAX: usize = 4_096;
 /// Scans until the session is over.
 pub(crate) fn run(present: PresentRoot<'_>) {
     let scan_interval = Duration::from_millis(present.settings.scan_interval_ms);
+    let configured_ms = present.settings.stat_interval_ms;
+    let mut stat_interval = Duration::from_millis(configured_ms);
     let (mut scanned_at, mut stat_at) = (Instant::now(), Instant::now());
-    let mut stat_cpu_ms = 0;
     loop {
         let until_due = scan_interval.saturating_sub(scanned_at.elapsed());
         let work = match present.inbox().scan_work(until_due.max(LOOK_MIN)) {
@@ -38,14 +39,15 @@ pub(crate) fn run(present: PresentRoot<'_>) {
             ScanWork::Nothing => {}
             ScanWork::Folders(folders) => scan_folders(present, &folders),
             ScanWork::Scan(asked) => {
-                let stat_ms = every_ms(present.settings.stat_interval_ms, stat_cpu_ms);
-                let stat =
-                    asked == ScanAsked::Stat || stat_at.elapsed() >= Duration::from_millis(stat_ms);
+                let stat = asked == ScanAsked::Stat || stat_at.elapsed() >= stat_interval;
                 scanned_at = Instant::now();
-                let detail = if stat { Detail::Stat } else { Detail::Names };
-                let cpu_ms = scan_everything(present, detail);
                 if stat {
-                    (stat_at, stat_cpu_ms) = (scanned_at, cpu_ms.unwrap_or(stat_cpu_ms));
+                    stat_at = scanned_at;
+                }
+                let cpu_ms =
+                    scan_everything(present, if stat { Detail::Stat } else { Detail::Names });
+                if let Some(cpu_ms) = cpu_ms.filter(|_| stat) {
+                    stat_interval = Duration::from_millis(interval_ms(configured_ms, cpu_ms));
                 }
             }
         }
@@ -63,37 +65,27 @@ fn scan_folders(present: PresentRoot<'_>, folders: &[Vec<u8>]) {
     }
 }
 
-/// Scans the whole root, and stores that it is complete through the start of the scan. The processor time that it took;
-/// none where it came to no end.
+/// Scans the whole root, and stores that it is complete through the start of the scan. Returns the processor time that
+/// the walk took, milliseconds; none where the scan came to nothing.
 fn scan_everything(present: PresentRoot<'_>, detail: Detail) -> Option<u64> {
-    present.folders.begin();
-    let cpu = scan_and_store(present, detail);
-    present.folders.end(cpu.is_some());
-    cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn scan_and_store(present: PresentRoot<'_>, detail: Detail) -> Option<Duration> {
-    let (began_ms, began, cpu_before) = (clock::wall_ms(), Instant::now(), cpu_of_thread());
-    let scanned = match scan::scan(present, b"", detail, Some(present.folders)) {
+    let (began_ms, began) = (clock::wall_ms(), Instant::now());
+    let boot_ms = i64::try_from(clock::boot_ms()).unwrap_or(i64::MAX);
+    let known = present.folders.begin(clock::steady_wall_ns() / 1_000_000 - boot_ms);
+    // A file that is rewritten in place does not change its folder: a scan of sizes and times reads all of them.
+    let skips = Some(&*known).filter(|_| detail == Detail::Names);
+    let mut scanned = match scan::scan(present, b"", detail, skips) {
         Ok(scanned) => scanned,
         Err(error) => {
             tell(present, &error);
             return None;
         }
     };
+    present.folders.end(std::mem::take(&mut scanned.folders));
     if !present.inbox().wait_until_scan_is_stored() {
         return None;
     }
-    let stored = match detail {
-        Detail::Stat => store_mounts(present, &scanned),
-        // The same names may be other files: what is where, a scan of sizes and times tells.
-        Detail::Names if !scanned.moved.is_empty() => {
-            present.inbox().ask_scan(ScanAsked::Stat);
-            Ok(())
-        }
-        Detail::Names => Ok(()),
-    };
-    let stored = stored.and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
+    let stored = store_mounts(present, detail, &scanned)
+        .and_then(|()| present.index.scan_finished_blocking(present.id, began_ms));
     if let Err(error) = stored {
         present.served.index_fault.tell(&error);
         return None;
@@ -110,15 +102,24 @@ fn scan_and_store(present: PresentRoot<'_>, detail: Detail) -> Option<Duration> 
     }
     tracing::debug!(
         root = present.served.path(),
-        read = scanned.report.folders - scanned.report.skipped,
-        skipped = scanned.report.skipped,
+        read = scanned.report.folders - scanned.unchanged,
+        unchanged = scanned.unchanged,
         "scanned"
     );
-    Some(scanned.report.cpu + cpu_of_thread().saturating_sub(cpu_before))
+    Some(scanned.report.cpu_ms)
 }
 
-/// Stores the mounts that a scan of sizes and times of the whole root found folders on.
-fn store_mounts(present: PresentRoot<'_>, scanned: &Scanned) -> Result<(), IndexError> {
+/// Stores the mounts that a scan of the whole root found folders on.
+fn store_mounts(
+    present: PresentRoot<'_>,
+    detail: Detail,
+    scanned: &Scanned,
+) -> Result<(), IndexError> {
+    if detail == Detail::Names && !scanned.moved.is_empty() {
+        // What lies on another mount was seen by its names alone: it is looked at before it counts as found there.
+        present.inbox().ask_scan(ScanAsked::Stat);
+        return Ok(());
+    }
     for folders in scanned.moved.chunks(FOLDERS_MAX) {
         let folders = folders.iter().map(|(id, mount)| (*id, (**mount).clone())).collect();
         present.index.mounts_found_blocking(present.id, folders)?;

@@ -73,7 +73,8 @@ pub(crate) fn settle_mounts(tx: &Transaction<'_>, root: i64) -> rusqlite::Result
 
 /// A sidecar somewhere names the uuid of the recording `r`, as far as storage has been seen.
 pub(crate) const NAMED: &str =
-    "EXISTS(SELECT 1 FROM files m WHERE m.uuid = r.uuid AND m.side_size IS NOT NULL)";
+    "(EXISTS(SELECT 1 FROM files m WHERE m.id = r.file AND m.uuid = r.uuid AND m.side_size IS NOT NULL)
+      OR EXISTS(SELECT 1 FROM files m WHERE m.uuid = r.uuid AND m.holds = 0 AND m.side_size IS NOT NULL))";
 
 /// The rule [`focus_core::entry::absence::count`] on a root, but for what [`candidates`] counts.
 pub(crate) fn fixed_counts(

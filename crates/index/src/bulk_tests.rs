@@ -109,8 +109,16 @@ fn tables(entries: &[Entry]) -> Connection {
             tx.execute(sql, params![uuid, side_size, stem]).expect("stored");
         }
     }
+    keep_holds(&tx);
     tx.commit().expect("committed");
     connection
+}
+
+/// Notes which places hold the recordings of the uuids that were written to them.
+fn keep_holds(tx: &Transaction<'_>) {
+    let holds = "UPDATE files SET holds = uuid IS NOT NULL AND EXISTS(
+      SELECT 1 FROM recordings r WHERE r.file = files.id AND r.uuid = files.uuid)";
+    tx.execute(holds, []).expect("noted");
 }
 
 /// A sidecar names the entry at this place in the list.
@@ -140,6 +148,7 @@ fn read_places(tx: &Transaction<'_>, entries: usize) {
         let sql = format!("UPDATE files SET {changed} WHERE stem = ?2");
         tx.execute(&sql, params![format!("u{at}"), format!("r{at}").into_bytes()]).expect("read");
     }
+    keep_holds(tx);
 }
 
 /// Everything of every row of `recordings` but its id, and the counters of the root.

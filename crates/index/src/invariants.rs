@@ -10,7 +10,7 @@ use crate::{IndexError, Reader, coverage, metadata};
 const SOUND: &str = "every entry is one that can come of the rules";
 
 /// Each other invariant, and the number of rows that break it.
-fn checks() -> [(&'static str, String); 8] {
+fn checks() -> [(&'static str, String); 9] {
     [
         (
             "pending_cleared_only_after_ack",
@@ -65,6 +65,12 @@ fn checks() -> [(&'static str, String); 8] {
             "SELECT count(*) FROM (
                SELECT root, state, count(*) AS count FROM files WHERE state IS NOT NULL GROUP BY root, state
                EXCEPT SELECT root, state, count FROM unrecognised)"
+                .to_owned(),
+        ),
+        (
+            "who holds the uuid that its sidecar names is known",
+            "SELECT count(*) FROM files f WHERE holds <> (uuid IS NOT NULL AND EXISTS(
+               SELECT 1 FROM recordings r WHERE r.file = f.id AND r.uuid = f.uuid))"
                 .to_owned(),
         ),
         (

@@ -158,9 +158,13 @@ impl Observer<'_> {
         if observation.conclusion == Conclusion::Absent {
             return known.map_or(Ok(()), |place| self.absent(&place));
         }
+        let holder = match &observation.conclusion {
+            Conclusion::Settled(recording) => self.holder(&recording.uuid)?,
+            _ => None,
+        };
         let place = match known {
             Some(place) => place,
-            None => self.make(observation)?,
+            None => self.make(observation, holder.is_none())?,
         };
         self.seen = match &observation.mount {
             Some(mount) => self.seen_on(&at.folder, mount)?,
@@ -177,7 +181,7 @@ impl Observer<'_> {
                     due_ms = Some(0);
                 }
             }
-            Conclusion::Settled(recording) => self.settled(&place, recording)?,
+            Conclusion::Settled(recording) => self.settled(&place, recording, holder)?,
         }
         if place.is_new && sight == observation.sight && due_ms == observation.due_ms {
             return Ok(());
@@ -244,12 +248,17 @@ impl Observer<'_> {
         Ok(unchanged.read_again)
     }
 
-    /// A settled recording: who has its uuid?
-    fn settled(&mut self, place: &Known, recording: &Recording) -> rusqlite::Result<()> {
+    /// A settled recording, and who has its uuid.
+    fn settled(
+        &mut self,
+        place: &Known,
+        recording: &Recording,
+        holder: Option<HeldUuid>,
+    ) -> rusqlite::Result<()> {
         self.vanished_from(place, Some(&recording.uuid))?;
         let drilled = recording.is_drilled();
         let read = Read::at(self.root, place.file, recording);
-        match self.holder(&recording.uuid)? {
+        match holder {
             None => {
                 let made = observed::made(self.facts.generation_base, drilled, self.now_ms);
                 put(self.tx, Put::New, &read, &made)?;
@@ -351,8 +360,9 @@ impl Observer<'_> {
             .optional()
     }
 
-    /// Makes the row of a place of which nothing is known, with what it was seen as.
-    fn make(&mut self, observation: &Observation) -> rusqlite::Result<Known> {
+    /// Makes the row of a place of which nothing is known, with what it was seen as. `is_free`: nobody holds the uuid of
+    /// a recording that was read there.
+    fn make(&mut self, observation: &Observation, is_free: bool) -> rusqlite::Result<Known> {
         let at = &observation.place;
         let folder = match self.folder(&at.folder)? {
             Some(folder) => folder,
@@ -363,7 +373,9 @@ impl Observer<'_> {
             }
         };
         let (sight, due_ms) = (&observation.sight, observation.due_ms);
-        let file = place::make_seen(self.tx, (self.root, folder, &at.stem), sight, due_ms)?;
+        let will_hold = is_free && matches!(observation.conclusion, Conclusion::Settled(_));
+        let row = (self.root, folder, &*at.stem);
+        let file = place::make_seen(self.tx, row, sight, due_ms, will_hold)?;
         Ok(Known { file, is_new: true, reported: Reported::Nothing, uuid: None })
     }
 

@@ -99,7 +99,9 @@ pub(crate) fn store_sight(
         "UPDATE files SET data_size = ?2, data_mtime_ns = ?3, data_since_ms = ?4, data_closed = ?5,
            extension = ?6, side_size = ?7, side_mtime_ns = ?8, side_since_ms = ?9,
            side_closed = ?10, settled = ?11, uuid = ?12, live = ?13, changed_ms = ?14, due_ms = ?15,
-           side_inode = ?16, side_ctime_ns = ?17, side_sum = ?18, side_counts_ms = ?19
+           side_inode = ?16, side_ctime_ns = ?17, side_sum = ?18, side_counts_ms = ?19,
+           holds = CASE WHEN uuid IS ?12 THEN holds
+             ELSE EXISTS(SELECT 1 FROM recordings WHERE file = ?1 AND uuid = ?12) END
          WHERE id = ?1",
     )?;
     statement.raw_bind_parameter(1, file)?;
@@ -107,24 +109,27 @@ pub(crate) fn store_sight(
     statement.raw_execute().map(drop)
 }
 
-/// Makes the row of a place that has none, by its root, folder and stem, with what it was seen as.
+/// Makes the row of a place that has none, by its root, folder and stem, with what it was seen as. `will_hold`: the
+/// recording that its sidecar names is about to be made, and held by it.
 pub(crate) fn make_seen(
     tx: &Transaction<'_>,
     (root, folder, stem): (i64, i64, &[u8]),
     sight: &Sight,
     due_ms: Option<u64>,
+    will_hold: bool,
 ) -> rusqlite::Result<i64> {
     let mut statement = tx.prepare_cached(
         "INSERT INTO files(root, folder, stem, data_size, data_mtime_ns, data_since_ms, data_closed,
            extension, side_size, side_mtime_ns, side_since_ms, side_closed, settled, uuid, live,
-           changed_ms, due_ms, side_inode, side_ctime_ns, side_sum, side_counts_ms)
+           changed_ms, due_ms, side_inode, side_ctime_ns, side_sum, side_counts_ms, holds)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-           ?20, ?21)",
+           ?20, ?21, ?22)",
     )?;
     statement.raw_bind_parameter(1, root)?;
     statement.raw_bind_parameter(2, folder)?;
     statement.raw_bind_parameter(3, stem)?;
     bind_sight(&mut statement, 4, sight, due_ms)?;
+    statement.raw_bind_parameter(22, will_hold)?;
     statement.raw_execute()?;
     Ok(tx.last_insert_rowid())
 }
@@ -246,9 +251,12 @@ pub(crate) fn read_claimants_again(
     file: i64,
     id: EntryId,
 ) -> rusqlite::Result<()> {
+    // A place that holds the entry is its own: that of the row, which may be another one than `file`.
     tx.prepare_cached(
-        "UPDATE files SET due_ms = 0, settled = 0
-         WHERE uuid = (SELECT uuid FROM recordings WHERE id = ?2) AND id <> ?1",
+        "UPDATE files SET due_ms = 0, settled = 0 WHERE id <> ?1 AND id IN (
+           SELECT m.id FROM recordings r JOIN files m ON m.uuid = r.uuid AND m.holds = 0 WHERE r.id = ?2
+           UNION ALL
+           SELECT m.id FROM recordings r JOIN files m ON m.id = r.file AND m.uuid = r.uuid WHERE r.id = ?2)",
     )?
     .execute(params![file, id.0])?;
     Ok(())

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 8;
+pub(crate) const VERSION: i64 = 9;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
+const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -344,6 +344,27 @@ CREATE TABLE metadata_entries(
 CREATE INDEX metadata_entries_time ON metadata_entries(value, span, start_ms, recording, end_ms, deleted);
 DROP INDEX recordings_time;
 CREATE INDEX recordings_time ON recordings(span, start_ms, end_ms, deleted, root);
+";
+
+/// `holds`: the place holds the recording of the uuid that its sidecar names. Such a place is found by the
+/// recording, so only the others are in an index: a usual place costs no page of one. [`crate::place`] stores it with
+/// the uuid; the triggers keep it where a recording comes, goes or moves.
+const V9: &str = "
+ALTER TABLE files ADD COLUMN holds INTEGER NOT NULL DEFAULT 0;
+UPDATE files SET holds = 1 WHERE uuid IS NOT NULL
+  AND EXISTS(SELECT 1 FROM recordings r WHERE r.file = files.id AND r.uuid = files.uuid);
+DROP INDEX files_uuid;
+CREATE INDEX files_claims ON files(uuid) WHERE uuid IS NOT NULL AND holds = 0;
+CREATE TRIGGER holds_made AFTER INSERT ON recordings BEGIN
+  UPDATE files SET holds = 1 WHERE id = NEW.file AND uuid = NEW.uuid AND holds = 0;
+END;
+CREATE TRIGGER holds_removed AFTER DELETE ON recordings BEGIN
+  UPDATE files SET holds = 0 WHERE id = OLD.file AND uuid = OLD.uuid;
+END;
+CREATE TRIGGER holds_moved AFTER UPDATE OF file ON recordings WHEN OLD.file <> NEW.file BEGIN
+  UPDATE files SET holds = 0 WHERE id = OLD.file AND uuid = OLD.uuid;
+  UPDATE files SET holds = 1 WHERE id = NEW.file AND uuid = NEW.uuid AND holds = 0;
+END;
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

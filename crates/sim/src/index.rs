@@ -100,6 +100,11 @@ impl Index {
         self.places.values_mut().for_each(|known| known.due_ms = Some(known.due_ms.unwrap_or(0)));
     }
 
+    /// A folder was found on another mount by the last scan of everything.
+    pub(crate) fn is_moved(&self, folder: &[u8], mount: &Arc<Mount>) -> bool {
+        self.folders.get(folder).is_some_and(|known| known.now != *mount)
+    }
+
     /// What is remembered of a place.
     pub(crate) fn sight(&self, place: &Place) -> Sight {
         self.places.get(place).map(|known| known.sight.clone()).unwrap_or_default()

@@ -7,7 +7,7 @@ use focus_core::reconcile::Event;
 use crate::catalog::Catalog;
 use crate::invariants::{agrees, check};
 use crate::log::Log;
-use crate::server::{Detail, Server};
+use crate::server::Server;
 use crate::storage::{RootIs, Storage};
 use crate::world::{FAULTS, UUIDS, World};
 
@@ -168,10 +168,13 @@ fn step(server: &mut Server, world: &mut World) -> Result<Option<String>, String
             text("concludes")
         }
         _ => match world.random.u8(0..10) {
-            0..=2 => {
-                let detail = if world.random.u8(0..3) == 0 { Detail::Stat } else { Detail::Names };
-                server.scan(detail, world)?;
+            0..=1 => {
+                server.scan(world)?;
                 text("scans")
+            }
+            2 => {
+                server.scan_names(world)?;
+                text("scans names")
             }
             3 if world.periodic => {
                 server.core.handle(Event::CompareDue);
@@ -256,8 +259,7 @@ fn heal(
         server.core.handle(Event::Wake);
     }
     if round.is_multiple_of(30) {
-        let detail = if round.is_multiple_of(120) { Detail::Stat } else { Detail::Names };
-        server.scan(detail, world)?;
+        server.scan(world)?;
     }
     server.conclude(world)?;
     if round % 100 == 99 && server.index.approve(world.wall_ms()) {

@@ -1,15 +1,12 @@
 //! One server: the real core, and a shell whose every step can fail.
 
 mod checks;
-mod scan;
-
-use std::collections::BTreeMap;
+mod folders;
 
 use focus_core::answer::Failure;
 use focus_core::batch::{Call, ItemOutcome, Reply};
 use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
 use focus_core::exclude::Exclude;
-use focus_core::folder::FolderMemory;
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::look::Look;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
@@ -18,11 +15,10 @@ use focus_core::settle::{Closed, Conclusion, Rules, judge};
 use focus_core::sidecar::Times;
 use focus_core::window::Window;
 
-pub(crate) use scan::Detail;
-
+use self::folders::KnownFolders;
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
-use crate::storage::{Storage, exclude};
+use crate::storage::{RootIs, Storage, exclude};
 use crate::world::{Delayed, Fate, World};
 
 /// How long files must stand still.
@@ -77,11 +73,7 @@ pub(crate) struct Server {
     pub(crate) excludes: bool,
     pub(crate) exclude: Exclude,
     /// What its scans remember of folders.
-    folders: FolderMemory,
-    /// A scan of names has found a folder on another mount: a full scan comes next.
-    asks_full_scan: bool,
-    /// Which change of names was the last when a folder was read.
-    read_at: BTreeMap<Vec<u8>, u64>,
+    folders: KnownFolders,
     /// An earlier state of the index.
     pub(crate) copy: Option<Index>,
     /// It does nothing, until there is a copy of the root that it can serve.
@@ -115,9 +107,7 @@ impl Server {
             tokens: (0, 0),
             excludes: false,
             exclude: Exclude::default(),
-            folders: FolderMemory::default(),
-            asks_full_scan: false,
-            read_at: BTreeMap::new(),
+            folders: KnownFolders::default(),
             copy: None,
             is_idle: false,
             copied: None,
@@ -147,9 +137,8 @@ impl Server {
         self.flight = None;
         self.lease_flight = None;
         self.reads = None;
+        self.folders = KnownFolders::default();
         self.hints.clear();
-        self.folders = FolderMemory::default();
-        self.asks_full_scan = false;
         self.connection = None;
         self.index.start();
         self.index.show_again(&self.exclude);
@@ -502,7 +491,7 @@ impl Server {
                 ));
             }
         }
-        self.folders.looked_at(&place.folder);
+        self.folders.looked(&place.folder, &known, &judged.sight);
         if self.index.observe(place, judged, look.mount, world.wall_ms()) {
             self.core.handle(Event::Wake);
         }
@@ -520,6 +509,19 @@ impl Server {
         for place in due {
             self.look(&place, Closed::default(), world)?;
         }
+        Ok(())
+    }
+
+    /// Everything on storage against the index.
+    pub(crate) fn scan(&mut self, world: &World) -> Result<(), String> {
+        if world.storage.root != RootIs::There {
+            return Ok(());
+        }
+        for place in crate::storage::all_places() {
+            self.look(&place, Closed::default(), world)?;
+        }
+        self.index.settle_mounts(&|folder| world.storage.mount(folder));
+        self.core.handle(Event::Scanned);
         Ok(())
     }
 

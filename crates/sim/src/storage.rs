@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use focus_core::exclude::{Exclude, Glob};
-use focus_core::folder::FolderSeen;
+use focus_core::folder::FolderStamp;
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use focus_core::mount::Mount;
-use focus_core::one_root::FolderId;
 use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
 
 /// Folders and stems: few, so that they meet.
-const FOLDERS: [&str; 2] = ["a", "b"];
+pub(crate) const FOLDERS: [&str; 2] = ["a", "b"];
 const STEMS: [&str; 6] = ["r0", "r1", "r2", "r3", "r4", "r5"];
 
 /// What lies at a place.
@@ -30,16 +29,6 @@ impl Files {
     fn is_empty(&self) -> bool {
         self.data.is_none() && self.sidecar.is_none()
     }
-}
-
-/// A folder's own stat.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Folder {
-    inode: u64,
-    /// When a name came or went last, as the file system's clock told it then, nanoseconds.
-    stamped_ns: i64,
-    /// How many changes of names storage had had by then.
-    changes: u64,
 }
 
 /// What kind of sidecar is written.
@@ -117,17 +106,12 @@ pub(crate) struct Over {
     file_system: u64,
     /// What is not seen: that which lies below it, or on it while it is not mounted.
     hidden: BTreeMap<Place, Files>,
-    /// The folder itself that is not seen.
-    folder: Folder,
 }
 
 /// All of storage.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
     pub(crate) places: BTreeMap<Place, Files>,
-    pub(crate) folders: BTreeMap<Vec<u8>, Folder>,
-    /// Changes of names so far.
-    pub(crate) changes: u64,
     pub(crate) root: RootIs,
     /// Which file system it is.
     pub(crate) file_system: u64,
@@ -138,6 +122,9 @@ pub(crate) struct Storage {
     pub(crate) ahead_ms: i64,
     /// That clock is the servers' own.
     pub(crate) is_local: bool,
+    /// When a name came or went in a folder last, as the file system's clock told it then, nanoseconds; by the folder, and
+    /// whether it is of the file system over it.
+    pub(crate) touched_ns: BTreeMap<(Vec<u8>, bool), i64>,
 }
 
 /// The exclude that hides the second folder, or nothing.
@@ -152,17 +139,14 @@ pub(crate) fn place(random: &mut fastrand::Rng) -> Place {
     Place { folder: folder.into(), stem: stem.into() }
 }
 
-/// Every place that there can be in each folder.
-pub(crate) fn folders() -> impl Iterator<Item = (&'static [u8], impl Iterator<Item = Place>)> {
-    FOLDERS.iter().map(|folder| {
-        let at = |stem: &&str| Place { folder: (*folder).into(), stem: (*stem).into() };
-        (folder.as_bytes(), STEMS.iter().map(at))
-    })
-}
-
 /// Every place there can be.
 pub(crate) fn all_places() -> impl Iterator<Item = Place> {
-    folders().flat_map(|(_, places)| places)
+    FOLDERS.iter().flat_map(|folder| places_of(folder))
+}
+
+/// Every place that there can be in a folder.
+pub(crate) fn places_of(folder: &str) -> impl Iterator<Item = Place> {
+    STEMS.iter().map(move |stem| Place { folder: folder.into(), stem: (*stem).into() })
 }
 
 impl Storage {
@@ -170,6 +154,36 @@ impl Storage {
         self.clock += 1;
         // Whole seconds, as a coarse clock has them, and none of them twice.
         FileStat { size: i64::try_from(size).unwrap_or(0), mtime_ns: self.clock * 1_000_000_000 }
+    }
+
+    /// A name comes or goes in a folder.
+    pub(crate) fn touch(&mut self, folder: &[u8], now_ms: u64) {
+        let stamped_ns = self.stamp_ns(now_ms);
+        self.touched_ns.insert((folder.to_vec(), self.is_over(folder)), stamped_ns);
+    }
+
+    /// A file system is mounted over the folder.
+    fn is_over(&self, folder: &[u8]) -> bool {
+        self.over.is_mounted && folder == FOLDERS[0].as_bytes()
+    }
+
+    /// Which folder it is, and its times.
+    pub(crate) fn folder_stamp(&self, folder: &[u8]) -> FolderStamp {
+        let is_over = self.is_over(folder);
+        let number = if is_over { self.over.file_system } else { self.file_system };
+        let touched_ns = self.touched_ns.get(&(folder.to_vec(), is_over)).copied().unwrap_or(0);
+        FolderStamp {
+            device: number * 2 + u64::from(is_over),
+            inode: 1,
+            mtime_ns: touched_ns,
+            ctime_ns: touched_ns,
+        }
+    }
+
+    /// Which files lie at a place: a data file, a sidecar.
+    pub(crate) fn names(&self, at: &Place) -> (bool, bool) {
+        let files = self.places.get(at);
+        files.map_or((false, false), |files| (files.data.is_some(), files.sidecar.is_some()))
     }
 
     /// Writes a sidecar for this uuid.
@@ -182,37 +196,11 @@ impl Storage {
         }
         let stat = self.stat(text.len());
         let (identity, stamped_ns) = (self.identity(now_ms), self.stamp_ns(now_ms));
-        self.names_change(&at.folder, now_ms);
+        // Another file takes the place of one that is there.
+        self.touch(&at.folder, now_ms);
         let files = self.places.entry(at.clone()).or_default();
         files.sidecar = Some((SeenAs { stat, identity }, text.into_bytes()));
         (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
-    }
-
-    /// A name comes into a folder, or goes.
-    fn names_change(&mut self, folder: &[u8], now_ms: u64) {
-        self.changes += 1;
-        let (stamped_ns, changes) = (self.stamp_ns(now_ms), self.changes);
-        let known = self.folders.entry(folder.to_vec()).or_default();
-        (known.stamped_ns, known.changes) = (stamped_ns, changes);
-    }
-
-    /// A folder as its stat shows it, and how many changes of names storage had had by its last one.
-    pub(crate) fn folder(&self, folder: &[u8]) -> (FolderSeen, u64) {
-        let known = self.folders.get(folder).copied().unwrap_or_default();
-        let seen = FolderSeen {
-            id: FolderId { device: 1, inode: known.inode },
-            mtime_ns: known.stamped_ns,
-            ctime_ns: known.stamped_ns,
-            mount: self.mount(folder),
-        };
-        (seen, known.changes)
-    }
-
-    /// Whether there is a data file at a place, and a sidecar.
-    pub(crate) fn names(&self, at: &Place) -> (bool, bool) {
-        self.places
-            .get(at)
-            .map_or((false, false), |files| (files.data.is_some(), files.sidecar.is_some()))
     }
 
     /// The time of a change as the file system's clock tells it, which may have been set.
@@ -230,7 +218,7 @@ impl Storage {
         self.clock += 1;
         let (inode, stamped_ns) = (self.clock.unsigned_abs(), self.stamp_ns(now_ms));
         if is == Alike::Replaced && self.places.contains_key(at) {
-            self.names_change(&at.folder, now_ms);
+            self.touch(&at.folder, now_ms);
         }
         let Some(files) = self.places.get_mut(at) else { return false };
         files.stamped_ns = stamped_ns;
@@ -264,24 +252,18 @@ impl Storage {
         let stat = self.stat(usize::try_from(size).unwrap_or(1));
         let stamped_ns = self.stamp_ns(now_ms);
         if !self.names(at).0 {
-            self.names_change(&at.folder, now_ms);
+            self.touch(&at.folder, now_ms);
         }
         let files = self.places.entry(at.clone()).or_default();
         files.data = Some(stat);
         (files.changed_ms, files.stamped_ns) = (now_ms, stamped_ns);
     }
 
-    /// Removes what lies at a place, and returns it.
-    pub(crate) fn remove(&mut self, at: &Place, now_ms: u64) -> Option<Files> {
-        let files = self.places.remove(at)?;
-        self.names_change(&at.folder, now_ms);
-        Some(files)
-    }
-
-    /// Puts files to a place, as whole as they are.
-    pub(crate) fn put(&mut self, at: &Place, files: Files, now_ms: u64) {
-        self.places.insert(at.clone(), files);
-        self.names_change(&at.folder, now_ms);
+    /// Removes what lies at a place.
+    pub(crate) fn remove(&mut self, at: &Place, now_ms: u64) {
+        if self.places.remove(at).is_some() {
+            self.touch(&at.folder, now_ms);
+        }
     }
 
     /// Moves what lies at a place, as whole as it is, to one where nothing is. True: it did.
@@ -289,8 +271,10 @@ impl Storage {
         if self.places.contains_key(to) {
             return false;
         }
-        let Some(files) = self.remove(from, now_ms) else { return false };
-        self.put(to, files, now_ms);
+        let Some(files) = self.places.remove(from) else { return false };
+        self.touch(&from.folder, now_ms);
+        self.touch(&to.folder, now_ms);
+        self.places.insert(to.clone(), files);
         true
     }
 
@@ -301,7 +285,7 @@ impl Storage {
             if is_over { (folder, self.over.file_system) } else { (&b""[..], self.file_system) };
         Arc::new(Mount {
             point: point.to_vec(),
-            kind: if self.is_local { "ext4" } else { "nfs4" }.to_owned(),
+            kind: "simulated".to_owned(),
             within: b"/".to_vec(),
             file_system: number.to_string(),
         })
@@ -318,8 +302,6 @@ impl Storage {
         let seen: BTreeMap<Place, Files> = self.places.extract_if(.., of_folder).collect();
         self.places.append(&mut self.over.hidden);
         self.over.hidden = seen;
-        let folder = self.folders.entry(FOLDERS[0].into()).or_default();
-        std::mem::swap(folder, &mut self.over.folder);
         true
     }
 

@@ -35,7 +35,7 @@ const JOBS: [&str; 24] = [
     "Token",
     "Met",
     "Report",
-    "Page",
+    "Window",
     "Rows",
     "Found",
     "Held",

@@ -261,7 +261,8 @@ impl World {
                 self.hint(servers, &to, true);
             }
             "moved_away" => {
-                let Some(files) = self.storage.remove(&at, now_ms) else { return false };
+                let Some(files) = self.storage.places.remove(&at) else { return false };
+                self.storage.touch(&at.folder, now_ms);
                 self.away.push((at.clone(), files));
                 self.hint(servers, &at, false);
             }
@@ -270,7 +271,8 @@ impl World {
                 if self.storage.places.contains_key(&at) {
                     return false;
                 }
-                self.storage.put(&at, files, now_ms);
+                self.storage.places.insert(at.clone(), files);
+                self.storage.touch(&at.folder, now_ms);
                 self.hint(servers, &at, true);
             }
             "remove" if self.storage.places.contains_key(&at) => {

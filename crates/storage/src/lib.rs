@@ -5,6 +5,7 @@
 
 pub mod absence;
 mod beneath;
+pub mod folders;
 pub mod look;
 pub mod marker;
 mod mounts;

@@ -12,12 +12,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use focus_core::folder::FolderSeen;
 use focus_core::mount::{Mount, Territory};
-use focus_core::one_root::FolderId;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, FileType, StatxFlags, StatxTimestamp};
+use rustix::fs::{AtFlags, StatxFlags};
 
 use crate::beneath;
 
@@ -51,7 +49,9 @@ impl Mounts {
     ) -> Option<Arc<Mount>> {
         let number = number(folder)?;
         let mut known = self.0.lock();
-        known.keep_in_step();
+        if known.has_changed() || known.by_number.len() >= KEPT_MAX {
+            known.by_number.clear();
+        }
         if let Some(mount) = known.by_number.get(&number) {
             return mount.clone();
         }
@@ -59,44 +59,9 @@ impl Mounts {
         known.by_number.insert(number, mount.clone());
         mount
     }
-
-    /// A folder of the root as its own stat shows it, without opening it; none where it is none, or where its mount was
-    /// not met since the table of mounts has changed. `path` is relative to `top`, or empty for `top` itself.
-    pub(crate) fn seen(&self, top: &OwnedFd, path: &[u8]) -> Option<FolderSeen> {
-        let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-        let stat = rustix::fs::statx(top, path, flags, wanted).ok()?;
-        let is_told = StatxFlags::from_bits_retain(stat.stx_mask).contains(wanted);
-        let is_folder = FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory;
-        if !is_told || !is_folder {
-            return None;
-        }
-        let mut known = self.0.lock();
-        known.keep_in_step();
-        let mount = known.by_number.get(&stat.stx_mnt_id)?.clone()?;
-        drop(known);
-        let id = FolderId {
-            device: u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor),
-            inode: stat.stx_ino,
-        };
-        let (mtime_ns, ctime_ns) = (nanos(stat.stx_mtime)?, nanos(stat.stx_ctime)?);
-        Some(FolderSeen { id, mtime_ns, ctime_ns, mount })
-    }
-}
-
-/// Nanoseconds since 1970; none where they are too many.
-fn nanos(time: StatxTimestamp) -> Option<i64> {
-    time.tv_sec.checked_mul(1_000_000_000)?.checked_add(time.tv_nsec.into())
 }
 
 impl Known {
-    /// Forgets what the table may not say any more.
-    fn keep_in_step(&mut self) {
-        if self.has_changed() || self.by_number.len() >= KEPT_MAX {
-            self.by_number.clear();
-        }
-    }
-
     /// The table has changed since this was asked last, or nobody can tell.
     fn has_changed(&mut self) -> bool {
         if self.table.is_none() {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use focus_core::exclude::Exclude;
-use focus_core::folder::FolderSeen;
 use focus_core::mount::Mount;
 use focus_core::one_root::{FolderId, SeenRoot};
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -119,17 +118,6 @@ impl Root {
     /// The mount that a folder of the root is on; none where the kernel does not tell.
     pub(crate) fn mount_of(&self, folder: &OwnedFd) -> Option<Arc<Mount>> {
         self.mounts.of(&self.folder, &self.resolved, folder)
-    }
-
-    /// A folder of the root as its own stat shows it, without opening it; none where it is none, or where its mount was
-    /// not met yet.
-    pub(crate) fn seen_at(&self, folder: &[u8]) -> Option<FolderSeen> {
-        self.mounts.seen(&self.folder, folder)
-    }
-
-    /// The same of an open folder.
-    pub(crate) fn seen_as(&self, folder: &OwnedFd) -> Option<FolderSeen> {
-        self.mounts.seen(folder, b"")
     }
 
     /// Opens a folder of the root, following no symbolic link on the way.

@@ -12,7 +12,7 @@ use focus_core::sidecar;
 use parking_lot::Mutex;
 
 use crate::look::look;
-use crate::walk::{Chunk, Detail, walk};
+use crate::walk::{Before, Chunk, Detail, walk};
 use crate::{Pair, PartKind, Root, RootProblem};
 
 /// Sidecars that are looked at for a data file beside them, at most.
@@ -30,24 +30,31 @@ pub fn sample(root: &Root, pair: &Pair) -> Result<Vec<Sampled>, RootProblem> {
     // The largest hash is on top: it goes first.
     let chosen: Mutex<BinaryHeap<(u64, Place)>> = Mutex::default();
     let (stop, began) = (AtomicBool::new(false), Instant::now());
-    walk(root, b"", Detail::Names, None, &stop, &|Chunk { folder, entries, .. }: Chunk| {
-        for entry in entries {
-            let Some(part) =
-                pair.part(&entry.name).filter(|part| matches!(part.kind, PartKind::Sidecar(_)))
-            else {
-                continue;
-            };
-            let place = Place { folder: folder.clone(), stem: part.stem.to_vec() };
-            let mut chosen = chosen.lock();
-            chosen.push((hash(&place), place));
-            if chosen.len() > SIDECARS_MAX {
-                chosen.pop();
+    walk(
+        root,
+        b"",
+        Detail::Names,
+        Before::NOTHING,
+        &stop,
+        &|Chunk { folder, entries, .. }: Chunk| {
+            for entry in entries {
+                let Some(part) =
+                    pair.part(&entry.name).filter(|part| matches!(part.kind, PartKind::Sidecar(_)))
+                else {
+                    continue;
+                };
+                let place = Place { folder: folder.clone(), stem: part.stem.to_vec() };
+                let mut chosen = chosen.lock();
+                chosen.push((hash(&place), place));
+                if chosen.len() > SIDECARS_MAX {
+                    chosen.pop();
+                }
             }
-        }
-        if began.elapsed() > READ_LIMIT {
-            stop.store(true, Ordering::Relaxed);
-        }
-    })?;
+            if began.elapsed() > READ_LIMIT {
+                stop.store(true, Ordering::Relaxed);
+            }
+        },
+    )?;
     let mut sample = Vec::new();
     for (_, place) in chosen.into_inner().into_sorted_vec() {
         if sample.len() == SAMPLE_MAX {

@@ -5,17 +5,16 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
-use focus_core::folder::FolderSeen;
+use focus_core::folder::FolderStamp;
 use focus_core::look::{FileIdentity, FileStat};
 use focus_core::mount::Mount;
 use focus_core::recording::show_bytes;
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, FileType, RawDir};
+use rustix::fs::{AtFlags, FileType, RawDir, Stat};
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
+use crate::folders::{FolderMemory, FolderRead};
 use crate::look::{identity_of, is_exhaustion, stat_of};
 use crate::{Root, RootProblem};
 
@@ -51,11 +50,10 @@ pub struct Entry {
 /// How the reading of a folder ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FolderEnd {
-    /// Read to its end.
-    Complete {
-        /// The names of the folders in it, where something remembers them.
-        below: Vec<Vec<u8>>,
-    },
+    /// Read to its end; where the times of its file system can be trusted, what can be remembered of it.
+    Complete(Option<FolderRead>),
+    /// It is as it was remembered, and was not read.
+    Unchanged,
     /// Not read to its end. A file that was not seen may be there.
     Failed(String),
 }
@@ -73,36 +71,38 @@ pub struct Chunk {
     pub end: Option<FolderEnd>,
 }
 
-/// What earlier walks of a root have found its folders as.
-pub trait Remembered: Sync {
-    /// The folders in this one, if it need not be read. `is_new`: a folder that it is in is new, or another than before.
-    fn skip(&self, folder: &[u8], now: &FolderSeen, is_new: bool) -> Option<Vec<Vec<u8>>>;
+/// What a scan knows beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct Before<'a> {
+    /// What is remembered of folders; one that is as it was is not read. None: all are read.
+    pub known: Option<&'a FolderMemory>,
+    /// The time, nanoseconds since 1970, by a clock that is not ahead of the file system's.
+    pub now_ns: fn() -> i64,
+}
 
-    /// A folder is going to be read. True: so is everything in it.
-    fn read(&self, folder: &[u8], now: FolderSeen, is_new: bool) -> bool;
+impl Before<'_> {
+    /// Nothing: all folders are read, and none is remembered.
+    pub const NOTHING: Before<'static> = Before { known: None, now_ns: || i64::MIN };
 }
 
 /// The result of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalkReport {
-    /// Folders met, whether they were read or skipped.
+    /// Folders that were read, or are as they were remembered.
     pub folders: u64,
-    /// Folders that were not read, because they are as an earlier scan read them.
-    pub skipped: u64,
     /// Files seen.
     pub files: u64,
     /// Folders that could not be read to their end.
     pub failed: u64,
     /// The first of these, with the reason.
     pub failed_named: Vec<String>,
+    /// The processor time of all its threads, with that of the sink, milliseconds.
+    pub cpu_ms: u64,
     /// The scan was stopped before its end.
     pub stopped: bool,
-    /// Processor time of its threads.
-    pub cpu: Duration,
 }
 
-/// Reads all of a root, from `folder` down. `sink` is called from several threads. Of names alone, folders are skipped
-/// that are as they are `remembered`.
+/// Reads all of a root, from `folder` down. `sink` is called from several threads.
 ///
 /// # Errors
 /// The root was not there before or after, or the machine had no file handle or memory left. No
@@ -111,7 +111,7 @@ pub fn walk(
     root: &Root,
     folder: &[u8],
     detail: Detail,
-    remembered: Option<&dyn Remembered>,
+    before: Before<'_>,
     stop: &AtomicBool,
     sink: &(dyn Fn(Chunk) + Sync),
 ) -> Result<WalkReport, RootProblem> {
@@ -119,12 +119,12 @@ pub fn walk(
     let walk = Walk {
         root,
         detail,
-        remembered,
+        before,
         stop,
         sink,
         folders: AtomicU64::new(0),
-        skipped: AtomicU64::new(0),
         files: AtomicU64::new(0),
+        cpu_ns: AtomicU64::new(0),
         failed: Mutex::new((0, Vec::new())),
         exhausted: Mutex::new(None),
     };
@@ -139,7 +139,6 @@ pub fn walk(
             words: format!("no threads to walk it: {error}"),
         })?;
     pool.scope(|scope| walk.folder(scope, folder.to_vec(), false));
-    let cpu = pool.broadcast(|_| cpu_of_thread()).into_iter().sum();
     if let Some(error) = *walk.exhausted.lock() {
         return Err(root.exhausted(error));
     }
@@ -147,99 +146,92 @@ pub fn walk(
     let (failed, failed_named) = std::mem::take(&mut *walk.failed.lock());
     Ok(WalkReport {
         folders: walk.folders.into_inner(),
-        skipped: walk.skipped.into_inner(),
         files: walk.files.into_inner(),
+        cpu_ms: walk.cpu_ns.into_inner() / 1_000_000,
         failed,
         failed_named,
         stopped: stop.load(Ordering::Relaxed),
-        cpu,
     })
-}
-
-/// Processor time that this thread has taken so far.
-pub fn cpu_of_thread() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 struct Walk<'a> {
     root: &'a Root,
     detail: Detail,
-    remembered: Option<&'a dyn Remembered>,
+    before: Before<'a>,
     stop: &'a AtomicBool,
     sink: &'a (dyn Fn(Chunk) + Sync),
     folders: AtomicU64,
-    skipped: AtomicU64,
     files: AtomicU64,
+    cpu_ns: AtomicU64,
     failed: Mutex<(u64, Vec<String>)>,
     /// The error, if it says that the machine has run out of something.
     exhausted: Mutex<Option<Errno>>,
 }
 
 impl<'a> Walk<'a> {
-    /// Reads a folder, or skips it. `is_new`: a folder that it is in is new, or another than before.
-    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, folder: Vec<u8>, is_new: bool) {
+    /// Reads a folder, if it is not as it was remembered; `is_forced`: even then.
+    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, folder: Vec<u8>, is_forced: bool) {
         if self.stop.load(Ordering::Relaxed) {
             return;
         }
         self.folders.fetch_add(1, Ordering::Relaxed);
-        let Some(folder) = self.unless_skipped(scope, folder, is_new) else { return };
-        let mut reading = Reading { is_new: true, entries: Vec::new(), below: Vec::new() };
+        let began_ns = thread_cpu_ns();
+        let mut entries = Vec::new();
         let mut mount = None;
-        let read = self.root.open_folder(&folder).and_then(|fd| {
+        let came_to = self.root.open_folder(&folder).and_then(|fd| {
+            let now_ns = (self.before.now_ns)();
             mount = self.root.mount_of(&fd);
-            if let Some(remembered) = self.remembered
-                && let Some(now) = self.root.seen_as(&fd)
+            let stamp = stamp_of(&rustix::fs::fstat(&fd)?);
+            let known =
+                self.before.known.filter(|_| !is_forced).and_then(|known| known.get(&folder));
+            if let Some(known) = known.filter(|known| known.is_settled && known.stamp == stamp)
+                && Some(&known.mount) == mount.as_ref()
             {
-                reading.is_new = remembered.read(&folder, now, is_new);
+                known.names().for_each(|name| self.enter(scope, &folder, name, false));
+                return Ok(FolderEnd::Unchanged);
             }
-            self.read(scope, &fd, &folder, &mut reading)
+            // What lies below another folder may be another folder, too, whatever it looks like.
+            let is_new = known.is_none_or(|known| !known.stamp.is_same_folder(&stamp));
+            let below = self.read(scope, &fd, (&folder, is_new), &mut entries)?;
+            let is_settled = stamp.is_lasting(now_ns);
+            let local = mount.clone().filter(|mount| mount.has_our_clock());
+            let read = local.map(|mount| FolderRead { stamp, is_settled, mount, below });
+            Ok(FolderEnd::Complete(read))
         });
-        let end = match read {
-            Ok(()) => FolderEnd::Complete { below: reading.below },
-            Err(error) => {
-                if is_exhaustion(error) {
-                    *self.exhausted.lock() = Some(error);
-                }
-                let words = format!("{}: {error}", show_bytes(&folder));
-                let mut failed = self.failed.lock();
-                failed.0 += 1;
-                if failed.1.len() < FAILED_NAMED_MAX {
-                    failed.1.push(words.clone());
-                }
-                FolderEnd::Failed(words)
-            }
-        };
-        (self.sink)(Chunk { folder, entries: reading.entries, mount, end: Some(end) });
+        let end = came_to.unwrap_or_else(|error| self.failed(&folder, error));
+        (self.sink)(Chunk { folder, entries, mount, end: Some(end) });
+        self.cpu_ns.fetch_add(thread_cpu_ns().saturating_sub(began_ns), Ordering::Relaxed);
     }
 
-    /// Goes on below a folder that is skipped; the folder, where it is not.
-    fn unless_skipped<'s>(
-        &'s self,
-        scope: &rayon::Scope<'s>,
-        folder: Vec<u8>,
-        is_new: bool,
-    ) -> Option<Vec<u8>> {
-        let Some(remembered) = self.remembered.filter(|_| self.detail == Detail::Names) else {
-            return Some(folder);
-        };
-        let Some(now) = self.root.seen_at(&folder) else { return Some(folder) };
-        let Some(names) = remembered.skip(&folder, &now, is_new) else { return Some(folder) };
-        self.skipped.fetch_add(1, Ordering::Relaxed);
-        for name in names {
-            let below = below(&folder, &name);
-            scope.spawn(move |scope| self.folder(scope, below, false));
+    /// Notes that a folder could not be read to its end.
+    fn failed(&self, folder: &[u8], error: Errno) -> FolderEnd {
+        if is_exhaustion(error) {
+            *self.exhausted.lock() = Some(error);
         }
-        None
+        let words = format!("{}: {error}", show_bytes(folder));
+        let mut failed = self.failed.lock();
+        failed.0 += 1;
+        if failed.1.len() < FAILED_NAMED_MAX {
+            failed.1.push(words.clone());
+        }
+        FolderEnd::Failed(words)
     }
 
+    /// Goes on with a folder in this one.
+    fn enter<'s>(&'s self, scope: &rayon::Scope<'s>, folder: &[u8], name: &[u8], is_forced: bool) {
+        let below = if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() };
+        scope.spawn(move |scope| self.folder(scope, below, is_forced));
+    }
+
+    /// Reads a folder's names, and goes on with each folder in it; returns their names.
     fn read<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
         fd: &OwnedFd,
-        folder: &[u8],
-        reading: &mut Reading,
-    ) -> Result<(), Errno> {
-        let is_new = reading.is_new;
+        (folder, is_new): (&[u8], bool),
+        entries: &mut Vec<Entry>,
+    ) -> Result<Vec<u8>, Errno> {
+        let mut folders = Vec::new();
         let mut buffer = [MaybeUninit::<u8>::uninit(); 32 * 1024];
         let mut dir = RawDir::new(fd, &mut buffer);
         while let Some(entry) = dir.next() {
@@ -268,15 +260,12 @@ impl<'a> Walk<'a> {
             }
             match kind {
                 FileType::Directory => {
-                    let below = below(folder, name);
-                    scope.spawn(move |scope| self.folder(scope, below, is_new));
-                    if self.remembered.is_some() {
-                        reading.below.push(name.to_vec());
-                    }
+                    folders.extend_from_slice(name);
+                    folders.push(b'/');
+                    self.enter(scope, folder, name, is_new);
                 }
                 FileType::RegularFile | FileType::Symlink => {
                     self.files.fetch_add(1, Ordering::Relaxed);
-                    let entries = &mut reading.entries;
                     entries.push(Entry { name: name.to_vec(), stat, identity });
                     if entries.len() >= CHUNK_MAX {
                         let entries = std::mem::take(entries);
@@ -290,21 +279,22 @@ impl<'a> Walk<'a> {
                 return Err(Errno::INTR);
             }
         }
-        Ok(())
+        Ok(folders)
     }
 }
 
-/// A folder that is being read.
-struct Reading {
-    /// Everything in it is read.
-    is_new: bool,
-    /// Files that were not handed on yet.
-    entries: Vec<Entry>,
-    /// The names of the folders in it, where something remembers them.
-    below: Vec<Vec<u8>>,
+/// The processor time of this thread so far.
+fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let ns = time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
+    u64::try_from(ns).unwrap_or(0)
 }
 
-/// The path of a folder in another one.
-fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+fn stamp_of(stat: &Stat) -> FolderStamp {
+    FolderStamp {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        mtime_ns: stat_of(stat).mtime_ns,
+        ctime_ns: identity_of(stat).ctime_ns,
+    }
 }

@@ -72,6 +72,10 @@ impl Catalog for EmbeddedCatalog {
         self.file.path.display().to_string()
     }
 
+    fn last_answer(&self) -> Option<std::time::Instant> {
+        self.file.last_answer()
+    }
+
     fn reach(&self) -> watch::Receiver<Reach> {
         self.file.reach.subscribe()
     }

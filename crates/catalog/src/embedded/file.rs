@@ -3,6 +3,7 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use focus_core::answer::Failure;
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ pub(super) struct CatalogFile {
     /// Wakes the prober: a call failed in a way that passes.
     pub(super) doubt: Notify,
     open: Mutex<Option<OpenFile>>,
+    /// When a call or a look found it in order last.
+    answered: Mutex<Option<Instant>>,
 }
 
 /// The file while it is there.
@@ -45,7 +48,13 @@ impl CatalogFile {
             reach: watch::Sender::new(Reach::Connecting),
             doubt: Notify::new(),
             open: Mutex::new(None),
+            answered: Mutex::new(None),
         }
+    }
+
+    /// When a call or a look found the file in order last.
+    pub(super) fn last_answer(&self) -> Option<Instant> {
+        *self.answered.lock()
     }
 
     /// Runs a transaction, and tells only of one whose file was there before and after it.
@@ -70,6 +79,7 @@ impl CatalogFile {
         transaction.commit().map_err(|error| failure(&self.path, &error))?;
         // Taken away meanwhile: it was written, but nobody can tell what will come back.
         self.same_file(file)?;
+        *self.answered.lock() = Some(Instant::now());
         Ok(value)
     }
 
@@ -99,12 +109,14 @@ impl CatalogFile {
                 *guard = None;
                 return Err(failure);
             }
+            *self.answered.lock() = Some(Instant::now());
             return Ok(false);
         }
         let connection = open_file(&self.path, make)?;
         let file = identity(&self.path)
             .map_err(|error| Failure::transient(missing(&self.path, &error)))?;
         *guard = Some(OpenFile { connection, file });
+        *self.answered.lock() = Some(Instant::now());
         Ok(true)
     }
 }

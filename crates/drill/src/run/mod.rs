@@ -6,6 +6,8 @@ mod interrupt;
 mod sequence;
 mod steps;
 
+use std::fs::File;
+
 use focus_common::clock;
 use focus_common::config::Settings;
 
@@ -81,19 +83,11 @@ async fn drill(
 ) -> Result<Went, EarlyEnd> {
     let options = preflight::options(settings, flags)?;
     let folder = Folder::of(&settings.state_dir);
-    folder.make()?;
-    let lock = lock::take(&folder).await?;
-    if lock.is_none() {
-        return Err(EarlyEnd::refused(format!(
-            "another drill is under way on the state folder {}",
-            settings.state_dir.display()
-        )));
-    }
-    if !options.dry_run {
-        recover::under_lock(&folder, say).await.map_err(|error| {
-            EarlyEnd::inconclusive(format!("an earlier drill could not be put right: {error:#}"))
-        })?;
-    }
+    // A dry run leaves no trace: it makes no folder either.
+    let _lock = match options.dry_run {
+        true => None,
+        false => Some(locked(settings, &folder, say).await?),
+    };
     let deployment = preflight::look(settings, flags, options, report).await?;
     announcement::announce(&deployment, report, say);
     preflight::allowed(&deployment).await?;
@@ -103,6 +97,21 @@ async fn drill(
     let plan = plan(&deployment, report);
     with_plan(&deployment, &folder, &plan, report, say).await?;
     Ok(Went::ThroughAllSteps)
+}
+
+/// Takes the folder's lock, and puts an earlier drill right.
+async fn locked(settings: &Settings, folder: &Folder, say: Say<'_>) -> Result<File, EarlyEnd> {
+    folder.make()?;
+    let Some(lock) = lock::take(folder).await? else {
+        return Err(EarlyEnd::refused(format!(
+            "another drill is under way on the state folder {}",
+            settings.state_dir.display()
+        )));
+    };
+    recover::under_lock(folder, say).await.map_err(|error| {
+        EarlyEnd::inconclusive(format!("an earlier drill could not be put right: {error:#}"))
+    })?;
+    Ok(lock)
 }
 
 /// Everything that will be done, and how it is undone.

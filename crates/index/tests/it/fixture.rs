@@ -197,6 +197,12 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
         (
+            9,
+            "DROP TRIGGER holds_made; DROP TRIGGER holds_removed; DROP TRIGGER holds_moved; DROP INDEX files_claims;
+             ALTER TABLE files DROP COLUMN holds;
+             CREATE INDEX files_uuid ON files(uuid) WHERE uuid IS NOT NULL;",
+        ),
+        (
             8,
             "DROP TABLE metadata_keys; DROP TABLE metadata_values; DROP TABLE metadata_entries;
              ALTER TABLE covered_days RENAME COLUMN lane TO root;

@@ -48,8 +48,8 @@ pub(super) async fn held(
             let words = "cursor: it goes on in the deletions of one root. Give `root`, too";
             return Err(Problem::bad_value("cursor", words));
         }
-        let roots = json!({ "roots": roots.iter().map(root).collect::<Vec<_>>() });
-        return Ok(v1::complete(roots, completeness));
+        let items: Vec<Value> = roots.iter().map(root).collect();
+        return Ok(v1::complete(json!({ "items": items, "next_cursor": null }), completeness));
     };
     let held = find(&roots, &wanted)
         .map_err(|problem| Problem::bad_value("root", format!("root: {}", problem.detail())));
@@ -62,7 +62,7 @@ pub(super) async fn held(
     let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.seq)).flatten();
     let listed: Vec<Value> = rows.iter().map(held_deletion).collect();
     let mut answer = root(&held);
-    answer["deletions"] = json!(listed);
+    answer["items"] = json!(listed);
     answer["next_cursor"] = json!(next.map(|seq| held_cursor(&held.marker, seq)));
     Ok(v1::complete(answer, completeness))
 }

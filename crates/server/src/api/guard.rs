@@ -193,12 +193,12 @@ fn is_known(host: &str, names: &[String]) -> bool {
             || names.iter().any(|known| known == name))
 }
 
-/// Whether a page of another site asks. Browsers say where the page is from; other programs do not.
-/// A path is UTF-8 once it is decoded.
+/// Whether a path is UTF-8 once it is decoded.
 fn is_text(path: &str) -> bool {
     percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
+/// Whether a page of another site asks. Browsers say where the page is from; other programs do not.
 fn is_of_another_site(headers: &HeaderMap, host: Option<&str>) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("null"));
     if text(HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {

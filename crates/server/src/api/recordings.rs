@@ -358,11 +358,18 @@ pub(super) async fn recording(
             Ok((engine.reader().recording(&uuid)?, completeness))
         })
         .await?;
-    let found = found.ok_or_else(|| {
-        let words = "there is no recording with this uuid: `GET /api/v1/recordings` lists them";
-        Problem::new(StatusCode::NOT_FOUND, words).at("uuid")
-    })?;
-    Ok(answer(&asked, &found, completeness))
+    Ok(match found {
+        Some(found) => answer(&asked, &found, completeness),
+        None => unknown(completeness),
+    })
+}
+
+/// There is none: how complete the index is tells whether one may yet come.
+fn unknown(completeness: Completeness) -> Response {
+    let words = "there is no recording with this uuid: `GET /api/v1/recordings` lists them";
+    let mut response = Problem::new(StatusCode::NOT_FOUND, words).at("uuid").into_response();
+    response.headers_mut().extend(completeness_headers(completeness));
+    response
 }
 
 /// A recording with the completeness of the answer. The tag is of the recording alone.

@@ -81,6 +81,12 @@ fn run(settings: &Settings, flags: &Flags, out: &Output) -> anyhow::Result<Endin
         Outcome::Report(report) => report,
     };
     conclude(&report, out);
+    if flags.dry_run {
+        // It was refused before it could tell what it would take away, and leaves no trace.
+        runtime.shutdown_background();
+        out.value(&serde_json::to_value(&*report)?);
+        return Ok(ending(report.verdict));
+    }
     put_down(settings, flags, &report, out);
     if report.verdict != Verdict::Refused
         && let Err(error) = runtime.block_on(posting::post(settings, &report))

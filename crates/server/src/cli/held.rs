@@ -123,7 +123,7 @@ impl Holder {
                     asked.push_str(&format!("&cursor={}", held_cursor(&root.root, after)));
                 }
                 let mut answer = server.get(&asked, LIMIT).await.map_err(Stop::of)?;
-                serde_json::from_value(answer["deletions"].take())?
+                serde_json::from_value(answer["items"].take())?
             }
             Holder::Index(reader) => match reader.root_with_marker(&root.root)? {
                 Some((row, _)) => {

@@ -41,7 +41,7 @@ pub(super) fn jobs(
         return Err(Stop::error(
             Ending::CouldNotTell,
             format!(
-                "no server runs on the state folder {}: jobs are a server's",
+                "no server runs on the state folder {}, and jobs are a server's: start it with `focus serve`, or name its folder with --state-dir",
                 settings.state_dir.display()
             ),
         ));

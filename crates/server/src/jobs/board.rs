@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::kept;
+use super::kept::{self, KeptJob};
 use super::pace::{Measure, Progress};
 use super::work;
 use crate::events::Events;
@@ -86,12 +86,15 @@ impl Jobs {
         engines: watch::Receiver<Arc<Engine>>,
         events: Arc<Events>,
     ) -> Arc<Jobs> {
-        let (records, results): (Vec<JobRecord>, Vec<(u64, Value)>) = kept::read_all(state_dir)
-            .into_iter()
-            .map(|(job, result)| (job.clone(), (job.id, without_findings(&result))))
-            .unzip();
-        let (table, changed) = JobTable::of(records, clock::wall_ms());
-        let board = Board { table, results: results.into_iter().collect(), ..Board::default() };
+        let mut board = Board::default();
+        let mut records = Vec::new();
+        for KeptJob { record, reached, result } in kept::read_all(state_dir) {
+            board.results.insert(record.id, without_findings(&result));
+            board.reached.extend(reached.map(|reached| (record.id, reached)));
+            records.push(record);
+        }
+        let changed;
+        (board.table, changed) = JobTable::of(records, clock::wall_ms());
         let jobs = Arc::new(Jobs {
             state_dir: state_dir.to_owned(),
             engines,
@@ -178,14 +181,14 @@ impl Jobs {
     async fn end(&self, id: u64, end: JobEnd, result: Value) {
         let (forgotten, without) = {
             let mut board = self.board.lock();
-            let is_done = end == JobEnd::Done;
+            let whole = (end == JobEnd::Done).then(|| work::reached(&result)).flatten();
             tracing::info!(id, "the job {id} has ended: {}", described(&end));
             let forgotten = board.table.end(id, end, clock::wall_ms());
             board.results.insert(id, without_findings(&result));
             board.unkept.insert(id, result.clone());
-            if let Some(last) = board.running.remove(&id).and_then(|running| running.last) {
-                board.reached.insert(id, (if is_done { last.of } else { last.done }, last.of));
-            }
+            let last = board.running.remove(&id).and_then(|running| running.last);
+            let reached = whole.map(|of| (of, of)).or(last.map(|last| (last.done, last.of)));
+            board.reached.extend(reached.map(|reached| (id, reached)));
             for id in &forgotten {
                 board.results.remove(id);
                 board.reached.remove(id);
@@ -275,10 +278,10 @@ impl Jobs {
         let unkept = self.board.lock().unkept.get(&id).cloned();
         if let Some(result) = unkept {
             shown.value["result"] = result;
-        } else if let Ok((_, result)) = kept::read(&self.state_dir, id)
-            && !result.is_null()
+        } else if let Ok(kept) = kept::read(&self.state_dir, id)
+            && !kept.result.is_null()
         {
-            shown.value["result"] = result;
+            shown.value["result"] = kept.result;
         }
         Some(shown)
     }
@@ -294,11 +297,16 @@ impl Jobs {
     /// Keeps a job with this result, as it is known now. Where the disk is full, only a restart forgets.
     async fn keep(&self, id: u64, result: &Value) {
         let _turn = self.writing.lock().await;
-        let Some(job) = self.board.lock().table.get(id).cloned() else { return };
-        let (state_dir, result) = (self.state_dir.clone(), result.clone());
+        let job = {
+            let board = self.board.lock();
+            let Some(record) = board.table.get(id).cloned() else { return };
+            let reached = board.reached.get(&id).copied();
+            KeptJob { record, reached, result: result.clone() }
+        };
+        let state_dir = self.state_dir.clone();
         let work = move || {
-            if let Err(error) = kept::write(&state_dir, &job, &result) {
-                tracing::warn!("the job {} cannot be kept in the state folder: {error}", job.id);
+            if let Err(error) = kept::write(&state_dir, &job) {
+                tracing::warn!("the job {id} cannot be kept in the state folder: {error}");
             }
         };
         // A panic there has been told.

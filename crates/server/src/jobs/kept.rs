@@ -20,6 +20,15 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Files that are looked at, at most.
 const FILES_MAX: usize = 4 * (ENDED_MAX + QUEUED_MAX);
 
+/// A job that is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct KeptJob {
+    pub(super) record: JobRecord,
+    /// How far it was when it ended: done, and of how many.
+    pub(super) reached: Option<(u64, u64)>,
+    pub(super) result: Value,
+}
+
 /// A job, as its file has it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
@@ -34,11 +43,13 @@ struct Kept {
     ended_ms: Option<i64>,
     reason: Option<String>,
     is_refused: bool,
+    #[serde(default)]
+    reached: Option<(u64, u64)>,
     result: Value,
 }
 
-/// Reads every job that is kept, with its result. What cannot be read is left out, and the log has it.
-pub(super) fn read_all(state_dir: &Path) -> Vec<(JobRecord, Value)> {
+/// Reads every job that is kept. What cannot be read is left out, and the log has it.
+pub(super) fn read_all(state_dir: &Path) -> Vec<KeptJob> {
     let Ok(entries) = fs::read_dir(state_dir.join(FOLDER)) else { return Vec::new() };
     let mut ids: Vec<u64> = entries
         .take(FILES_MAX)
@@ -59,8 +70,8 @@ pub(super) fn read_all(state_dir: &Path) -> Vec<(JobRecord, Value)> {
     read.collect()
 }
 
-/// The job with this id, and its result.
-pub(super) fn read(state_dir: &Path, id: u64) -> io::Result<(JobRecord, Value)> {
+/// The job with this id.
+pub(super) fn read(state_dir: &Path, id: u64) -> io::Result<KeptJob> {
     let mut bytes = Vec::new();
     fs::File::open(file(state_dir, id))?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     let kept: Kept = serde_json::from_slice(&bytes)?;
@@ -77,11 +88,12 @@ pub(super) fn read(state_dir: &Path, id: u64) -> io::Result<(JobRecord, Value)> 
         ended_ms: kept.ended_ms,
         failure: kept.reason.map(|reason| JobFailure { is_refused, reason }),
     };
-    Ok((record, kept.result))
+    Ok(KeptJob { record, reached: kept.reached, result: kept.result })
 }
 
-/// Keeps a job and its result.
-pub(super) fn write(state_dir: &Path, job: &JobRecord, result: &Value) -> io::Result<()> {
+/// Keeps a job.
+pub(super) fn write(state_dir: &Path, job: &KeptJob) -> io::Result<()> {
+    let KeptJob { record: job, reached, result } = job;
     let kept = Kept {
         id: job.id,
         kind: job.request.kind.name().to_owned(),
@@ -94,6 +106,7 @@ pub(super) fn write(state_dir: &Path, job: &JobRecord, result: &Value) -> io::Re
         ended_ms: job.ended_ms,
         reason: job.failure.as_ref().map(|failure| failure.reason.clone()),
         is_refused: job.failure.as_ref().is_some_and(|failure| failure.is_refused),
+        reached: *reached,
         result: result.clone(),
     };
     match fs::create_dir(state_dir.join(FOLDER)) {
@@ -125,7 +138,7 @@ mod tests {
     fn jobs_are_read_as_they_were_kept_and_what_is_damaged_hides_no_other() {
         let dir = tempfile::tempdir().expect("a folder");
         assert!(read_all(dir.path()).is_empty());
-        let job = |id| JobRecord {
+        let record = |id| JobRecord {
             id,
             request: JobRequest {
                 kind: JobKind::Approve,
@@ -139,10 +152,15 @@ mod tests {
             ended_ms: Some(3),
             failure: Some(JobFailure { is_refused: true, reason: "why".to_owned() }),
         };
+        let job = |id| KeptJob {
+            record: record(id),
+            reached: (id > 1).then_some((id, 9)),
+            result: json!({ "approved": id }),
+        };
         for id in 1..=3 {
-            write(dir.path(), &job(id), &json!({ "approved": id })).expect("kept");
+            write(dir.path(), &job(id)).expect("kept");
         }
-        let kept: Vec<_> = (1..=3).rev().map(|id| (job(id), json!({ "approved": id }))).collect();
+        let kept: Vec<_> = (1..=3).rev().map(job).collect();
         assert_eq!(read_all(dir.path()), kept);
         fs::write(file(dir.path(), 2), "{").expect("damaged");
         remove(dir.path(), 1);

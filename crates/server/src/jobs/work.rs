@@ -93,3 +93,14 @@ pub(super) fn progress(engine: &Engine, kind: JobKind) -> Option<Progress> {
         JobKind::Approve => None,
     }
 }
+
+/// How many recordings a job was about that has come to this result.
+pub(super) fn reached(result: &Value) -> Option<u64> {
+    if let Some(roots) = result["roots"].as_array().filter(|roots| !roots.is_empty()) {
+        let counts = roots.iter().map(|root| root["recordings"].as_u64());
+        if let Some(sum) = counts.sum() {
+            return Some(sum);
+        }
+    }
+    ["compared", "recordings", "approved"].iter().find_map(|field| result[field].as_u64())
+}

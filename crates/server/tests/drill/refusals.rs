@@ -39,7 +39,7 @@ async fn a_dry_run_tells_what_would_be_taken_away_and_stops_there() {
     if left_out("dry run") {
         return;
     }
-    let scene = Scene::begin(Way::Kill, 3).await;
+    let mut scene = Scene::begin(Way::Kill, 3).await;
     let before = scene.node.pid();
     let (code, told) = scene.run(&["--dry-run"]).await;
     assert_eq!((code, &told["dry_run"]), (Some(0), &Value::Bool(true)));
@@ -47,6 +47,10 @@ async fn a_dry_run_tells_what_would_be_taken_away_and_stops_there() {
     let pid = before.expect("a process").as_raw_nonzero().to_string();
     assert!(radius.iter().any(|line| line.as_str().is_some_and(|line| line.contains(&pid))));
     assert_eq!(scene.node.pid(), before);
+    scene.focus.kill();
+    let (code, told) = scene.run(&["--dry-run"]).await;
+    assert!(code != Some(0) && told["verdict"].is_string(), "{told}");
+    assert!(!scene.state().join("drill").exists(), "a dry run leaves no trace");
     scene.nothing_is_left().await;
 }
 

@@ -201,6 +201,17 @@ fn the_demo_proves_itself_on_the_embedded_catalog() {
     assert!(value["outage_ms"].is_u64() && value["converge_ms"].is_u64());
 }
 
+#[test]
+fn a_demo_on_a_database_that_is_not_there_says_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    drop(taken);
+    let demo = focus(&["demo", "--mongodb-uri", &format!("mongodb://{address}/")]);
+    let words = String::from_utf8_lossy(&demo.stderr).into_owned();
+    assert_ne!(demo.status.code(), Some(0), "{words}");
+    assert!(words.contains(&address) && words.contains("Start it"), "{words}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_proves_itself_on_a_given_database() {
     if crate::site::embedded_only("demo on a given database") {

@@ -173,11 +173,12 @@ async fn more_than_max_vanished_is_held_until_it_is_approved_and_over_a_restart(
     site.focus.until_status("held", 150, LIMIT).await;
     let listed = site.focus.get("/api/v1/held").expect("an answer");
     let listed: Value = serde_json::from_str(&listed).expect("an object");
-    assert_eq!(listed["roots"][0]["held"], 150, "{listed}");
+    assert_eq!(listed["items"][0]["held"], 150, "{listed}");
     assert!(site.focus.log().contains("deletions are held"), "{}", site.focus.log());
+    pages_of_held_deletions(&site);
 
     // One that goes after the set was shown is held too, and is not part of it.
-    let through = listed["roots"][0]["through"].as_i64().expect("a set");
+    let through = listed["items"][0]["through"].as_i64().expect("a set");
     remove(&site, 150);
     site.focus.until_status("held", 151, LIMIT).await;
     let body = format!(r#"{{"root": "{}", "through": {through}}}"#, site.marker);
@@ -307,8 +308,28 @@ async fn a_nested_mount_that_disappears_deletes_nothing() {
     site.focus.until_status("held", 5, LIMIT).await;
     let path = format!("/api/v1/held?root={}", site.marker);
     let listed: Value = serde_json::from_str(&site.focus.get(&path).expect("held")).expect("json");
-    assert_eq!(listed["deletions"][0]["held_why"], "device", "{listed}");
+    assert_eq!(listed["items"][0]["held_why"], "device", "{listed}");
     assert_eq!(deleted(&server).await, 0);
+}
+
+/// All 150 in two pages; a cursor goes on in the list that it is from, and nowhere else.
+fn pages_of_held_deletions(site: &Site) {
+    let page = |query: &str| site.focus.ask("GET", &format!("/api/v1/held?{query}"), "", false);
+    let of_root = format!("root={}", site.marker);
+    let first = page(&of_root).expect("an answer").json();
+    let cursor = first["next_cursor"].as_str().expect("more").to_owned();
+    let second = page(&format!("{of_root}&cursor={cursor}")).expect("an answer").json();
+    let items = |page: &Value| page["items"].as_array().cloned().unwrap_or_default();
+    assert_eq!((items(&first).len(), items(&second).len()), (100, 50));
+    assert_eq!(second["next_cursor"], Value::Null);
+    assert!(items(&first).iter().all(|one| !items(&second).contains(one)));
+    assert_eq!(first["complete_through"].as_str().map(str::len), Some(24), "{first}");
+    let elsewhere = page("root=/nowhere").expect("an answer");
+    assert_eq!((elsewhere.status, &elsewhere.json()["field"]), (400, &"root".into()));
+    for query in [format!("cursor={cursor}"), format!("{of_root}&cursor={}", &cursor[1..])] {
+        let refused = page(&query).expect("an answer");
+        assert_eq!((refused.status, &refused.json()["field"]), (400, &"cursor".into()), "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

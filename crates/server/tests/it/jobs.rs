@@ -49,6 +49,7 @@ async fn each_kind_of_job_comes_to_a_result_for_all_roots_and_for_one() {
             let wanted = about.as_ref().map(|_| site.marker.as_str());
             assert_eq!((&job["kind"], &job["root"]), (&json!(kind), &json!(wanted)), "{job:#}");
             assert_eq!((&job["state"], &job["reason"]), (&json!("done"), &Value::Null), "{job:#}");
+            assert_eq!((&job["done"], &job["of"]), (&json!(5), &json!(5)), "{job:#}");
             let result = &job["result"];
             match kind {
                 "scan" => {
@@ -83,6 +84,9 @@ async fn each_kind_of_job_comes_to_a_result_for_all_roots_and_for_one() {
     let shown = site.focus.run(&["jobs", "show", "12"]);
     let shown = String::from_utf8(shown.stdout).expect("text");
     assert!(shown.contains("compare") && shown.contains("done"), "{shown}");
+    assert_eq!(site.focus.stop(), Some(0));
+    site.focus.serve().await;
+    assert_eq!(get(&site, "/api/v1/jobs?limit=5")["items"], listed["items"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

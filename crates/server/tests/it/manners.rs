@@ -242,6 +242,8 @@ async fn a_recording_is_shown_whole_and_not_again_to_who_has_it() {
     {
         assert!(first.header(name).is_some() && again.header(name).is_some(), "{name}");
     }
+    let unknown = ask(&site, "GET", "/api/v1/recordings/none", "", "");
+    assert_eq!((unknown.status, unknown.header("focus-source")), (404, Some("index")));
     let head = ask(&site, "HEAD", &path, "", "");
     assert_eq!((head.status, head.body.len()), (200, 0), "{}", head.head);
 }

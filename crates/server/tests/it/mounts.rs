@@ -149,7 +149,7 @@ async fn a_device_that_changed_while_the_server_was_away_holds_only_what_is_gone
     site.focus.until_status("held", 2, LIMIT).await;
     let path = format!("/api/v1/held?root={}", site.marker);
     let listed: Value = serde_json::from_str(&site.focus.get(&path).expect("held")).expect("json");
-    assert_eq!(listed["deletions"][0]["held_why"], "device", "{listed}");
+    assert_eq!(listed["items"][0]["held_why"], "device", "{listed}");
     assert_eq!(site.focus.stop(), Some(0));
     ledger::agrees(&site, &[], &[]);
 }
@@ -189,7 +189,7 @@ async fn what_was_seen_on_a_mount_that_is_gone_is_held_although_its_mount_point_
     );
     let path = format!("/api/v1/held?root={}", site.marker);
     let listed: Value = serde_json::from_str(&site.focus.get(&path).expect("held")).expect("json");
-    let held = listed["deletions"].as_array().expect("a list");
+    let held = listed["items"].as_array().expect("a list");
     assert!(held.iter().all(|one| one["held_why"] == "device"), "{listed}");
     // What was never on that mount is judged as ever.
     let gone = remove(&site, 3);

@@ -35,6 +35,35 @@ async fn caught_up(focus: &Focus) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_embedded_catalog_tells_how_soon_it_was_noticed() {
+    let mut site = Site::new(&[]);
+    site.land(3);
+    site.focus.serve().await;
+    site.in_step().await;
+    let (file, aside) = (site.state().join("catalog/catalog.db"), site.state().join("aside.db"));
+    let away = Instant::now();
+    fs::rename(&file, &aside).expect("moved away");
+    site.focus.until_status("catalog_state", "down", LIMIT).await;
+    let noticed = away.elapsed();
+    let now = listed(&site.focus);
+    let detected = now[0]["detected_after_ms"].as_u64().expect("it was in order before");
+    // The last look found it at most a look before it went away.
+    assert!(u128::from(detected) <= noticed.as_millis() + 2_000, "{detected} {noticed:?}");
+    fs::rename(&aside, &file).expect("moved back");
+    assert_eq!(caught_up(&site.focus).await["id"], 1);
+}
+
+#[test]
+fn a_state_folder_that_is_not_there_has_no_outages_and_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut focus = std::process::Command::new(env!("CARGO_BIN_EXE_focus"));
+    let asked = focus.arg("outages").arg("--state-dir").arg(dir.path().join("typo"));
+    let asked = asked.output().expect("it runs");
+    let words = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(asked.status.code() != Some(0) && words.contains("typo"), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_outage_is_told_with_what_landed_and_how_it_was_caught_up_with() {
     if embedded_only("outages are told") {
         return;

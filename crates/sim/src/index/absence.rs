@@ -174,12 +174,7 @@ impl Index {
         mounted::seen_on(row.own.seen.clone(), folder)
     }
 
-    /// The scan before found this folder on another mount.
-    pub(crate) fn has_moved(&self, folder: &[u8], now: &Arc<Mount>) -> bool {
-        self.folders.get(folder).is_some_and(|at| at.now != *now)
-    }
-
-    /// A full scan has found every folder on its mount.
+    /// A whole scan has found every folder on its mount.
     pub(crate) fn settle_mounts(&mut self, mount: &dyn Fn(&[u8]) -> Arc<Mount>) {
         for (path, folder) in &mut self.folders {
             folder.now = mount(path);

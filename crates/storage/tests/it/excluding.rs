@@ -14,7 +14,7 @@ use focus_core::look::Look;
 use focus_core::recording::Place;
 use focus_storage::absence::{Found, Proof, prove};
 use focus_storage::look::look;
-use focus_storage::walk::{Detail, walk};
+use focus_storage::walk::{Before, Detail, walk};
 use focus_storage::watch::{Hint, Watch};
 use focus_storage::{Pair, Root};
 
@@ -50,8 +50,8 @@ fn a_scan_reads_nothing_in_a_hidden_folder_and_tells_no_hidden_file() {
         files.lock().expect("no panic").extend(names);
     };
     for detail in [Detail::Names, Detail::Stat] {
-        let report =
-            walk(&root, b"", detail, None, &AtomicBool::new(false), &sink).expect("the root");
+        let report = walk(&root, b"", detail, Before::NOTHING, &AtomicBool::new(false), &sink)
+            .expect("the root");
         assert_eq!((report.folders, report.files, report.failed), (2, 3, 0));
     }
     let expected = ["/.focus-root", "a/r.dat", "a/r.json"].map(str::to_owned);

@@ -3,6 +3,7 @@
 mod excluding;
 mod looking;
 mod marking;
+mod skipping;
 mod walking;
 mod watching;
 

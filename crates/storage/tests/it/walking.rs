@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use focus_storage::walk::{CHUNK_MAX, Chunk, Detail, FolderEnd, WalkReport, walk};
+use focus_storage::walk::{Before, CHUNK_MAX, Chunk, Detail, FolderEnd, WalkReport, walk};
 use focus_storage::{Root, RootProblem};
 
 use crate::{marked, write};
@@ -16,8 +16,8 @@ use crate::{marked, write};
 fn walked(root: &Root, detail: Detail) -> (WalkReport, Vec<Chunk>) {
     let chunks = Mutex::new(Vec::new());
     let sink = |chunk| chunks.lock().expect("no panic").push(chunk);
-    let report =
-        walk(root, b"", detail, None, &AtomicBool::new(false), &sink).expect("the root is there");
+    let report = walk(root, b"", detail, Before::NOTHING, &AtomicBool::new(false), &sink)
+        .expect("the root is there");
     (report, chunks.into_inner().expect("no panic"))
 }
 
@@ -97,8 +97,8 @@ fn a_folder_that_goes_during_the_scan_is_told_as_not_read() {
         }
         ends.lock().expect("no panic").push((chunk.folder, chunk.entries.len(), chunk.end));
     };
-    let report =
-        walk(&root, b"", Detail::Names, None, &AtomicBool::new(false), &sink).expect("there");
+    let report = walk(&root, b"", Detail::Names, Before::NOTHING, &AtomicBool::new(false), &sink)
+        .expect("there");
     let ends = ends.into_inner().expect("no panic");
     let failed =
         ends.iter().filter(|(_, _, end)| matches!(end, Some(FolderEnd::Failed(_)))).count();
@@ -128,7 +128,7 @@ fn a_scan_that_is_told_to_stop_ends_and_says_so() {
     }
     let stop = AtomicBool::new(false);
     let sink = |_| stop.store(true, Ordering::Relaxed);
-    let report = walk(&root, b"", Detail::Names, None, &stop, &sink).expect("there");
+    let report = walk(&root, b"", Detail::Names, Before::NOTHING, &stop, &sink).expect("there");
     assert!(report.stopped && report.folders < 51, "{report:?}");
 }
 
@@ -140,6 +140,6 @@ fn a_root_that_goes_during_the_scan_makes_the_whole_scan_fail() {
         // Twice: the second one finds nothing.
         let _ = fs::remove_file(dir.path().join(".focus-root"));
     };
-    let error = walk(&root, b"", Detail::Names, None, &AtomicBool::new(false), &sink);
+    let error = walk(&root, b"", Detail::Names, Before::NOTHING, &AtomicBool::new(false), &sink);
     assert!(matches!(error.expect_err("an outage of storage"), RootProblem::NoMarker { .. }));
 }

@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 
 use focus_engine::CATALOG_FILE;
 
+/// How long a given database may take to take a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
 /// The catalog of a demo.
 pub(super) enum Database {
     /// The embedded catalog. The demo moves its folder away.
@@ -40,7 +43,9 @@ impl Database {
             let Some(ServerAddress::Tcp { host, port }) = options.hosts.first() else {
                 anyhow::bail!("the connection string names no host");
             };
-            let relay = Relay::open(format!("{host}:{}", port.unwrap_or(27_017)), None).await?;
+            let address = format!("{host}:{}", port.unwrap_or(27_017));
+            is_there(&address).await?;
+            let relay = Relay::open(address, None).await?;
             let name = format!("focus_demo_{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
             return Ok(Database::Given { uri: uri.to_owned(), name, relay });
         }
@@ -261,4 +266,17 @@ async fn relay(listener: TcpListener, upstream: String) {
         });
         while connections.try_join_next().is_some() {}
     }
+}
+
+/// A given database takes connections. Without this look the demo would wait for it, and show a server that does.
+async fn is_there(address: &str) -> anyhow::Result<()> {
+    let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+    let why = match connected {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no connection within {} s", CONNECT.as_secs()),
+    };
+    anyhow::bail!(
+        "the database at {address} is not there: {why}. Start it, give another --mongodb-uri, or leave the option out"
+    )
 }

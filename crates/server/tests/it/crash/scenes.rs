@@ -285,7 +285,7 @@ impl Trial {
     fn approval(&self) -> String {
         let held = self.site.focus.get("/api/v1/held").expect("held deletions");
         let held: serde_json::Value = serde_json::from_str(&held).expect("JSON");
-        let through = &held["roots"][0]["through"];
+        let through = &held["items"][0]["through"];
         format!(r#"{{"root": "{}", "through": {through}}}"#, self.site.marker)
     }
 

@@ -38,6 +38,7 @@ async fn every_answer_keeps_browsers_within_their_own_site() {
     ] {
         let answer = get(&address, "/api/v1/recordings", &headers);
         assert_eq!(status_of(&answer), status, "{headers}: {answer}");
+        assert_eq!(answer.contains("/docs#error-other-site"), status == "403", "{answer}");
     }
 }
 
@@ -111,6 +112,14 @@ async fn no_parameter_leads_out_of_the_index() {
         let answer = get(&address, path, &host);
         assert_eq!(status_of(&answer), "404", "{path}: {answer}");
         assert!(!answer.contains("root:"), "{path}: {answer}");
+    }
+    for path in ["/api/v1/recordings/%ff", "/api/v1/%c3%28", "/fdsnws/%80"] {
+        let answer = get(&address, path, &host);
+        assert_eq!(status_of(&answer), "400", "{path}: {answer}");
+        assert!(
+            answer.contains("application/problem+json") && answer.contains("UTF-8"),
+            "{answer}"
+        );
     }
     for path in ["/api/v1/held?root=../../etc", "/api/v1/held?root=%2Fetc%2Fpasswd"] {
         let answer = get(&address, path, &host);
