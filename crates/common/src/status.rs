@@ -279,6 +279,9 @@ pub struct Status {
     /// The keys by which recordings are indexed.
     #[serde(default)]
     pub indexed_metadata: Vec<IndexedKeyStatus>,
+    /// How far the text index is, by which `text` is looked for.
+    #[serde(default)]
+    pub text_index: TextIndexStatus,
     /// Its alerts; none where no server runs.
     #[serde(default)]
     pub alerts: Option<AlertsStatus>,
@@ -362,6 +365,15 @@ pub struct IndexedKeyStatus {
     pub of: u64,
     /// Its values, those of each root by themselves, counted up to 2,001: with over 1,000 there are no lanes by it.
     pub values: u64,
+}
+
+/// How far the text index is. What it does not have yet is read, so answers are the same.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq, utoipa::ToSchema)]
+pub struct TextIndexStatus {
+    /// Recordings that it has. Some that have just come may be left for a minute.
+    pub done: u64,
+    /// Recordings of the index in all.
+    pub of: u64,
 }
 
 /// A root that is not configured any more.

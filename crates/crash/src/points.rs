@@ -68,6 +68,8 @@ named! {
         MetadataKeys = "metadata_keys",
         /// A part of what is to be done for indexed keys.
         MetadataStep = "metadata_step",
+        /// A part of the text index is made, or all of it is dropped.
+        TextStep = "text_step",
         /// The tables of a new version.
         Migrate = "migrate",
     }

@@ -7,7 +7,9 @@ use focus_catalog::Catalog;
 use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_common::config::{Layout, RootSettings, Settings};
-use focus_index::{ConfiguredRoot, Doubts, Index, IndexError, IndexedKey, Opened, Reader};
+use focus_index::{
+    ConfiguredRoot, Doubts, Index, IndexError, IndexedKey, Opened, Reader, TextIndexed,
+};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,6 +22,7 @@ use crate::markers::Markers;
 use crate::outage::{self, Outages};
 use crate::root;
 use crate::served_root::ServedRoot;
+use crate::text_indexing::TextIndexing;
 use crate::verify::state::Verifications;
 use crate::view::ReconcilerView;
 use crate::writing::RootWriter;
@@ -54,6 +57,8 @@ pub struct Engine {
     pub(crate) fill: FirstFill,
     /// What the status shows of indexed keys.
     pub(crate) indexed_keys: Arc<Mutex<Vec<IndexedKey>>>,
+    /// How far the text index is.
+    pub(crate) text_indexed: Arc<Mutex<TextIndexed>>,
     pub(crate) verifications: Verifications,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -107,6 +112,7 @@ impl Engine {
             outages: Arc::new(Outages::of(&settings.state_dir, writes)),
             fill: FirstFill::begin(),
             indexed_keys: Arc::default(),
+            text_indexed: Arc::default(),
             roots: Vec::new(),
             views: Vec::new(),
             threads: Mutex::default(),
@@ -133,6 +139,7 @@ impl Engine {
         engine.start_outages();
         if writes {
             engine.start_indexing(is_set);
+            engine.start_text_indexing();
         }
         Ok(engine)
     }
@@ -216,6 +223,17 @@ impl Engine {
             keys: self.settings.indexed_metadata.to_vec(),
             is_set,
             view: Arc::clone(&self.indexed_keys),
+        };
+        self.tasks().push(tokio::spawn(indexing.run()));
+    }
+
+    /// Starts following the recordings with the text index.
+    fn start_text_indexing(&self) {
+        let indexing = TextIndexing {
+            index: self.index.clone(),
+            reader: self.reader.clone(),
+            fault: Arc::clone(&self.index_fault),
+            view: Arc::clone(&self.text_indexed),
         };
         self.tasks().push(tokio::spawn(indexing.run()));
     }
@@ -310,6 +328,10 @@ fn mend(index: &Index, doubts: &Doubts) -> Result<(), IndexError> {
     if let Some(words) = &doubts.metadata {
         tracing::warn!("recordings are indexed by their metadata anew: {words}");
         index.repair_metadata()?;
+    }
+    if let Some(words) = &doubts.text {
+        tracing::warn!("the text index is made anew: {words}");
+        index.repair_text()?;
     }
     Ok(())
 }

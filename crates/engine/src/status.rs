@@ -14,6 +14,7 @@ use super::engine::Engine;
 use super::indexing::indexed_key;
 use super::lease::{LeaseKeeper, told_of_copy};
 use super::served_root::ServedRoot;
+use super::text_indexing::text_index;
 use super::view::ReconcilerView;
 use focus_common::clock;
 use focus_common::status::{
@@ -179,6 +180,7 @@ impl Engine {
             roots: self.roots.iter().map(|root| self.root_status(root)).collect(),
             removed_roots: removed_roots(&self.reader).unwrap_or_default(),
             indexed_metadata: self.indexed_keys.lock().iter().cloned().map(indexed_key).collect(),
+            text_index: text_index(*self.text_indexed.lock()),
         }
     }
 

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::entry::{ENTRY, entry};
 use crate::stage::{DONE, FOUND_DELETED, HELD, LEAVING, MARKED, PENDING, UNPROVED};
-use crate::{IndexError, Reader, coverage, metadata};
+use crate::{IndexError, Reader, coverage, metadata, text};
 
 /// The invariant that [`focus_core::entry::Entry::is_sound`] tells of each row.
 const SOUND: &str = "every entry is one that can come of the rules";
@@ -93,6 +93,7 @@ impl Reader {
             let mut broken = broken(connection)?;
             broken.extend(coverage::wrong(connection)?);
             broken.extend(metadata::wrong(connection)?);
+            broken.extend(text::wrong(connection)?);
             Ok(broken)
         })
     }

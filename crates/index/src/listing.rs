@@ -1,32 +1,21 @@
 //! Listings of recordings by start, in pages.
 //!
-//! A page is walked in order in an index alone (`walk.rs`), and a row is read where a page shows it or a filter asks
-//! for it. The order is
-//! start and row id, which no change of a recording's state alters, so pages stay whole while recordings land. The
+//! A page is made in `page.rs`. The order is start and row id, which no change of a recording's state alters, so pages stay whole while recordings land. The
 //! work for a page is bounded: one that is not full leads on by its cursor.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::ControlFlow;
 
-use focus_core::json::Value;
 use focus_core::meta_filter::MetaFilter;
 use focus_core::recording_state::{RecordingState, StateSet};
-use rusqlite::{Connection, Row};
 
-use crate::listed::{Listed, METADATA, SHOWN, listed};
+use crate::listed::Listed;
+use crate::page::{count, page};
 use crate::rows::RootId;
-use crate::scope::Scope;
-use crate::walk::{Entry, walk};
+use crate::walk::Entry;
 use crate::{IndexError, Reader};
 
 /// What further recordings are counted to, at most: a count must not read ten million rows.
 pub const MORE_MAX: u64 = 100_000;
-
-/// Rows that are read for a page, at most.
-const READ_MAX: usize = 10_000;
-
-/// Entries of the index that are passed for a page, at most.
-const PASSED_MAX: usize = 100_000;
 
 /// In which order recordings are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -137,7 +126,7 @@ impl Listing {
     }
 
     /// Whether the index alone tells that the recording is not asked for.
-    fn is_out(&self, entry: Entry) -> bool {
+    pub(crate) fn is_out(&self, entry: Entry) -> bool {
         match entry.is_deleted {
             true => !self.states.has(RecordingState::Deleted),
             // The other states have one in common: not to be deleted.
@@ -163,110 +152,4 @@ impl Reader {
         let rest = Listing { after: Some(after), ..listing.clone() };
         self.read(|connection| count(connection, &rest, &self.scope(connection)?))
     }
-}
-
-fn page(
-    connection: &Connection,
-    listing: &Listing,
-    scope: &Scope,
-) -> rusqlite::Result<RecordingsPage> {
-    // One snapshot for all classes and rows.
-    let snapshot = connection.unchecked_transaction()?;
-    let mut filter = Filter::new(&snapshot, listing, scope)?;
-    let mut page = RecordingsPage::default();
-    let (mut read, mut passed) = (0, 0);
-    let mut last = None;
-    walk(&snapshot, listing, scope, &mut |entry| {
-        if page.rows.len() >= listing.limit || read >= READ_MAX || passed >= PASSED_MAX {
-            page.next = last;
-            return Ok(ControlFlow::Break(()));
-        }
-        passed += 1;
-        last = Some(entry.cursor());
-        if !listing.is_out(entry) {
-            read += 1;
-            page.rows.extend(filter.row(entry.id)?);
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(page)
-}
-
-fn count(connection: &Connection, listing: &Listing, scope: &Scope) -> rusqlite::Result<u64> {
-    let snapshot = connection.unchecked_transaction()?;
-    let mut filter = Filter::new(&snapshot, listing, scope)?;
-    let (mut counted, mut passed) = (0, 0);
-    walk(&snapshot, listing, scope, &mut |entry| {
-        if passed >= MORE_MAX {
-            return Ok(ControlFlow::Break(()));
-        }
-        passed += 1;
-        if !listing.is_out(entry) && (filter.takes_all || filter.row(entry.id)?.is_some()) {
-            counted += 1;
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(counted)
-}
-
-/// Reads rows, and tells those that are asked for.
-struct Filter<'a> {
-    listing: &'a Listing,
-    scope: &'a Scope,
-    /// The text that is looked for, in lower case.
-    text: Option<String>,
-    /// Every recording that the index did not rule out is asked for.
-    takes_all: bool,
-    statement: rusqlite::CachedStatement<'a>,
-}
-
-impl<'a> Filter<'a> {
-    fn new(
-        snapshot: &'a Connection,
-        listing: &'a Listing,
-        scope: &'a Scope,
-    ) -> rusqlite::Result<Filter<'a>> {
-        let metadata = if listing.meta.is_empty() { "NULL" } else { METADATA };
-        let sql = format!("SELECT {SHOWN}, {metadata} FROM recordings r WHERE r.id = ?1");
-        Ok(Filter {
-            listing,
-            scope,
-            text: listing.text.as_deref().map(str::to_ascii_lowercase),
-            takes_all: *scope == Scope::All
-                && listing.root.is_none()
-                && listing.text.is_none()
-                && listing.meta.is_empty()
-                && listing.states.is_all_that_are_left(),
-            statement: snapshot.prepare_cached(&sql)?,
-        })
-    }
-
-    /// The row, where it is asked for.
-    fn row(&mut self, id: i64) -> rusqlite::Result<Option<Listed>> {
-        let (listing, scope, text) = (self.listing, self.scope, self.text.as_deref());
-        let mut rows = self.statement.query([id])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let root: i64 = row.get(1)?;
-        let is_of_root = listing.root.is_none_or(|wanted| wanted == RootId(root));
-        if !is_of_root || !scope.has(root) {
-            return Ok(None);
-        }
-        let one = listed(row)?;
-        let contains = |value: &str, text: &str| value.to_ascii_lowercase().contains(text);
-        let is_asked_for = listing.states.has(one.state)
-            && text.is_none_or(|text| contains(&one.uuid, text) || contains(&one.path, text));
-        if !is_asked_for || (!listing.meta.is_empty() && !has_metadata(row, &listing.meta)?) {
-            return Ok(None);
-        }
-        Ok(Some(one))
-    }
-}
-
-/// Whether the metadata, the last column, is as the filters say.
-fn has_metadata(row: &Row<'_>, filters: &[MetaFilter]) -> rusqlite::Result<bool> {
-    let column = row.as_ref().column_count().saturating_sub(1);
-    let text = row.get_ref(column)?.as_str().unwrap_or_default();
-    // What is stored was made from such a value.
-    let Ok(metadata) = Value::from_text(text) else { return Ok(false) };
-    Ok(filters.iter().all(|filter| filter.is_true_of(&metadata)))
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, InterruptHandle, OptionalExtension, Row, params};
 use crate::rows::{RootCounts, RootId, RootTotals, signed, unsigned};
 use crate::scope::Scope;
 use crate::stage::{LEAVING, PENDING};
-use crate::{IndexError, coverage, metadata, open};
+use crate::{IndexError, coverage, metadata, open, text};
 use focus_core::configured::ConfiguredRoot;
 use focus_core::recording::Place;
 use focus_core::state::State;
@@ -70,6 +70,8 @@ pub struct Doubts {
     pub coverage: Option<String>,
     /// With the entries of indexed keys: [`crate::Index::repair_metadata`] mends them.
     pub metadata: Option<String>,
+    /// With the text index: [`crate::Index::repair_text`] mends it.
+    pub text: Option<String>,
 }
 
 impl Doubts {
@@ -77,6 +79,7 @@ impl Doubts {
         Ok(Doubts {
             coverage: coverage::wrong(connection)?,
             metadata: metadata::wrong(connection)?,
+            text: text::wrong(connection)?,
         })
     }
 }

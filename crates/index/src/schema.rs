@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 9;
+pub(crate) const VERSION: i64 = 10;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
+const MIGRATIONS: [&str; 10] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -364,6 +364,40 @@ END;
 CREATE TRIGGER holds_moved AFTER UPDATE OF file ON recordings WHEN OLD.file <> NEW.file BEGIN
   UPDATE files SET holds = 0 WHERE id = OLD.file AND uuid = OLD.uuid;
   UPDATE files SET holds = 1 WHERE id = NEW.file AND uuid = NEW.uuid AND holds = 0;
+END;
+";
+
+/// Which recordings have which three bytes in path or uuid: see [`crate::text`], which fills it behind the writes.
+/// `through` is the row up to which that has come. What was indexed before it changed is noted, and read until it is
+/// indexed again. `first_ms` and `last_ms` are the first and the last start of a chunk, and `has_long` tells that it has
+/// recordings whose texts are too long to be indexed.
+const V10: &str = "
+CREATE TABLE text_index(through INTEGER NOT NULL);
+INSERT INTO text_index VALUES(0);
+CREATE TABLE text_chunks(
+  chunk INTEGER PRIMARY KEY,
+  first_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  has_long INTEGER NOT NULL
+);
+CREATE TABLE text_postings(
+  chunk INTEGER NOT NULL,
+  trigram INTEGER NOT NULL,
+  rows BLOB NOT NULL,
+  PRIMARY KEY(chunk, trigram)
+) WITHOUT ROWID;
+CREATE TABLE text_changed(recording INTEGER PRIMARY KEY);
+CREATE TRIGGER text_made AFTER INSERT ON recordings WHEN NEW.id <= (SELECT through FROM text_index) BEGIN
+  INSERT INTO text_changed VALUES(NEW.id) ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER text_removed AFTER DELETE ON recordings WHEN OLD.id <= (SELECT through FROM text_index) BEGIN
+  INSERT INTO text_changed VALUES(OLD.id) ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER text_updated AFTER UPDATE OF uuid, path, start_ms ON recordings
+WHEN (OLD.path <> NEW.path OR OLD.start_ms <> NEW.start_ms OR OLD.uuid <> NEW.uuid)
+  AND NEW.id <= (SELECT through FROM text_index)
+BEGIN
+  INSERT INTO text_changed VALUES(NEW.id) ON CONFLICT DO NOTHING;
 END;
 ";
 

@@ -197,6 +197,11 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
         (
+            10,
+            "DROP TRIGGER text_made; DROP TRIGGER text_removed; DROP TRIGGER text_updated; DROP TABLE text_index;
+             DROP TABLE text_chunks; DROP TABLE text_postings; DROP TABLE text_changed;",
+        ),
+        (
             9,
             "DROP TRIGGER holds_made; DROP TRIGGER holds_removed; DROP TRIGGER holds_moved; DROP INDEX files_claims;
              ALTER TABLE files DROP COLUMN holds;

@@ -12,4 +12,5 @@ mod observing;
 mod overlapping;
 mod power;
 mod removing;
+mod text;
 mod vanishing;

@@ -6,7 +6,7 @@ use focus_core::meta_filter::MetaKey;
 use focus_core::recording::Place;
 use focus_core::state::{Fault, State};
 use focus_core::vanish::MaxVanished;
-use focus_index::{Ack, Answer, Observation};
+use focus_index::{Ack, Answer, Listing, Observation, TextDue};
 
 use crate::fixture::{Fixture, place_of, sidecar};
 use crate::observing::settle_due;
@@ -25,6 +25,7 @@ async fn whatever_happens_the_index_ends_as_storage_is() {
             step(&mut fixture, &mut late, &mut random).await;
             let broken = fixture.index.reader().broken_invariants().expect("invariants");
             assert!(broken.is_empty(), "seed {seed}: {broken:?}");
+            texts_agree(&fixture, seed);
         }
         let all: Vec<Place> = PLACES.map(place_of).to_vec();
         fixture.look(&all).await;
@@ -77,7 +78,7 @@ async fn step(fixture: &mut Fixture, late: &mut Vec<Observation>, random: &mut f
         10 => {
             fixture.index.retry_due(fixture.root, u64::MAX >> 1).await.expect("retried");
         }
-        _ => match random.u8(0..6) {
+        _ => match random.u8(0..7) {
             0..=1 => fixture.reopen().await,
             2 => {
                 let all = ["sensor", "/uuid"].map(|key| MetaKey::new(key).expect("a key"));
@@ -86,6 +87,9 @@ async fn step(fixture: &mut Fixture, late: &mut Vec<Observation>, random: &mut f
             }
             3 => {
                 fixture.index.metadata_step().await.expect("stored");
+            }
+            4 => {
+                fixture.index.text_step(TextDue::All).await.expect("stored");
             }
             _ => fixture.index.owe(fixture.root, "db".to_owned()).await.expect("owed"),
         },
@@ -116,6 +120,19 @@ async fn answer(fixture: &mut Fixture, random: &mut fastrand::Rng) {
         })
         .collect();
     fixture.index.acknowledge(fixture.root, None, acks, 7_000).await.expect("stored");
+}
+
+/// A text finds the recordings that have it, however far the text index is.
+#[track_caller]
+fn texts_agree(fixture: &Fixture, seed: u64) {
+    let all = fixture.listed();
+    for text in ["C/D", "a.dat", "/a."] {
+        let listing = Listing { text: Some(text.to_owned()), limit: 100, ..Listing::default() };
+        let found = fixture.index.reader().recordings(&listing).expect("a page").rows;
+        let has = |value: &str| value.contains(&text.to_lowercase());
+        let wanted: Vec<_> = all.iter().filter(|row| has(&row.path)).cloned().collect();
+        assert_eq!(found, wanted, "seed {seed}: {text}");
+    }
 }
 
 /// Every uuid that a good sidecar names is held once, by a place that names it, with its start; the

@@ -46,6 +46,7 @@ pub(super) fn status(settings: &Settings, out: &Output) -> anyhow::Result<Ending
             .into_iter()
             .map(focus_engine::indexed_key)
             .collect(),
+        text_index: focus_engine::text_index(reader.text_indexed()?),
         ..Status::default()
     };
     out.value(&json!(status));

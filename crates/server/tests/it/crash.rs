@@ -39,7 +39,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             Write::Concluded => &[Scene::Gone, Scene::Held],
             Write::Approve => &[Scene::Approved],
             Write::Forget => &[Scene::Forgotten],
-            Write::MetadataKeys | Write::MetadataStep => &[Scene::Indexed],
+            Write::MetadataKeys | Write::MetadataStep | Write::TextStep => &[Scene::Indexed],
         },
         Point::At(step) => match step {
             Step::BeforeInsert

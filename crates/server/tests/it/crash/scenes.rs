@@ -42,7 +42,7 @@ pub(crate) enum Scene {
     Approved,
     /// The index knows a root that is not configured, and forgets it.
     Forgotten,
-    /// A key of the metadata is to be indexed.
+    /// A key of the metadata is to be indexed, and so are texts.
     Indexed,
     /// The index saw everything on another mount.
     Remounted,
@@ -384,6 +384,11 @@ impl Trial {
                 until("the key is indexed", LIMIT, || async {
                     let key = self.site.focus.status()?["indexed_metadata"][0].clone();
                     if key["state"] == "ready" { Ok(()) } else { Err(key.to_string()) }
+                })
+                .await;
+                until("texts are indexed", LIMIT, || async {
+                    let texts = self.site.focus.status()?["text_index"].clone();
+                    if texts["done"] == COUNT { Ok(()) } else { Err(texts.to_string()) }
                 })
                 .await;
                 self.in_order(COUNT, &[]).await;
