@@ -13,6 +13,7 @@ use focus_core::state::State;
 use tokio::sync::watch;
 
 mod change_hints;
+pub mod cpu;
 pub mod embedded;
 pub mod memory;
 pub mod mongo;

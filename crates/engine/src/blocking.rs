@@ -1,5 +1,6 @@
 //! Reads of the index, beside the tasks that must not block.
 
+use focus_catalog::cpu;
 use focus_index::IndexError;
 
 /// Reads the index on a thread that may block.
@@ -9,5 +10,5 @@ use focus_index::IndexError;
 pub(crate) async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
 ) -> Result<T, IndexError> {
-    tokio::task::spawn_blocking(read).await.map_err(|_| IndexError::Closed)?
+    tokio::task::spawn_blocking(|| cpu::counted(read)).await.map_err(|_| IndexError::Closed)?
 }

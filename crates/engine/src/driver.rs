@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::blocking::blocking;
+use super::comparison_cost::{ComparisonCost, Counting};
 use super::index_fault::IndexFault;
 use super::lease::LeaseKeeper;
 use super::pending::PendingSource;
@@ -57,7 +58,7 @@ pub(crate) struct Driver {
     compared_for: u64,
     /// That the reconciler has stopped itself is told.
     has_told_stop: bool,
-    compare: Duration,
+    cost: ComparisonCost,
     retry_ms: u64,
 }
 
@@ -111,14 +112,13 @@ impl Driver {
             asked: (0, 0),
             compared_for: 0,
             has_told_stop: false,
-            compare: Duration::from_millis(parts.compare_interval_ms),
+            cost: ComparisonCost::new(parts.compare_interval_ms),
             retry_ms: parts.refused_retry_ms,
         }
     }
 
     /// Runs until it is aborted; at every await the state of index and catalog is a good one.
     pub(crate) async fn run(mut self) {
-        let mut compare_at = Instant::now() + self.compare;
         let mut news = self.lease.news();
         loop {
             self.follow_reach();
@@ -133,7 +133,8 @@ impl Driver {
             match next {
                 Next::Run(job) => {
                     let (name, began) = (job.name(), Instant::now());
-                    let done = self.carry_out(job).await;
+                    let counting = Counting::of(&job);
+                    let done = counting.future(self.carry_out(job)).await;
                     tracing::debug!(
                         root = self.place.path,
                         step = name,
@@ -142,7 +143,8 @@ impl Driver {
                         step_log::result(&done)
                     );
                     self.follow_reach();
-                    self.core.handle(Event::Done(done));
+                    counting.work(|| self.core.handle(Event::Done(done)));
+                    self.cost.took(counting.cpu(), self.core.comparisons());
                 }
                 Next::Wait { within_ms } => {
                     let until =
@@ -167,8 +169,8 @@ impl Driver {
                         () = sleep_until(retry) => {
                             self.retry().await;
                         }
-                        () = sleep_until(compare_at) => {
-                            compare_at = Instant::now() + self.compare;
+                        () = sleep_until(self.cost.next()) => {
+                            self.cost.asked();
                             self.core.handle(Event::CompareDue);
                         }
                     }

@@ -27,6 +27,7 @@ mod absence;
 mod approval;
 mod blocking;
 mod changes;
+mod comparison_cost;
 mod driver;
 mod engine;
 mod error;

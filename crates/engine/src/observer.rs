@@ -1,5 +1,6 @@
 //! The observer of a root: it looks at places, has the core judge them, and stores what they are.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use focus_common::clock;
@@ -92,8 +93,12 @@ impl<'a> Observer<'a> {
         // Once, unless the sidecars are very large.
         while done < taken.places.len() {
             let observations = self.observe(&taken.places[done..], &sights[done..])?;
+            let doubted = folders_in_doubt(&sights[done..], &observations);
             done += observations.len();
-            let observed = index.observe_blocking(id, observations, clock::wall_ms())?;
+            let observed = index.observe_blocking(id, observations, clock::wall_ms());
+            // Not before: a scan that still compares with what the index had would take the doubt back.
+            doubted.iter().for_each(|folder| self.present.folders.doubt(folder));
+            let observed = observed?;
             let Observed { changed, returned, reported, contested } = observed;
             for place in contested {
                 // The holder of a uuid that another claims: it may be gone, and the recording moved.
@@ -163,11 +168,6 @@ impl<'a> Observer<'a> {
                 judgement = judge(place, sight, look, closed, rules, now_ms);
             }
         }
-        let names = |sight: &Sight| (sight.data.is_some(), sight.sidecar.is_some());
-        if names(sight) != names(&judgement.sight) {
-            // It changes what the index has of its folder, which may itself be as it was: something else was mounted there.
-            self.present.folders.doubt(&place.folder);
-        }
         let observation = Observation {
             place: place.clone(),
             conclusion: judgement.conclusion,
@@ -177,6 +177,15 @@ impl<'a> Observer<'a> {
         };
         Ok((observation, bytes))
     }
+}
+
+/// Folders of which the index is going to have another file, or one less, while they may themselves be as they were:
+/// something else was mounted there.
+fn folders_in_doubt(sights: &[Sight], observations: &[Observation]) -> HashSet<Vec<u8>> {
+    let names = |sight: &Sight| (sight.data.is_some(), sight.sidecar.is_some());
+    let both = sights.iter().zip(observations);
+    let changed = both.filter(|(before, now)| names(before) != names(&now.sight));
+    changed.map(|(_, now)| now.place.folder.clone()).collect()
 }
 
 fn sidecar_bytes(look: &Look) -> usize {

@@ -41,6 +41,8 @@ pub(crate) struct Scanned {
     pub(crate) mounts: HashSet<Arc<Mount>>,
     /// What is to be remembered of its folders.
     pub(crate) folders: FolderMemory,
+    /// Folders that were passed over.
+    pub(crate) unchanged: u64,
 }
 
 /// Why a scan has no result.
@@ -84,6 +86,7 @@ pub(crate) fn scan(
             mounts: HashSet::new(),
             news_in: HashSet::new(),
             remembered: FolderMemory::default(),
+            unchanged: 0,
             alike: Vec::new(),
             reread: 0,
             error: None,
@@ -95,6 +98,7 @@ pub(crate) fn scan(
     let moved = std::mem::take(&mut scan.met().moved);
     let mounts = std::mem::take(&mut scan.met().mounts);
     let folders = std::mem::take(&mut scan.met().remembered);
+    let unchanged = scan.met().unchanged;
     if let Some(error) = scan.met().error.take() {
         return Err(error.into());
     }
@@ -105,7 +109,7 @@ pub(crate) fn scan(
     if scan.stop.load(Ordering::Relaxed) {
         return Err(ScanError::Ended);
     }
-    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), moved, mounts, folders })
+    Ok(Scanned { report, unhinted: scan.unhinted.into_inner(), moved, mounts, folders, unchanged })
 }
 
 /// A scan under way. The walk calls it from several threads.
@@ -135,6 +139,8 @@ struct Met {
     news_in: HashSet<Vec<u8>>,
     /// What is to be remembered of folders.
     remembered: FolderMemory,
+    /// Folders that were passed over.
+    unchanged: u64,
     /// Settled places whose sidecar is another file of the same size and time, or was changed without these.
     alike: Vec<PlaceId>,
     /// How many of them are read again by now.
@@ -351,6 +357,7 @@ fn is_at_or_below(folder: &[u8], top: &[u8]) -> bool {
 impl Met {
     /// A folder is as it is known: all that the index has of it is met.
     fn unchanged(&mut self, chunk: &Chunk, known: Option<&FolderMemory>) -> Result<(), IndexError> {
+        self.unchanged += 1;
         self.found_on(&chunk.folder, chunk.mount.as_ref())?;
         if let Some(id) = self.view.folder(&chunk.folder)? {
             self.folders.insert(id.number());

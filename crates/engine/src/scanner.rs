@@ -100,6 +100,12 @@ fn scan_everything(present: PresentRoot<'_>, detail: Detail) -> Option<u64> {
     for words in &scanned.report.failed_named {
         tracing::warn!("a folder cannot be read, and nothing in it counts as gone: {words}");
     }
+    tracing::debug!(
+        root = present.served.path(),
+        read = scanned.report.folders - scanned.unchanged,
+        unchanged = scanned.unchanged,
+        "scanned"
+    );
     Some(scanned.report.cpu_ms)
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::file::CatalogFile;
 use super::{calls, file, lease, prober};
+use crate::cpu;
 use crate::{
     Backend, Catalog, OpenedCatalog, Reach, RootPlace, Stored, UnrecognisedDoc, Versioned,
 };
@@ -45,7 +46,7 @@ impl EmbeddedCatalog {
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
         let file = Arc::clone(&self.file);
-        let done = tokio::task::spawn_blocking(move || file.transact(work))
+        let done = tokio::task::spawn_blocking(move || cpu::counted(|| file.transact(work)))
             .await
             .map_err(|error| Failure::transient(error.to_string()))?;
         if done.as_ref().is_err_and(|failure| failure.class == Class::Transient) {

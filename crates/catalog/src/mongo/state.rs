@@ -21,7 +21,7 @@ use super::diagnosis::Cause;
 use super::pages::KeptCursors;
 use super::settings::{Collections, Layout, MongoSettings};
 use super::{collation, failure};
-use crate::{Reach, RootPlace};
+use crate::{Reach, RootPlace, cpu};
 
 /// Readings end within this. A page of documents may be large, and the link slow.
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(20);
@@ -155,7 +155,7 @@ impl MongoState {
         let database = live.writer.database(&self.settings.database);
         // A box, so that the compiler makes the task once for each answer and not for each call.
         let work: BoxFuture<'static, mongodb::error::Result<T>> = Box::pin(call(live, database));
-        self.answer(limit, epoch, tokio::spawn(work)).await
+        self.answer(limit, epoch, tokio::spawn(cpu::counted_future(work))).await
     }
 
     /// Waits for the answer of a call within a bound, as long as the connection lasts.

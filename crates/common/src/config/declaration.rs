@@ -151,8 +151,8 @@ settings! {
     /// a processor goes into them.
     stat_interval_ms: u64 = 900_000, range: 100, 604_800_000;
 
-    /// Time between comparisons of the whole catalog with the index. Where the database has change
-    /// streams, what others change is found within seconds.
+    /// Time between comparisons of the whole catalog with the index. They come less often where one takes long, as scans
+    /// of sizes and times do. Where the database has change streams, what others change is found within seconds.
     compare_interval_ms: u64 = 900_000, range: 1_000, 604_800_000;
 
     /// Time after which a recording that the catalog refused is tried again.

@@ -51,6 +51,7 @@ mod scarcity;
 mod scene;
 mod security;
 mod site;
+mod skipped;
 mod standby;
 mod times;
 mod unrecognised;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use focus_testkit::focus::Focus;
 use focus_testkit::stats;
@@ -13,6 +13,9 @@ use crate::{LIMIT, cpu_ms, series};
 
 /// Scans of each kind.
 const SCANS: usize = 5;
+
+/// A folder has to have been as it is for 3 s when it is read.
+const SKIPPED_AFTER: Duration = Duration::from_secs(4);
 
 /// Scans of names come so often, milliseconds.
 const EVERY_MS: u64 = 500;
@@ -43,26 +46,56 @@ pub(crate) async fn run(binary: &str, args: &[String]) {
     }
     focus.until_status("unsettled", 0, LIMIT).await;
     println!("{} recordings, nothing changes", focus.status().expect("a status")["recordings"]);
-    let names = of_names(&focus).await;
+    let names = of_names(&focus, &root).await;
     let of_names = beside("find", &root, &["-type", "f"]);
+    let skipped = of_skipped(&focus).await;
     let stats = of_stats(&focus).await;
     let of_stats =
         beside("find with sizes and times", &root, &["-type", "f", "-printf", "%s %T@ %C@\n"]);
     println!("ratio of a scan of names to find: {:.2}", ratio(&names, &of_names));
+    println!("ratio of a scan that skips all folders to find: {:.2}", ratio(&skipped, &of_names));
     println!("ratio of a scan of sizes and times to find: {:.2}", ratio(&stats, &of_stats));
 }
 
-/// Scans of names, as they come by themselves.
-async fn of_names(focus: &Focus) -> Vec<Duration> {
+/// Scans of names, as they come by themselves, of folders that have changed just now.
+async fn of_names(focus: &Focus, root: &Path) -> Vec<Duration> {
     // The scan of sizes and times that follows a start has come first.
     let _ = next_scan(focus).await;
     let before = cpu_ms(focus);
     let mut times = Vec::new();
     for _ in 0..SCANS {
+        touch(root);
         times.push(next_scan(focus).await);
     }
     told("scan of names", &times, cpu_ms(focus) - before);
     times
+}
+
+/// Scans of names in which no folder has changed for long.
+async fn of_skipped(focus: &Focus) -> Vec<Duration> {
+    tokio::time::sleep(SKIPPED_AFTER).await;
+    // One that reads them as they will stay, and one that may have been under way.
+    for _ in 0..2 {
+        let _ = next_scan(focus).await;
+    }
+    let before = cpu_ms(focus);
+    let mut times = Vec::new();
+    for _ in 0..SCANS {
+        times.push(next_scan(focus).await);
+    }
+    told("scan that skips folders", &times, cpu_ms(focus) - before);
+    times
+}
+
+/// Gives a folder, and all below it, the present time.
+fn touch(folder: &Path) {
+    let opened = std::fs::File::open(folder).expect("a folder");
+    opened.set_modified(SystemTime::now()).expect("its time");
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            touch(&entry.path());
+        }
+    }
 }
 
 /// Scans of sizes and times, as a person asks for them.
