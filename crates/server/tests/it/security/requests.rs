@@ -113,7 +113,7 @@ async fn no_parameter_leads_out_of_the_index() {
         assert_eq!(status_of(&answer), "404", "{path}: {answer}");
         assert!(!answer.contains("root:"), "{path}: {answer}");
     }
-    for path in ["/api/v1/recordings/%ff", "/api/v1/%c3%28", "/fdsnws/%80"] {
+    for path in ["/api/v1/recordings/%ff", "/api/v1/%c3%28", "/docs/%80"] {
         let answer = get(&address, path, &host);
         assert_eq!(status_of(&answer), "400", "{path}: {answer}");
         assert!(
