@@ -23,6 +23,8 @@ async fn begin_anywhere(extra: &[&str]) -> (Site, MongoServer) {
 async fn recordings_that_land_during_the_recovery_are_catalogued_too() {
     let Some((mut site, mut server)) = begin("landing during recovery", &[]).await else { return };
     site.focus.serve().await;
+    // As below: a collection that is being made is lost to a server that is killed.
+    site.focus.until_status("catalog_state", "in_step", LIMIT).await;
     server.kill();
     site.focus.until_status("catalog_state", "down", LIMIT).await;
     site.land(2_000);

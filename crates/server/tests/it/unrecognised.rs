@@ -53,6 +53,8 @@ async fn the_bad_are_listed_and_promoted_and_the_good_are_not_delayed() {
     let mut server = MongoServer::start().await;
     let mut site = Site::with(&server, &[]);
     site.focus.serve().await;
+    // A collection that is being made is lost to a server that is killed.
+    site.focus.until_status("catalog_state", "in_step", LIMIT).await;
     server.kill();
     site.focus.until_status("catalog_state", "down", LIMIT).await;
     let wanted = plant_bad(&site);
