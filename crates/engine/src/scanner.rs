@@ -115,9 +115,11 @@ fn store_mounts(
     detail: Detail,
     scanned: &Scanned,
 ) -> Result<(), IndexError> {
-    if detail == Detail::Names && !scanned.moved.is_empty() {
-        // What lies on another mount was seen by its names alone: it is looked at before it counts as found there.
-        present.inbox().ask_scan(ScanAsked::Stat);
+    if detail == Detail::Names {
+        // What lies on a mount was seen by its names alone: it is looked at before it counts as found there.
+        if !scanned.moved.is_empty() {
+            present.inbox().ask_scan(ScanAsked::Stat);
+        }
         return Ok(());
     }
     for folders in scanned.moved.chunks(FOLDERS_MAX) {

@@ -54,7 +54,6 @@ impl Server {
         for folder in FOLDERS {
             self.scan_folder(folder, world)?;
         }
-        self.index.settle_mounts(&|folder| world.storage.mount(folder));
         self.core.handle(Event::Scanned);
         Ok(())
     }
