@@ -1,7 +1,7 @@
 //! Listings of recordings by start, in pages.
 //!
-//! A page is made in `page.rs`. The order is start and row id, which no change of a recording's state alters, so pages stay whole while recordings land. The
-//! work for a page is bounded: one that is not full leads on by its cursor.
+//! A page is made in `page.rs`. The order is start and row id, which no change of a recording's state alters, so pages stay
+//! whole while recordings land. The work for a page is bounded: one that is not full leads on by its cursor.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
