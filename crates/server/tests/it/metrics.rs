@@ -59,6 +59,8 @@ async fn an_outage_shows_in_the_metrics_and_what_is_past_survives_a_restart() {
     site.land(20);
     site.focus.serve().await;
     site.converged(&server, "node4").await;
+    // Documents that are there are pending until the batch's watermark is there too.
+    site.in_step().await;
     let before = told(&site);
     assert_eq!(before["focus_catalog_up"], 1.0);
     assert_eq!(before["focus_outages_total"], 0.0);
@@ -209,6 +211,7 @@ async fn a_prometheus_holds_the_curve_of_an_outage_and_raises_its_alert() {
     site.land(10);
     site.focus.serve().await;
     site.converged(&server, "node4").await;
+    site.in_step().await;
     let prometheus = Prometheus::start(&program, &site);
     prometheus.reaches("focus_catalog_up", "1").await;
     server.kill();

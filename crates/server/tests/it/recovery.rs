@@ -159,6 +159,7 @@ async fn a_database_that_was_emptied_meanwhile_is_filled_again() {
     site.land(300);
     site.focus.serve().await;
     site.converged(&server, "node4").await;
+    site.in_step().await;
     server.kill();
     site.focus.until_status("catalog_state", "down", LIMIT).await;
     std::fs::remove_dir_all(server.data_dir().join("store")).expect("emptied");
