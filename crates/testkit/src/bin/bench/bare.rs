@@ -11,6 +11,7 @@ use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf};
 use mongodb::bson::{Document, doc, rawdoc};
 use mongodb::{Client, Database};
 use rusqlite::{Connection, params};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::process::{self, Usage};
@@ -29,6 +30,8 @@ pub(crate) struct Bare {
     pub(crate) count: u64,
     /// The time of the work alone: without the start of the process, and without the reading of what is inserted.
     pub(crate) took: Duration,
+    /// The processor time of the work alone.
+    pub(crate) cpu: Duration,
     /// What the whole process took.
     pub(crate) usage: Usage,
 }
@@ -38,6 +41,37 @@ impl Bare {
     pub(crate) fn rate(&self) -> f64 {
         self.count as f64 / self.took.as_secs_f64().max(f64::EPSILON)
     }
+
+    /// Processor time for each, µs.
+    pub(crate) fn cpu_us_each(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.count.max(1) as f64
+    }
+}
+
+/// Time and processor time of a piece of work, which may come in parts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    time: Duration,
+    cpu: Duration,
+}
+
+/// Processor time of this process so far.
+fn cpu_now() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+impl Taken {
+    /// Adds what has been taken since then.
+    fn add_since(&mut self, (began, cpu): (Instant, Duration)) {
+        self.time += began.elapsed();
+        self.cpu += cpu_now().saturating_sub(cpu);
+    }
+}
+
+/// A part begins.
+fn begin() -> (Instant, Duration) {
+    (Instant::now(), cpu_now())
 }
 
 /// The command that does such work in a process of its own.
@@ -58,9 +92,11 @@ pub(crate) async fn done(mut command: Command) -> Bare {
     let ended = process::run(&mut command).await;
     assert!(ended.status.success(), "{command:?} ended with {}", ended.status);
     let told: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let seconds = |name| Duration::from_secs_f64(told[name].as_f64().expect("seconds"));
     Bare {
         count: told["count"].as_u64().expect("a count"),
-        took: Duration::from_secs_f64(told["seconds"].as_f64().expect("seconds")),
+        took: seconds("seconds"),
+        cpu: seconds("cpu_seconds"),
         usage: ended.usage,
     }
 }
@@ -83,20 +119,30 @@ pub(crate) async fn documents(work: &str, uri: &str, database: &str) -> Bare {
 /// The process itself.
 pub(crate) async fn main(words: &[String]) {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (count, took) = match words.as_slice() {
+    let mut taken = Taken::default();
+    let count = match words.as_slice() {
         ["walk", root] => {
-            let began = Instant::now();
-            (walked(Path::new(root)), began.elapsed())
+            let part = begin();
+            let count = walked(Path::new(root));
+            taken.add_since(part);
+            count
         }
-        ["sqlite", file, n] => rows(Path::new(file), n.parse().expect("a number")),
-        ["insert", uri, database] => copied(uri, database, inserts).await,
-        ["upsert", uri, database] => copied(uri, database, upserts).await,
+        ["sqlite", file, n] => {
+            let n = n.parse().expect("a number");
+            let part = begin();
+            rows(Path::new(file), n);
+            taken.add_since(part);
+            n
+        }
+        ["insert", uri, database] => copied(uri, database, inserts, &mut taken).await,
+        ["upsert", uri, database] => copied(uri, database, upserts, &mut taken).await,
         _ => {
             eprintln!("usage: bench bare walk ROOT | sqlite FILE N | insert|upsert URI DATABASE");
             std::process::exit(2);
         }
     };
-    println!("{}", json!({ "count": count, "seconds": took.as_secs_f64() }));
+    let (seconds, cpu_seconds) = (taken.time.as_secs_f64(), taken.cpu.as_secs_f64());
+    println!("{}", json!({ "count": count, "seconds": seconds, "cpu_seconds": cpu_seconds }));
 }
 
 fn walked(folder: &Path) -> u64 {
@@ -116,8 +162,7 @@ fn walked(folder: &Path) -> u64 {
 
 /// The columns that people look for recordings by are indexed. One index has random keys, as uuids are. The cache has the size
 /// of that of the server's index.
-fn rows(file: &Path, n: u64) -> (u64, Duration) {
-    let began = Instant::now();
+fn rows(file: &Path, n: u64) {
     let mut connection = Connection::open(file).expect("a database");
     connection
         .execute_batch(
@@ -155,8 +200,6 @@ fn rows(file: &Path, n: u64) -> (u64, Duration) {
         transaction.commit().expect("committed");
         done = n.min(done + OF_TRANSACTION);
     }
-    drop(connection);
-    (n, began.elapsed())
 }
 
 /// Copies the catalog's documents by calls of this kind into a new database, which is dropped then.
@@ -164,23 +207,24 @@ async fn copied(
     uri: &str,
     database: &str,
     call: fn(&[RawDocumentBuf]) -> RawDocumentBuf,
-) -> (u64, Duration) {
+    taken: &mut Taken,
+) -> u64 {
     let client = Client::with_uri_str(uri).await.expect("a client");
     let into = client.database(&format!("{database}_bare"));
     into.drop().await.expect("nothing of an earlier run");
     make_indexes(&into).await;
     let node4 = client.database(database).collection::<RawDocumentBuf>("node4");
     let mut documents = node4.find(doc! {}).await.expect("a cursor");
-    let (mut count, mut took) = (0, Duration::ZERO);
+    let mut count = 0;
     let mut batch = Vec::with_capacity(OF_CALL);
     loop {
         let next = documents.try_next().await.expect("a document");
         let is_last = next.is_none();
         batch.extend(next);
         if batch.len() == OF_CALL || (is_last && !batch.is_empty()) {
-            let began = Instant::now();
+            let part = begin();
             let answer = into.run_raw_command(call(&batch)).await.expect("written");
-            took += began.elapsed();
+            taken.add_since(part);
             assert!(answer.get("writeErrors").is_none(), "{answer:?}");
             count += batch.len() as u64;
             batch.clear();
@@ -190,7 +234,7 @@ async fn copied(
         }
     }
     into.drop().await.expect("dropped");
-    (count, took)
+    count
 }
 
 /// Those that the catalog has.
@@ -248,7 +292,7 @@ mod tests {
     fn the_table_has_a_row_for_each_of_the_series() {
         let dir = tempfile::TempDir::new().unwrap();
         let file = dir.path().join("bare.db");
-        assert_eq!(rows(&file, 20_003).0, 20_003);
+        rows(&file, 20_003);
         let connection = Connection::open(&file).unwrap();
         let count: i64 =
             connection.query_row("SELECT count(*) FROM recordings", [], |row| row.get(0)).unwrap();

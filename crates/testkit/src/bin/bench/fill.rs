@@ -7,7 +7,7 @@ use focus_testkit::mongo::MongoServer;
 
 use crate::bare::{self, Bare};
 use crate::options::Setup;
-use crate::process::{self, Ended};
+use crate::process::{self, Ended, Usage};
 use crate::report::{Measure, Report};
 use crate::site::Storage;
 
@@ -27,13 +27,17 @@ pub(crate) async fn run(setup: &Setup, n: u64) -> Report {
 }
 
 async fn database(setup: &Setup, storage: &Storage, walk: &Bare, report: &mut Report) {
+    let n = report.n;
     let server = MongoServer::start().await;
     let args = server.args();
+    let written = || Usage::of(server.pid()).written_bytes;
+    let before = written();
     let ended = filled(setup, storage, "database", &args).await;
+    let between = written();
     let inserts = bare::documents("insert", &server.uri(), server.database()).await;
-    assert_eq!(inserts.count, report.n, "documents");
+    let (ours, bare) = (between - before, written() - between);
+    assert_eq!(inserts.count, n, "documents");
     let longer = walk.took.max(inserts.took).as_secs_f64();
-    let n = report.n;
     report.add(
         Measure::seconds("database: time", ended.took)
             .beside("the longer of walk and bare inserts", longer)
@@ -45,6 +49,12 @@ async fn database(setup: &Setup, storage: &Storage, walk: &Bare, report: &mut Re
             .beside_higher("bare inserts", inserts.rate()),
     );
     taken("database", "walk and bare inserts", &ended, &[*walk, inserts], report);
+    report.add(Measure::of("database: written each", ended.usage.bytes_each(n), "B"));
+    // An existing deployment's process is not known, and counts as 0.
+    report.add(
+        Measure::of("database: written each by the database", ours as f64 / n as f64, "B")
+            .beside("bare inserts", bare as f64 / n as f64),
+    );
 }
 
 async fn embedded(setup: &Setup, storage: &Storage, walk: &Bare, report: &mut Report) {
@@ -62,20 +72,20 @@ async fn embedded(setup: &Setup, storage: &Storage, walk: &Bare, report: &mut Re
             .beside_higher("bare SQLite", rows.rate()),
     );
     taken("embedded", "walk and bare SQLite", &ended, &[*walk, rows], report);
+    report.add(
+        Measure::of("embedded: written each", ended.usage.bytes_each(n), "B")
+            .beside("bare SQLite", rows.usage.bytes_each(n)),
+    );
 }
 
-/// Processor time, bytes and memory.
+/// Processor time and memory.
 fn taken(into: &str, beside: &str, ended: &Ended, bare: &[Bare], report: &mut Report) {
     let n = report.n;
-    let bare_cpu: f64 = bare.iter().map(|bare| bare.usage.cpu_us_each(n)).sum();
-    let bare_bytes: f64 = bare.iter().map(|bare| bare.usage.bytes_each(n)).sum();
+    let bare_us = bare.iter().map(Bare::cpu_us_each).sum();
     report.add(
         Measure::of(&format!("{into}: processor time each"), ended.usage.cpu_us_each(n), "µs")
-            .beside(beside, bare_cpu),
+            .beside(beside, bare_us),
     );
-    let bytes = Measure::of(&format!("{into}: written each"), ended.usage.bytes_each(n), "B");
-    // Bare inserts write nothing themselves: the database does.
-    report.add(if bare_bytes > 0.0 { bytes.beside(beside, bare_bytes) } else { bytes });
     report.add(Measure::of(&format!("{into}: peak memory"), ended.usage.peak_mib(), "MiB"));
 }
 

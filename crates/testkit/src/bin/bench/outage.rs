@@ -75,7 +75,7 @@ pub(crate) async fn drain(setup: &Setup, n: u64) -> Report {
     );
     report.add(
         Measure::of("processor time each", usage.cpu_us_each(n), "µs")
-            .beside("bare inserts", inserts.usage.cpu_us_each(inserts.count)),
+            .beside("bare inserts", inserts.cpu_us_each()),
     );
     report.add(Measure::of("written each", usage.bytes_each(n), "B"));
     report.add(Measure::of("peak memory", usage.peak_mib(), "MiB"));

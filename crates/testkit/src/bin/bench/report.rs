@@ -105,9 +105,12 @@ impl Measure {
         self
     }
 
+    /// What was too little to be counted is nothing to compare with.
     fn compared(mut self, name: &str, value: f64, better: Better) -> Measure {
-        let ratio = self.value / value.max(f64::EPSILON);
-        self.beside = Some(Beside { name: name.to_owned(), value, ratio, better, goal: None });
+        let ratio = self.value / value;
+        if value > 0.0 && ratio.is_finite() {
+            self.beside = Some(Beside { name: name.to_owned(), value, ratio, better, goal: None });
+        }
         self
     }
 
@@ -274,6 +277,11 @@ pub(crate) mod tests {
     fn a_measure_tells_value_bare_value_ratio_and_goal() {
         let told = report("fill", 1, 3.0).measures[0].described();
         assert!(told.ends_with("3.00 s, a walk: 2.00 s, ratio 1.50 (goal <= 1.25)"), "{told}");
+    }
+
+    #[test]
+    fn a_bare_figure_of_nothing_is_no_comparison() {
+        assert_eq!(Measure::of("time", 1.0, "s").beside("a walk", 0.0).goal(1.0).beside, None);
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub(crate) const NOWHERE: &str = "mongodb://127.0.0.1:1/";
 /// Between two looks at the status: often enough for the figures, and seldom enough not to be in them.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Files count as settled at once when they are older than this.
-const SETTLED_AFTER: Duration = Duration::from_secs(4);
+/// Files that are older than this, by their own times, count as settled when they are looked at first.
+const SETTLED_AFTER: Duration = Duration::from_secs(12);
 
 /// Storage with the first recordings of the series, in a folder of its own that goes with it.
 pub(crate) struct Storage {
