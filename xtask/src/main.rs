@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
-cargo xtask bench NAME [N ...] [--json FILE] [--seconds S]
+cargo xtask bench NAME [N ...] [--json PATH] [--seconds S]
                                              figures, as ratios: fill, land, drain, restart, idle, memory,
                                              allocations, queries, requests, scan, text, verify
 cargo xtask bench --check [NAME ...] [--store]
