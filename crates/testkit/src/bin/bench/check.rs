@@ -69,6 +69,10 @@ pub(crate) async fn run(setup: &Setup, options: &Options) -> Result<(), String> 
     let file = Path::new(FILE);
     let mut stored = read(file)?;
     let (mut failed, mut checked) = (Vec::new(), 0);
+    let is_stored = |name: &&String| stored.benches.iter().any(|bench| bench.bench == **name);
+    if let Some(name) = options.names.iter().find(|name| !is_stored(name)) {
+        return Err(format!("{FILE} has no bench {name}: give it an entry with its size"));
+    }
     let chosen =
         |bench: &StoredBench| options.names.is_empty() || options.names.contains(&bench.bench);
     for bench in stored.benches.iter_mut().filter(|bench| chosen(bench)) {
