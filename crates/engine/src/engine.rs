@@ -174,7 +174,9 @@ impl Engine {
         writes: bool,
     ) -> Result<(), StartError> {
         let (catalog, fault) = (Arc::clone(&self.catalog), Arc::clone(&self.index_fault));
-        let served = Arc::new(ServedRoot::new(settings, catalog, fault, Arc::clone(markers)));
+        let form = self.settings.form_of(&settings);
+        let served = ServedRoot::new(settings, form, catalog, fault, Arc::clone(markers));
+        let served = Arc::new(served);
         let view = Arc::new(Mutex::new(ReconcilerView::default()));
         let (root, index, all) = (Arc::clone(&served), self.index.clone(), self.settings.clone());
         self.spawn("root", "a root", move || root::run(&root, &index, &all))?;

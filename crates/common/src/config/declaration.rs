@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use focus_core::exclude::Exclude;
+use focus_core::pair::PairForm;
 
 use super::rules;
 use super::setting::{Flag, Reload, Setting};
@@ -85,8 +86,10 @@ const fn or_engine_anew(declared: Option<Reload>) -> Reload {
 settings! {
     /// Folders with recordings. An entry is a path, or a table with `path`, `time_unit`, the unit of
     /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), `time_zone`, the IANA name of the time zone of
-    /// times without an offset, `exclude`, which replaces the setting of that name in this root, and
-    /// `exclude_more`, which adds to it.
+    /// times without an offset, `exclude`, which replaces the setting of that name in this root,
+    /// `exclude_more`, which adds to it, and what its pairs are: `preset` (`focus`, `sigmf` or `trunk-recorder`),
+    /// `data_extensions`, `sidecar_extension`, `uuid`, `start_time`, `end_time` and `deleted`. See
+    /// [pairs.md](pairs.md).
     roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
 
     /// MongoDB connection string. It is never shown or logged.
@@ -179,7 +182,7 @@ settings! {
     probe_timeout_ms: u64 = 500, range: 100, 60_000;
 
     /// Extensions of data files, without the dot, whatever their case. Where a recording has several, the
-    /// first one counts.
+    /// first one counts. Roots with a preset, or with `data_extensions` of their own, have others.
     data_extensions: Vec<String> = vec!["dat".to_owned()], rule: rules::data_extensions;
 
     /// Globs of files and folders that are not there for the server: see
@@ -211,6 +214,11 @@ impl Settings {
     /// Where the value of this key comes from.
     pub fn source(&self, key: &str) -> &Source {
         self.sources.of(key)
+    }
+
+    /// The form of the pairs in this root.
+    pub fn form_of(&self, root: &RootSettings) -> PairForm {
+        root.form(&self.data_extensions)
     }
 
     /// What is not there in this root: its own `exclude`, or else the overall one, and both `exclude_more`.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use focus_core::iso8601;
-use focus_core::sidecar::Times;
+use focus_core::pair::{EndFrom, PairForm, Pointer, Preset, StartFrom, UuidFrom};
 use focus_core::time::TimeUnit;
 use jiff::tz::TimeZone;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
@@ -16,6 +16,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::globs::NO_GLOB;
+use super::pairs::{Of, OwnPairs};
 use super::{Globs, Secret};
 
 /// A value as somebody gave it.
@@ -152,6 +153,7 @@ impl Wrong {
             super::alerts::WRONG,
             super::tokens::WRONG,
             super::fdsn::WRONG,
+            super::pairs::WRONG,
         ]
         .iter()
         .any(|one| message.starts_with(one))
@@ -299,6 +301,8 @@ pub struct RootSettings {
     pub exclude: Option<Globs>,
     /// What is not there besides.
     pub exclude_more: Option<Globs>,
+    /// What it says of its pairs.
+    pub pairs: OwnPairs,
 }
 
 impl RootSettings {
@@ -310,16 +314,28 @@ impl RootSettings {
             time_zone: None,
             exclude: None,
             exclude_more: None,
+            pairs: OwnPairs::default(),
         }
     }
 
-    /// How its sidecars write times.
-    pub fn times(&self) -> Times<'_> {
-        Times { unit: self.time_unit, zone: self.time_zone.as_ref() }
+    /// The form of its pairs. `data_extensions` are those of data files where neither its table nor its preset
+    /// says otherwise.
+    pub(super) fn form(&self, data_extensions: &[String]) -> PairForm {
+        let form = self.pairs.form(data_extensions);
+        PairForm {
+            time_unit: self.time_unit.or(form.time_unit),
+            time_zone: self.time_zone.clone(),
+            ..form
+        }
+    }
+
+    /// Nothing but the path is its own.
+    pub(super) fn is_bare(&self) -> bool {
+        *self == RootSettings::of(self.path.clone())
     }
 
     fn shown(&self) -> Json {
-        let unit = self.time_unit.map(TimeUnitName::of);
+        let unit = self.time_unit.map(TimeUnit::name);
         let zone = self.time_zone.as_ref().and_then(TimeZone::iana_name);
         let globs = |globs: &Option<Globs>| globs.as_ref().map(Value::shown);
         let own = [
@@ -328,7 +344,8 @@ impl RootSettings {
             ("exclude", globs(&self.exclude)),
             ("exclude_more", globs(&self.exclude_more)),
         ];
-        let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        let own = own.into_iter().chain(self.pairs.shown());
+        let own: Vec<_> = own.filter_map(|(key, value)| Some((key, value?))).collect();
         if own.is_empty() {
             return self.path.shown();
         }
@@ -360,12 +377,22 @@ impl<'de> Deserialize<'de> for RootSettings {
                 let table = RootTable::deserialize(MapAccessDeserializer::new(map))?;
                 let time_unit = table.time_unit.map(TimeUnitName::unit);
                 let time_zone = table.time_zone.map(|ZoneName(zone)| zone);
+                let pairs = OwnPairs {
+                    preset: table.preset.map(|Of(preset)| preset),
+                    data_extensions: table.data_extensions,
+                    sidecar_extension: table.sidecar_extension,
+                    uuid: table.uuid.map(|Of(uuid)| uuid),
+                    start_time: table.start_time.map(|Of(start)| start),
+                    end_time: table.end_time.map(|Of(end)| end),
+                    deleted: table.deleted.map(|Of(deleted)| deleted),
+                };
                 let RootTable { path, exclude, exclude_more, .. } = table;
                 Ok(RootSettings {
                     time_unit,
                     time_zone,
                     exclude,
                     exclude_more,
+                    pairs,
                     ..RootSettings::of(path)
                 })
             }
@@ -383,6 +410,13 @@ struct RootTable {
     time_zone: Option<ZoneName>,
     exclude: Option<Globs>,
     exclude_more: Option<Globs>,
+    preset: Option<Of<Preset>>,
+    data_extensions: Option<Vec<String>>,
+    sidecar_extension: Option<String>,
+    uuid: Option<Of<UuidFrom>>,
+    start_time: Option<Of<StartFrom>>,
+    end_time: Option<Of<EndFrom>>,
+    deleted: Option<Of<Pointer>>,
 }
 
 /// A time zone, by its name.
@@ -414,15 +448,6 @@ impl TimeUnitName {
             TimeUnitName::Ms => TimeUnit::Millis,
             TimeUnitName::Us => TimeUnit::Micros,
             TimeUnitName::Ns => TimeUnit::Nanos,
-        }
-    }
-
-    fn of(unit: TimeUnit) -> &'static str {
-        match unit {
-            TimeUnit::Seconds => "s",
-            TimeUnit::Millis => "ms",
-            TimeUnit::Micros => "us",
-            TimeUnit::Nanos => "ns",
         }
     }
 }

@@ -42,6 +42,7 @@ mod one_root;
 mod operate;
 mod outage;
 mod outages;
+mod pairs;
 mod power;
 mod recovery;
 mod reload;
