@@ -299,6 +299,8 @@ pub struct RootSettings {
     pub exclude: Option<Globs>,
     /// What is not there besides.
     pub exclude_more: Option<Globs>,
+    /// Whether it takes recordings by the API; none: what the setting `ingest` says.
+    pub ingest: Option<bool>,
 }
 
 impl RootSettings {
@@ -310,6 +312,7 @@ impl RootSettings {
             time_zone: None,
             exclude: None,
             exclude_more: None,
+            ingest: None,
         }
     }
 
@@ -327,6 +330,7 @@ impl RootSettings {
             ("time_zone", zone.map(Json::from)),
             ("exclude", globs(&self.exclude)),
             ("exclude_more", globs(&self.exclude_more)),
+            ("ingest", self.ingest.map(Json::from)),
         ];
         let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         if own.is_empty() {
@@ -360,12 +364,13 @@ impl<'de> Deserialize<'de> for RootSettings {
                 let table = RootTable::deserialize(MapAccessDeserializer::new(map))?;
                 let time_unit = table.time_unit.map(TimeUnitName::unit);
                 let time_zone = table.time_zone.map(|ZoneName(zone)| zone);
-                let RootTable { path, exclude, exclude_more, .. } = table;
+                let RootTable { path, exclude, exclude_more, ingest, .. } = table;
                 Ok(RootSettings {
                     time_unit,
                     time_zone,
                     exclude,
                     exclude_more,
+                    ingest,
                     ..RootSettings::of(path)
                 })
             }
@@ -383,6 +388,7 @@ struct RootTable {
     time_zone: Option<ZoneName>,
     exclude: Option<Globs>,
     exclude_more: Option<Globs>,
+    ingest: Option<bool>,
 }
 
 /// A time zone, by its name.
