@@ -63,7 +63,9 @@ pub enum PathFault {
     #[error("it begins with a slash: give it relative to the root")]
     Absolute,
     /// A part of it is empty.
-    #[error("a part of it is empty: give the names of folders and of the recording, with one slash between two")]
+    #[error(
+        "a part of it is empty: give the names of folders and of the recording, with one slash between two"
+    )]
     EmptyPart,
     /// A part of it is `.` or `..`.
     #[error("a part of it is `.` or `..`: give the path without these")]
@@ -72,16 +74,22 @@ pub enum PathFault {
     #[error("it has control characters: leave them out")]
     Control,
     /// A name is too long.
-    #[error("a name in it has more than {FILE_NAME_BYTES_MAX} bytes, with the extension: give a shorter one")]
+    #[error(
+        "a name in it has more than {FILE_NAME_BYTES_MAX} bytes, with the extension: give a shorter one"
+    )]
     LongName,
     /// All of it is too long.
     #[error("it has more than {PATH_BYTES_MAX} bytes: give a shorter one")]
     LongPath,
     /// A name is kept for what is being handed over.
-    #[error("names that begin with {PART_PREFIX} are kept for what is being handed over: give another")]
+    #[error(
+        "names that begin with {PART_PREFIX} are kept for what is being handed over: give another"
+    )]
     Reserved,
     /// The root's `exclude` hides it.
-    #[error("`exclude` hides it, so that nothing would be catalogued there: give another, or change `exclude`")]
+    #[error(
+        "`exclude` hides it, so that nothing would be catalogued there: give another, or change `exclude`"
+    )]
     Excluded,
 }
 

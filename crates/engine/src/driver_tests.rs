@@ -10,6 +10,7 @@ use focus_core::lease::LeaseState;
 use focus_core::reconcile::Phase;
 use focus_core::recording::Recording;
 
+use super::super::ingest::parts::Parts;
 use super::super::lease;
 use super::super::markers::Markers;
 use super::*;
@@ -52,7 +53,8 @@ fn served(catalog: &Arc<dyn Catalog>) -> Arc<ServedRoot> {
     let settings = RootSettings::of("/recordings".into());
     let markers = Arc::new(Markers::new(&[]));
     let fault = Arc::new(IndexFault::default());
-    let served = ServedRoot::new(settings, Arc::clone(catalog), fault, markers);
+    let parts = Parts::new("", false);
+    let served = ServedRoot::new(settings, Arc::clone(catalog), fault, markers, parts);
     served.scans.store(1, Ordering::Relaxed);
     Arc::new(served)
 }

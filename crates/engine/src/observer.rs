@@ -99,6 +99,7 @@ impl<'a> Observer<'a> {
             // Not before: a scan that still compares with what the index had would take the doubt back.
             doubted.iter().for_each(|folder| self.present.folders.doubt(folder));
             let observed = observed?;
+            self.present.served.observed.send_modify(|count| *count += 1);
             let Observed { changed, returned, reported, contested } = observed;
             for place in contested {
                 // The holder of a uuid that another claims: it may be gone, and the recording moved.

@@ -28,7 +28,9 @@ pub enum LandingError {
     #[error("a file was put there at the same time")]
     Taken,
     /// The file system cannot put a file in place without replacing what may be there.
-    #[error("the file system can neither link files nor rename them without replacing others: put recordings there as files")]
+    #[error(
+        "the file system can neither link files nor rename them without replacing others: put recordings there as files"
+    )]
     NoSafeRename,
     /// The disk is full, or what this server may use of it.
     #[error("the disk is full")]
@@ -116,7 +118,9 @@ impl Landing {
 
     /// The room on its file system; none where that does not tell.
     pub fn room(&self) -> Option<Room> {
-        room(&self.folder)
+        let stat = rustix::fs::fstatvfs(&*self.folder).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Some(Room { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
     }
 
     /// Makes a part, an empty file under a name that nothing else takes for a recording.
@@ -124,7 +128,8 @@ impl Landing {
     /// # Errors
     /// It cannot be made.
     pub fn part(&self, name: String) -> Result<LandingPart, LandingError> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o666);
         let file = rustix::fs::openat(&*self.folder, &name, flags, mode)?;
         let (file, folder) = (File::from(file), Arc::clone(&self.folder));
@@ -176,7 +181,8 @@ impl Landing {
             }
             // Where names are taken in any case, this may be the very same file.
             let is_own = |stat: &rustix::fs::Stat| {
-                own.as_ref().is_some_and(|own| (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino))
+                own.as_ref()
+                    .is_some_and(|own| (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino))
             };
             if self.stat(&other)?.is_some_and(|stat| !is_own(&stat)) {
                 return Ok(There::Other);
@@ -309,11 +315,6 @@ pub struct LandingPart {
 }
 
 impl LandingPart {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Adds bytes to it.
     ///
     /// # Errors
@@ -322,17 +323,20 @@ impl LandingPart {
         Ok(self.file.write_all(bytes)?)
     }
 
+    /// Its content, to be synced on another thread.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn content(&self) -> Result<File, LandingError> {
+        Ok(self.file.try_clone()?)
+    }
+
     /// Syncs its content.
     ///
     /// # Errors
     /// The system cannot.
     pub fn sync(&self) -> Result<(), LandingError> {
         Ok(self.file.sync_all()?)
-    }
-
-    /// The room on its file system; none where that does not tell.
-    pub fn room(&self) -> Option<Room> {
-        room(&self.folder)
     }
 }
 
@@ -343,12 +347,6 @@ impl Drop for LandingPart {
             let _ = rustix::fs::unlinkat(&*self.folder, &self.name, AtFlags::empty());
         }
     }
-}
-
-fn room(folder: &OwnedFd) -> Option<Room> {
-    let stat = rustix::fs::fstatvfs(folder).ok()?;
-    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-    Some(Room { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
 }
 
 /// The file has as many bytes as the other one, and the same.
