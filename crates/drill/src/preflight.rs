@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use focus_common::client::Client;
 use focus_common::config::{Layout, Settings};
 use focus_common::state_dir;
 use focus_storage::marker;
@@ -13,10 +14,12 @@ use crate::early_end::EarlyEnd;
 use crate::outage::choice::{self, AnyOutage};
 use crate::outage::contract::Prepared;
 use crate::outage::restore::Restore;
+use crate::planting;
 use crate::report::{OutageFacts, Report};
 use crate::scenario::experiment::{self, Experiment};
 use crate::scenario::flags::Flags;
 use crate::scenario::options::Options;
+use crate::scenario::plant_by::PlantBy;
 use crate::server::Server;
 
 /// The deployment that is drilled.
@@ -31,6 +34,8 @@ pub struct Deployment {
     pub extension: String,
     /// The server.
     pub server: Server,
+    /// The server, where it is to take what is planted.
+    pub taking: Option<Client>,
     /// Where the database is.
     pub address: Address,
     /// The drill's own client of the database.
@@ -86,6 +91,10 @@ pub async fn look(
         marker::read(&root).map_err(|problem| EarlyEnd::inconclusive(problem.to_string()))?;
     let server = server(settings, flags)?;
     report.server = format!("http://{}", server.address());
+    let taking = match options.plant_by {
+        PlantBy::Files => None,
+        PlantBy::Ingest => Some(planting::taking(settings, &server, &root_id).await?),
+    };
     let mut address = address(settings)?;
     report.database = address.shown();
     let probe =
@@ -107,6 +116,7 @@ pub async fn look(
         root_id,
         extension,
         server,
+        taking,
         address,
         database,
         probe,

@@ -1,6 +1,7 @@
 //! Recordings that are handed over: what is taken is on storage whole, and nothing else ever is.
 
 pub(crate) mod form;
+mod put;
 mod refused;
 
 use std::fs;

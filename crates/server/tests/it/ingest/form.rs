@@ -26,8 +26,8 @@ pub(crate) fn site(settings: &str) -> Site {
 /// Other settings of such a site.
 pub(crate) fn set(site: &Site, settings: &str) {
     let root = site.tree.root().display();
-    let text =
-        format!("settle_ms = 200\n{settings}\n[[roots]]\npath = \"{root}\"\ningest = true\n");
+    let settle = if settings.contains("settle_ms") { "" } else { "settle_ms = 200" };
+    let text = format!("{settle}\n{settings}\n[[roots]]\npath = \"{root}\"\ningest = true\n");
     fs::write(site.dir.path().join("focus.toml"), text).expect("settings");
 }
 
@@ -120,7 +120,23 @@ pub(crate) fn answer(bytes: &[u8]) -> Result<Answer, String> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| format!("no head: {text:?}"))?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;
-    Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+    let head = head.to_lowercase();
+    let body = match head.contains("transfer-encoding: chunked") {
+        true => unchunked(body),
+        false => body.to_owned(),
+    };
+    Ok(Answer { status, head, body })
+}
+
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap_or(0);
+        let Some((piece, rest)) = rest.split_at_checked(length) else { break };
+        whole.push_str(piece);
+        body = rest.trim_start_matches("\r\n");
+    }
+    whole
 }
 
 /// The files below a folder, parts too, but no marker.
