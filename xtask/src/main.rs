@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
-cargo xtask bench recovery|memory|queries|requests|scan|text|verify [N]
+cargo xtask bench recovery|memory|queries|ingest|requests|scan|text|verify [N]
                                              figures, as ratios
 cargo xtask lint                             format, clippy, layout, dependencies
 cargo xtask kubernetes                       install the control plane for tests, once

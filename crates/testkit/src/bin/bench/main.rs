@@ -1,5 +1,6 @@
-//! `bench FOCUS recovery|memory|queries|requests|scan|text|verify [N]`: run by `cargo xtask bench`.
+//! `bench FOCUS recovery|memory|queries|ingest|requests|scan|text|verify [N]`: run by `cargo xtask bench`.
 
+mod ingest;
 mod requests;
 mod scan;
 mod series;
@@ -25,7 +26,9 @@ const GIVING_BACK: Duration = Duration::from_secs(12);
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [binary, bench, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: bench FOCUS recovery|memory|queries|requests|scan|text|verify [N]");
+        eprintln!(
+            "usage: bench FOCUS recovery|memory|queries|ingest|requests|scan|text|verify [N]"
+        );
         std::process::exit(2);
     };
     let n = rest.first().and_then(|n| n.parse().ok());
@@ -33,13 +36,14 @@ async fn main() {
         "recovery" => recovery(binary, n.unwrap_or(20_000)).await,
         "memory" => memory(binary, n.unwrap_or(100_000)).await,
         "queries" => queries(binary, n.unwrap_or(100_000)).await,
+        "ingest" => ingest::run(binary).await,
         "requests" => requests::run(binary, rest).await,
         "scan" => scan::run(binary, rest).await,
         "text" => text::run(binary, n.map_or(1_000_000, |n| n as i64)).await,
         "verify" => verify::run(binary, n.unwrap_or(100_000)).await,
         other => {
             eprintln!(
-                "{other} is not one of recovery, memory, queries, requests, scan, text, verify"
+                "{other} is not one of recovery, memory, queries, ingest, requests, scan, text, verify"
             );
             std::process::exit(2);
         }
