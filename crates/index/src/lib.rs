@@ -44,6 +44,7 @@ mod sum;
 mod tap;
 mod text;
 mod unrecognised;
+mod uuids;
 mod verify;
 mod walk;
 mod window;

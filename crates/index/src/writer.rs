@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 
 use crate::log::Log;
 use crate::tap::ChangeTap;
+use crate::uuids::Merge;
 use crate::{IndexError, Opened, Reader, coverage, metadata, open};
 
 /// Calls that wait for the writer at most; more callers wait to be let in.
 const QUEUE_MAX: usize = 64;
 
-type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+type Call = Box<dyn FnOnce(&mut Connection, &mut Merge) + Send>;
 
 /// The index. Clones share it.
 #[derive(Clone, Debug)]
@@ -133,9 +134,9 @@ impl Index {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<(), IndexError> {
         let (path, tap) = (self.inner.path.clone(), self.inner.tap.clone());
-        let call: Call = Box::new(move |connection| {
-            let done =
-                transact(connection, write, work).map_err(|error| IndexError::of(&path, &error));
+        let call: Call = Box::new(move |connection, merge| {
+            let done = transact(connection, merge, write, work)
+                .map_err(|error| IndexError::of(&path, &error));
             tap.ended(done.is_ok());
             // Nobody waits any more: the transaction stands all the same.
             let _ = reply.send(done);
@@ -147,6 +148,7 @@ impl Index {
 
 fn transact<T>(
     connection: &mut Connection,
+    merge: &mut Merge,
     write: Write,
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
@@ -155,6 +157,7 @@ fn transact<T>(
     let value = work(&transaction)?;
     metadata::settle(&transaction)?;
     coverage::settle(&transaction)?;
+    merge.settle(&transaction)?;
     here(Point::Uncommitted(write));
     transaction.commit()?;
     here(Point::Committed(write));
@@ -162,8 +165,9 @@ fn transact<T>(
 }
 
 fn run(mut connection: Connection, calls: &Receiver<Call>, mut log: Log) {
+    let mut merge = Merge::default();
     while let Ok(call) = calls.recv() {
-        call(&mut connection);
+        call(&mut connection, &mut merge);
         log.bound(&connection);
     }
     here(Point::At(Step::CloseBefore));
