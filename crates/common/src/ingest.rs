@@ -47,7 +47,7 @@ pub enum Data {
     File(PathBuf),
 }
 
-/// What became of it.
+/// How the server took it.
 #[derive(Clone, Debug)]
 pub struct Taken {
     /// Files were put in place for it; else all was there already.

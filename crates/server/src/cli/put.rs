@@ -70,7 +70,7 @@ pub(super) fn put(settings: &Settings, args: &PutArgs, out: &Output) -> anyhow::
     told(&recording, &taken, out)
 }
 
-/// Tells what became of it. What the server shows has to be what was sent.
+/// Tells how it was taken. What the server shows has to be what was sent.
 fn told(recording: &HandOver, taken: &Taken, out: &Output) -> anyhow::Result<Ending> {
     let Taken { is_new, size, recording: shown } = taken;
     let mut value = shown.clone();

@@ -151,10 +151,9 @@ async fn a_slow_client_is_waited_for_and_one_that_stops_is_not() {
     let handed = Handed::over("slow", "slow", &[5; 3_000]);
     let (address, token) = server(&site);
     let mut stopped = TcpStream::connect(&address).expect("connected");
-    stopped
-        .write_all(&Handed::over("stops", "stops", b"data").head(&address, &token))
-        .expect("sent");
-    stopped.write_all(&handed.body[..500]).expect("sent");
+    let stops = Handed::over("stops", "stops", &[5; 3_000]);
+    stopped.write_all(&stops.head(&address, &token)).expect("sent");
+    stopped.write_all(&stops.body[..500]).expect("sent");
     let began = Instant::now();
     let mut stream = TcpStream::connect(&address).expect("connected");
     stream.write_all(&handed.head(&address, &token)).expect("sent");
