@@ -2,12 +2,14 @@
 //! them.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use focus_common::client::{Client, ClientError, escape};
 use focus_common::config::Settings;
 use focus_common::ingest::{Data, HandOver, hand_over};
+use focus_common::state_dir::ServerFile;
 use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -104,16 +106,26 @@ fn sidecar(plan: &Plan, recording: &PlannedRecording) -> String {
 /// There is no token for the server, or the server takes none: what to do.
 pub async fn taking(
     settings: &Settings,
+    token_file: Option<&Path>,
     server: &Server,
     root_id: &str,
 ) -> Result<Client, EarlyEnd> {
-    let client = own_client(settings, server).await.ok_or_else(|| {
-        EarlyEnd::refused(format!(
-            "--plant-by ingest: the state folder {} has no token for the server at {}: run the drill with the state folder of that server",
-            settings.state_dir.display(),
-            server.address()
-        ))
-    })?;
+    let client = match token_file {
+        Some(path) => {
+            let token = std::fs::read_to_string(path).map_err(|error| {
+                EarlyEnd::refused(format!("--token-file {} cannot be read: {error}", path.display()))
+            })?;
+            let (address, token) = (server.address().to_owned(), token.trim().to_owned());
+            Client::new(ServerFile { address, token, pid: 0 })
+        }
+        None => own_client(settings, server).await.ok_or_else(|| {
+            EarlyEnd::refused(format!(
+                "--plant-by ingest: the state folder {} has no token for the server at {}: give one that has the right `ingest` with --token-file FILE, or run the drill with the state folder of that server",
+                settings.state_dir.display(),
+                server.address()
+            ))
+        })?,
+    };
     // A form with nothing in it is refused for that alone where anything else would be taken.
     let path = format!("/api/v1/recordings?path=focus-drill&root={}", escape(root_id));
     let kind = [("content-type", "multipart/form-data; boundary=none".to_owned())];

@@ -93,7 +93,10 @@ pub async fn look(
     report.server = format!("http://{}", server.address());
     let taking = match options.plant_by {
         PlantBy::Files => None,
-        PlantBy::Ingest => Some(planting::taking(settings, &server, &root_id).await?),
+        PlantBy::Ingest => {
+            let token = options.token_file.as_deref();
+            Some(planting::taking(settings, token, &server, &root_id).await?)
+        }
     };
     let mut address = address(settings)?;
     report.database = address.shown();

@@ -76,7 +76,10 @@ impl<'a> Observer<'a> {
         let room = BATCH_MAX.saturating_sub(taken.places.len());
         if room > 0 && due_ms.is_some_and(|due| due <= clock::boot_ms()) {
             let due = self.present.index.reader().due(self.present.id, clock::boot_ms(), room)?;
-            taken.places.extend(due.into_iter().map(|place| (place, Closed::default())));
+            let known: HashSet<Place> =
+                taken.places.iter().map(|(place, _)| place.clone()).collect();
+            let due = due.into_iter().filter(|place| !known.contains(place));
+            taken.places.extend(due.map(|place| (place, Closed::default())));
         }
         Ok(())
     }

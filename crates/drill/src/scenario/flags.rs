@@ -42,6 +42,10 @@ pub struct Flags {
     /// Plants as files, or through the ingest call of the server, whose root has to take recordings [default: files]
     #[arg(long, value_enum, value_name = "WAY", conflicts_with = "plant")]
     pub plant_by: Option<PlantBy>,
+    /// For `--plant-by ingest`: the file with a token that has the right `ingest` [default: the token in the state
+    /// folder]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Stands in for the mark that says that this deployment may be drilled
     #[arg(long)]
     pub allow: bool,

@@ -36,6 +36,8 @@ pub struct Options {
     pub plant: Option<String>,
     /// How the drill plants.
     pub plant_by: PlantBy,
+    /// The file with the token for planting through the ingest call; none: that of the state folder.
+    pub token_file: Option<PathBuf>,
     /// Whether the flag stands in for the mark that allows a drill.
     pub allow: bool,
     /// Whether the drill ends before anything is done.
@@ -102,6 +104,7 @@ impl Options {
                 Some(_) => PlantBy::Files,
                 None => flags.plant_by.or(method.plant_by).unwrap_or_default(),
             },
+            token_file: flags.token_file.clone(),
             allow: flags.allow,
             dry_run: flags.dry_run,
             down: text(&flags.down, method.down),

@@ -117,7 +117,8 @@ async fn a_drill_that_plants_through_the_ingest_call_passes() {
         return;
     }
     let scene = Scene::with(Way::Kill, 20, &["env", "FOCUS_INGEST=true"]).await;
-    let said = scene.run(&["--count", "8", "--plant-by", "ingest"]).await;
+    let token = scene.token_file();
+    let said = scene.run(&["--count", "8", "--plant-by", "ingest", "--token-file", &token]).await;
     passed(&said, 8);
     scene.nothing_is_left().await;
 }

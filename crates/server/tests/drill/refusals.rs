@@ -29,7 +29,10 @@ async fn a_drill_that_plants_by_ingest_where_nothing_is_taken_is_refused() {
     }
     let scene = Scene::begin(Way::Kill, 3).await;
     let before = scene.node.pid();
-    refused(&scene.run(&["--plant-by", "ingest"]).await, "ingest = true");
+    refused(&scene.run(&["--plant-by", "ingest"]).await, "--token-file FILE");
+    let token = scene.token_file();
+    let said = scene.run(&["--plant-by", "ingest", "--token-file", &token]).await;
+    refused(&said, "ingest = true");
     assert_eq!(scene.node.pid(), before);
     scene.nothing_is_left().await;
 }
