@@ -159,7 +159,7 @@ async fn a_slow_client_is_waited_for_and_one_that_stops_is_not() {
     stream.write_all(&handed.head(&address, &token)).expect("sent");
     for piece in handed.body.chunks(handed.body.len() / 20) {
         stream.write_all(piece).expect("sent");
-        thread::sleep(Duration::from_millis(60));
+        tokio::time::sleep(Duration::from_millis(60)).await;
     }
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut stream, &mut bytes).expect("an answer");
