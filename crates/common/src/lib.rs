@@ -11,6 +11,7 @@ pub mod config;
 pub mod http;
 pub mod ingest;
 pub mod machine;
+pub mod memory_budget;
 pub mod metrics;
 pub mod standing;
 pub mod state_dir;

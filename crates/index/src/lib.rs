@@ -74,4 +74,4 @@ pub use tap::{ChangeTap, Changes};
 pub use text::{TextDue, TextIndexed};
 pub use unrecognised::{UnrecognisedChange, UnrecognisedFiles};
 pub use window::InWindow;
-pub use writer::Index;
+pub use writer::{Index, IndexBounds};

@@ -462,7 +462,7 @@ CREATE INDEX recordings_leaving ON recordings(root) WHERE vanish_step = 5;
 CREATE INDEX recordings_mount ON recordings(root, mount) WHERE mount IS NOT NULL;
 CREATE INDEX recordings_mount_last ON recordings(root, mount_last) WHERE mount_last IS NOT NULL;
 CREATE TRIGGER recordings_made AFTER INSERT ON recordings BEGIN
-  SELECT RAISE(ABORT, 'a uuid is indexed twice') FROM uuids WHERE uuid = NEW.uuid;
+  SELECT RAISE(ROLLBACK, 'a uuid is indexed twice') FROM uuids WHERE uuid = NEW.uuid;
   INSERT INTO uuids_new VALUES(NEW.uuid, NEW.id);
   UPDATE roots SET recordings = recordings + 1,
     pending = pending + (NEW.pending = 1),

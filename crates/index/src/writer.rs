@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -11,6 +12,7 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
 use crate::log::Log;
+use crate::rows::signed;
 use crate::tap::ChangeTap;
 use crate::uuids::Merge;
 use crate::{IndexError, Opened, Reader, coverage, metadata, open};
@@ -33,6 +35,18 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     reader: Reader,
     tap: ChangeTap,
+    log_bytes: Arc<AtomicU64>,
+}
+
+/// How much the index may keep in memory, and in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexBounds {
+    /// Pages that the writer keeps, KiB.
+    pub writer_kib: u64,
+    /// Pages that each reader keeps, KiB.
+    pub reader_kib: u64,
+    /// The log is written to the file from this size on, bytes.
+    pub log_bytes: u64,
 }
 
 impl Index {
@@ -60,6 +74,7 @@ impl Index {
         tap.attach(&mut connection).map_err(|error| IndexError::of(path, &error))?;
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let log = Log::of(path);
+        let log_bytes = log.bytes();
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
             .spawn(move || run(connection, &receiver, log))
@@ -74,9 +89,25 @@ impl Index {
                 thread: Mutex::new(Some(thread)),
                 reader: Reader::new(path),
                 tap,
+                log_bytes,
             }),
         };
         Ok(Opened { index, rebuilt })
+    }
+
+    /// Keeps to these bounds from now on.
+    ///
+    /// # Errors
+    /// The index is closed.
+    pub fn bound(&self, bounds: IndexBounds) -> Result<(), IndexError> {
+        self.inner.log_bytes.store(bounds.log_bytes, Ordering::Relaxed);
+        self.inner.reader.keep(bounds.reader_kib);
+        let sender = self.inner.calls.lock().clone().ok_or(IndexError::Closed)?;
+        let call: Call = Box::new(move |connection, _| {
+            // A cache of another size is no reason to stop.
+            let _ = connection.pragma_update(None, "cache_size", -signed(bounds.writer_kib));
+        });
+        sender.send(call).map_err(|_| IndexError::Closed)
     }
 
     /// Reads the index.

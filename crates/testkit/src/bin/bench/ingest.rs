@@ -1,4 +1,4 @@
-//! `bench FOCUS ingest`: recordings handed over to the server, beside `cp` and `fsync` of the same files.
+//! `ingest`: recordings handed over to the server, beside `cp` and `fsync` of the same files.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -7,50 +7,41 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use focus_testkit::focus::Focus;
-use tempfile::TempDir;
+use focus_testkit::stats;
 
-use crate::LIMIT;
+use crate::options::Setup;
+use crate::report::{Measure, Report};
+use crate::site::{NOWHERE, Storage, until};
 
-/// Recordings of each size: their number, and bytes of their data.
-const SIZES: [(usize, usize); 3] = [(400, 16 << 10), (60, 4 << 20), (6, 64 << 20)];
+/// Bytes of the data of recordings, and the part of `n` that there are of them.
+const SIZES: [(usize, u64); 3] = [(16 << 10, 1), (4 << 20, 8), (64 << 20, 64)];
 
 /// Rounds, each first the one and then the other.
 const ROUNDS: usize = 3;
 
-pub(crate) async fn run(binary: &str) {
-    let dir = TempDir::new().expect("a folder");
-    let (root, state) = (dir.path().join("root"), dir.path().join("state"));
-    fs::create_dir(&root).expect("a root");
-    let settings = dir.path().join("focus.toml");
-    // Nothing listens on the first port: what is measured is the way to storage and index.
-    let text = format!(
-        "mongodb_uri = \"mongodb://127.0.0.1:1/\"\n[[roots]]\npath = \"{}\"\ningest = true\n",
-        root.display()
-    );
-    fs::write(&settings, text).expect("settings");
-    let args = [
-        "--config".to_owned(),
-        settings.display().to_string(),
-        "--state-dir".to_owned(),
-        state.display().to_string(),
-    ];
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut focus = Focus::with_args(binary, &state, &args);
-    assert!(focus.run(&["init"]).status.success());
+/// Time that it may take, beside `cp` and `fsync`: 70 % of their throughput.
+const GOAL: f64 = 1.43;
+
+pub(crate) async fn run(setup: &Setup, n: u64) -> Report {
+    let storage = Storage::with(setup, 0);
+    // What is measured is the way to storage and index.
+    let mut focus = storage.focus(setup, "state", &["--mongodb-uri", NOWHERE]);
+    focus.by = vec!["env".to_owned(), "FOCUS_INGEST=true".to_owned()];
     focus.serve().await;
-    focus.until_status("/roots/0/state", "present", LIMIT).await;
-    let server = fs::read(state.join("server.json")).expect("the server");
+    until(&focus, "the root is there", |status| status["roots"][0]["state"] == "present").await;
+    let dir = storage.folder();
+    let server = fs::read(dir.join("state/server.json")).expect("the server");
     let server: serde_json::Value = serde_json::from_slice(&server).expect("JSON");
     let text = |field: &str| server[field].as_str().expect("text").to_owned();
     let (address, token) = (text("address"), text("token"));
-    for (count, bytes) in SIZES {
-        let sources = sources(&dir.path().join(format!("from-{bytes}")), count, bytes);
+    let mut report = setup.report("ingest", n, dir);
+    for (bytes, part) in SIZES {
+        let sources = sources(&dir.join(format!("from-{bytes}")), (n / part).max(4), bytes);
         for at_once in [1, 4] {
             let (mut copied, mut handed) = (Vec::new(), Vec::new());
             for round in 0..ROUNDS {
                 let name = format!("{bytes}-{at_once}-{round}");
-                let to = dir.path().join("copies").join(&name);
+                let to = dir.join("copies").join(&name);
                 fs::create_dir_all(&to).expect("a folder");
                 copied.push(all(&sources, at_once, |source| copy(source, &to)));
                 fs::remove_dir_all(&to).expect("removed");
@@ -58,23 +49,18 @@ pub(crate) async fn run(binary: &str) {
                     hand_over(source, &address, &token, &name);
                 }));
             }
-            let (copied, handed) = (median(copied), median(handed));
-            let total = (count * bytes) as f64 / f64::from(1 << 20);
-            println!(
-                "{count} of {:>6} KiB, {at_once} at once: cp + fsync {:>6.1} MiB/s, handed over {:>6.1} MiB/s, {:.1} ms each; ratio {:.2}",
-                bytes >> 10,
-                total / copied.as_secs_f64(),
-                total / handed.as_secs_f64(),
-                handed.as_secs_f64() * 1e3 / count as f64,
-                copied.as_secs_f64() / handed.as_secs_f64()
-            );
+            let (copied, handed) = (stats::median(&copied), stats::median(&handed));
+            let name = format!("{} of {} KiB, {at_once} at once", sources.len(), bytes >> 10);
+            let measure = Measure::seconds(&name, handed);
+            report.add(measure.beside("cp and fsync", copied.as_secs_f64()).goal(GOAL));
         }
     }
     assert_eq!(focus.stop(), Some(0));
+    report
 }
 
 /// Recordings to be copied and handed over; their data files.
-fn sources(folder: &Path, count: usize, bytes: usize) -> Vec<PathBuf> {
+fn sources(folder: &Path, count: u64, bytes: usize) -> Vec<PathBuf> {
     fs::create_dir(folder).expect("a folder");
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let data: Vec<u8> = (0..bytes)
@@ -149,9 +135,4 @@ fn hand_over(source: &Path, address: &str, token: &str, folder: &str) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
