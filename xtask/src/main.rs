@@ -20,7 +20,7 @@ const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
 cargo xtask bench NAME [N ...] [--json PATH] [--seconds S]
                                              figures, as ratios: fill, land, drain, restart, idle, memory,
-                                             allocations, queries, requests, scan, text, verify
+                                             allocations, queries, ingest, requests, scan, text, verify
 cargo xtask bench --check [NAME ...] [--store]
                                              ratios of small runs beside the stored ones
 cargo xtask bench svg [--svg FILE]           a picture of the results

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes};
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -109,13 +109,46 @@ impl Client {
         body: Option<&Value>,
         limit: Duration,
     ) -> Result<Value, ClientError> {
+        let body = Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default()));
+        let headers = [("content-type", "application/json".to_owned())];
+        let sent = self.send(method, path, &headers, body);
+        self.answered(sent, tokio::time::sleep(limit)).await.map(|(_, value)| value)
+    }
+
+    /// Posts a body that is read while it is sent. It is given up when `given_up` ends. The answer is JSON, with its
+    /// status.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn send_form<B>(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: B,
+        given_up: impl Future<Output = ()>,
+    ) -> Result<(StatusCode, Value), ClientError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.answered(self.send(Method::POST, path, headers, body), given_up).await
+    }
+
+    /// The answer to a request, unless it is given up before.
+    async fn answered(
+        &self,
+        sent: impl Future<Output = Result<(StatusCode, Value), Cause>>,
+        given_up: impl Future<Output = ()>,
+    ) -> Result<(StatusCode, Value), ClientError> {
         let no_answer =
             |cause| ClientError::NoAnswer { address: self.server.address.clone(), cause };
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let answer = tokio::time::timeout(limit, self.send(method, path, body)).await;
-        let (status, value) = answer.map_err(|late| no_answer(late.into()))?.map_err(no_answer)?;
+        let (status, value) = tokio::select! {
+            answer = sent => answer.map_err(no_answer)?,
+            () = given_up => return Err(no_answer("no answer came in time".into())),
+        };
         if status.is_success() {
-            return Ok(value);
+            return Ok((status, value));
         }
         let detail = value["detail"].as_str().unwrap_or("no detail").to_owned();
         Err(if status.is_server_error() {
@@ -125,24 +158,34 @@ impl Client {
         })
     }
 
-    async fn send(
+    async fn send<B>(
         &self,
         method: Method,
         path: &str,
-        body: String,
-    ) -> Result<(StatusCode, Value), Box<dyn std::error::Error + Send + Sync>> {
+        headers: &[(&str, String)],
+        body: B,
+    ) -> Result<(StatusCode, Value), Cause>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Cause>,
+    {
         let stream = TcpStream::connect(&self.server.address).await?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", &self.server.address)
-            .header("authorization", format!("Bearer {}", self.server.token))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))?;
-        let (status, body) = exchange(stream, request, ANSWER_BYTES_MAX).await?;
+            .header("authorization", format!("Bearer {}", self.server.token));
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let (status, body) = exchange(stream, request.body(body)?, ANSWER_BYTES_MAX).await?;
         Ok((status, serde_json::from_slice(&body)?))
     }
 }
+
+/// What an exchange failed by.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every byte but letters, digits and `-._~`, which RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -1,7 +1,7 @@
 //! One HTTP/1.1 request on a connection of its own. Every HTTP client of this product is built on it.
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Bytes};
 use hyper::http::response::Parts;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -24,13 +24,16 @@ pub enum ExchangeError {
 ///
 /// # Errors
 /// The connection broke, or the body is longer than `body_bytes_max`.
-pub async fn exchange<S>(
+pub async fn exchange<S, B>(
     stream: S,
-    request: Request<Full<Bytes>>,
+    request: Request<B>,
     body_bytes_max: usize,
 ) -> Result<(StatusCode, Bytes), ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     exchange_whole(stream, request, body_bytes_max).await.map(|(head, body)| (head.status, body))
 }
@@ -39,13 +42,16 @@ where
 ///
 /// # Errors
 /// As [`exchange`].
-pub async fn exchange_whole<S>(
+pub async fn exchange_whole<S, B>(
     stream: S,
-    request: Request<Full<Bytes>>,
+    request: Request<B>,
     body_bytes_max: usize,
 ) -> Result<(Parts, Bytes), ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await

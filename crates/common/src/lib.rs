@@ -9,6 +9,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod ingest;
 pub mod machine;
 pub mod memory_budget;
 pub mod metrics;

@@ -456,7 +456,7 @@ fn pair<'a>(
 }
 
 /// Sixteen bytes of SHA-256, in hex, over the sidecar's bytes and the data file's size and mtime.
-fn fingerprint(sidecar: &[u8], data: FileStat) -> String {
+pub fn fingerprint(sidecar: &[u8], data: FileStat) -> String {
     let mut hash = Sha256::new();
     hash.update(sidecar);
     hash.update(data.size.to_le_bytes());

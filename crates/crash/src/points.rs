@@ -148,6 +148,18 @@ named! {
         IdentityPart = "identity/part",
         /// The server's address is written, under a temporary name.
         ServerPart = "server/part",
+        /// The sidecar of a recording that is handed over is in a part; its data has not come.
+        IngestSidecarPart = "ingest/sidecar_part",
+        /// Both parts are synced; neither is in place.
+        IngestParts = "ingest/parts",
+        /// The data file is in place; its sidecar is not.
+        IngestData = "ingest/data",
+        /// Both files are in place; their folder is not synced.
+        IngestSidecar = "ingest/sidecar",
+        /// All is synced; nobody was told to look.
+        IngestSynced = "ingest/synced",
+        /// The index has the recording; the caller was not answered.
+        IngestIndexed = "ingest/indexed",
     }
 }
 

@@ -2,22 +2,39 @@
 //! them.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use focus_common::client::{Client, ClientError, escape};
+use focus_common::config::Settings;
+use focus_common::ingest::{Data, HandOver, hand_over};
+use focus_common::state_dir::ServerFile;
 use focus_core::pair::PairForm;
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::body::Bytes;
 use serde_json::Value;
 
+use crate::early_end::EarlyEnd;
 use crate::form;
 use crate::plan::{Plan, PlannedRecording};
+use crate::posting::own_client;
 use crate::process::held_command::HeldCommand;
 use crate::process::output::tail;
 use crate::redaction::without_logins;
+use crate::server::Server;
 use crate::state::journal::Journal;
 use focus_common::clock;
 
 /// One call of the site's own command ends within this.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// A recording that the server cannot take now is handed over so often.
+const TRIES_MAX: u32 = 5;
+
+/// Time between two of these.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Lengths of planted recordings, and the time between two of them.
 const LENGTH_MS: i64 = 1_000;
@@ -88,16 +105,98 @@ pub fn make_folder(plan: &Plan) -> anyhow::Result<()> {
 /// # Errors
 /// A file is there already, or cannot be written.
 pub fn write(plan: &Plan, recording: &PlannedRecording) -> anyhow::Result<()> {
-    let bytes = usize::try_from(recording.data_bytes).unwrap_or(usize::MAX);
-    let data: Vec<u8> = recording.uuid.bytes().cycle().take(bytes).collect();
     let create = |path: &str, bytes: &[u8]| -> anyhow::Result<()> {
         let path = plan.root.join(path);
         std::fs::File::create_new(&path)
             .and_then(|mut file| file.write_all(bytes))
             .with_context(|| format!("{} cannot be written", path.display()))
     };
-    create(&recording.path, &data)?;
-    create(&recording.sidecar, format!("{}\n", recording.content).as_bytes())
+    create(&recording.path, &data(recording))?;
+    create(&recording.sidecar, sidecar(recording).as_bytes())
+}
+
+/// The data of a planted recording.
+fn data(recording: &PlannedRecording) -> Vec<u8> {
+    let bytes = usize::try_from(recording.data_bytes).unwrap_or(usize::MAX);
+    recording.uuid.bytes().cycle().take(bytes).collect()
+}
+
+/// The sidecar of a planted recording.
+fn sidecar(recording: &PlannedRecording) -> String {
+    format!("{}\n", recording.content)
+}
+
+/// A client of the server that takes recordings for this root.
+///
+/// # Errors
+/// There is no token for the server, or the server takes none: what to do.
+pub async fn taking(
+    settings: &Settings,
+    token_file: Option<&Path>,
+    server: &Server,
+    root_id: &str,
+) -> Result<Client, EarlyEnd> {
+    let client = match token_file {
+        Some(path) => {
+            let token = std::fs::read_to_string(path).map_err(|error| {
+                EarlyEnd::refused(format!("--token-file {} cannot be read: {error}", path.display()))
+            })?;
+            let (address, token) = (server.address().to_owned(), token.trim().to_owned());
+            Client::new(ServerFile { address, token, pid: 0 })
+        }
+        None => own_client(settings, server).await.ok_or_else(|| {
+            EarlyEnd::refused(format!(
+                "--plant-by ingest: the state folder {} has no token for the server at {}: give one that has the right `ingest` with --token-file FILE, or run the drill with the state folder of that server",
+                settings.state_dir.display(),
+                server.address()
+            ))
+        })?,
+    };
+    // A form with nothing in it is refused for that alone where anything else would be taken.
+    let path = format!("/api/v1/recordings?path=focus-drill&root={}", escape(root_id));
+    let kind = [("content-type", "multipart/form-data; boundary=none".to_owned())];
+    let limit = tokio::time::sleep(CALL_LIMIT);
+    match client.send_form(&path, &kind, Full::<Bytes>::default(), limit).await {
+        Err(ClientError::Refused { status, .. }) if status == StatusCode::BAD_REQUEST => Ok(client),
+        Err(error @ ClientError::Refused { .. }) => {
+            Err(EarlyEnd::refused(format!("--plant-by ingest: {error}")))
+        }
+        Err(error) => Err(EarlyEnd::inconclusive(format!("--plant-by ingest: {error}"))),
+        Ok(_) => {
+            Err(EarlyEnd::inconclusive("--plant-by ingest: the server has taken an empty form"))
+        }
+    }
+}
+
+/// Has the server take one recording. What passes is tried again.
+///
+/// # Errors
+/// The server does not take it.
+pub async fn ingest(
+    client: &Client,
+    plan: &Plan,
+    recording: &PlannedRecording,
+) -> anyhow::Result<()> {
+    let path = format!("{}/{}", plan.folder, recording.recording_id);
+    let handed = HandOver {
+        path,
+        root: Some(plan.root_id.clone()),
+        sidecar: sidecar(recording).into_bytes(),
+        data: Data::Bytes(data(recording)),
+    };
+    let mut tries = 1;
+    loop {
+        match hand_over(client, &handed).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_passing() && tries < TRIES_MAX => {
+                tries += 1;
+                tokio::time::sleep(TRIED_AGAIN_AFTER).await;
+            }
+            Err(error) => {
+                return Err(anyhow::Error::from(error).context("--plant-by ingest"));
+            }
+        }
+    }
 }
 
 /// Has the site's own command make one recording.

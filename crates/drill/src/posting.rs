@@ -25,13 +25,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The server does not take it.
 pub async fn post(settings: &Settings, report: &Report) -> anyhow::Result<()> {
     let server = Server::parse(&report.server).map_err(anyhow::Error::msg)?;
-    let own = match state_dir::running(&settings.state_dir).ok().flatten() {
-        Some(file) if is_at(&file.address, server.address()).await => Some(file),
-        _ => None,
-    };
+    let own = own_client(settings, &server).await;
     let has_token = own.is_some();
-    // The token goes to the address that its server has written down, and nowhere else.
-    let client = own.map_or_else(|| Client::reading(server.address()), Client::new);
+    let client = own.unwrap_or_else(|| Client::reading(server.address()));
     match client.post("/api/v1/drills", Some(&body(report)?), LIMIT).await {
         Ok(_) => Ok(()),
         Err(ClientError::Refused { status, .. }) if status.as_u16() == 401 && !has_token => {
@@ -43,6 +39,13 @@ pub async fn post(settings: &Settings, report: &Report) -> anyhow::Result<()> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A client with the token of the state folder, where that is the folder of this server. The token goes to the address
+/// that its server has written down, and nowhere else.
+pub(crate) async fn own_client(settings: &Settings, server: &Server) -> Option<Client> {
+    let file = state_dir::running(&settings.state_dir).ok().flatten()?;
+    is_at(&file.address, server.address()).await.then(|| Client::new(file))
 }
 
 /// The report as it is posted.

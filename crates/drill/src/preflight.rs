@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use focus_common::client::Client;
 use focus_common::config::{Layout, RootSettings, Settings};
 use focus_common::{clock, state_dir};
 use focus_core::pair::PairForm;
@@ -19,6 +20,7 @@ use crate::report::{OutageFacts, Report};
 use crate::scenario::experiment::{self, Experiment};
 use crate::scenario::flags::Flags;
 use crate::scenario::options::Options;
+use crate::scenario::plant_by::PlantBy;
 use crate::server::Server;
 
 /// The deployment that is drilled.
@@ -33,6 +35,8 @@ pub struct Deployment {
     pub form: PairForm,
     /// The server.
     pub server: Server,
+    /// The server, where it is to take what is planted.
+    pub taking: Option<Client>,
     /// Where the database is.
     pub address: Address,
     /// The drill's own client of the database.
@@ -90,6 +94,13 @@ pub async fn look(
         marker::read(&root).map_err(|problem| EarlyEnd::inconclusive(problem.to_string()))?;
     let server = server(settings, flags)?;
     report.server = format!("http://{}", server.address());
+    let taking = match options.plant_by {
+        PlantBy::Files => None,
+        PlantBy::Ingest => {
+            let token = options.token_file.as_deref();
+            Some(planting::taking(settings, token, &server, &root_id).await?)
+        }
+    };
     let mut address = address(settings)?;
     report.database = address.shown();
     let probe =
@@ -118,6 +129,7 @@ pub async fn look(
         root_id,
         form,
         server,
+        taking,
         address,
         database,
         probe,

@@ -11,6 +11,7 @@ use focus_core::pair::PairForm;
 use focus_core::reconcile::Phase;
 use focus_core::recording::Recording;
 
+use super::super::ingest::parts::Parts;
 use super::super::lease;
 use super::super::markers::Markers;
 use super::*;
@@ -53,8 +54,9 @@ fn served(catalog: &Arc<dyn Catalog>) -> Arc<ServedRoot> {
     let settings = RootSettings::of("/recordings".into());
     let markers = Arc::new(Markers::new(&[]));
     let fault = Arc::new(IndexFault::default());
-    let served =
-        ServedRoot::new(settings, PairForm::focus().clone(), Arc::clone(catalog), fault, markers);
+    let parts = Parts::new("", false);
+    let form = PairForm::focus().clone();
+    let served = ServedRoot::new(settings, form, Arc::clone(catalog), fault, markers, parts);
     served.scans.store(1, Ordering::Relaxed);
     Arc::new(served)
 }

@@ -19,6 +19,8 @@ use crate::error::StartError;
 use crate::fill::FirstFill;
 use crate::index_fault::IndexFault;
 use crate::indexing::Indexing;
+use crate::ingest::claims::Claims;
+use crate::ingest::parts::Parts;
 use crate::markers::Markers;
 use crate::outage::{self, Outages};
 use crate::root;
@@ -61,6 +63,8 @@ pub struct Engine {
     /// How far the text index is.
     pub(crate) text_indexed: Arc<Mutex<TextIndexed>>,
     pub(crate) verifications: Verifications,
+    /// Paths and uuids that are being handed over.
+    pub(crate) claims: Arc<Claims>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -112,6 +116,7 @@ impl Engine {
             verifications: Verifications::of(&settings.state_dir),
             outages: Arc::new(Outages::of(&settings.state_dir, writes)),
             fill: FirstFill::begin(),
+            claims: Arc::default(),
             indexed_keys: Arc::default(),
             text_indexed: Arc::default(),
             roots: Vec::new(),
@@ -175,7 +180,9 @@ impl Engine {
     ) -> Result<(), StartError> {
         let (catalog, fault) = (Arc::clone(&self.catalog), Arc::clone(&self.index_fault));
         let form = self.settings.form_of(&settings);
-        let served = ServedRoot::new(settings, form, catalog, fault, Arc::clone(markers));
+        // Who only reads removes nothing either.
+        let parts = Parts::new(&self.identity, writes);
+        let served = ServedRoot::new(settings, form, catalog, fault, Arc::clone(markers), parts);
         let served = Arc::new(served);
         let view = Arc::new(Mutex::new(ReconcilerView::default()));
         let (root, index, all) = (Arc::clone(&served), self.index.clone(), self.settings.clone());

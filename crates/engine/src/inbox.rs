@@ -3,7 +3,7 @@
 //! Every queue is bounded. The watch never waits: where hints are too many to be kept, a scan of the
 //! whole root takes their place. A scan that is too far ahead of the observer waits.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use focus_core::recording::Place;
@@ -231,10 +231,14 @@ impl Inbox {
                 waiting.hints = HashMap::new();
             }
         }
+        // A place is looked at once in a round: a second look would begin from what was known before the first one.
+        let hinted: HashSet<Place> = taken.places.iter().map(|(place, _)| place.clone()).collect();
         while taken.places.len() < limit {
             let Some(place) = waiting.scan_finds.pop_front() else { break };
-            taken.places.push((place, Closed::default()));
             taken.from_scans += 1;
+            if !hinted.contains(&place) {
+                taken.places.push((place, Closed::default()));
+            }
         }
         self.changed.notify_all();
         taken
@@ -461,6 +465,18 @@ mod tests {
         inbox.hand_over(place(1));
         let mut barrier = inbox.barrier();
         assert!(!inbox.is_past(&mut barrier));
+    }
+
+    #[test]
+    fn a_place_that_is_hinted_at_and_found_by_a_scan_is_looked_at_once_as_what_was_closed() {
+        let inbox = Inbox::default();
+        let closed = Closed { data: true, sidecar: true };
+        inbox.hand_over(place(1));
+        inbox.hand_over(place(2));
+        inbox.hint(place(1), closed);
+        let taken = take_all(&inbox);
+        assert_eq!(taken.places, [(place(1), closed), (place(2), Closed::default())]);
+        assert_eq!(taken.from_scans, 2);
     }
 
     #[test]

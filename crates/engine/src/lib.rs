@@ -11,6 +11,7 @@
 //! | | `watching`, `scanner`, `scan` | the watch and the scans tell where to look |
 //! | | `inbox` | holds what is to be looked at, bounded |
 //! | index | `observer` | looks, has the core judge, stores what it is |
+//! | | `ingest` | takes recordings that are handed over, and has them looked at |
 //! | | `forgetting` | drops a root that is not configured any more |
 //! | | `absence`, `approval` | proves that files are gone before a deletion is marked or held |
 //! | | `index_fault` | tells that the index cannot be used |
@@ -38,6 +39,7 @@ mod handover;
 mod inbox;
 mod index_fault;
 mod indexing;
+mod ingest;
 mod known_folders;
 mod lease;
 mod markers;
@@ -71,6 +73,7 @@ pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
 pub use handover::RootHolder;
 pub use indexing::indexed_key;
+pub use ingest::{Ingest, IngestError, Landed, Receiving};
 pub use markers::roots_that_are_one;
 pub use metrics::RootFacts;
 pub use outage::kept_outages;

@@ -76,7 +76,10 @@ impl<'a> Observer<'a> {
         let room = BATCH_MAX.saturating_sub(taken.places.len());
         if room > 0 && due_ms.is_some_and(|due| due <= clock::boot_ms()) {
             let due = self.present.index.reader().due(self.present.id, clock::boot_ms(), room)?;
-            taken.places.extend(due.into_iter().map(|place| (place, Closed::default())));
+            let known: HashSet<Place> =
+                taken.places.iter().map(|(place, _)| place.clone()).collect();
+            let due = due.into_iter().filter(|place| !known.contains(place));
+            taken.places.extend(due.map(|place| (place, Closed::default())));
         }
         Ok(())
     }
@@ -99,6 +102,7 @@ impl<'a> Observer<'a> {
             // Not before: a scan that still compares with what the index had would take the doubt back.
             doubted.iter().for_each(|folder| self.present.folders.doubt(folder));
             let observed = observed?;
+            self.present.served.observed.send_modify(|count| *count += 1);
             let Observed { changed, returned, reported, contested } = observed;
             for place in contested {
                 // The holder of a uuid that another claims: it may be gone, and the recording moved.

@@ -174,6 +174,7 @@ impl Scan<'_> {
     }
 
     fn chunk(&self, chunk: Chunk) {
+        self.present.served.parts.sweep(self.present.root, &chunk);
         let compared =
             self.compare(&chunk).and_then(|places| self.read_again(PAGE).map(|()| places));
         match compared {

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::inbox::Inbox;
 use crate::index_fault::IndexFault;
+use crate::ingest::parts::Parts;
 use crate::lease::LeaseKeeper;
 use crate::markers::Markers;
 
@@ -45,6 +46,10 @@ pub(crate) struct ServedRoot {
     pub(crate) marker_place: Mutex<Option<MarkerPlace>>,
     /// The root's lease; none until the root is known.
     pub(crate) lease: Mutex<Option<Arc<LeaseKeeper>>>,
+    /// Counts what the observer has stored, for those who wait for it.
+    pub(crate) observed: watch::Sender<u64>,
+    /// Parts of recordings that are being handed over.
+    pub(crate) parts: Arc<Parts>,
 }
 
 /// Comparisons of a root that people ask for.
@@ -90,6 +95,7 @@ impl ServedRoot {
         catalog: Arc<dyn Catalog>,
         index_fault: Arc<IndexFault>,
         markers: Arc<Markers>,
+        parts: Parts,
     ) -> ServedRoot {
         ServedRoot {
             inbox: Arc::new(Inbox::default()),
@@ -107,6 +113,8 @@ impl ServedRoot {
             index_fault,
             markers,
             marker_place: Mutex::new(None),
+            observed: watch::Sender::new(0),
+            parts: Arc::new(parts),
             scans: 0.into(),
             complete_through_ms: Mutex::new(None),
             settings,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use focus_core::folder::FolderStamp;
+use focus_core::ingest;
 use focus_core::look::{FileIdentity, FileStat};
 use focus_core::mount::Mount;
 use focus_core::recording::show_bytes;
@@ -65,6 +66,8 @@ pub struct Chunk {
     pub folder: Vec<u8>,
     /// At most [`CHUNK_MAX`] files and symbolic links.
     pub entries: Vec<Entry>,
+    /// Names of parts of recordings that are, or were, being handed over. Nothing hides them.
+    pub parts: Vec<Vec<u8>>,
     /// The mount that the folder is on, with its last chunk alone; none where that is not known.
     pub mount: Option<Arc<Mount>>,
     /// How the folder ended; with its last chunk alone.
@@ -154,6 +157,13 @@ pub fn walk(
     })
 }
 
+/// Files of a folder that have been read, and not been handed on.
+#[derive(Default)]
+struct Files {
+    entries: Vec<Entry>,
+    parts: Vec<Vec<u8>>,
+}
+
 struct Walk<'a> {
     root: &'a Root,
     detail: Detail,
@@ -176,7 +186,7 @@ impl<'a> Walk<'a> {
         }
         self.folders.fetch_add(1, Ordering::Relaxed);
         let began_ns = thread_cpu_ns();
-        let mut entries = Vec::new();
+        let mut files = Files::default();
         let mut mount = None;
         let came_to = self.root.open_folder(&folder).and_then(|fd| {
             let now_ns = (self.before.now_ns)();
@@ -192,14 +202,15 @@ impl<'a> Walk<'a> {
             }
             // What lies below another folder may be another folder, too, whatever it looks like.
             let is_new = known.is_none_or(|known| !known.stamp.is_same_folder(&stamp));
-            let below = self.read(scope, &fd, (&folder, is_new), &mut entries)?;
+            let below = self.read(scope, &fd, (&folder, is_new), &mut files)?;
             let is_settled = stamp.is_lasting(now_ns);
             let local = mount.clone().filter(|mount| mount.has_our_clock());
             let read = local.map(|mount| FolderRead { stamp, is_settled, mount, below });
             Ok(FolderEnd::Complete(read))
         });
         let end = came_to.unwrap_or_else(|error| self.failed(&folder, error));
-        (self.sink)(Chunk { folder, entries, mount, end: Some(end) });
+        let Files { entries, parts } = files;
+        (self.sink)(Chunk { folder, entries, parts, mount, end: Some(end) });
         self.cpu_ns.fetch_add(thread_cpu_ns().saturating_sub(began_ns), Ordering::Relaxed);
     }
 
@@ -229,7 +240,7 @@ impl<'a> Walk<'a> {
         scope: &rayon::Scope<'s>,
         fd: &OwnedFd,
         (folder, is_new): (&[u8], bool),
-        entries: &mut Vec<Entry>,
+        files: &mut Files,
     ) -> Result<Vec<u8>, Errno> {
         let mut folders = Vec::new();
         let mut buffer = [MaybeUninit::<u8>::uninit(); 32 * 1024];
@@ -237,10 +248,20 @@ impl<'a> Walk<'a> {
         while let Some(entry) = dir.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." || self.root.exclude().hides_name(folder, name) {
+            if name == b"." || name == b".." {
                 continue;
             }
             let mut kind = entry.file_type();
+            if ingest::is_part(name) && kind != FileType::Directory {
+                // More of them are told by a later scan.
+                if files.parts.len() < CHUNK_MAX {
+                    files.parts.push(name.to_vec());
+                }
+                continue;
+            }
+            if self.root.exclude().hides_name(folder, name) {
+                continue;
+            }
             let (mut stat, mut identity) = (None, None);
             if kind == FileType::Unknown
                 || (self.detail == Detail::Stat && kind == FileType::RegularFile)
@@ -266,11 +287,11 @@ impl<'a> Walk<'a> {
                 }
                 FileType::RegularFile | FileType::Symlink => {
                     self.files.fetch_add(1, Ordering::Relaxed);
-                    entries.push(Entry { name: name.to_vec(), stat, identity });
-                    if entries.len() >= CHUNK_MAX {
-                        let entries = std::mem::take(entries);
+                    files.entries.push(Entry { name: name.to_vec(), stat, identity });
+                    if files.entries.len() >= CHUNK_MAX {
+                        let Files { entries, parts } = std::mem::take(files);
                         let folder = folder.to_vec();
-                        (self.sink)(Chunk { folder, entries, mount: None, end: None });
+                        (self.sink)(Chunk { folder, entries, parts, mount: None, end: None });
                     }
                 }
                 _ => {}

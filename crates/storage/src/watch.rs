@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use focus_core::exclude::Exclude;
+use focus_core::ingest;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -177,7 +178,8 @@ impl Watcher {
             }
             return true;
         };
-        if self.exclude.hides_name(&folder, &name) {
+        let is_file = !mask.contains(EventMask::ISDIR);
+        if self.exclude.hides_name(&folder, &name) || is_file && ingest::is_part(&name) {
             return true;
         }
         if !mask.contains(EventMask::ISDIR) {

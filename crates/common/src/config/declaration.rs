@@ -87,9 +87,9 @@ settings! {
     /// Folders with recordings. An entry is a path, or a table with `path`, `time_unit`, the unit of
     /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), `time_zone`, the IANA name of the time zone of
     /// times without an offset, `exclude`, which replaces the setting of that name in this root,
-    /// `exclude_more`, which adds to it, and what its pairs are: `preset` (`focus`, `sigmf` or `trunk-recorder`),
-    /// `data_extensions`, `sidecar_extension`, `uuid`, `start_time`, `end_time` and `deleted`. See
-    /// [pairs.md](pairs.md).
+    /// `exclude_more`, which adds to it, `ingest`, which says whether this root takes recordings by the API, and what its
+    /// pairs are: `preset` (`focus`, `sigmf` or `trunk-recorder`), `data_extensions`, `sidecar_extension`, `uuid`,
+    /// `start_time`, `end_time` and `deleted`. See [pairs.md](pairs.md).
     roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
 
     /// MongoDB connection string. It is never shown or logged.
@@ -192,6 +192,16 @@ settings! {
     /// Globs besides those of `exclude`.
     exclude_more: Globs = Globs::default();
 
+    /// Whether roots take recordings by `POST /api/v1/recordings`, where the root's table does not say. See
+    /// [ingest.md](ingest.md).
+    ingest: bool = false;
+
+    /// Bytes of the data file of a recording that is handed over, at most.
+    ingest_max_bytes: u64 = 68_719_476_736, range: 1, 1_125_899_906_842_624;
+
+    /// Percentage of a root's disk that recordings which are handed over leave free.
+    ingest_keep_free_percent: u64 = 5, range: 0, 99;
+
     /// Keys of the metadata, at most 16, that the index keeps recordings by: fields of the sidecar, or JSON pointers
     /// where they begin with `/`, such as `["sensor", "/site/code"]`. Queries by them, `meta.KEY=VALUE`, read no other
     /// recordings, and coverage and gaps can be told by each of their values. See
@@ -219,6 +229,11 @@ impl Settings {
     /// The form of the pairs in this root.
     pub fn form_of(&self, root: &RootSettings) -> PairForm {
         root.form(&self.data_extensions)
+    }
+
+    /// Whether this root takes recordings by the API: what its table says, or else the overall setting.
+    pub fn takes_ingest(&self, root: &RootSettings) -> bool {
+        root.ingest.unwrap_or(self.ingest)
     }
 
     /// What is not there in this root: its own `exclude`, or else the overall one, and both `exclude_more`.

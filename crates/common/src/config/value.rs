@@ -303,6 +303,8 @@ pub struct RootSettings {
     pub exclude_more: Option<Globs>,
     /// What it says of its pairs.
     pub pairs: OwnPairs,
+    /// Whether it takes recordings by the API; none: what the setting `ingest` says.
+    pub ingest: Option<bool>,
 }
 
 impl RootSettings {
@@ -315,6 +317,7 @@ impl RootSettings {
             exclude: None,
             exclude_more: None,
             pairs: OwnPairs::default(),
+            ingest: None,
         }
     }
 
@@ -343,6 +346,7 @@ impl RootSettings {
             ("time_zone", zone.map(Json::from)),
             ("exclude", globs(&self.exclude)),
             ("exclude_more", globs(&self.exclude_more)),
+            ("ingest", self.ingest.map(Json::from)),
         ];
         let own = own.into_iter().chain(self.pairs.shown());
         let own: Vec<_> = own.filter_map(|(key, value)| Some((key, value?))).collect();
@@ -386,13 +390,14 @@ impl<'de> Deserialize<'de> for RootSettings {
                     end_time: table.end_time.map(|Of(end)| end),
                     deleted: table.deleted.map(|Of(deleted)| deleted),
                 };
-                let RootTable { path, exclude, exclude_more, .. } = table;
+                let RootTable { path, exclude, exclude_more, ingest, .. } = table;
                 Ok(RootSettings {
                     time_unit,
                     time_zone,
                     exclude,
                     exclude_more,
                     pairs,
+                    ingest,
                     ..RootSettings::of(path)
                 })
             }
@@ -417,6 +422,7 @@ struct RootTable {
     start_time: Option<Of<StartFrom>>,
     end_time: Option<Of<EndFrom>>,
     deleted: Option<Of<Pointer>>,
+    ingest: Option<bool>,
 }
 
 /// A time zone, by its name.

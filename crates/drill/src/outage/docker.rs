@@ -8,6 +8,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use focus_common::http::exchange;
 use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -118,7 +119,7 @@ async fn ask(socket: &Path, method: Method, path: String) -> anyhow::Result<Answ
             .method(method)
             .uri(path)
             .header("host", "localhost")
-            .body(Full::default())?;
+            .body(Full::<Bytes>::default())?;
         let (status, body) = exchange(stream, request, ANSWER_MAX).await?;
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         anyhow::Ok(Answer { status, body })

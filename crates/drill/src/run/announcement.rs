@@ -3,6 +3,7 @@
 use super::context::{Say, seconds};
 use crate::preflight::Deployment;
 use crate::report::Report;
+use crate::scenario::plant_by::PlantBy;
 
 /// Tells the server, the database, the outage and its blast radius.
 pub(super) fn announce(deployment: &Deployment, report: &Report, say: Say<'_>) {
@@ -17,7 +18,12 @@ pub(super) fn announce(deployment: &Deployment, report: &Report, say: Say<'_>) {
         say(&format!("     - {line}"));
     }
     say(&format!(
-        "     - {} recordings are planted below {}, and removed again",
-        options.count, report.root
+        "     - {} recordings are planted below {}{}, and removed again",
+        options.count,
+        report.root,
+        match options.plant_by {
+            PlantBy::Files => "",
+            PlantBy::Ingest => " through the server",
+        }
     ));
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::duration::Time;
 use super::outage_kind::OutageKind;
+use super::plant_by::PlantBy;
 
 /// Bytes of a file at most.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -52,6 +53,8 @@ pub struct Method {
     pub timeout: Option<Time>,
     /// `--plant`.
     pub plant: Option<String>,
+    /// `--plant-by`.
+    pub plant_by: Option<PlantBy>,
     /// `--down`.
     pub down: Option<String>,
     /// `--pid-file`.

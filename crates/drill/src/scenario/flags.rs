@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::duration::time_ms;
 use super::outage_kind::OutageKind;
+use super::plant_by::PlantBy;
 
 /// The flags of `focus drill run`; whatever is not given comes from the experiment's file, and what is
 /// not there either is the reference scenario.
@@ -38,6 +39,13 @@ pub struct Flags {
     /// what to make
     #[arg(long, value_name = "CMD")]
     pub plant: Option<String>,
+    /// Plants as files, or through the ingest call of the server, whose root has to take recordings [default: files]
+    #[arg(long, value_enum, value_name = "WAY", conflicts_with = "plant")]
+    pub plant_by: Option<PlantBy>,
+    /// For `--plant-by ingest`: the file with a token that has the right `ingest` [default: the token in the state
+    /// folder]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Stands in for the mark that says that this deployment may be drilled
     #[arg(long)]
     pub allow: bool,

@@ -6,3 +6,4 @@ pub mod experiment;
 pub mod flags;
 pub mod options;
 pub mod outage_kind;
+pub mod plant_by;

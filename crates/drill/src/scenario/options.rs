@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::experiment::Experiment;
 use super::flags::Flags;
 use super::outage_kind::OutageKind;
+use super::plant_by::PlantBy;
 
 /// Recordings planted by one drill at most.
 pub const COUNT_MAX: u32 = 100_000;
@@ -33,6 +34,10 @@ pub struct Options {
     pub deadline: Option<u64>,
     /// The command that plants; none where the drill plants.
     pub plant: Option<String>,
+    /// How the drill plants.
+    pub plant_by: PlantBy,
+    /// The file with the token for planting through the ingest call; none: that of the state folder.
+    pub token_file: Option<PathBuf>,
     /// Whether the flag stands in for the mark that allows a drill.
     pub allow: bool,
     /// Whether the drill ends before anything is done.
@@ -90,7 +95,16 @@ impl Options {
             outage_for_ms: flags.outage_for.or(method.outage_for.map(|t| t.0)).unwrap_or(3_000),
             timeout_ms: flags.timeout.or(method.timeout.map(|t| t.0)).unwrap_or(60_000),
             deadline: flags.deadline.or(rollback.deadline.map(|t| t.0)),
-            plant: text(&flags.plant, method.plant),
+            // Whoever asks for one way with a flag does not mean the other one of the file.
+            plant: match flags.plant_by {
+                Some(_) => flags.plant.clone(),
+                None => text(&flags.plant, method.plant),
+            },
+            plant_by: match flags.plant {
+                Some(_) => PlantBy::Files,
+                None => flags.plant_by.or(method.plant_by).unwrap_or_default(),
+            },
+            token_file: flags.token_file.clone(),
             allow: flags.allow,
             dry_run: flags.dry_run,
             down: text(&flags.down, method.down),
@@ -115,6 +129,9 @@ impl Options {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.plant.is_some() && self.plant_by == PlantBy::Ingest {
+            return Err("the experiment plants both by a command and by ingest: give one of plant and plant_by".to_owned());
+        }
         if !(1..=COUNT_MAX).contains(&self.count) {
             return Err(format!("--count {} is not within 1 to {COUNT_MAX}", self.count));
         }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
-use super::{AppState, Problem, ProblemKind, drills, fdsn};
+use super::{AppState, Problem, ProblemKind, drills, fdsn, ingest};
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -79,6 +79,10 @@ async fn work(state: &AppState, request: Request, next: Next) -> Response {
     if path == "/livez" {
         return next.run(request).await;
     }
+    // Its body may take long, and has a bound of its own on the time and on how many there are.
+    if ingest::is_one(&request) {
+        return next.run(request).await;
+    }
     let limit = if LASTING.contains(&path) { LASTING_TIME } else { state.bounds.request_time };
     let turns = Arc::clone(&state.requests);
     let Ok(Ok(_turn)) = tokio::time::timeout(PATIENCE, turns.acquire_owned()).await else {
@@ -123,7 +127,7 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
     if needs_read(&request) {
         state.may_read(request.headers())?;
     }
-    if drills::reads_body_itself(&request) {
+    if drills::reads_body_itself(&request) || ingest::is_one(&request) {
         return Ok(request);
     }
     let bytes_max =

@@ -57,10 +57,14 @@ kinds! {
         "Give the cursor with the filters and the order of the page that it came with, or begin without it.";
     BadBody = "bad-body", BAD_REQUEST, "The body is not as the call needs it",
         "Send a JSON object with the fields that the description of the call names.";
+    WrongDigest = "wrong-digest", BAD_REQUEST, "The body is not the one that its digest is of",
+        "Send the body again, with the SHA-256 of the bytes that are sent.";
     NoToken = "no-token", UNAUTHORIZED, "The call needs a token",
         "Send `Authorization: Bearer TOKEN`: the token of `server.json` in the state folder, or one of `[[tokens]]`.";
     NoRight = "no-right", FORBIDDEN, "The token does not have the right that the call needs",
         "Use a token whose `allow` names the right that `detail` names.";
+    IngestOff = "ingest-off", FORBIDDEN, "The root takes no recordings",
+        "Set `ingest = true` in the root's table of focus.toml, and have the server read its settings again.";
     OtherSite = "other-site", FORBIDDEN, "A page of another site asks",
         "Ask from this server's own page, or from a program.";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing at this path",
@@ -76,7 +80,7 @@ kinds! {
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large",
         "Send less at a time.";
     WrongMediaType = "wrong-media-type", UNSUPPORTED_MEDIA_TYPE, "The body has another media type",
-        "Send JSON with `Content-Type: application/json`.";
+        "Send JSON with `Content-Type: application/json`, or what the description of the call names.";
     WrongHost = "wrong-host", MISDIRECTED_REQUEST, "This server is not called by that name",
         "Use its address or localhost, or put the name into `allowed_hosts`.";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Something that the answer needs is not there now",
@@ -85,6 +89,8 @@ kinds! {
         "Ask again after as many seconds as `Retry-After` says.";
     TimedOut = "timed-out", SERVICE_UNAVAILABLE, "The request took too long",
         "Ask for less at a time, or ask again after as many seconds as `Retry-After` says.";
+    NoSpace = "no-space", INSUFFICIENT_STORAGE, "The disk is too full",
+        "Make room on the disk of the root, then ask again.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server made a mistake",
         "Tell the makers what the log says.";
 }

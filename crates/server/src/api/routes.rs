@@ -5,15 +5,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, alerts, coverage, deletions, description, drills, events, fdsn, forgetting, jobs,
-    live, metrics, outages, recordings, time_range, unrecognised, v1, verification,
+    AppState, alerts, coverage, deletions, description, drills, events, fdsn, forgetting, ingest,
+    jobs, live, metrics, outages, recordings, time_range, unrecognised, v1, verification,
 };
 
 /// All routes with their description.
 pub(super) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(description::frame())
         .routes(routes!(v1::status))
-        .routes(routes!(recordings::recordings))
+        .routes(routes!(recordings::recordings, ingest::ingest))
         .routes(routes!(recordings::recording))
         .routes(routes!(unrecognised::unrecognised))
         .routes(routes!(coverage::coverage))

@@ -18,6 +18,7 @@ mod lines;
 mod manual;
 mod outages;
 mod output;
+mod put;
 mod query;
 mod reload;
 mod scan;
@@ -148,6 +149,8 @@ enum Command {
     },
     /// List the outages of the catalog, the newest first
     Outages(outages::OutagesArgs),
+    /// Hand a recording over to a server, which writes it to storage
+    Put(put::PutArgs),
     /// List recordings
     Query(query::QueryArgs),
     /// Show which time is covered by recordings, and which is not
@@ -265,6 +268,7 @@ fn with_settings(
         Command::Status => status::status(&settings, out),
         Command::Jobs { command } => jobs::jobs(&settings, command, out),
         Command::Outages(args) => outages::outages(&settings, &args, out),
+        Command::Put(args) => put::put(&settings, &args, out),
         Command::Query(args) => query::query(&settings, &args, out),
         Command::Coverage(args) => coverage::coverage(&settings, &args, out),
         Command::Unrecognised(args) => query::unrecognised(&settings, &args, out),

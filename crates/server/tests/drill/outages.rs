@@ -144,6 +144,18 @@ async fn a_thousand_recordings_pass_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_plants_through_the_ingest_call_passes() {
+    if left_out("plant by ingest") {
+        return;
+    }
+    let scene = Scene::with(Way::Kill, 20, &["env", "FOCUS_INGEST=true"]).await;
+    let token = scene.token_file();
+    let said = scene.run(&["--count", "8", "--plant-by", "ingest", "--token-file", &token]).await;
+    passed(&said, 8);
+    scene.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn recordings_of_others_that_land_meanwhile_are_counted_apart() {
     if left_out("others") {
         return;

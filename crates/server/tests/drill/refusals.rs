@@ -23,6 +23,21 @@ async fn a_deployment_without_the_mark_is_not_drilled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_plants_by_ingest_where_nothing_is_taken_is_refused() {
+    if left_out("no ingest") {
+        return;
+    }
+    let scene = Scene::begin(Way::Kill, 3).await;
+    let before = scene.node.pid();
+    refused(&scene.run(&["--plant-by", "ingest"]).await, "--token-file FILE");
+    let token = scene.token_file();
+    let said = scene.run(&["--plant-by", "ingest", "--token-file", &token]).await;
+    refused(&said, "ingest = true");
+    assert_eq!(scene.node.pid(), before);
+    scene.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mark_that_does_not_say_true_is_none() {
     if left_out("false mark") {
         return;

@@ -196,9 +196,20 @@ impl Scene {
     }
 
     fn address(&self) -> String {
+        self.server()["address"].as_str().expect("an address").to_owned()
+    }
+
+    fn server(&self) -> Value {
         let text = std::fs::read(self.dir.path().join("state/server.json")).expect("a server");
-        let server: Value = serde_json::from_slice(&text).expect("JSON");
-        server["address"].as_str().expect("an address").to_owned()
+        serde_json::from_slice(&text).expect("JSON")
+    }
+
+    /// A file with the server's token.
+    pub(crate) fn token_file(&self) -> String {
+        let file = self.dir.path().join("token");
+        let server = self.server();
+        std::fs::write(&file, server["token"].as_str().expect("a token")).expect("written");
+        file.display().to_string()
     }
 
     /// Runs a drill to its end: its exit code and the last value that it printed.

@@ -72,6 +72,12 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             }
             Step::RepairStored | Step::RepairAdded => &[Scene::Repair],
             Step::VerificationPart => &[Scene::Verified],
+            Step::IngestSidecarPart
+            | Step::IngestParts
+            | Step::IngestData
+            | Step::IngestSidecar
+            | Step::IngestSynced
+            | Step::IngestIndexed => &[Scene::HandedOver],
         },
     }
 }
@@ -149,6 +155,7 @@ played! {
     a_crash_while_an_index_is_rebuilt_writes_nothing_anew: Rebuilt,
     a_crash_in_a_repair_leaves_what_the_next_one_mends: Repair,
     a_crash_while_a_result_is_stored_leaves_the_one_before: Verified,
+    a_crash_while_a_recording_is_handed_over_leaves_all_of_it_or_what_a_repeat_completes: HandedOver,
     a_crash_while_stopping_leaves_everything_in_order: Stopped,
 }
 

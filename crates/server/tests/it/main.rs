@@ -30,6 +30,7 @@ mod golden;
 mod hardship;
 mod held;
 mod indexed_metadata;
+mod ingest;
 mod init;
 mod jobs;
 mod lease;

@@ -1,6 +1,7 @@
 //! Storage against real folders: roots that come and go, trees of every kind, watches and looks.
 
 mod excluding;
+mod landing;
 mod looking;
 mod marking;
 mod skipping;

@@ -13,7 +13,7 @@ use crate::run::context::{Drill, Seen, StepResult};
 /// Time between two looks whether the database came back too early.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How many recordings landed, and why the site's own command first failed.
+/// How many recordings landed, and why the site's own command, or the server, first failed.
 #[derive(Debug, Default)]
 struct Planted {
     landed: u64,
@@ -57,7 +57,7 @@ async fn land(drill: &Drill<'_>, began: Instant) -> Result<Planted, EarlyEnd> {
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let after = Duration::try_from_secs_f64(n as f64 / rate);
         sleep_until(began + after.unwrap_or_default()).await;
-        // What the site's own command did not make is found to be not on storage.
+        // What the site's own command did not make, or the server did not take, is found to be not on storage.
         if let Err(error) = plant(drill, recording).await? {
             planted.failed.get_or_insert_with(|| format!("{error:#}"));
         }
@@ -77,16 +77,17 @@ async fn land(drill: &Drill<'_>, began: Instant) -> Result<Planted, EarlyEnd> {
     Ok(planted)
 }
 
-/// Plants one recording. The inner error is that of the site's own command.
+/// Plants one recording. The inner error is that of the site's own command, or of the server.
 async fn plant(
     drill: &Drill<'_>,
     recording: &PlannedRecording,
 ) -> anyhow::Result<anyhow::Result<()>> {
-    match &drill.deployment.options.plant {
-        None => planting::write(drill.plan, recording).map(Ok),
-        Some(command) => {
+    match (&drill.deployment.options.plant, &drill.deployment.taking) {
+        (Some(command), _) => {
             Ok(planting::command(command, drill.plan, recording, &drill.journal).await)
         }
+        (None, Some(server)) => Ok(planting::ingest(server, drill.plan, recording).await),
+        (None, None) => planting::write(drill.plan, recording).map(Ok),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use focus_crash::Point;
+use focus_crash::{Point, Step};
 use focus_testkit::mongo::MongoServer;
 use focus_testkit::tree::Planted;
 use focus_testkit::wait::until;
@@ -12,6 +12,7 @@ use mongodb::bson::Document;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::ingest::form::{self, Handed};
 use crate::ledger;
 use crate::site::{LIMIT, Site};
 
@@ -56,6 +57,8 @@ pub(crate) enum Scene {
     Verified,
     /// The server is stopped in order.
     Stopped,
+    /// A recording is handed over.
+    HandedOver,
 }
 
 /// One server that is to die.
@@ -74,6 +77,11 @@ pub(crate) struct Trial {
     settings: TempDir,
 }
 
+/// The recording of [`Scene::HandedOver`].
+fn handed_over() -> Handed {
+    Handed::over("handed/r", "handed", &[9; 70_000])
+}
+
 impl Trial {
     /// Everything as it is before the server that dies is started.
     pub(crate) async fn prepare(
@@ -83,7 +91,8 @@ impl Trial {
     ) -> Trial {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("focus.toml");
-        fs::write(&file, "lease_ms = 2000\nrefused_retry_ms = 200\n").expect("settings");
+        let settings = "lease_ms = 2000\nrefused_retry_ms = 200\ningest = true\n";
+        fs::write(&file, settings).expect("settings");
         let mut args = vec!["--config".to_owned(), file.display().to_string()];
         let collection = format!("{scene:?}_{name}");
         if let Some(server) = &server {
@@ -109,7 +118,7 @@ impl Trial {
     async fn set_up(&mut self) {
         match self.scene {
             Scene::First => self.plant("lonely.dat", "data"),
-            Scene::Stopped | Scene::Verified => {}
+            Scene::Stopped | Scene::Verified | Scene::HandedOver => {}
             Scene::Changed => {
                 self.catalogued(COUNT).await;
                 (0..4).for_each(|at| self.alter(at));
@@ -321,6 +330,13 @@ impl Trial {
             Scene::Repair => ("/api/v1/verify", r#"{"repair": true}"#.to_owned()),
             Scene::Verified => ("/api/v1/verify", "{}".to_owned()),
             Scene::Stopped => ("", String::new()),
+            Scene::HandedOver => {
+                self.site.focus.until_status("catalog_state", "in_step", LIMIT).await;
+                let (address, token) = form::server(&self.site);
+                // It dies before it answers.
+                let _ = handed_over().to(&address, &token);
+                return;
+            }
             _ => return,
         };
         self.site.focus.until_status("catalog_state", "in_step", LIMIT).await;
@@ -411,6 +427,34 @@ impl Trial {
                 })
                 .await;
                 self.in_order(COUNT, &[]).await;
+            }
+            Scene::HandedOver => {
+                until("no part is left", LIMIT, || async {
+                    let mut files = form::files(self.site.tree.root());
+                    files.retain(|file| file.contains(".focus-ingest-"));
+                    if files.is_empty() { Ok(()) } else { Err(format!("{files:?}")) }
+                })
+                .await;
+                self.site.focus.until_status("/roots/0/state", "present", LIMIT).await;
+                let (address, token) = form::server(&self.site);
+                let again = handed_over().to(&address, &token).expect("an answer");
+                let was_whole = matches!(
+                    point,
+                    Point::At(Step::IngestSidecar | Step::IngestSynced | Step::IngestIndexed)
+                );
+                assert_eq!(again.status, if was_whole { 200 } else { 201 }, "{again:?}");
+                self.site.planted.push(Planted {
+                    uuid: "handed".to_owned(),
+                    recording_id: "r".to_owned(),
+                    path: "handed/r.dat".to_owned(),
+                    start_ms: 1_700_000_000_000,
+                    end_ms: Some(1_700_000_060_000),
+                    deleted: false,
+                    size: 70_000,
+                    metadata: json!({ "gain": 3 }),
+                });
+                self.in_order(COUNT + 1, &[]).await;
+                assert_eq!(form::files(&self.site.tree.root().join("handed")), ["r.dat", "r.json"]);
             }
             Scene::Gone | Scene::Remounted => self.in_order(COUNT - self.gone.len(), &[]).await,
             Scene::Changed => self.in_order(COUNT + 6, &[]).await,

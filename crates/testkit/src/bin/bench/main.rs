@@ -5,6 +5,7 @@ mod bare;
 mod check;
 mod fill;
 mod idle;
+mod ingest;
 mod memory;
 mod options;
 mod outage;
@@ -26,12 +27,13 @@ use options::{Options, Setup};
 use report::Report;
 
 /// Every bench, with the number of recordings where none is given.
-const BENCHES: [(&str, u64); 12] = [
+const BENCHES: [(&str, u64); 13] = [
     ("fill", 100_000),
     ("land", 100_000),
     ("drain", 100_000),
     ("restart", 100_000),
     ("idle", 100_000),
+    ("ingest", 400),
     ("memory", 100_000),
     ("allocations", 20_000),
     ("queries", 100_000),
@@ -101,6 +103,7 @@ async fn take(setup: &Setup, bench: &str, n: u64) -> Report {
         "drain" => outage::drain(setup, n).await,
         "fill" => fill::run(setup, n).await,
         "idle" => idle::run(setup, n).await,
+        "ingest" => ingest::run(setup, n).await,
         "land" => outage::land(setup, n).await,
         "memory" => memory::run(setup, n).await,
         "queries" => queries::run(setup, n).await,
