@@ -6,6 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use focus_common::clock;
+use focus_core::hint::{HintList, Outcome, Pushed, Target};
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -21,6 +23,9 @@ const SCAN_FINDS_MAX: usize = 4_096;
 /// Folders that wait to be scanned at most. Each is compared with the others when it comes in; further
 /// folders ask for a scan of the whole root instead.
 const FOLDERS_MAX: usize = 256;
+
+/// While so many folders wait, hints from outside add none.
+const FOLDERS_OUTSIDE_MAX: usize = 64;
 
 /// A waiting thread looks at least this often whether the session is over.
 const OVER_LOOK: Duration = Duration::from_secs(1);
@@ -47,10 +52,14 @@ struct Waiting {
     folders: Vec<(u64, Vec<u8>)>,
     /// The lowest number of the folders being scanned.
     scanning_folders: Option<u64>,
+    /// Hints from outside, which wait for their files.
+    outside: HintList,
     scan: Option<ScanAsked>,
     /// A scan that somebody asked for is under way.
     scanning: bool,
     closed: bool,
+    /// A session is on: somebody takes what comes in.
+    open: bool,
     root_lost: bool,
 }
 
@@ -85,6 +94,8 @@ pub(crate) struct PlacesToLookAt {
     pub(crate) places: Vec<(Place, Closed)>,
     /// How many of them scans found.
     pub(crate) from_scans: u64,
+    /// Folders that hints from outside name, to be looked for.
+    pub(crate) folders: Vec<Target>,
 }
 
 /// Work for the scanner.
@@ -101,6 +112,12 @@ pub(crate) enum ScanWork {
 }
 
 impl Inbox {
+    /// An inbox in which `waiting_max` hints from outside wait for their files at most.
+    pub(crate) fn new(waiting_max: usize) -> Inbox {
+        let outside = HintList::new(waiting_max);
+        Inbox { waiting: Mutex::new(Waiting { outside, ..Waiting::default() }), ..Inbox::default() }
+    }
+
     /// Takes a hint at one place. Never blocks.
     pub(crate) fn hint(&self, place: Place, closed: Closed) {
         let mut waiting = self.lock();
@@ -134,6 +151,44 @@ impl Inbox {
         self.changed.notify_all();
     }
 
+    /// Takes hints from outside, as many as there is room for, from the first on; `targets` keeps the others. Never
+    /// blocks. While the root is not there nothing has to be kept: its return has everything scanned.
+    pub(crate) fn hint_outside(&self, targets: &mut VecDeque<Target>) {
+        let now_ms = clock::boot_ms();
+        let mut waiting = self.lock();
+        while let Some(target) = targets.front() {
+            if waiting.outside.push(target, now_ms) == Pushed::Full && waiting.open {
+                break;
+            }
+            targets.pop_front();
+        }
+        self.changed.notify_all();
+    }
+
+    /// Hints from outside had no room for long: a scan takes their place.
+    pub(crate) fn outside_overflowed(&self) {
+        self.lock().outside.overflowed(clock::boot_ms());
+    }
+
+    /// Whether hints from outside wait for anything.
+    pub(crate) fn has_outside(&self) -> bool {
+        !self.lock().outside.is_empty()
+    }
+
+    /// Whether a hint from outside that was taken had waited for its files before.
+    pub(crate) fn has_waited(&self, target: &Target) -> bool {
+        self.lock().outside.has_waited(target)
+    }
+
+    /// Takes note of what looks at places came to, for the hints from outside that wait for them.
+    pub(crate) fn looked(&self, outcomes: Vec<(Target, Outcome)>) {
+        let now_ms = clock::boot_ms();
+        let mut waiting = self.lock();
+        for (target, outcome) in outcomes {
+            waiting.outside.looked(&target, outcome, now_ms);
+        }
+    }
+
     /// Asks for a scan. Never blocks.
     pub(crate) fn ask_scan(&self, scan: ScanAsked) {
         let mut waiting = self.lock();
@@ -143,7 +198,10 @@ impl Inbox {
 
     /// Ends the session: the root is lost.
     pub(crate) fn lose_root(&self) {
-        self.lock().root_lost = true;
+        {
+            let mut waiting = self.lock();
+            (waiting.root_lost, waiting.open) = (true, false);
+        }
         self.changed.notify_all();
     }
 
@@ -200,11 +258,17 @@ impl Inbox {
     pub(crate) fn take(&self, limit: usize, patience: Duration) -> PlacesToLookAt {
         let mut waiting = self.lock();
         if waiting.hints.is_empty() && waiting.scan_finds.is_empty() && !waiting.is_over() {
-            waiting = self.wait(waiting, patience);
+            let until_due = waiting.until_outside_due(clock::boot_ms());
+            if until_due != Some(Duration::ZERO) {
+                waiting = self.wait(waiting, patience.min(until_due.unwrap_or(patience)));
+            }
         }
         let mut taken = PlacesToLookAt::default();
+        // Neither a flood from outside nor a scan keeps the other waiting.
+        waiting.take_outside(clock::boot_ms(), limit.div_ceil(2), &mut taken);
         if !waiting.hints.is_empty() {
-            let names: Vec<Place> = waiting.hints.keys().take(limit).cloned().collect();
+            let room = limit - taken.places.len();
+            let names: Vec<Place> = waiting.hints.keys().take(room).cloned().collect();
             for place in names {
                 if let Some(hinted) = waiting.hints.remove(&place) {
                     taken.places.push((place, hinted.closed));
@@ -230,6 +294,7 @@ impl Inbox {
             self.hint(place, closed);
         }
         self.scan_finds_stored(taken.from_scans);
+        self.lock().outside.start_over();
     }
 
     /// Takes what the scanner is to do. Waits for `patience` where there is nothing.
@@ -285,7 +350,10 @@ impl Inbox {
     pub(crate) fn reopen(&self) {
         let mut waiting = self.lock();
         if !waiting.closed {
-            *waiting = Waiting::default();
+            // Hints from outside may be for files that come after the scan with which the session begins.
+            let mut outside = std::mem::take(&mut waiting.outside);
+            outside.start_over();
+            *waiting = Waiting { outside, open: true, ..Waiting::default() };
         }
     }
 
@@ -330,6 +398,31 @@ impl Inbox {
 impl Waiting {
     fn is_over(&self) -> bool {
         self.closed || self.root_lost
+    }
+
+    fn has_room_for_folders(&self) -> bool {
+        self.folders.len() < FOLDERS_OUTSIDE_MAX
+    }
+
+    /// How long until a hint from outside is to be looked at; none: there is none.
+    fn until_outside_due(&self, now_ms: u64) -> Option<Duration> {
+        let next_ms = self.outside.next_ms(self.has_room_for_folders())?;
+        Some(Duration::from_millis(next_ms.saturating_sub(now_ms)))
+    }
+
+    fn take_outside(&mut self, now_ms: u64, limit: usize, taken: &mut PlacesToLookAt) {
+        for target in self.outside.take_places(now_ms, limit) {
+            match target {
+                Target::Place(place) => taken.places.push((place, Closed::default())),
+                Target::Folder(_) => taken.folders.push(target),
+            }
+        }
+        if self.has_room_for_folders() {
+            taken.folders.extend(self.outside.take_folders());
+        }
+        if self.outside.take_scan(now_ms) {
+            self.scan = self.scan.max(Some(ScanAsked::Names));
+        }
     }
 }
 
@@ -399,6 +492,58 @@ mod tests {
         inbox.hand_over(place(1));
         let mut barrier = inbox.barrier();
         assert!(!inbox.is_past(&mut barrier));
+    }
+
+    #[test]
+    fn hints_from_outside_share_a_batch_with_what_scans_find() {
+        let inbox = Inbox::default();
+        inbox.reopen();
+        (0..8).for_each(|n| assert!(inbox.hand_over(place(100 + n))));
+        let mut targets = (0..8).map(|n| Target::Place(place(n))).collect();
+        inbox.hint_outside(&mut targets);
+        assert!(targets.is_empty());
+        let taken = inbox.take(8, Duration::ZERO);
+        let outside = taken.places.iter().filter(|(one, _)| one.stem.len() == 1).count();
+        assert_eq!((outside, taken.from_scans), (4, 4));
+    }
+
+    #[test]
+    fn hints_from_outside_wait_for_room_only_while_somebody_takes_them() {
+        let many = || (0..40_000).map(|n| Target::Place(place(n))).collect::<VecDeque<_>>();
+        let inbox = Inbox::default();
+        let mut targets = many();
+        inbox.hint_outside(&mut targets);
+        assert!(targets.is_empty(), "the return of the root has everything scanned");
+        inbox.reopen();
+        let mut targets = many();
+        inbox.hint_outside(&mut targets);
+        let left = targets.len();
+        assert!(left > 0);
+        assert_eq!(inbox.take(2_000, Duration::ZERO).places.len(), 1_000);
+        inbox.hint_outside(&mut targets);
+        assert_eq!(targets.len(), left - 1_000);
+        inbox.outside_overflowed();
+        take_all(&inbox);
+        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Scan(ScanAsked::Names));
+    }
+
+    #[test]
+    fn hints_from_outside_add_few_folders_to_those_that_wait() {
+        let inbox = Inbox::default();
+        inbox.reopen();
+        let mut targets = (0..100).map(|n| Target::Folder(vec![b'a'; n + 1])).collect();
+        inbox.hint_outside(&mut targets);
+        let mut folders = 0;
+        for _ in 0..10 {
+            for folder in take_all(&inbox).folders {
+                let Target::Folder(folder) = folder else { panic!("a folder") };
+                inbox.hint_folder(folder);
+                folders += 1;
+            }
+        }
+        assert_eq!(folders, FOLDERS_OUTSIDE_MAX);
+        assert!(matches!(inbox.scan_work(Duration::ZERO), ScanWork::Folders(_)));
+        assert!(!take_all(&inbox).folders.is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | | `recognising` | tells which root a folder is that has lost its marker |
 //! | | `markers` | of roots that are one, one is served |
 //! | | `watching`, `scanner`, `scan` | the watch and the scans tell where to look |
+//! | | `hinting`, `hinted` | take hints from outside, and tell what came of them |
 //! | | `inbox` | holds what is to be looked at, bounded |
 //! | index | `observer` | looks, has the core judge, stores what it is |
 //! | | `forgetting` | drops a root that is not configured any more |
@@ -34,6 +35,8 @@ mod error;
 mod fill;
 mod forgetting;
 mod handover;
+mod hinted;
+mod hinting;
 mod inbox;
 mod index_fault;
 mod indexing;
@@ -68,6 +71,7 @@ pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};
 pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
 pub use handover::RootHolder;
+pub use hinting::HintCounts;
 pub use indexing::indexed_key;
 pub use markers::roots_that_are_one;
 pub use metrics::RootFacts;

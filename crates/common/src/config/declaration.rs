@@ -85,8 +85,8 @@ const fn or_engine_anew(declared: Option<Reload>) -> Reload {
 settings! {
     /// Folders with recordings. An entry is a path, or a table with `path`, `time_unit`, the unit of
     /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), `time_zone`, the IANA name of the time zone of
-    /// times without an offset, `exclude`, which replaces the setting of that name in this root, and
-    /// `exclude_more`, which adds to it.
+    /// times without an offset, `exclude`, which replaces the setting of that name in this root,
+    /// `exclude_more`, which adds to it, and `watch` and `scan_interval_ms`, which replace those settings.
     roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
 
     /// MongoDB connection string. It is never shown or logged.
@@ -146,6 +146,9 @@ settings! {
 
     /// Time between scans of names. On a local file system they read only folders that have changed.
     scan_interval_ms: u64 = 60_000, flag: "scan-interval-ms" "N", range: 100, 86_400_000;
+
+    /// Whether roots are watched. Without a watch, hints and scans find what lands: see [hints.md](hints.md).
+    watch: bool = true;
 
     /// Time between scans of names, sizes and times. They come less often where one takes long: at most one part in 500 of
     /// a processor goes into them.
@@ -207,6 +210,16 @@ impl Settings {
     /// Where the value of this key comes from.
     pub fn source(&self, key: &str) -> &Source {
         self.sources.of(key)
+    }
+
+    /// Whether this root is watched.
+    pub fn watch_of(&self, root: &RootSettings) -> bool {
+        root.watch.unwrap_or(self.watch)
+    }
+
+    /// Time between scans of names in this root.
+    pub fn scan_interval_ms_of(&self, root: &RootSettings) -> u64 {
+        root.scan_interval_ms.unwrap_or(self.scan_interval_ms)
     }
 
     /// What is not there in this root: its own `exclude`, or else the overall one, and both `exclude_more`.

@@ -299,6 +299,10 @@ pub struct RootSettings {
     pub exclude: Option<Globs>,
     /// What is not there besides.
     pub exclude_more: Option<Globs>,
+    /// Whether it is watched; none: what the setting `watch` says.
+    pub watch: Option<bool>,
+    /// Time between scans of names in it; none: what the setting of that name says.
+    pub scan_interval_ms: Option<u64>,
 }
 
 impl RootSettings {
@@ -310,6 +314,8 @@ impl RootSettings {
             time_zone: None,
             exclude: None,
             exclude_more: None,
+            watch: None,
+            scan_interval_ms: None,
         }
     }
 
@@ -327,6 +333,8 @@ impl RootSettings {
             ("time_zone", zone.map(Json::from)),
             ("exclude", globs(&self.exclude)),
             ("exclude_more", globs(&self.exclude_more)),
+            ("watch", self.watch.map(Json::from)),
+            ("scan_interval_ms", self.scan_interval_ms.map(Json::from)),
         ];
         let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         if own.is_empty() {
@@ -360,12 +368,14 @@ impl<'de> Deserialize<'de> for RootSettings {
                 let table = RootTable::deserialize(MapAccessDeserializer::new(map))?;
                 let time_unit = table.time_unit.map(TimeUnitName::unit);
                 let time_zone = table.time_zone.map(|ZoneName(zone)| zone);
-                let RootTable { path, exclude, exclude_more, .. } = table;
+                let RootTable { path, exclude, exclude_more, watch, scan_interval_ms, .. } = table;
                 Ok(RootSettings {
                     time_unit,
                     time_zone,
                     exclude,
                     exclude_more,
+                    watch,
+                    scan_interval_ms,
                     ..RootSettings::of(path)
                 })
             }
@@ -383,6 +393,8 @@ struct RootTable {
     time_zone: Option<ZoneName>,
     exclude: Option<Globs>,
     exclude_more: Option<Globs>,
+    watch: Option<bool>,
+    scan_interval_ms: Option<u64>,
 }
 
 /// A time zone, by its name.

@@ -100,6 +100,12 @@ enum Stage {
     Waiting(Turn),
 }
 
+impl Default for HintList {
+    fn default() -> HintList {
+        HintList::new(WAITING_MAX)
+    }
+}
+
 impl HintList {
     /// A list in which `waiting_max` hints wait for their files at most.
     pub fn new(waiting_max: usize) -> HintList {
@@ -205,9 +211,10 @@ impl HintList {
         }
     }
 
-    /// When there is something to take next: 0 at once, none never.
-    pub fn next_ms(&self) -> Option<u64> {
-        if !self.places.is_empty() || !self.folders.is_empty() {
+    /// When there is something to take next: 0 at once, none never. `takes_folders`: folders that nobody has looked at
+    /// would be taken.
+    pub fn next_ms(&self, takes_folders: bool) -> Option<u64> {
+        if !self.places.is_empty() || takes_folders && !self.folders.is_empty() {
             return Some(0);
         }
         let waiting = self.waiting.first_key_value();
@@ -382,9 +389,9 @@ mod tests {
         list.looked(&place(1), Outcome::Done, 0);
         assert_eq!(list.take_places(0, 10), [place(1)], "it came after that look");
         list.looked(&place(1), Outcome::NotYet(Some(5_000)), 0);
-        assert_eq!(list.next_ms(), Some(5_000));
+        assert_eq!(list.next_ms(true), Some(5_000));
         list.looked(&place(1), Outcome::Done, 300);
-        assert!(list.is_empty() && list.next_ms().is_none());
+        assert!(list.is_empty() && list.next_ms(true).is_none());
     }
 
     #[test]
@@ -396,7 +403,7 @@ mod tests {
         list.push(&place(1), 59_500);
         assert_eq!(list.take_places(59_500, 10), [place(1)]);
         list.looked(&place(1), Outcome::NotYet(None), 59_500);
-        assert!(!list.is_empty() && list.next_ms() == Some(59_750));
+        assert!(!list.is_empty() && list.next_ms(true) == Some(59_750));
     }
 
     #[test]
@@ -446,7 +453,7 @@ mod tests {
         }
         assert_eq!(list.take_places(1_000, WAITING_MAX).len(), PACE_MAX);
         assert_eq!(list.take_places(1_050, WAITING_MAX).len(), 0);
-        assert_eq!(list.next_ms(), Some(1_100));
+        assert_eq!(list.next_ms(true), Some(1_100));
         assert_eq!(list.take_places(1_100, WAITING_MAX).len(), PACE_MAX);
         list.start_over();
         assert_eq!(

@@ -10,6 +10,7 @@ mod events;
 mod fdsn;
 mod forgetting;
 mod guard;
+mod hints;
 mod jobs;
 mod listener;
 mod live;
@@ -118,6 +119,8 @@ pub struct AppState {
     services: Services,
     /// Held while the report of a drill is taken: it may be large.
     posting: Arc<Semaphore>,
+    /// A turn for each call whose hints are taken.
+    hinting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
@@ -141,6 +144,7 @@ impl AppState {
             requests: Arc::new(Semaphore::new(bounds.requests_max)),
             services,
             posting: Arc::new(Semaphore::new(1)),
+            hinting: Arc::new(Semaphore::new(hints::CALLS_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }
