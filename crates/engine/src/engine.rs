@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::StartError;
 use crate::fill::FirstFill;
-use crate::hinting::HintedRoot;
+use crate::hinted_root::HintedRoot;
 use crate::inbox::Inbox;
 use crate::index_fault::IndexFault;
 use crate::indexing::Indexing;

@@ -2,19 +2,14 @@
 //! or a folder of a root, and waits there to be looked at.
 
 use std::collections::VecDeque;
-use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use focus_common::metrics::counters;
-use focus_core::exclude::Exclude;
-use focus_core::hint::{Hints, Target, below, target};
-use focus_storage::Pair;
+use focus_core::hint::{Hints, Target};
 use tokio::time::{Instant, sleep};
 
 use crate::engine::Engine;
 use crate::inbox::Inbox;
-use crate::served_root::ServedRoot;
 
 /// How long those who bring hints wait for room at most; then a scan finds what they tell of.
 const ROOM_PATIENCE: Duration = Duration::from_secs(10);
@@ -32,36 +27,6 @@ pub struct HintCounts {
     pub accepted: u64,
     /// All others.
     pub ignored: u64,
-}
-
-/// A root, as hints name it.
-#[derive(Debug)]
-pub(crate) struct HintedRoot {
-    served: Arc<ServedRoot>,
-    exclude: Exclude,
-    pair: Pair,
-}
-
-impl HintedRoot {
-    pub(crate) fn new(served: Arc<ServedRoot>, exclude: Exclude, pair: Pair) -> HintedRoot {
-        HintedRoot { served, exclude, pair }
-    }
-
-    /// Whether a hint that names a root means this one: by its configured path, or by its id.
-    fn is_named(&self, name: &str) -> bool {
-        let path = self.served.settings.path.as_os_str().as_bytes();
-        let id = self.served.memory.borrow();
-        let without_slash = name.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(name);
-        path == without_slash.as_bytes() || id.as_ref().is_some_and(|(id, _)| id == name)
-    }
-
-    fn target(&self, path: &[u8]) -> Option<Target> {
-        let (path, is_folder) = below(path, self.served.settings.path.as_os_str().as_bytes())?;
-        if self.exclude.hides_path(&path) {
-            return None;
-        }
-        target(&path, is_folder, |name| self.pair.part(name).map(|part| part.stem.len()))
-    }
 }
 
 impl Engine {
@@ -100,7 +65,7 @@ impl Engine {
 
     async fn hand_over(&self, queues: &mut [VecDeque<Target>], deadline: Instant) {
         for (root, queue) in self.hinted.iter().zip(queues) {
-            hand_over(&root.served.inbox, queue, deadline).await;
+            hand_over(root.inbox(), queue, deadline).await;
         }
         tokio::task::yield_now().await;
     }

@@ -9,7 +9,7 @@
 //! | | `recognising` | tells which root a folder is that has lost its marker |
 //! | | `markers` | of roots that are one, one is served |
 //! | | `watching`, `scanner`, `scan` | the watch and the scans tell where to look |
-//! | | `hinting`, `hinted` | take hints from outside, and tell what came of them |
+//! | | `hinting`, `hinted_root`, `hinted` | take hints from outside, and tell what came of them |
 //! | | `inbox` | holds what is to be looked at, bounded |
 //! | index | `observer` | looks, has the core judge, stores what it is |
 //! | | `forgetting` | drops a root that is not configured any more |
@@ -36,6 +36,7 @@ mod fill;
 mod forgetting;
 mod handover;
 mod hinted;
+mod hinted_root;
 mod hinting;
 mod inbox;
 mod index_fault;

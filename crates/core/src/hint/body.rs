@@ -250,7 +250,8 @@ impl Reader {
         if let Some(root) = root {
             self.hints.in_root(first, root);
         }
-        if self.hints.len() == first && self.hints.nameless == nameless {
+        let is_nameless = self.hints.len() == first && self.path.is_none();
+        if is_nameless && self.hints.nameless == nameless {
             self.hints.nameless += 1;
         }
         Ok(())

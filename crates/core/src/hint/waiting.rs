@@ -46,7 +46,7 @@ pub enum Outcome {
     Growing,
 }
 
-/// What became of a hint that came in.
+/// Whether a hint that came in was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
     /// It will be looked at.
@@ -478,8 +478,14 @@ mod tests {
                         }
                     }
                     1 => now_ms += 100 * n as u64,
-                    2 => list.take_places(now_ms, n).iter().for_each(|one| drop(owed.remove(one))),
-                    3 => list.take_folders().iter().for_each(|one| drop(owed.remove(one))),
+                    2 => {
+                        let taken = list.take_places(now_ms, n);
+                        owed.retain(|one| !taken.contains(one));
+                    }
+                    3 => {
+                        let taken = list.take_folders();
+                        owed.retain(|one| !taken.contains(one));
+                    }
                     4 => list.looked(&target, Outcome::NotYet(None), now_ms),
                     _ => list.looked(&target, Outcome::Done, now_ms),
                 }
