@@ -63,6 +63,11 @@ impl Engine {
         count(source, HintCounts { accepted: 0, ignored: 1 });
     }
 
+    /// Hints were lost on their way: a scan takes their place, one a minute at most.
+    pub fn hints_lost(&self) {
+        self.hinted.iter().for_each(|root| root.inbox().outside_overflowed());
+    }
+
     async fn hand_over(&self, queues: &mut [VecDeque<Target>], deadline: Instant) {
         for (root, queue) in self.hinted.iter().zip(queues) {
             hand_over(root.inbox(), queue, deadline).await;

@@ -2,9 +2,12 @@
 //!
 //! The testkit does not use the product's code, because it judges the product.
 
+pub mod broker;
 pub mod focus;
 pub mod kubernetes;
 pub mod mongo;
+pub mod mqtt;
+pub mod nats;
 pub mod oracle;
 pub mod podman;
 pub mod power;

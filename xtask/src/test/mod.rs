@@ -84,6 +84,9 @@ impl Peers {
                 ("promtool", "prometheus"),
                 ("prometheus-alertmanager", "prometheus-alertmanager"),
                 ("smtp-sink", "postfix"),
+                ("nats-server", "nats-server"),
+                ("mosquitto", "mosquitto"),
+                ("mosquitto_pub", "mosquitto-clients"),
             ] {
                 kubernetes::package(program, package)?;
             }

@@ -11,7 +11,7 @@ use super::rules;
 use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
-use super::{Alerts, Fdsn, Globs, IndexedMetadata, Secret, Source, Tokens};
+use super::{Alerts, Fdsn, Globs, HintQueues, IndexedMetadata, Secret, Source, Tokens};
 
 /// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
 ///
@@ -198,6 +198,9 @@ settings! {
     /// `location` (empty), `channel`, `quality` (`D`) and `sample_rate` (not told), each a value, or `{ meta = "FIELD" }`
     /// for a field of the metadata. See [fdsn.md](fdsn.md).
     fdsn: Fdsn = Fdsn::default(), default_is: "the service is off";
+
+    /// Queues of brokers whose messages are hints: see [hints.md](hints.md#by-a-queue).
+    hints: HintQueues = HintQueues::default(), default_is: "none", reload: Restart;
 
     /// Address by which people reach this server in a browser. Messages of alerts link to it.
     external_url: Option<String> = None, default_is: "none", reload: AtOnce, rule: rules::external_url;

@@ -152,6 +152,7 @@ impl Wrong {
             super::alerts::WRONG,
             super::tokens::WRONG,
             super::fdsn::WRONG,
+            super::hints::WRONG,
         ]
         .iter()
         .any(|one| message.starts_with(one))

@@ -1,7 +1,5 @@
 //! `POST /api/v1/hints`: others tell of recordings on storage. The server looks for itself, and believes nothing.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -81,7 +79,7 @@ pub(super) async fn post(
     let hints = parse(&body, envelope)
         .map_err(|problem| Problem::of(ProblemKind::BadBody, problem.to_string()))?;
     drop(body);
-    let counts = Arc::clone(&state.engine()).take_hints(&hints, SOURCE).await;
+    let counts = state.engine().take_hints(&hints, SOURCE).await;
     let taken = Taken { accepted: counts.accepted, ignored: counts.ignored };
     Ok((StatusCode::ACCEPTED, Json(taken)).into_response())
 }

@@ -43,6 +43,7 @@ use focus_common::clock;
 use focus_common::config::{Alerts, Settings};
 use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
+use focus_hints::HintQueues;
 
 use crate::alerts::Board;
 use crate::events::Events;
@@ -101,6 +102,8 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     /// Events.
     pub events: Arc<Events>,
+    /// Queues of hints.
+    pub hint_queues: Arc<HintQueues>,
 }
 
 /// The state that every handler shares.
