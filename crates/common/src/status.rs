@@ -213,7 +213,7 @@ state! {
 pub struct HintQueueStatus {
     /// Its name, as configured.
     pub name: String,
-    /// The kind of its broker: `nats` or `mqtt`.
+    /// The kind of its broker: `amqp`, `mqtt` or `nats`.
     pub kind: String,
     /// Whether its messages come in.
     pub state: HintQueueState,

@@ -9,9 +9,11 @@
 //! | `queue` | the task of a queue, and what the status shows of it |
 //! | `nats` | NATS, with JetStream and without |
 //! | `mqtt` | MQTT 5 |
+//! | `amqp` | AMQP 0-9-1 |
 //! | `address` | the address of a broker, and a connection to it |
 
 mod address;
+mod amqp;
 mod mqtt;
 mod nats;
 mod queue;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::{MESSAGE_BYTES_MAX, Taken, Taker, mqtt, nats};
+use crate::{MESSAGE_BYTES_MAX, Taken, Taker, amqp, mqtt, nats};
 
 /// Between two tries to connect, at first and at last. A broker that comes back is found within the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
@@ -104,13 +104,20 @@ impl Link {
 
     /// Takes a message. It can be acknowledged afterwards.
     pub(crate) async fn take(&self, body: &[u8], envelope: Envelope<'_>) {
-        let kind = self.broker.kind();
-        let taken = if body.len() > MESSAGE_BYTES_MAX {
-            self.taker.refuse(kind);
-            Taken { accepted: 0, ignored: 1 }
-        } else {
-            self.taker.take(kind, body, envelope).await
-        };
+        if body.len() > MESSAGE_BYTES_MAX {
+            return self.refuse();
+        }
+        let taken = self.taker.take(self.broker.kind(), body, envelope).await;
+        self.count(taken);
+    }
+
+    /// Counts a message that is too large.
+    pub(crate) fn refuse(&self) {
+        self.taker.refuse(self.broker.kind());
+        self.count(Taken { accepted: 0, ignored: 1 });
+    }
+
+    fn count(&self, taken: Taken) {
         let mut status = self.status.lock();
         status.received += taken.accepted + taken.ignored;
         status.accepted += taken.accepted;
@@ -150,6 +157,10 @@ async fn listen(link: Arc<Link>) {
         let reason = match &link.broker {
             Broker::Nats { subject, durable } => {
                 nats::session(&link, subject, durable.as_ref()).await
+            }
+            Broker::Amqp { queue, binding } => {
+                let binding = binding.as_ref().map(|(exchange, key)| (&**exchange, &**key));
+                amqp::session(&link, amqp::Wanted { queue, binding }).await
             }
             Broker::Mqtt { topic } => mqtt::session(&link, topic).await,
         };

@@ -2,6 +2,7 @@
 //!
 //! The testkit does not use the product's code, because it judges the product.
 
+pub mod amqp;
 pub mod broker;
 pub mod focus;
 pub mod kubernetes;

@@ -86,6 +86,8 @@ impl Peers {
                 ("smtp-sink", "postfix"),
                 ("nats-server", "nats-server"),
                 ("mosquitto", "mosquitto"),
+                ("rabbitmqctl", "rabbitmq-server"),
+                ("amqp-publish", "amqp-tools"),
                 ("mosquitto_pub", "mosquitto-clients"),
             ] {
                 kubernetes::package(program, package)?;

@@ -54,6 +54,13 @@ pub enum Broker {
         /// The stream of JetStream, and the durable consumer on it; none: messages come while somebody listens.
         durable: Option<(String, String)>,
     },
+    /// AMQP 0-9-1.
+    Amqp {
+        /// The queue. It is made where there is none.
+        queue: String,
+        /// Exchange and routing key that it is bound to; none: somebody else sees to that.
+        binding: Option<(String, String)>,
+    },
     /// MQTT 5.
     Mqtt {
         /// The filter of topics.
@@ -66,6 +73,7 @@ impl Broker {
     pub fn kind(&self) -> &'static str {
         match self {
             Broker::Nats { .. } => "nats",
+            Broker::Amqp { .. } => "amqp",
             Broker::Mqtt { .. } => "mqtt",
         }
     }
@@ -73,6 +81,7 @@ impl Broker {
     fn schemes(&self) -> &'static [&'static str] {
         match self {
             Broker::Nats { .. } => &["nats://", "tls://"],
+            Broker::Amqp { .. } => &["amqp://", "amqps://"],
             Broker::Mqtt { .. } => &["mqtt://", "mqtts://"],
         }
     }
@@ -82,6 +91,10 @@ impl Broker {
             Broker::Nats { subject, durable } => {
                 let (stream, durable) = durable.clone().unzip();
                 json!({ "subject": subject, "stream": stream, "durable": durable })
+            }
+            Broker::Amqp { queue, binding } => {
+                let (exchange, key) = binding.clone().unzip();
+                json!({ "queue": queue, "exchange": exchange, "routing_key": key })
             }
             Broker::Mqtt { topic } => json!({ "topic": topic }),
         }
@@ -124,6 +137,8 @@ struct Table {
     nats: Vec<NatsTable>,
     #[serde(default)]
     mqtt: Vec<MqttTable>,
+    #[serde(default)]
+    amqp: Vec<AmqpTable>,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +161,35 @@ struct MqttTable {
     url_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
     topic: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AmqpTable {
+    name: String,
+    url: Option<Secret>,
+    url_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    queue: String,
+    exchange: Option<String>,
+    routing_key: Option<String>,
+}
+
+impl TryFrom<AmqpTable> for HintQueue {
+    type Error = String;
+
+    fn try_from(table: AmqpTable) -> Result<HintQueue, String> {
+        let binding = match (table.exchange, table.routing_key) {
+            (None, None) => None,
+            (Some(exchange), key) => Some((exchange, key.unwrap_or_default())),
+            (None, Some(_)) => {
+                let words = "a routing_key needs an exchange";
+                return Err(format!("the queue {:?}: {words}", table.name));
+            }
+        };
+        let broker = Broker::Amqp { queue: table.queue, binding };
+        queue(table.name, table.url, table.url_file, table.ca_file, broker)
+    }
 }
 
 impl TryFrom<MqttTable> for HintQueue {
@@ -195,7 +239,8 @@ impl Table {
     fn queues(self) -> Result<HintQueues, String> {
         let nats = self.nats.into_iter().map(HintQueue::try_from);
         let mqtt = self.mqtt.into_iter().map(HintQueue::try_from);
-        let queues: Vec<HintQueue> = nats.chain(mqtt).collect::<Result<_, _>>()?;
+        let amqp = self.amqp.into_iter().map(HintQueue::try_from);
+        let queues: Vec<HintQueue> = amqp.chain(mqtt).chain(nats).collect::<Result<_, _>>()?;
         let mut names = BTreeSet::new();
         for queue in &queues {
             if queue.name.is_empty() || !names.insert(queue.name.as_str()) {
@@ -262,7 +307,7 @@ mod tests {
         .expect("queues");
         assert_eq!(read.read(&|_| Ok("tls://h:4222\n".to_owned())), Vec::<String>::new());
         let secrets: Vec<&str> = read.secrets().collect();
-        assert_eq!(secrets, ["nats://u:hunter22@h", "tls://h:4222", "mqtt://h"]);
+        assert_eq!(secrets, ["mqtt://h", "nats://u:hunter22@h", "tls://h:4222"]);
         assert!(!read.shown().to_string().contains("hunter22"), "{}", read.shown());
         assert!(!format!("{read:?}").contains("hunter22"));
         let wrong = read.read(&|_| Ok("http://u:hunter22@h".to_owned())).join("");
@@ -285,6 +330,10 @@ mod tests {
             (
                 r#"{"nats": [{"name": "a", "url": "nats://h", "subject": "s"}, {"name": "a", "url": "nats://h", "subject": "s"}]}"#,
                 "two queues",
+            ),
+            (
+                r#"{"amqp": [{"name": "a", "url": "amqp://h", "queue": "q", "routing_key": "k"}]}"#,
+                "needs an exchange",
             ),
             (r#"{"kafka": []}"#, "unknown field"),
         ] {

@@ -95,6 +95,8 @@ impl Counters {
                     &["nats", "ignored"],
                     &["mqtt", "accepted"],
                     &["mqtt", "ignored"],
+                    &["amqp", "accepted"],
+                    &["amqp", "ignored"],
                 ],
             ),
             http_requests: counter("focus_http_requests_total", &[]),

@@ -13,7 +13,7 @@ use crate::unwatched::Unwatched;
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hints.md");
 
 /// The indented blocks of a section.
-fn blocks(heading: &str) -> Vec<String> {
+pub(crate) fn blocks(heading: &str) -> Vec<String> {
     let document = fs::read_to_string(DOCUMENT).expect("docs/hints.md");
     let (_, section) = document.split_once(&format!("\n{heading}\n")).expect("the section");
     let section = section.split("\n##").next().unwrap_or_default();
@@ -35,7 +35,7 @@ fn blocks(heading: &str) -> Vec<String> {
     blocks
 }
 
-fn run(command: &str, token: &str) -> String {
+pub(crate) fn run(command: &str, token: &str) -> String {
     let output = Command::new("sh").args(["-ec", command]).env("TOKEN", token).output();
     let output = output.expect("a shell");
     assert!(output.status.success(), "{command}\n{output:?}");

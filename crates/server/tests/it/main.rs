@@ -4,6 +4,7 @@ mod alert_handover;
 mod alert_host;
 mod alerts;
 mod alike;
+mod amqp;
 mod answers;
 mod causes;
 mod changes;
