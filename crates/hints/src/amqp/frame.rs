@@ -4,7 +4,7 @@
 //! stores of thirty more crates with it.
 
 /// Bytes of a frame at most, as it is agreed with the broker.
-pub(super) const FRAME_BYTES_MAX: usize = 128 << 10;
+pub(super) const FRAME_BYTES_MAX: u32 = 128 << 10;
 
 /// Bytes around the payload of a frame.
 const AROUND: usize = 8;
@@ -43,11 +43,11 @@ pub(super) struct Head {
 /// It is too long.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, Broken> {
     let Some(size) = bytes.get(3..7) else { return Ok(None) };
-    let size = u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize;
+    let size = u32::from_be_bytes([size[0], size[1], size[2], size[3]]);
     if size > FRAME_BYTES_MAX {
         return Err("a frame that is longer than it may be");
     }
-    Ok(Some(size + AROUND))
+    Ok(Some(size as usize + AROUND))
 }
 
 /// A whole frame.
@@ -113,6 +113,15 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// What is written is far shorter than the format has room for.
+fn short_length(length: usize) -> u8 {
+    u8::try_from(length).unwrap_or(u8::MAX)
+}
+
+fn long_length(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
 /// A method that is being written.
 #[derive(Debug)]
 pub(super) struct Method(Vec<u8>);
@@ -151,20 +160,20 @@ impl Method {
     /// A short text; of a longer one than the format has room for, the begin: the broker refuses it.
     pub(super) fn text(mut self, text: &str) -> Method {
         let text = &text.as_bytes()[..text.len().min(255)];
-        self.0.push(text.len() as u8);
+        self.0.push(short_length(text.len()));
         self.0.extend(text);
         self
     }
 
     /// A long text, or a table that is written already.
     pub(super) fn long_text(mut self, text: &[u8]) -> Method {
-        self.0.extend((text.len() as u32).to_be_bytes());
+        self.0.extend(long_length(text.len()).to_be_bytes());
         self.0.extend(text);
         self
     }
 
     pub(super) fn bytes(mut self) -> Vec<u8> {
-        let length = (self.0.len() - 7) as u32;
+        let length = long_length(self.0.len() - 7);
         self.0[3..7].copy_from_slice(&length.to_be_bytes());
         self.0.push(END);
         self.0
@@ -179,13 +188,13 @@ pub(super) fn heartbeat() -> [u8; 8] {
 /// What the client can do: it wants to be told that its queue has gone.
 pub(super) fn client_properties() -> Vec<u8> {
     let entry = |name: &str, kind: u8, value: &[u8]| {
-        let mut entry = vec![name.len() as u8];
+        let mut entry = vec![short_length(name.len())];
         entry.extend(name.as_bytes());
         entry.push(kind);
         entry.extend(value);
         entry
     };
-    let with_length = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes(), bytes].concat();
+    let with_length = |bytes: &[u8]| [&long_length(bytes.len()).to_be_bytes(), bytes].concat();
     let able = entry("consumer_cancel_notify", b't', &[1]);
     let mut table = entry("product", b'S', &with_length(b"focus-server"));
     table.extend(entry("capabilities", b'F', &with_length(&able)));
@@ -220,8 +229,7 @@ mod tests {
         head.extend(5_u64.to_be_bytes());
         head.extend([0xA0, 0, 10]);
         head.extend(b"text/plain\0\0\0\0");
-        let length = (head.len() - 7) as u8;
-        head[6] = length;
+        head[6] = short_length(head.len() - 7);
         head.push(END);
         let content_type = Some("text/plain".to_owned());
         assert_eq!(read(&head), Ok(Frame::Head(Head { size: 5, content_type })));

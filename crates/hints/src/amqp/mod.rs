@@ -167,8 +167,8 @@ impl Connection {
         self.answer(TUNE)
             .await
             .map_err(|closed| format!("user or password may be wrong: {}", closed.words()))?;
-        let frame_max = frame::FRAME_BYTES_MAX as u32;
-        let tune = Method::new(0, TUNE_OK).short(CHANNEL).long(frame_max).short(HEARTBEAT_S);
+        let tune =
+            Method::new(0, TUNE_OK).short(CHANNEL).long(frame::FRAME_BYTES_MAX).short(HEARTBEAT_S);
         self.send(&tune.bytes()).await?;
         let open = Method::new(0, OPEN).text(virtual_host).text("").byte(0);
         self.call(open, OPEN_OK).await.map_err(Closed::words)

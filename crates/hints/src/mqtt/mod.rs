@@ -164,9 +164,8 @@ impl Connection {
                 self.bytes.shrink_to(64 << 10);
             }
             let read = self.stream.read_buf(&mut self.bytes).await;
-            match read.map_err(|error| format!("the connection ended: {error}"))? {
-                0 => return Err("the broker ended the connection".to_owned()),
-                _ => {}
+            if read.map_err(|error| format!("the connection ended: {error}"))? == 0 {
+                return Err("the broker ended the connection".to_owned());
             }
         }
     }

@@ -4,7 +4,7 @@
 //! would have to agree with the broker's.
 
 /// Bytes of a packet at most: a message of 1 MiB with its topic and properties.
-pub(super) const PACKET_BYTES_MAX: usize = (1 << 20) + (128 << 10);
+pub(super) const PACKET_BYTES_MAX: u32 = (1 << 20) + (128 << 10);
 
 /// Messages that the broker may send before they are acknowledged.
 const RECEIVE_MAX: u16 = 64;
@@ -60,7 +60,7 @@ pub(super) fn connect(client_id: &str, credentials: &Credentials, keep_alive_s: 
     properties.push(0x21);
     properties.extend(RECEIVE_MAX.to_be_bytes());
     properties.push(0x27);
-    properties.extend((PACKET_BYTES_MAX as u32).to_be_bytes());
+    properties.extend(PACKET_BYTES_MAX.to_be_bytes());
     number(&mut body, properties.len());
     body.extend(properties);
     text(&mut body, client_id);
@@ -96,15 +96,15 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 
 fn text(out: &mut Vec<u8>, text: &str) {
     // A longer text than the format has room for is cut: the broker refuses it.
-    let text = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
-    out.extend((text.len() as u16).to_be_bytes());
-    out.extend_from_slice(text);
+    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    out.extend(length.to_be_bytes());
+    out.extend_from_slice(&text.as_bytes()[..usize::from(length)]);
 }
 
 fn number(out: &mut Vec<u8>, mut value: usize) {
     loop {
         let more = if value > 0x7F { 0x80 } else { 0 };
-        out.push((value & 0x7F) as u8 | more);
+        out.push(u8::try_from(value & 0x7F).unwrap_or(0) | more);
         value >>= 7;
         if value == 0 {
             return;
@@ -123,7 +123,7 @@ pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, Broken> {
         return if before >= 4 { Err("a packet without a length") } else { Ok(None) };
     };
     let length = 1 + before - reader.0.len() + rest;
-    if length > PACKET_BYTES_MAX {
+    if length > PACKET_BYTES_MAX as usize {
         return Err("a packet that is longer than it may be");
     }
     Ok(Some(length))
