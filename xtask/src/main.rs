@@ -18,8 +18,12 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
-cargo xtask bench recovery|memory|queries|requests|scan|text|verify [N]
-                                             figures, as ratios
+cargo xtask bench NAME [N ...] [--json PATH] [--seconds S]
+                                             figures, as ratios: fill, land, drain, restart, idle, memory,
+                                             allocations, queries, requests, scan, text, verify
+cargo xtask bench --check [NAME ...] [--store]
+                                             ratios of small runs beside the stored ones
+cargo xtask bench svg [--svg FILE]           a picture of the results
 cargo xtask lint                             format, clippy, layout, dependencies
 cargo xtask kubernetes                       install the control plane for tests, once
 cargo xtask deploy [--container]             check chart, manifests, unit and package; or the static program

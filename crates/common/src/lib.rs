@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod machine;
+pub mod memory_budget;
 pub mod metrics;
 pub mod standing;
 pub mod state_dir;

@@ -7,9 +7,10 @@ use focus_catalog::Catalog;
 use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_common::config::{Layout, RootSettings, Settings};
+use focus_common::memory_budget::MemoryBudget;
 use focus_core::hint::WAITING_MAX;
 use focus_index::{
-    ConfiguredRoot, Doubts, Index, IndexError, IndexedKey, Opened, Reader, TextIndexed,
+    ConfiguredRoot, Doubts, Index, IndexBounds, IndexError, IndexedKey, Opened, Reader, TextIndexed,
 };
 use focus_storage::Pair;
 use parking_lot::{Mutex, MutexGuard};
@@ -348,6 +349,15 @@ fn mend(index: &Index, doubts: &Doubts) -> Result<(), IndexError> {
     Ok(())
 }
 
+/// What the index may keep of the memory that the server may take.
+fn index_bounds(budget: MemoryBudget) -> IndexBounds {
+    IndexBounds {
+        writer_kib: budget.index_writer_kib(),
+        reader_kib: budget.index_reader_kib(),
+        log_bytes: budget.index_log_bytes(),
+    }
+}
+
 /// Opens the index, or makes a new one in place of one that was found to be damaged.
 async fn open_index(settings: &Settings, damage: Option<String>) -> Result<Opened, StartError> {
     let path = settings.state_dir.join(INDEX_FILE);
@@ -359,6 +369,7 @@ async fn open_index(settings: &Settings, damage: Option<String>) -> Result<Opene
     if let Some(words) = &opened.rebuilt {
         tracing::warn!("{words}; a new index is made from storage, and nothing is lost");
     }
+    opened.index.bound(index_bounds(MemoryBudget::of_mib(settings.memory_budget_mib)))?;
     Ok(opened)
 }
 

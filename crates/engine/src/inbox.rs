@@ -4,7 +4,7 @@
 //! whole root takes their place. A scan that is too far ahead of the observer waits.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use focus_common::clock;
 use focus_core::hint::{HintList, Outcome, Pushed, Target};
@@ -19,6 +19,15 @@ const HINTS_MAX: usize = 32_768;
 /// Places that a scan may be ahead of the observer by: two of its batches, so that neither waits for
 /// the other at every step. They take half a megabyte.
 const SCAN_FINDS_MAX: usize = 4_096;
+
+/// Finds of a scan are gathered for so long at most, and for as long as one comes within a step.
+const GATHER_MAX: Duration = Duration::from_millis(100);
+
+/// The observer is woken for the first find, and for so many more.
+const WOKEN_FOR: usize = 512;
+
+/// See [`GATHER_MAX`].
+const GATHER_STEP: Duration = Duration::from_millis(5);
 
 /// Folders that wait to be scanned at most. Each is compared with the others when it comes in; further
 /// folders ask for a scan of the whole root instead.
@@ -217,7 +226,10 @@ impl Inbox {
         }
         waiting.scan_finds.push_back(place);
         waiting.handed_over += 1;
-        self.changed.notify_all();
+        // Whoever gathers them need not wake up for each.
+        if waiting.scan_finds.len() % WOKEN_FOR == 1 {
+            self.changed.notify_all();
+        }
         true
     }
 
@@ -255,6 +267,9 @@ impl Inbox {
     }
 
     /// Takes at most `limit` places, hints first. Waits for `patience` where there is none.
+    ///
+    /// What scans find is gathered for a moment while more of it comes: places that are stored together share pages of
+    /// the index.
     pub(crate) fn take(&self, limit: usize, patience: Duration) -> PlacesToLookAt {
         let mut waiting = self.lock();
         if waiting.hints.is_empty() && waiting.scan_finds.is_empty() && !waiting.is_over() {
@@ -263,6 +278,7 @@ impl Inbox {
                 waiting = self.wait(waiting, patience.min(until_due.unwrap_or(patience)));
             }
         }
+        waiting = self.gather(waiting, limit.min(SCAN_FINDS_MAX / 2), patience.min(GATHER_MAX));
         let mut taken = PlacesToLookAt::default();
         // Neither a flood from outside nor a scan keeps the other waiting.
         waiting.take_outside(clock::boot_ms(), limit.div_ceil(2), &mut taken);
@@ -385,6 +401,30 @@ impl Inbox {
         self.waiting.lock()
     }
 
+    /// Waits until scans have found `enough`, or find nothing for the time being. Hints wait for nothing.
+    fn gather<'a>(
+        &self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        enough: usize,
+        patience: Duration,
+    ) -> MutexGuard<'a, Waiting> {
+        let began = Instant::now();
+        let mut found = waiting.scan_finds.len();
+        while found > 0
+            && found < enough
+            && waiting.hints.is_empty()
+            && !waiting.is_over()
+            && began.elapsed() < patience
+        {
+            waiting = self.wait(waiting, GATHER_STEP.min(patience));
+            if waiting.scan_finds.len() == found {
+                break;
+            }
+            found = waiting.scan_finds.len();
+        }
+        waiting
+    }
+
     fn wait<'a>(
         &self,
         mut waiting: MutexGuard<'a, Waiting>,
@@ -436,6 +476,28 @@ mod tests {
 
     fn take_all(inbox: &Inbox) -> PlacesToLookAt {
         inbox.take(usize::MAX, Duration::ZERO)
+    }
+
+    #[test]
+    fn what_a_scan_finds_one_after_another_is_taken_together_and_a_hint_at_once() {
+        let inbox = Inbox::default();
+        let patience = Duration::from_secs(60);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..1_000).for_each(|n| inbox.hand_over(place(n)).then_some(()).expect("taken"))
+            });
+            let (mut found, mut rounds) = (0, 0);
+            while found < 1_000 {
+                found += inbox.take(2_048, patience).places.len();
+                rounds += 1;
+            }
+            assert!(rounds < 500, "{rounds} transactions of 1,000 places");
+        });
+        let taken = inbox.take(2_048, Duration::ZERO);
+        assert!(taken.places.is_empty());
+        inbox.hint(place(1), Closed::default());
+        inbox.hand_over(place(2));
+        assert_eq!(inbox.take(2_048, patience).places.len(), 2);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use focus_common::clock;
+use focus_common::config::Settings;
+use focus_common::memory_budget::MemoryBudget;
 use focus_core::mount::Mount;
 use focus_core::recording::Place;
 use focus_index::{FolderId, FolderPlaces, IndexError, KnownPlace, PlaceId, ScanView};
@@ -85,7 +87,7 @@ pub(crate) fn scan(
             moved: Vec::new(),
             mounts: HashSet::new(),
             news_in: HashSet::new(),
-            remembered: FolderMemory::default(),
+            remembered: FolderMemory::within(remembered_bytes(present.settings)),
             unchanged: 0,
             alike: Vec::new(),
             reread: 0,
@@ -525,6 +527,11 @@ impl RowSet {
     fn contains(&self, row: usize) -> bool {
         self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
+}
+
+/// What is remembered of the folders of one root, bytes at most.
+fn remembered_bytes(settings: &Settings) -> usize {
+    MemoryBudget::of_mib(settings.memory_budget_mib).folders_bytes(settings.roots.len())
 }
 
 #[cfg(test)]

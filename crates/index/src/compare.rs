@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::entry::{ENTRY, ENTRY_COLUMNS, apply, entry, load};
 use crate::rows::{RECORDING, RootId, bytes, recording, signed};
+use crate::uuids::{in_order, of_uuid};
 use crate::{Index, IndexError, Reader};
 
 impl Reader {
@@ -23,13 +24,22 @@ impl Reader {
         nth: usize,
     ) -> Result<Option<String>, IndexError> {
         self.read(|connection| {
-            // The index of uuids answers for a single root; a row's root is looked up only where there are several.
+            // The tables of uuids answer for a single root; a row's root is looked up only where there are several.
+            let is_alone: bool = connection
+                .prepare_cached("SELECT count(*) = 1 FROM roots")?
+                .query_row([], |row| row.get(0))?;
+            let sql = if is_alone {
+                "SELECT uuid FROM uuids WHERE uuid > ?2 AND ?1 NOTNULL UNION ALL
+                 SELECT uuid FROM uuids_new WHERE uuid > ?2 ORDER BY uuid LIMIT 1 OFFSET ?3"
+                    .to_owned()
+            } else {
+                format!(
+                    "{} LIMIT 1 OFFSET ?3",
+                    in_order("r.uuid", "", "u.uuid > ?2 AND r.root = ?1")
+                )
+            };
             connection
-                .prepare_cached(
-                    "SELECT r.uuid FROM recordings r
-                     WHERE r.uuid > ?2 AND ((SELECT count(*) FROM roots) = 1 OR r.root = ?1)
-                     ORDER BY r.uuid LIMIT 1 OFFSET ?3",
-                )?
+                .prepare_cached(&sql)?
                 .query_row(
                     params![root.0, after.unwrap_or(""), signed(nth.saturating_sub(1) as u64)],
                     |row| row.get(0),
@@ -50,11 +60,13 @@ impl Reader {
         limit: usize,
     ) -> Result<Page<Row>, IndexError> {
         self.read(|connection| {
-            let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT r.id, {ENTRY}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
-                 WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
-            ))?;
+            let upper = if through.is_some() { "AND u.uuid <= ?3" } else { "AND ?3 IS NULL" };
+            let rows = in_order(
+                &format!("r.id, {ENTRY}, {RECORDING}"),
+                "JOIN roots t ON t.id = r.root",
+                &format!("u.uuid > ?2 AND r.root = ?1 {upper}"),
+            );
+            let mut statement = connection.prepare_cached(&format!("{rows} LIMIT ?4"))?;
             let rows = statement.query_map(
                 params![root.0, after.unwrap_or(""), through, signed(limit as u64)],
                 |row| Ok((compared_row(row)?, bytes(row, 1 + ENTRY_COLUMNS)?)),
@@ -75,7 +87,8 @@ impl Reader {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT r.id, {ENTRY}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
-                 WHERE r.uuid = ?2 AND r.root = ?1"
+                 WHERE {} AND r.root = ?1",
+                of_uuid!("r.id", "?2")
             ))?;
             let mut rows = Vec::new();
             for uuid in uuids {

@@ -16,6 +16,7 @@ use crate::rows::{signed, unsigned};
 use crate::schema::{LIVE_END_MS, span};
 use crate::stage::{FOUND_DELETED, SAID_DELETED, Stage, UNSURE, Way};
 use crate::sum::sum;
+use crate::uuids::of_uuid;
 
 /// [`ENTRY`] as a literal, for statements that are put together when the program is built.
 macro_rules! entry_columns {
@@ -187,7 +188,7 @@ pub(crate) fn store(
     if before.life == after.life && before.never_seen == after.never_seen {
         // The indexes of the other columns are left alone: an acknowledgement is the most frequent write.
         tx.prepare_cached(&format!(
-            "UPDATE recordings SET generation = ?2, acked = ?3, known = ?4, pending = ?5,
+            "UPDATE OR ROLLBACK recordings SET generation = ?2, acked = ?3, known = ?4, pending = ?5,
                pending_since_ms = ?6, retry_ms = ?7, {ACKNOWLEDGED} WHERE id = ?1"
         ))?
         .execute(params![
@@ -289,9 +290,11 @@ pub(crate) fn put(
     entry: &Entry,
 ) -> rusqlite::Result<()> {
     let Read { root, file, recording, metadata } = read;
+    // A conflict is a mistake of the program, and undoes the transaction in any case. Said with the statement, that
+    // spares the database a copy of each page before each row.
     let statement = match put {
         Put::New => {
-            "INSERT INTO recordings(root, file, uuid, start_ms, end_ms, span, deleted, recording_id, path,
+            "INSERT OR ROLLBACK INTO recordings(root, file, uuid, start_ms, end_ms, span, deleted, recording_id, path,
                size, fingerprint, metadata, sum, generation, acked, known, pending, pending_since_ms,
                retry_ms, vanished_ms, vanish_step, proof_ms, held_seq, held_why, marked_ms, approved,
                never_seen, drilled, first_seen_ms)
@@ -299,13 +302,13 @@ pub(crate) fn put(
                ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, CAST(unixepoch('subsec') * 1000 AS INTEGER))"
         }
         Put::Over => {
-            "UPDATE recordings SET root = ?1, file = ?2, start_ms = ?4, end_ms = ?5, span = ?6,
+            concat!("UPDATE recordings SET root = ?1, file = ?2, start_ms = ?4, end_ms = ?5, span = ?6,
                deleted = ?7, recording_id = ?8, path = ?9, size = ?10, fingerprint = ?11, metadata = ?12,
                sum = ?13, generation = ?14, acked = ?15, known = ?16, pending = ?17,
                pending_since_ms = ?18, retry_ms = ?19, vanished_ms = ?20, vanish_step = ?21,
                proof_ms = ?22, held_seq = ?23, held_why = ?24, marked_ms = ?25, approved = ?26,
                never_seen = ?27, drilled = ?28
-             WHERE uuid = ?3"
+             WHERE ", of_uuid!("id", "?3"))
         }
     };
     let (way, life) = (DeliveryColumns::of(entry), LifeColumns::of(entry));

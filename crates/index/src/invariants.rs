@@ -4,13 +4,13 @@ use rusqlite::Connection;
 
 use crate::entry::{ENTRY, entry};
 use crate::stage::{DONE, FOUND_DELETED, HELD, LEAVING, MARKED, PENDING, UNPROVED};
-use crate::{IndexError, Reader, coverage, metadata, text};
+use crate::{IndexError, Reader, coverage, metadata, text, uuids};
 
 /// The invariant that [`focus_core::entry::Entry::is_sound`] tells of each row.
 const SOUND: &str = "every entry is one that can come of the rules";
 
 /// Each other invariant, and the number of rows that break it.
-fn checks() -> [(&'static str, String); 9] {
+fn checks() -> [(&'static str, String); 10] {
     [
         (
             "pending_cleared_only_after_ack",
@@ -67,6 +67,7 @@ fn checks() -> [(&'static str, String); 9] {
                EXCEPT SELECT root, state, count FROM unrecognised)"
                 .to_owned(),
         ),
+        ("every uuid leads to its recording", uuids::WRONG.to_owned()),
         (
             "who holds the uuid that its sidecar names is known",
             "SELECT count(*) FROM files f WHERE holds <> (uuid IS NOT NULL AND EXISTS(

@@ -9,6 +9,7 @@ use crate::listing::Cursor;
 use crate::rows::RootId;
 use crate::schema::LIVE_END_MS;
 use crate::stage::{DONE, HELD, REFUSED};
+use crate::uuids::of_uuid;
 use crate::{IndexError, Reader};
 
 /// A recognised recording, for people.
@@ -109,7 +110,8 @@ impl Reader {
             let sql = format!(
                 "SELECT {SHOWN}, r.recording_id, r.fingerprint, r.metadata, r.first_seen_ms, r.acknowledged_ms,
                    r.held_why, (SELECT f.reason FROM files f WHERE f.id = r.file AND f.state = ?2)
-                 FROM recordings r WHERE r.uuid = ?1"
+                 FROM recordings r WHERE {}",
+                of_uuid!("r.id", "?1")
             );
             let whole = connection.prepare_cached(&sql)?.query_row([uuid, State::CatalogRefused.name()], |row| {
                 let root: i64 = row.get(1)?;

@@ -6,12 +6,14 @@
 //! new readers read the file alone, and waits for those that were there before.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// From this size on the log is written to the file, bytes. The larger it is, the more rows have come to a page when
-/// that is written once more.
+/// From this size on the log is written to the file, bytes, unless another one was asked for. The larger it is, the more
+/// rows have come to a page when that is written once more.
 const BYTES: u64 = if cfg!(test) { 64 << 10 } else { 32 << 20 };
 
 /// Where readers are in the way, the next attempt comes when the log has grown by so much, bytes.
@@ -20,6 +22,7 @@ const STEP_BYTES: u64 = if cfg!(test) { 16 << 10 } else { 4 << 20 };
 /// The log of one writer.
 pub(crate) struct Log {
     path: PathBuf,
+    bytes: Arc<AtomicU64>,
     /// The size at which it is written to the file, bytes.
     due_bytes: u64,
 }
@@ -29,24 +32,30 @@ impl Log {
     pub(crate) fn of(path: &Path) -> Log {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        Log { path: log.into(), due_bytes: BYTES }
+        Log { path: log.into(), bytes: Arc::new(AtomicU64::new(BYTES)), due_bytes: BYTES }
+    }
+
+    /// The size from which on it is written to the file, bytes: to be changed at any time.
+    pub(crate) fn bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bytes)
     }
 
     /// Writes the log to the file if it is long. Called between two transactions of the only writer. What fails here
     /// fails the next transaction too, and is told there.
     pub(crate) fn bound(&mut self, connection: &Connection) {
         let bytes = std::fs::metadata(&self.path).map_or(0, |log| log.len());
-        if bytes < BYTES {
-            self.due_bytes = BYTES;
+        let long = self.bytes.load(Ordering::Relaxed);
+        if bytes < long {
+            self.due_bytes = long;
         }
         if bytes < self.due_bytes {
             return;
         }
         let usual = Duration::from_millis(usual_wait_ms(connection));
-        let _ = connection.busy_timeout(patience(bytes));
+        let _ = connection.busy_timeout(patience(bytes / long.max(1)));
         let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         let _ = connection.busy_timeout(usual);
-        self.due_bytes = if is_busy.unwrap_or(true) { bytes + STEP_BYTES } else { BYTES };
+        self.due_bytes = if is_busy.unwrap_or(true) { bytes + STEP_BYTES } else { long };
     }
 }
 
@@ -56,8 +65,8 @@ fn usual_wait_ms(connection: &Connection) -> u64 {
 
 /// How long the writer waits for readers: what is read takes milliseconds, and seldom more. A log that is longer than it
 /// should be is worth a longer wait.
-fn patience(bytes: u64) -> Duration {
-    match bytes / BYTES {
+fn patience(times_as_long: u64) -> Duration {
+    match times_as_long {
         0 | 1 => Duration::from_millis(20),
         2 | 3 => Duration::from_millis(200),
         _ => Duration::from_secs(1),

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Transaction};
 use crate::entry::{ENTRY, Put, Read, entry, put, store};
 use crate::place;
 use crate::rows::RootId;
+use crate::uuids::of_uuid;
 use crate::{Index, IndexError};
 
 impl Index {
@@ -43,7 +44,8 @@ fn add_missing(
     let Some(recording) = &stored.recording else { return Ok(()) };
     let found_since = tx
         .prepare_cached(&format!(
-            "SELECT r.id, r.root, {ENTRY} FROM recordings r WHERE r.uuid = ?1"
+            "SELECT r.id, r.root, {ENTRY} FROM recordings r WHERE {}",
+            of_uuid!("r.id", "?1")
         ))?
         .query_row([&recording.uuid], |row| {
             Ok((EntryId(row.get(0)?), row.get::<_, i64>(1)?, entry(row, 2)?))

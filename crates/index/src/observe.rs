@@ -19,6 +19,7 @@ use crate::entry::{ENTRY_COLUMNS, Loaded, Put, Read, RootFacts, apply, entry, en
 use crate::mount::MountRows;
 use crate::place;
 use crate::rows::RootId;
+use crate::uuids::of_uuid;
 use crate::{Index, IndexError};
 
 /// A look that was judged.
@@ -329,7 +330,8 @@ impl Observer<'_> {
             .prepare_cached(concat!(
                 "SELECT ",
                 entry_columns!(),
-                ", r.id, r.root, r.file, r.path, r.mount, r.mount_last FROM recordings r WHERE r.uuid = ?1"
+                ", r.id, r.root, r.file, r.path, r.mount, r.mount_last FROM recordings r WHERE ",
+                of_uuid!("r.id", "?1")
             ))?
             .query_row([uuid], |row| {
                 Ok(HeldUuid {
@@ -338,7 +340,10 @@ impl Observer<'_> {
                     root: row.get(ENTRY_COLUMNS + 1)?,
                     file: row.get(ENTRY_COLUMNS + 2)?,
                     path: row.get(ENTRY_COLUMNS + 3)?,
-                    own: Own { seen: row.get(ENTRY_COLUMNS + 4)?, last: row.get(ENTRY_COLUMNS + 5)? },
+                    own: Own {
+                        seen: row.get(ENTRY_COLUMNS + 4)?,
+                        last: row.get(ENTRY_COLUMNS + 5)?,
+                    },
                 })
             })
             .optional()
@@ -416,7 +421,10 @@ impl Observer<'_> {
             return Ok(());
         }
         self.tx
-            .prepare_cached("UPDATE recordings SET mount = ?2, mount_last = ?3 WHERE uuid = ?1")?
+            .prepare_cached(concat!(
+                "UPDATE recordings SET mount = ?2, mount_last = ?3 WHERE ",
+                of_uuid!("id", "?1")
+            ))?
             .execute(params![uuid, kept.seen, kept.last])?;
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use focus_crash::{Point, Step, here};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::rows::signed;
 use crate::{Index, IndexError, coverage, metadata, schema};
 
 /// An index that was opened.
@@ -86,8 +87,8 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
         });
     }
     // Rows of one time lie on shared pages: the larger cache and log are, the more rows have come when a page is written
-    // once more. The cache is bounded to 16 MiB by the memory that a server may take for this; the log by [`crate::log`]
-    // once the writer is there.
+    // once more. The cache of a server is bounded by [`Index::bound`], and the log by [`crate::log`] once the
+    // writer is there.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384;
@@ -183,11 +184,12 @@ fn last_kept(path: &Path) -> std::io::Result<u32> {
 }
 
 /// A connection that only reads, for the pool.
-pub(crate) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn read_only(path: &Path, keeps_kib: u64) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(2))?;
-    connection.execute_batch("PRAGMA cache_size = -2048; PRAGMA query_only = 1;")?;
+    connection.pragma_update(None, "cache_size", -signed(keeps_kib))?;
+    connection.pragma_update(None, "query_only", true)?;
     // Listings and windows have a statement for each of up to 64 classes, in either order.
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)

@@ -96,7 +96,7 @@ pub(crate) fn store_sight(
     due_ms: Option<u64>,
 ) -> rusqlite::Result<()> {
     let mut statement = tx.prepare_cached(
-        "UPDATE files SET data_size = ?2, data_mtime_ns = ?3, data_since_ms = ?4, data_closed = ?5,
+        "UPDATE OR ROLLBACK files SET data_size = ?2, data_mtime_ns = ?3, data_since_ms = ?4, data_closed = ?5,
            extension = ?6, side_size = ?7, side_mtime_ns = ?8, side_since_ms = ?9,
            side_closed = ?10, settled = ?11, uuid = ?12, live = ?13, changed_ms = ?14, due_ms = ?15,
            side_inode = ?16, side_ctime_ns = ?17, side_sum = ?18, side_counts_ms = ?19,
@@ -119,7 +119,7 @@ pub(crate) fn make_seen(
     will_hold: bool,
 ) -> rusqlite::Result<i64> {
     let mut statement = tx.prepare_cached(
-        "INSERT INTO files(root, folder, stem, data_size, data_mtime_ns, data_since_ms, data_closed,
+        "INSERT OR ROLLBACK INTO files(root, folder, stem, data_size, data_mtime_ns, data_since_ms, data_closed,
            extension, side_size, side_mtime_ns, side_since_ms, side_closed, settled, uuid, live,
            changed_ms, due_ms, side_inode, side_ctime_ns, side_sum, side_counts_ms, holds)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::entry::{ENTRY, entry, store};
 use crate::place;
 use crate::rows::RootId;
+use crate::uuids::of_uuid;
 use crate::{Index, IndexError};
 
 impl Index {
@@ -38,7 +39,8 @@ fn prefer(
     let Some(claimant) = claimant(tx, root, uuid, path)? else { return Ok(false) };
     let (id, holder, before): (EntryId, i64, Entry) = tx
         .prepare_cached(&format!(
-            "SELECT r.id, r.file, {ENTRY} FROM recordings r WHERE r.uuid = ?1"
+            "SELECT r.id, r.file, {ENTRY} FROM recordings r WHERE {}",
+            of_uuid!("r.id", "?1")
         ))?
         .query_row([uuid], |row| Ok((EntryId(row.get(0)?), row.get(1)?, entry(row, 2)?)))?;
     if holder == claimant {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, InterruptHandle, OptionalExtension, Row, params};
@@ -16,6 +17,9 @@ use focus_core::state::State;
 
 /// Connections kept for the next query; more are opened when more ask at once.
 const IDLE_MAX: usize = 8;
+
+/// Pages that a connection keeps, KiB, unless another number was asked for.
+const KEEPS_KIB: u64 = 2_048;
 
 /// Checks that can be ended early.
 const CHECKS_MAX: usize = 8;
@@ -34,6 +38,8 @@ struct Pool {
     configured: Mutex<Option<Vec<ConfiguredRoot>>>,
     /// What ends the checks that go on.
     checks: Mutex<Vec<InterruptHandle>>,
+    /// Pages that a connection keeps, KiB.
+    keeps_kib: AtomicU64,
 }
 
 impl std::fmt::Debug for Pool {
@@ -112,6 +118,7 @@ impl Reader {
                 idle: Mutex::default(),
                 configured: Mutex::default(),
                 checks: Mutex::default(),
+                keeps_kib: AtomicU64::new(KEEPS_KIB),
             }),
         }
     }
@@ -313,6 +320,12 @@ impl Reader {
         answer
     }
 
+    /// Connections that are made from now on keep so many pages, KiB.
+    pub(crate) fn keep(&self, kib: u64) {
+        self.pool.keeps_kib.store(kib, Ordering::Relaxed);
+        self.idle().clear();
+    }
+
     /// Closes the connections that nobody uses, and ends checks that go on.
     pub fn rest(&self) {
         for check in self.lock_checks().drain(..) {
@@ -363,7 +376,8 @@ impl Reader {
     }
 
     pub(crate) fn connect(&self) -> Result<Connection, IndexError> {
-        open::read_only(&self.pool.path).map_err(|error| self.error(&error))
+        let keeps_kib = self.pool.keeps_kib.load(Ordering::Relaxed);
+        open::read_only(&self.pool.path, keeps_kib).map_err(|error| self.error(&error))
     }
 
     pub(crate) fn error(&self, error: &rusqlite::Error) -> IndexError {

@@ -6,6 +6,7 @@ use focus_crash::Write;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::rows::{RootId, RootMemory, signed};
+use crate::uuids::of_uuid;
 use crate::{Index, IndexError, Reader, bulk};
 
 impl Reader {
@@ -29,10 +30,10 @@ impl Reader {
     /// The index cannot be read.
     pub fn known(&self, uuids: &[String]) -> Result<Vec<Known>, IndexError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT t.marker, r.path, r.deleted FROM recordings r JOIN roots t ON t.id = r.root
-                 WHERE r.uuid = ?1",
-            )?;
+            let mut statement = connection.prepare_cached(concat!(
+                "SELECT t.marker, r.path, r.deleted FROM recordings r JOIN roots t ON t.id = r.root WHERE ",
+                of_uuid!("r.id", "?1")
+            ))?;
             let mut known = Vec::new();
             for uuid in uuids {
                 let row = statement.query_row([uuid], |row| {

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 10;
+pub(crate) const VERSION: i64 = 11;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 10] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+const MIGRATIONS: [&str; 11] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -387,6 +387,123 @@ CREATE TABLE text_postings(
   PRIMARY KEY(chunk, trigram)
 ) WITHOUT ROWID;
 CREATE TABLE text_changed(recording INTEGER PRIMARY KEY);
+CREATE TRIGGER text_made AFTER INSERT ON recordings WHEN NEW.id <= (SELECT through FROM text_index) BEGIN
+  INSERT INTO text_changed VALUES(NEW.id) ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER text_removed AFTER DELETE ON recordings WHEN OLD.id <= (SELECT through FROM text_index) BEGIN
+  INSERT INTO text_changed VALUES(OLD.id) ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER text_updated AFTER UPDATE OF uuid, path, start_ms ON recordings
+WHEN (OLD.path <> NEW.path OR OLD.start_ms <> NEW.start_ms OR OLD.uuid <> NEW.uuid)
+  AND NEW.id <= (SELECT through FROM text_index)
+BEGIN
+  INSERT INTO text_changed VALUES(NEW.id) ON CONFLICT DO NOTHING;
+END;
+";
+
+/// Recordings by uuid are in two tables, see [`crate::uuids`], and no longer in an index of `recordings`: that needs the
+/// table to be made anew.
+const V11: &str = "
+CREATE TABLE uuids(uuid TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE uuids_new(uuid TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO uuids SELECT uuid, id FROM recordings ORDER BY uuid;
+CREATE TABLE recordings_next(
+  id INTEGER PRIMARY KEY,
+  root INTEGER NOT NULL,
+  uuid TEXT NOT NULL,
+  file INTEGER NOT NULL,
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  span INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  recording_id TEXT NOT NULL,
+  path TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  acked INTEGER,
+  known INTEGER NOT NULL DEFAULT 0,
+  pending INTEGER NOT NULL,
+  pending_since_ms INTEGER,
+  retry_ms INTEGER,
+  vanished_ms INTEGER,
+  vanish_step INTEGER NOT NULL DEFAULT 0,
+  proof_ms INTEGER,
+  held_seq INTEGER,
+  held_why TEXT,
+  marked_ms INTEGER,
+  approved INTEGER NOT NULL DEFAULT 0,
+  never_seen INTEGER NOT NULL DEFAULT 0,
+  drilled INTEGER NOT NULL DEFAULT 0,
+  sum INTEGER,
+  mount INTEGER,
+  mount_last INTEGER,
+  first_seen_ms INTEGER,
+  acknowledged_ms INTEGER
+);
+INSERT INTO recordings_next
+  SELECT id, root, uuid, file, start_ms, end_ms, span, deleted, recording_id, path, size, fingerprint, metadata,
+    generation, acked, known, pending, pending_since_ms, retry_ms, vanished_ms, vanish_step, proof_ms, held_seq,
+    held_why, marked_ms, approved, never_seen, drilled, sum, mount, mount_last, first_seen_ms, acknowledged_ms
+  FROM recordings ORDER BY id;
+DROP TABLE recordings;
+ALTER TABLE recordings_next RENAME TO recordings;
+CREATE INDEX recordings_file ON recordings(file);
+CREATE INDEX recordings_time ON recordings(span, start_ms, end_ms, deleted, root);
+CREATE INDEX recordings_pending ON recordings(root, id) WHERE pending = 1;
+CREATE INDEX recordings_waiting ON recordings(root, pending_since_ms) WHERE pending = 1;
+CREATE INDEX recordings_gone ON recordings(root, id) WHERE vanished_ms IS NOT NULL AND vanish_step < 2;
+CREATE INDEX recordings_held ON recordings(root, held_seq) WHERE vanish_step = 2;
+CREATE INDEX recordings_marked ON recordings(root, marked_ms) WHERE marked_ms IS NOT NULL;
+CREATE INDEX recordings_aside ON recordings(root, retry_ms) WHERE pending = 2;
+CREATE INDEX recordings_drilled ON recordings(root) WHERE drilled = 1;
+CREATE INDEX recordings_leaving ON recordings(root) WHERE vanish_step = 5;
+CREATE INDEX recordings_mount ON recordings(root, mount) WHERE mount IS NOT NULL;
+CREATE INDEX recordings_mount_last ON recordings(root, mount_last) WHERE mount_last IS NOT NULL;
+CREATE TRIGGER recordings_made AFTER INSERT ON recordings BEGIN
+  SELECT RAISE(ROLLBACK, 'a uuid is indexed twice') FROM uuids WHERE uuid = NEW.uuid;
+  INSERT INTO uuids_new VALUES(NEW.uuid, NEW.id);
+  UPDATE roots SET recordings = recordings + 1,
+    pending = pending + (NEW.pending = 1),
+    vanished = vanished + (NEW.vanished_ms IS NOT NULL),
+    held = held + (NEW.vanish_step = 2), marked = marked + (NEW.vanish_step = 3)
+    WHERE id = NEW.root;
+END;
+CREATE TRIGGER recordings_removed AFTER DELETE ON recordings BEGIN
+  DELETE FROM uuids_new WHERE uuid = OLD.uuid AND id = OLD.id;
+  DELETE FROM uuids WHERE uuid = OLD.uuid AND id = OLD.id;
+  UPDATE roots SET recordings = recordings - 1,
+    pending = pending - (OLD.pending = 1),
+    vanished = vanished - (OLD.vanished_ms IS NOT NULL),
+    held = held - (OLD.vanish_step = 2), marked = marked - (OLD.vanish_step = 3)
+    WHERE id = OLD.root;
+END;
+CREATE TRIGGER recordings_changed AFTER UPDATE OF root, pending, vanished_ms, vanish_step ON recordings
+WHEN OLD.root <> NEW.root OR (OLD.pending = 1) <> (NEW.pending = 1)
+  OR (OLD.vanished_ms IS NULL) <> (NEW.vanished_ms IS NULL) OR OLD.vanish_step <> NEW.vanish_step
+BEGIN
+  UPDATE roots SET recordings = recordings - 1,
+    pending = pending - (OLD.pending = 1),
+    vanished = vanished - (OLD.vanished_ms IS NOT NULL),
+    held = held - (OLD.vanish_step = 2), marked = marked - (OLD.vanish_step = 3)
+    WHERE id = OLD.root;
+  UPDATE roots SET recordings = recordings + 1,
+    pending = pending + (NEW.pending = 1),
+    vanished = vanished + (NEW.vanished_ms IS NOT NULL),
+    held = held + (NEW.vanish_step = 2), marked = marked + (NEW.vanish_step = 3)
+    WHERE id = NEW.root;
+END;
+CREATE TRIGGER holds_made AFTER INSERT ON recordings BEGIN
+  UPDATE files SET holds = 1 WHERE id = NEW.file AND uuid = NEW.uuid AND holds = 0;
+END;
+CREATE TRIGGER holds_removed AFTER DELETE ON recordings BEGIN
+  UPDATE files SET holds = 0 WHERE id = OLD.file AND uuid = OLD.uuid;
+END;
+CREATE TRIGGER holds_moved AFTER UPDATE OF file ON recordings WHEN OLD.file <> NEW.file BEGIN
+  UPDATE files SET holds = 0 WHERE id = OLD.file AND uuid = OLD.uuid;
+  UPDATE files SET holds = 1 WHERE id = NEW.file AND uuid = NEW.uuid AND holds = 0;
+END;
 CREATE TRIGGER text_made AFTER INSERT ON recordings WHEN NEW.id <= (SELECT through FROM text_index) BEGIN
   INSERT INTO text_changed VALUES(NEW.id) ON CONFLICT DO NOTHING;
 END;

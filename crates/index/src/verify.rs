@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::entry::{ENTRY, ENTRY_COLUMNS, entry};
 use crate::place::place;
 use crate::rows::{RECORDING, RootId, bytes, recording, signed};
+use crate::uuids::{in_order, of_uuid};
 use crate::{IndexError, Reader};
 
 /// Columns of a recording and its files that verification reads.
@@ -49,15 +50,18 @@ impl Reader {
         cutoff_ms: i64,
     ) -> Result<Page<IndexedRecording>, IndexError> {
         self.read(|connection| {
-            let upper = if through.is_some() { "AND r.uuid <= ?3" } else { "AND ?3 IS NULL" };
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {VERIFIED}, {ENTRY}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
-                   JOIN files f ON f.id = r.file
-                 WHERE r.uuid > ?2 AND r.root = ?1 {upper} ORDER BY r.uuid LIMIT ?4"
-            ))?;
+            let upper = if through.is_some() { "AND u.uuid <= ?3" } else { "AND ?3 IS NULL" };
+            let rows = in_order(
+                &format!("{VERIFIED}, {ENTRY}, {RECORDING}"),
+                "JOIN roots t ON t.id = r.root JOIN files f ON f.id = r.file",
+                &format!("u.uuid > ?2 AND r.root = ?1 {upper}"),
+            );
+            let mut statement = connection.prepare_cached(&format!("{rows} LIMIT ?4"))?;
             let rows = statement.query_map(
                 params![root.0, after.unwrap_or(""), through, signed(limit as u64)],
-                |row| Ok((verified(row, cutoff_ms)?, bytes(row, VERIFIED_COLUMNS + ENTRY_COLUMNS)?)),
+                |row| {
+                    Ok((verified(row, cutoff_ms)?, bytes(row, VERIFIED_COLUMNS + ENTRY_COLUMNS)?))
+                },
             )?;
             Page::fill(limit, rows)
         })
@@ -77,7 +81,8 @@ impl Reader {
             connection
                 .prepare_cached(&format!(
                     "SELECT {VERIFIED}, {ENTRY}, {RECORDING} FROM recordings r JOIN roots t ON t.id = r.root
-                       JOIN files f ON f.id = r.file WHERE r.uuid = ?2 AND r.root = ?1"
+                       JOIN files f ON f.id = r.file WHERE {} AND r.root = ?1",
+                    of_uuid!("r.id", "?2")
                 ))?
                 .query_row(params![root.0, uuid], |row| verified(row, cutoff_ms))
                 .optional()

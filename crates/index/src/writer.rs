@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -11,13 +12,15 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
 use crate::log::Log;
+use crate::rows::signed;
 use crate::tap::ChangeTap;
+use crate::uuids::Merge;
 use crate::{IndexError, Opened, Reader, coverage, metadata, open};
 
 /// Calls that wait for the writer at most; more callers wait to be let in.
 const QUEUE_MAX: usize = 64;
 
-type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+type Call = Box<dyn FnOnce(&mut Connection, &mut Merge) + Send>;
 
 /// The index. Clones share it.
 #[derive(Clone, Debug)]
@@ -32,6 +35,18 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     reader: Reader,
     tap: ChangeTap,
+    log_bytes: Arc<AtomicU64>,
+}
+
+/// How much the index may keep in memory, and in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexBounds {
+    /// Pages that the writer keeps, KiB.
+    pub writer_kib: u64,
+    /// Pages that each reader keeps, KiB.
+    pub reader_kib: u64,
+    /// The log is written to the file from this size on, bytes.
+    pub log_bytes: u64,
 }
 
 impl Index {
@@ -59,6 +74,7 @@ impl Index {
         tap.attach(&mut connection).map_err(|error| IndexError::of(path, &error))?;
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let log = Log::of(path);
+        let log_bytes = log.bytes();
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
             .spawn(move || run(connection, &receiver, log))
@@ -73,9 +89,25 @@ impl Index {
                 thread: Mutex::new(Some(thread)),
                 reader: Reader::new(path),
                 tap,
+                log_bytes,
             }),
         };
         Ok(Opened { index, rebuilt })
+    }
+
+    /// Keeps to these bounds from now on.
+    ///
+    /// # Errors
+    /// The index is closed.
+    pub fn bound(&self, bounds: IndexBounds) -> Result<(), IndexError> {
+        self.inner.log_bytes.store(bounds.log_bytes, Ordering::Relaxed);
+        self.inner.reader.keep(bounds.reader_kib);
+        let sender = self.inner.calls.lock().clone().ok_or(IndexError::Closed)?;
+        let call: Call = Box::new(move |connection, _| {
+            // A cache of another size is no reason to stop.
+            let _ = connection.pragma_update(None, "cache_size", -signed(bounds.writer_kib));
+        });
+        sender.send(call).map_err(|_| IndexError::Closed)
     }
 
     /// Reads the index.
@@ -133,9 +165,9 @@ impl Index {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<(), IndexError> {
         let (path, tap) = (self.inner.path.clone(), self.inner.tap.clone());
-        let call: Call = Box::new(move |connection| {
-            let done =
-                transact(connection, write, work).map_err(|error| IndexError::of(&path, &error));
+        let call: Call = Box::new(move |connection, merge| {
+            let done = transact(connection, merge, write, work)
+                .map_err(|error| IndexError::of(&path, &error));
             tap.ended(done.is_ok());
             // Nobody waits any more: the transaction stands all the same.
             let _ = reply.send(done);
@@ -147,6 +179,7 @@ impl Index {
 
 fn transact<T>(
     connection: &mut Connection,
+    merge: &mut Merge,
     write: Write,
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
@@ -155,6 +188,7 @@ fn transact<T>(
     let value = work(&transaction)?;
     metadata::settle(&transaction)?;
     coverage::settle(&transaction)?;
+    merge.settle(&transaction)?;
     here(Point::Uncommitted(write));
     transaction.commit()?;
     here(Point::Committed(write));
@@ -162,8 +196,9 @@ fn transact<T>(
 }
 
 fn run(mut connection: Connection, calls: &Receiver<Call>, mut log: Log) {
+    let mut merge = Merge::default();
     while let Ok(call) = calls.recv() {
-        call(&mut connection);
+        call(&mut connection, &mut merge);
         log.bound(&connection);
     }
     here(Point::At(Step::CloseBefore));

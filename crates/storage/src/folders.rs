@@ -6,7 +6,7 @@ use std::sync::Arc;
 use focus_core::folder::FolderStamp;
 use focus_core::mount::Mount;
 
-/// Bytes of names and numbers that are remembered at most. What does not fit is read at every scan.
+/// Bytes of names and numbers that are remembered at most, unless another number was asked for.
 const BYTES_MAX: usize = 8 << 20;
 
 /// What a folder takes besides its names.
@@ -33,17 +33,29 @@ impl FolderRead {
 }
 
 /// Folders by their path, in bounded memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FolderMemory {
     folders: HashMap<Vec<u8>, FolderRead>,
     bytes: usize,
+    bytes_max: usize,
+}
+
+impl Default for FolderMemory {
+    fn default() -> FolderMemory {
+        FolderMemory::within(BYTES_MAX)
+    }
 }
 
 impl FolderMemory {
+    /// Remembers so many bytes of names and numbers at most. What does not fit is read at every scan.
+    pub fn within(bytes_max: usize) -> FolderMemory {
+        FolderMemory { folders: HashMap::new(), bytes: 0, bytes_max }
+    }
+
     /// Remembers a folder. Without room it does not.
     pub fn keep(&mut self, path: Vec<u8>, read: FolderRead) {
         let bytes = size(&path, &read);
-        if self.bytes + bytes > BYTES_MAX {
+        if self.bytes + bytes > self.bytes_max {
             return;
         }
         self.bytes += bytes;

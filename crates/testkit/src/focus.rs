@@ -283,6 +283,22 @@ impl Focus {
     /// # Panics
     /// It does not end within 60 s.
     pub async fn job(&self, path: &str, body: &str) -> Result<Value, String> {
+        self.job_within(path, body, Duration::from_secs(60)).await
+    }
+
+    /// Has the server do a job that may take so long, and waits for its end.
+    ///
+    /// # Errors
+    /// It is not taken.
+    ///
+    /// # Panics
+    /// It does not end within `limit`.
+    pub async fn job_within(
+        &self,
+        path: &str,
+        body: &str,
+        limit: Duration,
+    ) -> Result<Value, String> {
         let taken = self.ask("POST", path, body, true)?;
         if taken.status != 202 {
             return Err(format!("{taken:?}"));
@@ -291,7 +307,7 @@ impl Focus {
         let job = || -> Result<Value, String> {
             serde_json::from_str(&self.get(&at)?).map_err(|error| error.to_string())
         };
-        until("the job has ended", Duration::from_secs(60), || async {
+        until("the job has ended", limit, || async {
             let job = job()?;
             let goes_on = job["state"] == "queued" || job["state"] == "running";
             if goes_on { Err(format!("{job:#}\n{}", self.log())) } else { Ok(()) }

@@ -111,6 +111,10 @@ settings! {
         flag: "state-dir" "DIR", default_is: "$XDG_STATE_HOME/focus, else ~/.local/state/focus",
         reload: Restart, rule: rules::state_dir;
 
+    /// Memory that the server may take, MiB. With ten million recordings 128 are enough. See
+    /// [performance.md](performance.md#memory).
+    memory_budget_mib: u64 = 64, range: 32, 65_536;
+
     /// Address and port of the HTTP API.
     listen: String = "127.0.0.1:8480".to_owned(), flag: "listen" "ADDR",
         reload: Restart, rule: rules::listen;

@@ -101,10 +101,10 @@ pub(crate) fn carry_out(tx: &rusqlite::Transaction<'_>, rows: &mut [Option<Row>]
         Change::Put(at, row) => {
             let end_ms = row.end_ms.unwrap_or(LIVE_END_MS);
             tx.execute(
-                "INSERT INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id, path, size,
+                "INSERT INTO recordings(id, root, uuid, file, start_ms, end_ms, span, deleted, recording_id, path, size,
                    fingerprint, metadata, generation, pending)
-                 VALUES(?1, ?2, 1, ?3, ?4, ?5, ?6, 'a', 'a', 1, 'f', ?8, 1, ?7)
-                 ON CONFLICT(uuid) DO UPDATE SET root = excluded.root, start_ms = excluded.start_ms,
+                 VALUES((SELECT id FROM recordings WHERE uuid = ?2), ?1, ?2, 1, ?3, ?4, ?5, ?6, 'a', 'a', 1, 'f', ?8, 1, ?7)
+                 ON CONFLICT(id) DO UPDATE SET root = excluded.root, start_ms = excluded.start_ms,
                    end_ms = excluded.end_ms, span = excluded.span, deleted = excluded.deleted,
                    pending = excluded.pending, metadata = excluded.metadata",
                 params![

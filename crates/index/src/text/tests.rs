@@ -83,10 +83,10 @@ fn carry_out(connection: &mut Connection, changes: &[Change]) {
         match change {
             Change::Put(at, put) => {
                 tx.execute(
-                    "INSERT INTO recordings(root, uuid, file, start_ms, end_ms, span, deleted, recording_id, path,
+                    "INSERT INTO recordings(id, root, uuid, file, start_ms, end_ms, span, deleted, recording_id, path,
                        size, fingerprint, metadata, generation, pending)
-                     VALUES(?1, ?2, 1, ?3, ?4, ?5, ?6, 'a', ?7, 1, 'f', '{}', 1, 0)
-                     ON CONFLICT(uuid) DO UPDATE SET root = excluded.root, start_ms = excluded.start_ms,
+                     VALUES((SELECT id FROM recordings WHERE uuid = ?2), ?1, ?2, 1, ?3, ?4, ?5, ?6, 'a', ?7, 1, 'f', '{}', 1, 0)
+                     ON CONFLICT(id) DO UPDATE SET root = excluded.root, start_ms = excluded.start_ms,
                        end_ms = excluded.end_ms, span = excluded.span, deleted = excluded.deleted,
                        path = excluded.path",
                     params![

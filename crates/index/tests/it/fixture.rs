@@ -197,6 +197,11 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
         (
+            11,
+            "DROP TRIGGER recordings_made; DROP TRIGGER recordings_removed; DROP TABLE uuids; DROP TABLE uuids_new;
+             CREATE UNIQUE INDEX recordings_uuid ON recordings(uuid);",
+        ),
+        (
             10,
             "DROP TRIGGER text_made; DROP TRIGGER text_removed; DROP TRIGGER text_updated; DROP TABLE text_index;
              DROP TABLE text_chunks; DROP TABLE text_postings; DROP TABLE text_changed;",

@@ -188,6 +188,7 @@ enum ConfigCommand {
 
 /// Runs the command line, and returns the exit code.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    focus_heap::share_one_arena();
     telemetry::tell_panics();
     let json = args.iter().any(|arg| arg == "--json");
     let out = Output::new(json);

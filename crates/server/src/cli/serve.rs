@@ -39,7 +39,6 @@ const REBUILD_PAUSE: Duration = Duration::from_secs(10);
 const INDEX_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn serve(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending> {
-    focus_heap::share_one_arena();
     telemetry::log(&settings.log);
     match focus_crash::arm() {
         Ok(None) => {}

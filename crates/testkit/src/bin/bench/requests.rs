@@ -1,5 +1,5 @@
-//! `bench FOCUS requests [N | ROOT STATE]`: a load of reading calls while the database is down and storage is scanned,
-//! beside the same questions asked of the index by bare SQLite.
+//! `requests`: a load of reading calls while the database is down and storage is scanned, beside the same questions
+//! asked of the index by bare SQLite.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,9 +14,10 @@ use focus_testkit::focus::Focus;
 use focus_testkit::stats;
 use rusqlite::{Connection, OpenFlags, params};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::{LIMIT, series};
+use crate::options::Setup;
+use crate::report::{Measure, Report};
+use crate::site::{NOWHERE, Storage, until};
 
 /// Requests a second, over all calls.
 const RATE: u32 = 1_000;
@@ -50,53 +51,51 @@ struct Site {
     index: PathBuf,
     /// Some of the recordings: uuid and start.
     some: Vec<(String, i64)>,
-    _dir: Option<TempDir>,
+    /// What was made for this bench.
+    made: Option<Storage>,
 }
 
-pub(crate) async fn run(binary: &str, args: &[String]) {
-    let site = Arc::new(match args {
-        [root, state] => Site::serving(binary, Path::new(root), Path::new(state), None).await,
-        [n] => Site::filled(binary, n.parse().expect("a number of recordings")).await,
-        _ => Site::filled(binary, 1_000_000).await,
+pub(crate) async fn run(setup: &Setup, n: u64) -> Report {
+    let site = Arc::new(match &setup.given {
+        Some((root, state)) => Site::serving(setup, root, state, None).await,
+        None => Site::filled(setup, n).await,
     });
-    println!("{} recordings are known, the database is down", site.count());
-    load(&site);
-    side_by_side(&site);
-    lanes(&site);
+    let folder = site.made.as_ref().map_or(&*site.index, Storage::folder);
+    let mut report = setup.report("requests", site.count(), folder);
+    load(&site, &mut report);
+    side_by_side(&site, &mut report);
+    lanes(&site, &mut report);
+    report
 }
 
 impl Site {
-    async fn filled(binary: &str, n: usize) -> Site {
-        let dir = TempDir::new().expect("a folder");
-        let root = dir.path().join("root");
-        std::fs::create_dir(&root).expect("a root");
-        series::write(&root, n as u64);
-        let state = dir.path().join("state");
+    async fn filled(setup: &Setup, n: u64) -> Site {
+        let storage = Storage::with(setup, n);
+        let (root, state) = (storage.root().to_owned(), storage.folder().join("state"));
         std::fs::create_dir(&state).expect("a folder");
         std::fs::write(settings(&state), "indexed_metadata = [\"sensor\"]\n").expect("settings");
-        assert!(Focus::new(binary, &root, &state, &[]).run(&["init"]).status.success());
-        Site::serving(binary, &root, &state, Some((dir, n))).await
+        Site::serving(setup, &root, &state, Some((storage, n))).await
     }
 
     async fn serving(
-        binary: &str,
+        setup: &Setup,
         root: &Path,
         state: &Path,
-        made: Option<(TempDir, usize)>,
+        made: Option<(Storage, u64)>,
     ) -> Site {
-        // Nothing listens on the first port.
         let settings = settings(state).display().to_string();
-        let mut args = vec!["--mongodb-uri", "mongodb://127.0.0.1:1/", "--settle-ms", "200"];
+        let mut args = vec!["--mongodb-uri", NOWHERE, "--settle-ms", "200"];
         if Path::new(&settings).exists() {
             args.extend(["--config", &settings]);
         }
-        let mut focus = Focus::new(binary, root, state, &args);
+        let mut focus = Focus::new(&setup.binary, root, state, &args);
         focus.serve().await;
-        if let Some((_, n)) = &made {
-            focus.until_status("recordings", *n, LIMIT).await;
-        }
-        focus.until_status("catalog_state", "down", LIMIT).await;
-        focus.until_status("unsettled", 0, LIMIT).await;
+        until(&focus, "everything is indexed", |status| {
+            made.as_ref().is_none_or(|(_, n)| status["recordings"] == *n)
+                && status["catalog_state"] == "down"
+                && status["unsettled"] == 0
+        })
+        .await;
         let index = state.join("index.db");
         let connection = opened(&index);
         let some = connection
@@ -106,7 +105,7 @@ impl Site {
             })
             .expect("recordings");
         let address = focus.address().expect("an address");
-        Site { focus, address, index, some, _dir: made.map(|(dir, _)| dir) }
+        Site { focus, address, index, some, made: made.map(|(storage, _)| storage) }
     }
 
     fn count(&self) -> u64 {
@@ -221,7 +220,7 @@ fn pause(time: Duration) {
 }
 
 /// The mix at a steady rate: each request counts from when it was due, not from when there was time for it.
-fn load(site: &Arc<Site>) {
+fn load(site: &Arc<Site>, report: &mut Report) {
     let is_over = Arc::new(AtomicBool::new(false));
     let scans = {
         let (site, is_over) = (Arc::clone(site), Arc::clone(&is_over));
@@ -257,7 +256,11 @@ fn load(site: &Arc<Site>) {
         scans.join().unwrap_or(0)
     );
     for (name, _) in MIX {
-        println!("  {name:<20} {}", stats::describe(times.get(name).map_or(&[], Vec::as_slice)));
+        let times = times.get(name).map_or(&[][..], Vec::as_slice);
+        for (which, permille) in [("median", 500), ("p99", 990)] {
+            let ms = stats::at(times, permille).as_secs_f64() * 1e3;
+            report.add(Measure::of(&format!("{name}, {which}"), ms, "ms"));
+        }
     }
     println!("  answers that were none of 2xx: {failed:?}");
 }
@@ -292,19 +295,16 @@ fn called(
 }
 
 /// As often as eight callers can: a page of an hour, the compatible call over it, and bare SQLite.
-fn side_by_side(site: &Arc<Site>) {
+fn side_by_side(site: &Arc<Site>, report: &mut Report) {
     println!("as often as {CALLERS} callers can, for 5 s each:");
-    let mut rates = Vec::new();
-    for name in ["page of an hour", "compatible, an hour", "one recording"] {
-        let rate = of_callers(site, move |site| {
+    let rates = ["page of an hour", "compatible, an hour", "one recording"].map(|name| {
+        of_callers(site, move |site| {
             let mut connection = Caller::to(&site.address);
             Box::new(move |site, n| {
                 assert_eq!(connection.ask(&site.asked(name, n)).ok(), Some(200), "{name}");
             })
-        });
-        println!("  {name:<20} {rate:>8.0}/s");
-        rates.push(rate);
-    }
+        })
+    });
     let bare = of_callers(site, |site| {
         let connection = opened(&site.index);
         let classes: Vec<i64> = connection
@@ -313,13 +313,19 @@ fn side_by_side(site: &Arc<Site>) {
             .expect("classes");
         Box::new(move |site, n| drop(page(&connection, &classes, site.moment(n))))
     });
-    println!("  {:<20} {bare:>8.0}/s", "bare SQLite, a page");
-    println!("ratio of a page to the compatible call: {:.2}", rates[0] / rates[1]);
-    println!("ratio of a page to bare SQLite: {:.2}", rates[0] / bare);
+    let [of_page, compatible, one] = rates;
+    report.add(
+        Measure::of("pages of an hour a second", of_page, "1/s").beside_higher("bare SQLite", bare),
+    );
+    report.add(
+        Measure::of("compatible calls a second", compatible, "1/s")
+            .beside_higher("bare SQLite", bare),
+    );
+    report.add(Measure::of("single recordings a second", one, "1/s"));
 }
 
 /// A year, by root and by a key of the metadata.
-fn lanes(site: &Site) {
+fn lanes(site: &Site, report: &mut Report) {
     println!("coverage of a year, one call after another:");
     let from = site.some.iter().map(|(_, start_ms)| *start_ms).min().unwrap_or(0) + 1_234_567;
     let to = from + 365 * 24 * HOUR_MS;
@@ -337,7 +343,9 @@ fn lanes(site: &Site) {
                 }
                 times.push(began.elapsed());
             }
-            println!("  by {by}, {buckets:>3} windows  {}", stats::describe(&times));
+            let ms = stats::median(&times).as_secs_f64() * 1e3;
+            let name = format!("coverage by {by}, {buckets} windows, median");
+            report.add(Measure::of(&name, ms, "ms"));
         }
     }
 }

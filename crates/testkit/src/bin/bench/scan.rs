@@ -1,15 +1,17 @@
-//! `bench FOCUS scan [N | ROOT STATE]`: scans in which nothing has changed, beside `find` over the same folders.
+//! `scan`: scans in which nothing has changed, beside `find` over the same folders.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use focus_testkit::focus::Focus;
 use focus_testkit::stats;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::{LIMIT, cpu_ms, series};
+use crate::options::Setup;
+use crate::process::Usage;
+use crate::report::{Measure, Report};
+use crate::site::{LIMIT, NOWHERE, Storage, until};
 
 /// Scans of each kind.
 const SCANS: usize = 5;
@@ -20,71 +22,73 @@ const SKIPPED_AFTER: Duration = Duration::from_secs(4);
 /// Scans of names come so often, milliseconds.
 const EVERY_MS: u64 = 500;
 
-pub(crate) async fn run(binary: &str, args: &[String]) {
-    let made = match args {
-        [_, _] => None,
-        [n] => Some(n.parse().expect("a number of recordings")),
-        _ => Some(1_000_000),
-    };
-    let dir = TempDir::new().expect("a folder");
-    let (root, state) = match args {
-        [root, state] => (PathBuf::from(root), PathBuf::from(state)),
-        _ => (dir.path().join("root"), dir.path().join("state")),
-    };
-    std::fs::create_dir_all(&root).expect("a root");
-    if let Some(n) = made {
-        series::write(&root, n);
-        assert!(Focus::new(binary, &root, &state, &[]).run(&["init"]).status.success());
-    }
+/// Times of some scans, and the processor time of the server for each.
+struct Scans {
+    times: Vec<Duration>,
+    cpu: Duration,
+}
+
+pub(crate) async fn run(setup: &Setup, n: u64) -> Report {
     let every = EVERY_MS.to_string();
-    // Nothing listens on the first port.
-    let args = ["--mongodb-uri", "mongodb://127.0.0.1:1/", "--scan-interval-ms", &every];
-    let mut focus = Focus::new(binary, &root, &state, &args);
+    let args = ["--mongodb-uri", NOWHERE, "--scan-interval-ms", &every];
+    let made = setup.given.is_none().then(|| Storage::with(setup, n));
+    let (mut focus, root) = match (&made, &setup.given) {
+        (Some(storage), _) => (storage.focus(setup, "state", &args), storage.root()),
+        (None, Some((root, state))) => (Focus::new(&setup.binary, root, state, &args), &**root),
+        (None, None) => unreachable!("one of both is there"),
+    };
     focus.serve().await;
-    if let Some(n) = made {
-        focus.until_status("recordings", n, LIMIT).await;
+    let status = until(&focus, "everything is indexed", |status| {
+        (made.is_none() || status["recordings"] == n) && status["unsettled"] == 0
+    })
+    .await;
+    let n = status["recordings"].as_u64().expect("a number");
+    let mut report = setup.report("scan", n, root);
+    let names = of_names(&focus, root).await;
+    let names_bare = find(root, &["-type", "f"]);
+    let skipping = of_skipping(&focus).await;
+    let of_stats = of_stats(&focus).await;
+    let stats_bare = find(root, &["-type", "f", "-printf", "%s %T@ %C@\n"]);
+    for (name, scans, bare, words) in [
+        ("names, all folders touched", names, names_bare, "find"),
+        ("names, folders unchanged", skipping, names_bare, "find"),
+        ("sizes and times", of_stats, stats_bare, "find with sizes and times"),
+    ] {
+        // Of the medians: a scan that was under way already is joined, and ends early.
+        let median = stats::median(&scans.times);
+        report.add(Measure::seconds(name, median).beside(words, bare.as_secs_f64()));
+        let cpu_ms = scans.cpu.as_secs_f64() * 1e3 / SCANS as f64;
+        report.add(Measure::of(&format!("{name}: processor time of the server"), cpu_ms, "ms"));
     }
-    focus.until_status("unsettled", 0, LIMIT).await;
-    println!("{} recordings, nothing changes", focus.status().expect("a status")["recordings"]);
-    let names = of_names(&focus, &root).await;
-    let of_names = beside("find", &root, &["-type", "f"]);
-    let skipped = of_skipped(&focus).await;
-    let stats = of_stats(&focus).await;
-    let of_stats =
-        beside("find with sizes and times", &root, &["-type", "f", "-printf", "%s %T@ %C@\n"]);
-    println!("ratio of a scan of names to find: {:.2}", ratio(&names, &of_names));
-    println!("ratio of a scan that skips all folders to find: {:.2}", ratio(&skipped, &of_names));
-    println!("ratio of a scan of sizes and times to find: {:.2}", ratio(&stats, &of_stats));
+    report
 }
 
 /// Scans of names, as they come by themselves, of folders that have changed just now.
-async fn of_names(focus: &Focus, root: &Path) -> Vec<Duration> {
+async fn of_names(focus: &Focus, root: &Path) -> Scans {
     // The scan of sizes and times that follows a start has come first.
     let _ = next_scan(focus).await;
-    let before = cpu_ms(focus);
+    let before = Usage::of(focus.pid());
     let mut times = Vec::new();
     for _ in 0..SCANS {
         touch(root);
         times.push(next_scan(focus).await);
     }
-    told("scan of names", &times, cpu_ms(focus) - before);
-    times
+    Scans { times, cpu: Usage::of(focus.pid()).since(before).cpu }
 }
 
 /// Scans of names in which no folder has changed for long.
-async fn of_skipped(focus: &Focus) -> Vec<Duration> {
+async fn of_skipping(focus: &Focus) -> Scans {
     tokio::time::sleep(SKIPPED_AFTER).await;
     // One that reads them as they will stay, and one that may have been under way.
     for _ in 0..2 {
         let _ = next_scan(focus).await;
     }
-    let before = cpu_ms(focus);
+    let before = Usage::of(focus.pid());
     let mut times = Vec::new();
     for _ in 0..SCANS {
         times.push(next_scan(focus).await);
     }
-    told("scan that skips folders", &times, cpu_ms(focus) - before);
-    times
+    Scans { times, cpu: Usage::of(focus.pid()).since(before).cpu }
 }
 
 /// Gives a folder, and all below it, the present time.
@@ -99,21 +103,16 @@ fn touch(folder: &Path) {
 }
 
 /// Scans of sizes and times, as a person asks for them.
-async fn of_stats(focus: &Focus) -> Vec<Duration> {
+async fn of_stats(focus: &Focus) -> Scans {
+    let before = Usage::of(focus.pid());
     let mut times = Vec::new();
-    let before = cpu_ms(focus);
     for _ in 0..SCANS {
         let began = Instant::now();
-        focus.job("/api/v1/jobs", r#"{"kind": "scan"}"#).await.expect("a scan");
+        let body = r#"{"kind": "scan"}"#;
+        focus.job_within("/api/v1/jobs", body, LIMIT).await.expect("a scan");
         times.push(began.elapsed());
     }
-    told("scan of sizes and times", &times, cpu_ms(focus) - before);
-    times
-}
-
-fn told(what: &str, times: &[Duration], cpu_ms: u64) {
-    let each = cpu_ms / SCANS as u64;
-    println!("  {what:<26} {}; {each} ms of CPU each, all of the server", stats::describe(times));
+    Scans { times, cpu: Usage::of(focus.pid()).since(before).cpu }
 }
 
 /// How long the next scan takes that ends.
@@ -131,7 +130,8 @@ async fn next_scan(focus: &Focus) -> Duration {
     }
 }
 
-fn beside(name: &str, root: &Path, args: &[&str]) -> Vec<Duration> {
+/// The median time of `find`.
+pub(crate) fn find(root: &Path, args: &[&str]) -> Duration {
     let mut times = Vec::new();
     for _ in 0..SCANS {
         let began = Instant::now();
@@ -139,16 +139,5 @@ fn beside(name: &str, root: &Path, args: &[&str]) -> Vec<Duration> {
         assert!(ended.expect("find is there").success());
         times.push(began.elapsed());
     }
-    println!("  {name:<26} {}", stats::describe(&times));
-    times
-}
-
-/// Of the medians: a scan that was under way already is joined, and ends early.
-fn ratio(ours: &[Duration], bare: &[Duration]) -> f64 {
-    let median = |times: &[Duration]| {
-        let mut sorted = times.to_vec();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).map_or(0.0, Duration::as_secs_f64)
-    };
-    median(ours) / median(bare).max(f64::EPSILON)
+    stats::median(&times)
 }

@@ -2,7 +2,11 @@
 //! folder, of 100 sensors in turn.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
+
+use focus_testkit::tree::Planted;
+use serde_json::json;
 
 /// When the first one begins, milliseconds since 1970: 2024-01-01.
 const FIRST_MS: u64 = 1_704_067_200_000;
@@ -12,6 +16,9 @@ pub(crate) const LENGTH_MS: u64 = 10_000;
 
 /// Recordings of a day.
 const OF_DAY: u64 = 2_880;
+
+/// What a data file holds.
+const DATA: [u8; 16] = [b'x'; 16];
 
 /// Recordings of a folder.
 const OF_FOLDER: u64 = 1_000;
@@ -28,27 +35,56 @@ pub(crate) fn uuid(n: u64) -> String {
     format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 
-/// Writes the first `count` of the series.
+/// Writes these of the series. In the end both files of each are closed.
 ///
 /// # Panics
 /// The disk does not take them.
-pub(crate) fn write(root: &Path, count: u64) {
+pub(crate) fn write(root: &Path, numbers: Range<u64>) {
     let mut sidecar = String::new();
-    for n in 0..count {
-        let folder = root.join(format!("{:04}", n / OF_FOLDER));
-        if n.is_multiple_of(OF_FOLDER) {
+    let first = numbers.start;
+    for n in numbers {
+        let folder = root.join(folder(n));
+        if n == first || n.is_multiple_of(OF_FOLDER) {
             std::fs::create_dir_all(&folder).expect("a folder");
         }
         let (uuid, start_ms) = (uuid(n), start_ms(n));
         sidecar.clear();
         let _ = write!(
             sidecar,
-            "{{\"uuid\":\"{uuid}\",\"start_time\":{start_ms},\"end_time\":{},\"sensor\":\"S{:03}\",\
+            "{{\"uuid\":\"{uuid}\",\"start_time\":{start_ms},\"end_time\":{},\"sensor\":\"{}\",\
              \"site\":\"hill\",\"channel\":\"HSF\",\"rate_hz\":1000,\"gain\":1.5}}",
             start_ms + LENGTH_MS,
-            n % 100
+            sensor(n)
         );
         std::fs::write(folder.join(format!("{uuid}.json")), &sidecar).expect("a sidecar");
-        std::fs::write(folder.join(format!("{uuid}.dat")), [b'x'; 16]).expect("data");
+        std::fs::write(folder.join(format!("{uuid}.dat")), DATA).expect("data");
     }
+}
+
+/// The documents that these have to have.
+pub(crate) fn planted(numbers: Range<u64>) -> Vec<Planted> {
+    let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    numbers
+        .map(|n| Planted {
+            uuid: uuid(n),
+            recording_id: uuid(n),
+            path: format!("{}/{}.dat", folder(n), uuid(n)),
+            start_ms: ms(start_ms(n)),
+            end_ms: Some(ms(start_ms(n) + LENGTH_MS)),
+            deleted: false,
+            size: i64::try_from(DATA.len()).unwrap_or(i64::MAX),
+            metadata: json!({
+                "sensor": sensor(n), "site": "hill", "channel": "HSF", "rate_hz": 1000, "gain": 1.5,
+            }),
+        })
+        .collect()
+}
+
+/// The folder of the n-th.
+fn folder(n: u64) -> String {
+    format!("{:04}", n / OF_FOLDER)
+}
+
+fn sensor(n: u64) -> String {
+    format!("S{:03}", n % 100)
 }

@@ -1,4 +1,4 @@
-//! `bench FOCUS text [N]`: pages by a text, beside bare SQLite that compares every row of the same index.
+//! `text`: pages by a text, beside bare SQLite that compares every row of the same index.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,9 +7,11 @@ use focus_testkit::focus::Focus;
 use focus_testkit::stats;
 use rusqlite::{Connection, params};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::{LIMIT, cpu_ms};
+use crate::options::Setup;
+use crate::process::Usage;
+use crate::report::{Measure, Report};
+use crate::site::{NOWHERE, Storage, until};
 
 /// Questions of each kind.
 const TIMES: usize = 11;
@@ -19,44 +21,33 @@ const LIMIT_ROWS: usize = 100;
 
 const BASE_MS: i64 = 1_600_000_000_000;
 
-pub(crate) async fn run(binary: &str, n: i64) {
-    for is_shuffled in [false, true] {
-        println!("{n} recordings, {}", if is_shuffled { "shuffled" } else { "by time" });
-        of(binary, n, is_shuffled).await;
+pub(crate) async fn run(setup: &Setup, n: u64) -> Report {
+    let storage = Storage::with(setup, 0);
+    let mut report = setup.report("text", n, storage.folder());
+    for (order, is_shuffled) in [("by time", false), ("shuffled", true)] {
+        of(setup, &storage, order, is_shuffled, &mut report).await;
     }
+    report
 }
 
-async fn of(binary: &str, n: i64, is_shuffled: bool) {
-    let dir = TempDir::new().expect("a folder");
-    let (root, state) = (dir.path().join("root"), dir.path().join("state"));
-    std::fs::create_dir_all(&root).expect("a root");
-    // Nothing listens on this port.
-    let args = ["--mongodb-uri", "mongodb://127.0.0.1:1/"];
-    assert!(Focus::new(binary, &root, &state, &[]).run(&["init"]).status.success());
-    let mut focus = Focus::new(binary, &root, &state, &args);
+async fn of(setup: &Setup, storage: &Storage, rows: &str, is_shuffled: bool, report: &mut Report) {
+    let n = i64::try_from(report.n).expect("a number of rows");
+    let mut focus = storage.focus(setup, rows, &["--mongodb-uri", NOWHERE]);
     focus.serve().await;
-    let until = Instant::now() + LIMIT;
-    while focus.status().expect("a status")["complete_through"].is_null() {
-        assert!(Instant::now() < until, "{}", focus.log());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until(&focus, "a first scan", |status| !status["complete_through"].is_null()).await;
     focus.stop();
-    let index = state.join("index.db");
+    let index = storage.folder().join(rows).join("index.db");
     fill(&index, n, is_shuffled);
     focus.serve().await;
-    let before = cpu_ms(&focus);
+    let before = Usage::of(focus.pid());
     let began = Instant::now();
-    while focus.status().expect("a status")["text_index"]["done"] != n {
-        assert!(began.elapsed() < LIMIT, "{}", focus.log());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let each_us = (cpu_ms(&focus) - before) as f64 * 1_000.0 / n as f64;
-    println!(
-        "  built in {:.1} s, {each_us:.1} µs of CPU a recording, all of the server",
-        began.elapsed().as_secs_f64()
-    );
+    until(&focus, "the text index is made", |status| status["text_index"]["done"] == n).await;
+    report.add(Measure::seconds(&format!("{rows}: index made in"), began.elapsed()));
+    let cpu_us = Usage::of(focus.pid()).since(before).cpu_us_each(report.n);
+    report.add(Measure::of(&format!("{rows}: processor time each"), cpu_us, "µs"));
     let bare = Connection::open(&index).expect("the index");
-    println!("  {:.0} bytes a recording", bytes(&bare) as f64 / n as f64);
+    let bytes_each = bytes(&bare) as f64 / n as f64;
+    report.add(Measure::of(&format!("{rows}: bytes each"), bytes_each, "B"));
     let uuid: String = bare
         .query_row("SELECT uuid FROM recordings WHERE id = ?1", [n * 2 / 3], |row| row.get(0))
         .expect("a uuid");
@@ -68,13 +59,17 @@ async fn of(binary: &str, n: i64, is_shuffled: bool) {
         ("in none", "nowhere"),
     ] {
         for order in ["start", "-start"] {
-            beside(&focus, &bare, (name, text), order);
+            let (ours, bare) = beside(&focus, &bare, text, order);
+            report.add(
+                Measure::of(&format!("{rows}: {name}, {order}"), ours, "ms")
+                    .beside("bare SQLite", bare),
+            );
         }
     }
 }
 
-/// Asks both for a first page.
-fn beside(focus: &Focus, bare: &Connection, (name, text): (&str, &str), order: &str) {
+/// Asks both for a first page: milliseconds of both.
+fn beside(focus: &Focus, bare: &Connection, text: &str, order: &str) -> (f64, f64) {
     let path = format!("/api/v1/recordings?text={text}&order={order}&limit={LIMIT_ROWS}");
     let mut times = Vec::new();
     let mut items = 0;
@@ -99,12 +94,8 @@ fn beside(focus: &Focus, bare: &Connection, (name, text): (&str, &str), order: &
         .expect("rows");
     let scan = began.elapsed();
     assert_eq!(rows.len(), items, "{text} {order}");
-    times.sort_unstable();
-    println!(
-        "  {name:<13}{order:<7}{items:>4} rows  {}  ratio to bare SQLite: {:.4}",
-        stats::describe(&times),
-        times[TIMES / 2].as_secs_f64() / scan.as_secs_f64()
-    );
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    (ms(stats::median(&times)), ms(scan))
 }
 
 fn bytes(index: &Connection) -> i64 {

@@ -1,17 +1,20 @@
-//! `bench FOCUS verify [N]`: a whole verification, sidecars read, beside what it cannot do without: a bare walk of
-//! storage that reads all sidecars, and a bare projection of the same fields from the catalog.
+//! `verify`: a whole verification, sidecars read, beside what it cannot do without: a bare walk of storage that reads
+//! all sidecars, and a bare projection of the same fields from the catalog.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use focus_testkit::stats;
 use futures_util::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::Value;
 
-use crate::{LIMIT, Site, peak_from_now_on, resident};
-use focus_testkit::tree::Writing;
+use crate::bare;
+use crate::options::Setup;
+use crate::process::peak_from_now_on;
+use crate::report::{Measure, Report};
+use crate::site::Site;
 
 /// Each is measured so often, in turn: the machine may be busy with something else for a while.
 const ROUNDS: usize = 3;
@@ -32,51 +35,33 @@ const FIELDS: [&str; 12] = [
     "metadata",
 ];
 
-/// The times of one round.
-struct Round {
-    walk: Duration,
-    projection: Duration,
-    verify: Duration,
-}
-
-impl Round {
-    /// The verification against one walk and two projections: it reads the catalog before the scan and after it.
-    fn ratio(&self) -> f64 {
-        self.verify.as_secs_f64() / (self.walk + 2 * self.projection).as_secs_f64()
-    }
-}
-
-pub(crate) async fn run(binary: &str, n: usize) {
-    let mut site = Site::new(binary).await;
-    site.tree.add(n, Writing::Moved);
-    site.focus.serve().await;
-    site.focus.until_status("recordings", n, LIMIT).await;
-    site.in_step().await;
+pub(crate) async fn run(setup: &Setup, n: u64) -> Report {
+    let site = Site::serving(setup, n).await;
+    let mut report = setup.report("verify", n, site.storage.folder());
     let client = site.server.client().await;
-    let root = site.tree.root().to_owned();
-    let mut rounds = Vec::new();
+    // One walk and two projections: a verification reads the catalog before the scan and after it.
+    let (mut bare_times, mut times) = (Vec::new(), Vec::new());
+    let (mut before_kib, mut peak_kib) = (0, 0);
     for _ in 0..ROUNDS {
-        let (sidecars, walk) = timed(async || walked(&root)).await;
-        let (documents, projection) = timed(async || projected(&client).await).await;
-        assert_eq!((sidecars, documents), (n, n), "sidecars and documents");
+        let walk = bare::walk(site.storage.root()).await;
+        let (documents, projection) = timed(async || projected(&client, &site).await).await;
+        assert_eq!((walk.count, documents), (n, n), "sidecars and documents");
+        bare_times.push(walk.took + 2 * projection);
         peak_from_now_on(site.focus.pid());
-        let (before, _) = resident(site.focus.pid());
+        before_kib = site.usage().resident_kib;
         let (told, verify) = timed(async || verified(&site)).await;
         assert_eq!(told["compared"], n, "{told:#}");
-        let (_, peak) = resident(site.focus.pid());
-        let round = Round { walk, projection, verify };
-        println!(
-            "{n} recordings: walk {:.2} s, projection {:.2} s, verify {:.2} s, ratio {:.2}; resident {before} KiB before, {peak} KiB at the most",
-            walk.as_secs_f64(),
-            projection.as_secs_f64(),
-            verify.as_secs_f64(),
-            round.ratio(),
-        );
-        rounds.push(round);
+        peak_kib = site.usage().peak_kib.max(peak_kib);
+        times.push(verify);
     }
-    let mut ratios: Vec<f64> = rounds.iter().map(Round::ratio).collect();
-    ratios.sort_by(f64::total_cmp);
-    println!("ratio to a walk and two projections: {:.2}", ratios[ROUNDS / 2]);
+    let median = |times: &[Duration]| stats::median(times);
+    report.add(
+        Measure::seconds("a verification", median(&times))
+            .beside("a walk and two projections", median(&bare_times).as_secs_f64()),
+    );
+    report.add(Measure::of("peak memory", peak_kib as f64 / 1_024.0, "MiB"));
+    report.add(Measure::of("resident before", before_kib as f64 / 1_024.0, "MiB"));
+    report
 }
 
 async fn timed<T>(work: impl AsyncFnOnce() -> T) -> (T, Duration) {
@@ -94,28 +79,12 @@ fn verified(site: &Site) -> Value {
     told
 }
 
-/// Reads every sidecar below this folder; how many there are.
-fn walked(folder: &Path) -> usize {
-    let mut count = 0;
-    for found in std::fs::read_dir(folder).expect("a folder") {
-        let found = found.expect("an entry");
-        let path = found.path();
-        if found.file_type().expect("a type").is_dir() {
-            count += walked(&path);
-        } else if path.extension().is_some_and(|extension| extension == "json") {
-            std::hint::black_box(std::fs::read(&path).expect("a sidecar"));
-            count += 1;
-        }
-    }
-    count
-}
-
 /// Reads the compared fields of all documents by one cursor; how many there are.
-async fn projected(client: &Client) -> usize {
+async fn projected(client: &Client, site: &Site) -> u64 {
     let mut fields: Document =
         FIELDS.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect();
     fields.insert("_id", 0);
-    let node4 = client.database("focus").collection::<RawDocumentBuf>("node4");
+    let node4 = client.database(site.server.database()).collection::<RawDocumentBuf>("node4");
     let cursor = node4.find(doc! {}).projection(fields).await.expect("a cursor");
     cursor.try_fold(0, async |count, _| Ok(count + 1)).await.expect("documents")
 }
