@@ -38,6 +38,11 @@ async fn messages_of_mqtt_bring_recordings_in_also_after_the_broker_was_killed()
     site.until_documents(&["a/json.dat", "b c/binary.dat"], LIMIT).await;
     // What is no hint is counted, and stops nothing.
     broker.publish("focus/c", &[], &[b"{", &vec![b'\n'; 1 << 20], &vec![b'x'; (1 << 20) + 1]]);
+    until("all have come", LIMIT, || async {
+        let queue = queue(&site, 0)?;
+        if queue["received"] == 5 { Ok(()) } else { Err(queue.to_string()) }
+    })
+    .await;
 
     broker.kill();
     until_queue(&site, "failing").await;
