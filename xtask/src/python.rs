@@ -10,7 +10,8 @@ use crate::database::tools;
 use crate::kubernetes::package;
 
 /// What is installed, with the versions that the tests were written against.
-const PACKAGES: &[&str] = &["standardwebhooks==1.1.0", "schemathesis==4.32.5", "rover==1.1.0"];
+const PACKAGES: &[&str] =
+    &["standardwebhooks==1.1.0", "schemathesis==4.32.5", "rover==1.1.0", "sigmf==1.14.0"];
 
 /// Installs what is missing, and returns the folder with the programs.
 pub(crate) fn ensure() -> anyhow::Result<PathBuf> {

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
+use focus_core::pair::PairForm;
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
-use focus_core::sidecar::Times;
 use focus_index::{Index, IndexError, Listing, Observation};
 
 /// Bytes changed in one file at most.
@@ -111,7 +111,7 @@ fn observation(n: i64) -> Observation {
         }),
         ..Look::default()
     };
-    let rules = Rules { root: "root-1", times: Times::default(), settle_ms: 0 };
+    let rules = Rules { root: "root-1", form: PairForm::focus(), settle_ms: 0 };
     let closed = Closed { data: true, sidecar: true };
     let judged = judge(&place, &Sight::default(), &look, closed, rules, 1);
     Observation {

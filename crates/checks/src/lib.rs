@@ -18,19 +18,20 @@ pub use hints::hints;
 pub use index_file::index_file;
 pub use names::names;
 pub use requests::requests;
-pub use sidecars::sidecars;
+pub use sidecars::{other_fields, sidecars};
 pub use times::times;
 
 /// A check and its name. The fuzz target and the folder of its corpus have the same name.
 pub type Check = (&'static str, fn(&[u8]));
 
 /// All checks.
-pub const ALL: [Check; 8] = [
+pub const ALL: [Check; 9] = [
     ("configuration", configuration),
     ("documents", documents),
     ("hints", hints),
     ("index_file", index_file),
     ("names", names),
+    ("other_fields", other_fields),
     ("requests", requests),
     ("sidecars", sidecars),
     ("times", times),

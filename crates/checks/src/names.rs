@@ -2,9 +2,9 @@
 
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
 use focus_core::name::{self, NAME_BYTES_MAX};
+use focus_core::pair::PairForm;
 use focus_core::recording::{Place, show_bytes, shown_bytes};
 use focus_core::settle::{Closed, Conclusion, Rules, Sight, judge};
-use focus_core::sidecar::Times;
 use focus_core::state::State;
 use focus_storage::Pair;
 
@@ -15,7 +15,8 @@ pub fn names(bytes: &[u8]) {
     let mut parts = bytes.splitn(2, |byte| *byte == 0);
     let name = parts.next().unwrap_or_default();
     let folder = parts.next().unwrap_or_default();
-    let pair = Pair::new(vec!["dat".to_owned(), "x".to_owned()]);
+    let data_extensions = vec!["dat".to_owned(), "x".to_owned()];
+    let pair = Pair::of(PairForm { data_extensions, ..PairForm::focus().clone() });
     if let Some(part) = pair.part(name) {
         let extension = &name[part.stem.len()..];
         let extension = extension.to_ascii_lowercase();
@@ -48,7 +49,7 @@ fn place(stem: &[u8], folder: &[u8]) {
         }),
         ..Look::default()
     };
-    let rules = Rules { root: "root", times: Times::default(), settle_ms: 0 };
+    let rules = Rules { root: "root", form: PairForm::focus(), settle_ms: 0 };
     let closed = Closed { data: true, sidecar: true };
     let judged = judge(&place, &Sight::default(), &look, closed, rules, 1);
     let folder = std::str::from_utf8(folder);

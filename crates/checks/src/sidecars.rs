@@ -2,8 +2,9 @@
 
 use focus_core::document::Versioned;
 use focus_core::json::{self, DEPTH_MAX, JsonError, Value};
+use focus_core::pair::{PairForm, Preset};
 use focus_core::recording::Recording;
-use focus_core::sidecar::{self, Sidecar, Times, UUID_BYTES_MAX};
+use focus_core::sidecar::{self, Of, Sidecar, UUID_BYTES_MAX};
 use focus_core::state::State;
 use focus_core::time::{EARLIEST_MS, LATEST_MS, TimeUnit};
 
@@ -38,7 +39,8 @@ pub fn sidecars(bytes: &[u8]) {
     }
     let units = [TimeUnit::Seconds, TimeUnit::Millis, TimeUnit::Micros, TimeUnit::Nanos];
     for unit in std::iter::once(None).chain(units.map(Some)) {
-        match sidecar::parse(bytes, RECORDING_ID, Times { unit, zone: None }) {
+        let form = PairForm { time_unit: unit, ..PairForm::focus().clone() };
+        match sidecar::parse(bytes, &of(&form, 0)) {
             Ok(sidecar) => {
                 let fields = fields.as_ref().expect("a sidecar is an object");
                 understood(bytes, fields, &sidecar);
@@ -56,6 +58,37 @@ pub fn sidecars(bytes: &[u8]) {
     }
 }
 
+fn of(form: &PairForm, data_size: i64) -> Of<'_> {
+    Of { root: "root", folder: b"", recording_id: RECORDING_ID, data_size, form }
+}
+
+/// Checks a sidecar of another field, beside data files of several sizes: it is a span of time, or a fault
+/// with a reason. The first byte says how the sizes are spread.
+pub fn other_fields(bytes: &[u8]) {
+    let (first, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+    let sizes = [0, i64::from(*first), 1 << (first % 63), i64::MAX];
+    for preset in [Preset::Sigmf, Preset::TrunkRecorder] {
+        let form = PairForm::of(preset);
+        for data_size in sizes {
+            let of = of(&form, data_size);
+            match sidecar::parse(bytes, &of) {
+                Ok(sidecar) => {
+                    let range = EARLIEST_MS..=LATEST_MS;
+                    let end_ms = sidecar.end_ms.unwrap_or(sidecar.start_ms);
+                    assert!(range.contains(&sidecar.start_ms) && range.contains(&end_ms));
+                    assert!(sidecar.start_ms <= end_ms, "it ends before it begins");
+                    assert_eq!(sidecar::uuid(bytes, &of), Some(sidecar.uuid));
+                }
+                Err(fault) => {
+                    assert!(matches!(fault.state, State::SidecarInvalid | State::TimeInvalid));
+                    assert!(fault.reason.starts_with("rec-1."), "{}", fault.reason);
+                    assert!(fault.reason.len() < 4_096, "a reason of {} bytes", fault.reason.len());
+                }
+            }
+        }
+    }
+}
+
 /// Checks what the documents promise of a sidecar that was understood.
 fn understood(bytes: &[u8], fields: &[json::Field], sidecar: &Sidecar) {
     let range = EARLIEST_MS..=LATEST_MS;
@@ -64,7 +97,7 @@ fn understood(bytes: &[u8], fields: &[json::Field], sidecar: &Sidecar) {
         assert!(range.contains(&end_ms) && end_ms >= sidecar.start_ms, "end {end_ms}");
     }
     assert!((1..=UUID_BYTES_MAX).contains(&sidecar.uuid.len()));
-    assert_eq!(sidecar::uuid(bytes, RECORDING_ID).as_ref(), Some(&sidecar.uuid));
+    assert_eq!(sidecar::uuid(bytes, &of(PairForm::focus(), 0)).as_ref(), Some(&sidecar.uuid));
     let Value::Object(metadata) = &sidecar.metadata else { panic!("metadata is no object") };
     let known = ["uuid", "start_time", "end_time", "deleted"];
     let others: Vec<_> =

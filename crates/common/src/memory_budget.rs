@@ -34,9 +34,7 @@ impl MemoryBudget {
     /// What scans remember of the folders of each of so many roots, bytes.
     pub const fn folders_bytes(self, roots: usize) -> usize {
         let all = (self.mib << 20) / 8;
-        #[expect(clippy::cast_possible_truncation, reason = "a part of memory fits a size")]
-        let each = (all / if roots == 0 { 1 } else { roots as u64 }) as usize;
-        each
+        (all / if roots == 0 { 1 } else { roots as u64 }) as usize
     }
 }
 

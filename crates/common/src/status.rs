@@ -442,6 +442,10 @@ pub struct RootStatus {
     pub state: RootState,
     /// Why the root is not `present`, and what to do.
     pub reason: Option<String>,
+    /// Extensions of its data files. Where a recording has several, the first one counts.
+    pub data_extensions: Vec<String>,
+    /// The extension of its sidecars.
+    pub sidecar_extension: String,
     /// How new recordings are noticed.
     pub watch: WatchState,
     /// Whose the lease of this root is.

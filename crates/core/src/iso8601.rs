@@ -15,6 +15,8 @@ const LAST_SECOND: i8 = 59;
 
 const DAY_S: i64 = 86_400;
 
+const NS_OF_MS: i64 = 1_000_000;
+
 /// The time zone of this IANA name, from the table in the program. It has all rules of a zone's past, and
 /// those that were decided when the program was built.
 pub fn zone(name: &str) -> Option<TimeZone> {
@@ -27,6 +29,14 @@ pub fn zone(name: &str) -> Option<TimeZone> {
 /// It has none of the forms, names a day or a time of day that does not exist, has no offset and no zone, is
 /// not one instant in that zone, or is outside 1970-2200.
 pub fn from_text(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> {
+    from_text_ns(text, zone).map(|ns| ns.div_euclid(NS_OF_MS))
+}
+
+/// A text as a time, floored to nanoseconds since 1970: for adding to it.
+///
+/// # Errors
+/// As [`from_text`].
+pub fn from_text_ns(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> {
     let read = read(text.as_bytes()).ok_or(TimeFault::Form)?;
     let date = date(read.year, read.month, read.day)?;
     let leap = read.second == LAST_SECOND + 1;
@@ -56,7 +66,9 @@ pub fn from_text(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> 
             return Err(TimeFault::LeapSecond);
         }
     }
-    in_range(Some(seconds * 1_000 + read.millis))
+    let ms = in_range(Some(seconds * 1_000 + read.nanos / NS_OF_MS))?;
+    // Until 2200 they fit.
+    Ok(ms * NS_OF_MS + read.nanos % NS_OF_MS)
 }
 
 fn date(year: i16, month: i8, day: i8) -> Result<Date, TimeFault> {
@@ -77,8 +89,8 @@ struct Numbers {
     hour: i8,
     minute: i8,
     second: i8,
-    /// Floored.
-    millis: i64,
+    /// Below the second, floored.
+    nanos: i64,
     /// Seconds east of UTC; none where the text has no offset. One beyond 23:59 is larger than a day.
     offset_s: Option<i32>,
 }
@@ -102,7 +114,7 @@ fn read(text: &[u8]) -> Option<Numbers> {
     let has_seconds =
         if separated { rest.skip(b":") } else { rest.0.first().is_some_and(u8::is_ascii_digit) };
     let second = if has_seconds { rest.pair()? } else { 0 };
-    let millis = if has_seconds && rest.skip(b".,") { rest.millis()? } else { 0 };
+    let nanos = if has_seconds && rest.skip(b".,") { rest.nanos()? } else { 0 };
     let offset_s = rest.offset()?;
     Some(Numbers {
         year: i16::from(century) * 100 + i16::from(year),
@@ -111,7 +123,7 @@ fn read(text: &[u8]) -> Option<Numbers> {
         hour,
         minute,
         second,
-        millis,
+        nanos,
         offset_s,
     })
 }
@@ -142,12 +154,12 @@ impl Rest<'_> {
     }
 
     /// Decimals of a second, at least one.
-    fn millis(&mut self) -> Option<i64> {
+    fn nanos(&mut self) -> Option<i64> {
         let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.0.split_at(count);
         self.0 = rest;
         let digit = |at: usize| digits.get(at).map_or(0, |byte| i64::from(byte - b'0'));
-        (count > 0).then(|| digit(0) * 100 + digit(1) * 10 + digit(2))
+        (count > 0).then(|| (0..9).fold(0, |nanos, at| nanos * 10 + digit(at)))
     }
 
     /// The offset at the end, in seconds; the inner none where there is none.

@@ -90,10 +90,7 @@ pub fn object(bytes: &[u8]) -> Result<Vec<Field>, JsonError> {
     parser.object(1, &mut |parser, key| {
         let start = parser.at;
         let value = parser.value(2)?;
-        let first = parser.bytes.get(start);
-        let number = first
-            .is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit())
-            .then(|| String::from_utf8_lossy(&parser.bytes[start..parser.at]).into_owned());
+        let number = parser.number_from(start);
         let position = parser.position_after(last, start);
         last = (start, position);
         fields.push(Field { key, value, number, position });
@@ -101,6 +98,16 @@ pub fn object(bytes: &[u8]) -> Result<Vec<Field>, JsonError> {
     })?;
     parser.end()?;
     Ok(fields)
+}
+
+/// The value that these parts of a pointer lead to in a text that [`object`] takes; none where nothing is there.
+/// Its key is the last part.
+pub fn find(bytes: &[u8], parts: &[String]) -> Option<Field> {
+    let mut parser = Parser::new(bytes).ok()?;
+    parser.space();
+    let mut found = None;
+    parser.seek(1, parts, &mut found).ok()?;
+    found
 }
 
 impl Value {
@@ -257,7 +264,14 @@ impl<'a> Parser<'a> {
                 })?;
                 Ok(Value::Object(fields))
             }
-            Some(b'[') => self.array(depth),
+            Some(b'[') => {
+                let mut values = Vec::new();
+                self.array(depth, &mut |parser| {
+                    values.push(parser.value(depth + 1)?);
+                    Ok(())
+                })?;
+                Ok(Value::Array(values))
+            }
             Some(b'"') => self.string().map(Value::String),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
@@ -274,6 +288,56 @@ impl<'a> Parser<'a> {
                 Err(self.error("expected a value"))
             }
         }
+    }
+
+    /// Reads a value, and takes what these parts lead to in it.
+    fn seek(
+        &mut self,
+        depth: usize,
+        parts: &[String],
+        found: &mut Option<Field>,
+    ) -> Result<(), JsonError> {
+        let Some((part, rest)) = parts.split_first() else {
+            return self.value(depth).map(|_| ());
+        };
+        let mut take = |parser: &mut Parser<'a>, is_it: bool| {
+            if !is_it {
+                return parser.value(depth + 1).map(|_| ());
+            }
+            if !rest.is_empty() {
+                return parser.seek(depth + 1, rest, found);
+            }
+            let start = parser.at;
+            let value = parser.value(depth + 1)?;
+            let position = parser.position(start);
+            *found = Some(Field {
+                key: part.clone(),
+                value,
+                number: parser.number_from(start),
+                position,
+            });
+            Ok(())
+        };
+        match self.peek() {
+            Some(b'{') => self.object(depth, &mut |parser, key| take(parser, key == *part)),
+            Some(b'[') => {
+                // An index has no leading zeros.
+                let wanted = part.parse::<usize>().ok().filter(|at| at.to_string() == *part);
+                let mut at = 0;
+                self.array(depth, &mut |parser| {
+                    at += 1;
+                    take(parser, wanted == Some(at - 1))
+                })
+            }
+            _ => self.value(depth).map(|_| ()),
+        }
+    }
+
+    /// The text from there on, where it is that of a number.
+    fn number_from(&self, start: usize) -> Option<String> {
+        let first = self.bytes.get(start)?;
+        (*first == b'-' || first.is_ascii_digit())
+            .then(|| String::from_utf8_lossy(&self.bytes[start..self.at]).into_owned())
     }
 
     fn deeper(&self, depth: usize) -> Result<(), JsonError> {
@@ -326,24 +390,27 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, JsonError> {
+    fn array(
+        &mut self,
+        depth: usize,
+        item: &mut dyn FnMut(&mut Parser<'a>) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
         self.deeper(depth)?;
         self.at += 1;
-        let mut values = Vec::new();
         self.space();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Value::Array(values));
+            return Ok(());
         }
         loop {
             self.space();
-            values.push(self.value(depth + 1)?);
+            item(self)?;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Value::Array(values));
+                    return Ok(());
                 }
                 _ => return Err(self.error("expected , or ]")),
             }

@@ -31,6 +31,7 @@ pub mod mount;
 pub mod name;
 pub mod one_root;
 pub mod outage;
+pub mod pair;
 pub mod periodic;
 pub mod recognise;
 pub mod reconcile;

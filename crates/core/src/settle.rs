@@ -6,8 +6,9 @@
 use crate::broken::{self, Broken};
 use crate::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use crate::name;
+use crate::pair::PairForm;
 use crate::recording::{Place, Recording};
-use crate::sidecar::{self, Sidecar, Times};
+use crate::sidecar::{self, Of, Sidecar};
 use crate::state::{Fault, State};
 use sha2::{Digest, Sha256};
 
@@ -129,10 +130,17 @@ pub struct Judgement {
 pub struct Rules<'a> {
     /// The id in the root's marker.
     pub root: &'a str,
-    /// How its sidecars write times.
-    pub times: Times<'a>,
+    /// What its pairs are.
+    pub form: &'a PairForm,
     /// How long files must have been seen unchanged.
     pub settle_ms: u64,
+}
+
+impl<'a> Rules<'a> {
+    /// Whose sidecar it is.
+    fn of(&self, folder: &'a [u8], recording_id: &'a str, data_size: i64) -> Of<'a> {
+        Of { root: self.root, folder, recording_id, data_size, form: self.form }
+    }
 }
 
 /// Judges one look at a place, given what is remembered of it.
@@ -155,7 +163,7 @@ pub fn judge(
     sight.uuid = match (&conclusion, read) {
         (Conclusion::Settled(recording), _) => Some(recording.uuid.clone()),
         // One that cannot be read names nobody: what it named before may be gone.
-        (_, Some(bytes)) => uuid_of(place, bytes),
+        (_, Some(bytes)) => uuid_of(place, bytes, rules),
         (_, None) => sight.uuid,
     };
     // A fault is believed only once nothing moves: a writer may be between two of its steps.
@@ -296,8 +304,9 @@ fn stood(
 }
 
 /// The uuid that a sidecar names, whatever else is wrong with it.
-fn uuid_of(place: &Place, bytes: &[u8]) -> Option<String> {
-    sidecar::uuid(bytes, name::recording_id(&place.stem).ok()?)
+fn uuid_of(place: &Place, bytes: &[u8], rules: Rules<'_>) -> Option<String> {
+    let recording_id = name::recording_id(&place.stem).ok()?;
+    sidecar::uuid(bytes, &rules.of(&place.folder, recording_id, 0))
 }
 
 /// Carries what is known of a file over to a new look at it.
@@ -333,7 +342,7 @@ fn recognise(
     rules: Rules<'_>,
 ) -> Result<Option<Recording>, Option<Fault>> {
     let (recording_id, folder) = names(place).map_err(Some)?;
-    let (data, sidecar) = pair(recording_id, look).map_err(Some)?;
+    let (data, sidecar) = pair(recording_id, look, rules.form).map_err(Some)?;
     let same_sidecar = known.sidecar.is_some_and(|file| file.stat == sidecar.stat)
         && is_same_content(known, sidecar);
     let same_data = known.data.is_some_and(|file| file.stat == data.stat)
@@ -344,7 +353,8 @@ fn recognise(
     // Not read although it is needed: the caller looks again and reads it.
     let bytes = sidecar.bytes.as_ref().ok_or(None)?;
     let Sidecar { uuid, start_ms, end_ms, deleted, metadata } =
-        sidecar::parse(bytes, recording_id, rules.times).map_err(Some)?;
+        sidecar::parse(bytes, &rules.of(&place.folder, recording_id, data.stat.size))
+            .map_err(Some)?;
     let slash = if folder.is_empty() { "" } else { "/" };
     Ok(Some(Recording {
         uuid,
@@ -415,17 +425,22 @@ fn names(place: &Place) -> Result<(&str, &str), Fault> {
 }
 
 /// Both files, where both are there and nothing hindered the look.
-fn pair<'a>(recording_id: &str, look: &'a Look) -> Result<(&'a DataSeen, &'a SidecarSeen), Fault> {
+fn pair<'a>(
+    recording_id: &str,
+    look: &'a Look,
+    form: &PairForm,
+) -> Result<(&'a DataSeen, &'a SidecarSeen), Fault> {
+    let described = &form.sidecar_extension;
     if let Some(fault) = &look.fault {
         return Err(fault.clone());
     }
     let Some(data) = &look.data else {
         let reason = match &look.beside {
             Some(beside) => format!(
-                "{recording_id}.json has no data file beside it. {recording_id}.{beside} is there: if that is its data, add \"{beside}\" to data_extensions"
+                "{recording_id}.{described} has no data file beside it. {recording_id}.{beside} is there: if that is its data, add \"{beside}\" to data_extensions"
             ),
             None => format!(
-                "{recording_id}.json has no data file beside it. Add the data file, or remove the sidecar"
+                "{recording_id}.{described} has no data file beside it. Add the data file, or remove the sidecar"
             ),
         };
         return Err(Fault::new(State::SidecarWithoutData, reason));
@@ -433,7 +448,7 @@ fn pair<'a>(recording_id: &str, look: &'a Look) -> Result<(&'a DataSeen, &'a Sid
     let Some(sidecar) = &look.sidecar else {
         let extension = &data.extension;
         let reason = format!(
-            "{recording_id}.{extension} has no {recording_id}.json beside it. Add the sidecar"
+            "{recording_id}.{extension} has no {recording_id}.{described} beside it. Add the sidecar"
         );
         return Err(Fault::new(State::DataWithoutSidecar, reason));
     };

@@ -3,8 +3,11 @@ use crate::look::{DataSeen, SidecarSeen};
 
 const GOOD: &str = "{\"start_time\": 5, \"end_time\": 6}";
 const LIVE: &str = "{\"start_time\": 5}";
-const RULES: Rules<'_> =
-    Rules { root: "r", times: Times { unit: None, zone: None }, settle_ms: 2_000 };
+
+fn rules() -> Rules<'static> {
+    Rules { root: "r", form: PairForm::focus(), settle_ms: 2_000 }
+}
+
 const BOTH: Closed = Closed { data: true, sidecar: true };
 
 fn place() -> Place {
@@ -25,7 +28,7 @@ fn look(data: Option<i64>, sidecar: Option<&str>) -> Look {
 }
 
 fn at(known: &Sight, look: &Look, closed: Closed, now_ms: u64) -> Judgement {
-    judge(&place(), known, look, closed, RULES, now_ms)
+    judge(&place(), known, look, closed, rules(), now_ms)
 }
 
 fn is_settled(judgement: &Judgement) -> bool {
@@ -79,15 +82,15 @@ fn files_that_are_young_or_of_the_future_or_of_another_clock_must_stand_still() 
         judged.conclusion == Conclusion::Unsettled
     };
     for aged_ms in [9_999, 0, -1, -86_400_000] {
-        assert!(unsettled(&aged(seen.clone(), aged_ms), RULES), "{aged_ms}");
+        assert!(unsettled(&aged(seen.clone(), aged_ms), rules()), "{aged_ms}");
     }
     let old = aged(seen, 60_000);
-    assert!(unsettled(&Look { changed_ns: None, ..old.clone() }, RULES));
-    assert!(unsettled(&Look { began_wall_ns: None, ..old.clone() }, RULES));
-    assert!(unsettled(&Look { changing: true, ..old.clone() }, RULES));
+    assert!(unsettled(&Look { changed_ns: None, ..old.clone() }, rules()));
+    assert!(unsettled(&Look { began_wall_ns: None, ..old.clone() }, rules()));
+    assert!(unsettled(&Look { changing: true, ..old.clone() }, rules()));
     // It must be older than it has to stand still, and than a coarse clock's tick beyond that.
-    assert!(unsettled(&old, Rules { settle_ms: 58_001, ..RULES }));
-    assert!(!unsettled(&old, Rules { settle_ms: 58_000, ..RULES }));
+    assert!(unsettled(&old, Rules { settle_ms: 58_001, ..rules() }));
+    assert!(!unsettled(&old, Rules { settle_ms: 58_000, ..rules() }));
 }
 
 #[test]

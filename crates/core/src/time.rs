@@ -36,6 +36,16 @@ impl TimeUnit {
         })
     }
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            TimeUnit::Seconds => "s",
+            TimeUnit::Millis => "ms",
+            TimeUnit::Micros => "us",
+            TimeUnit::Nanos => "ns",
+        }
+    }
+
     /// How many of its digits are below a millisecond; negative where a millisecond has digits below it.
     fn decimals_below_ms(self) -> i32 {
         match self {
@@ -107,6 +117,22 @@ impl Decimal {
         let digits = digits.trim_start_matches('0').to_owned();
         // Zero has no sign: it would be smaller than itself.
         Some(Decimal { negative: negative && !digits.is_empty(), digits, exponent })
+    }
+
+    /// Its value as `mantissa × 10^exponent`; none where it is not above zero. Digits after the 18th are left out.
+    pub(crate) fn positive_parts(&self) -> Option<(i64, i64)> {
+        let digits = self.digits.trim_end_matches('0');
+        if self.negative || digits.is_empty() {
+            return None;
+        }
+        let kept = digits.get(..18).unwrap_or(digits);
+        let left_out = i64::try_from(self.digits.len() - kept.len()).ok()?;
+        Some((kept.parse().ok()?, self.exponent.saturating_add(left_out)))
+    }
+
+    /// It is below zero.
+    pub(crate) fn is_negative(&self) -> bool {
+        self.negative
     }
 
     /// Digits before the decimal point; zero or less for numbers below one.

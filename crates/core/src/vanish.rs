@@ -92,7 +92,7 @@ impl fmt::Display for Held {
             Held::All => "all recordings of the root are gone",
             Held::Device => "they were seen on another mount: one is missing, or was swapped",
             Held::NeverSeen => "the catalog names them, and this server never saw their files",
-            Held::Excluded => "`exclude` hides them now: take the pattern back, or approve",
+            Held::Excluded => "`exclude` or the form of the root's pairs hides them now: take the change back, or approve",
         })
     }
 }

@@ -24,6 +24,10 @@ named! {
     Write {
         /// The row of a root, made or found again.
         Root = "root",
+        /// The form by which the pairs of a root are read.
+        Form = "form",
+        /// A part of a root is to be read again, by another form.
+        ReadAgain = "read_again",
         /// Looks at storage.
         Observe = "observe",
         /// A finished scan.

@@ -94,7 +94,10 @@ fn differs(
         .map(|(field, value)| told(field, document.get(field), &value))
         .collect();
     let metadata = document.get_document("metadata").ok();
-    let only_ours = metadata.is_some_and(|metadata| metadata.len() == 1);
+    let is_ours = |key: &str| planned.metadata.iter().any(|own| own == key);
+    let only_ours = metadata.is_some_and(|metadata| {
+        metadata.len() == planned.metadata.len() && metadata.keys().all(|key| is_ours(key))
+    });
     let named = metadata
         .is_some_and(|metadata| metadata.get_str("focus_drill").is_ok_and(|id| id == plan.id));
     if !(named && (only_ours || found.by_command)) {
@@ -112,6 +115,7 @@ fn told(field: &str, there: Option<&Bson>, wanted: &Bson) -> String {
 
 #[cfg(test)]
 mod tests {
+    use focus_core::pair::PairForm;
     use mongodb::bson::doc;
 
     use super::*;
@@ -121,7 +125,10 @@ mod tests {
     use crate::planting;
 
     fn plan() -> Plan {
-        let (folder, planted) = planting::plan("d1", 1, "dat", 1_700_000_000_000);
+        let planted_as =
+            planting::Form { form: PairForm::focus(), root_id: "root-1", by_command: false };
+        let (folder, planted) =
+            planting::plan("d1", 1, &planted_as, 1_700_000_000_000).expect("a plan");
         Plan {
             format: Plan::FORMAT,
             id: "d1".into(),

@@ -21,6 +21,7 @@ pub mod cleanup;
 pub mod database;
 pub mod early_end;
 pub mod fate;
+mod form;
 pub mod guard;
 pub mod outage;
 pub mod plan;

@@ -52,6 +52,15 @@ pub struct PlannedRecording {
     pub start_ms: i64,
     /// End, milliseconds since 1970.
     pub end_ms: i64,
+    /// What its sidecar says, where the drill writes it.
+    #[serde(default)]
+    pub content: serde_json::Value,
+    /// The fields of that which are metadata.
+    #[serde(default)]
+    pub metadata: Vec<String>,
+    /// Bytes of its data file, where the drill writes it.
+    #[serde(default)]
+    pub data_bytes: u64,
 }
 
 impl Plan {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use focus_common::config::{Layout, Settings};
-use focus_common::state_dir;
+use focus_common::config::{Layout, RootSettings, Settings};
+use focus_common::{clock, state_dir};
+use focus_core::pair::PairForm;
 use focus_storage::marker;
 
 use crate::database::address::Address;
@@ -13,6 +14,7 @@ use crate::early_end::EarlyEnd;
 use crate::outage::choice::{self, AnyOutage};
 use crate::outage::contract::Prepared;
 use crate::outage::restore::Restore;
+use crate::planting;
 use crate::report::{OutageFacts, Report};
 use crate::scenario::experiment::{self, Experiment};
 use crate::scenario::flags::Flags;
@@ -27,8 +29,8 @@ pub struct Deployment {
     pub root: PathBuf,
     /// The root's id.
     pub root_id: String,
-    /// Extension of planted data files.
-    pub extension: String,
+    /// What a pair is in the root.
+    pub form: PairForm,
     /// The server.
     pub server: Server,
     /// Where the database is.
@@ -80,7 +82,9 @@ pub async fn look(
         for_ms: options.outage_for_ms,
         ..OutageFacts::default()
     };
-    let root = only_root(settings)?;
+    let only = only_root(settings)?;
+    let form = settings.form_of(only);
+    let root = only.path.clone();
     report.root = root.display().to_string();
     let root_id =
         marker::read(&root).map_err(|problem| EarlyEnd::inconclusive(problem.to_string()))?;
@@ -91,7 +95,7 @@ pub async fn look(
     let probe =
         Probe::new(&address).await.map_err(|error| EarlyEnd::refused(format!("{error:#}")))?;
     let database = Database::open(&address).await?;
-    let hosts = server_serves(&server, &root_id, &root, &database).await?;
+    let hosts = server_serves(&server, &root_id, (&root, &form), &database).await?;
     if settings.layout == Layout::BasePaths {
         address.collection = base_path(&database, &report.root).await?;
     }
@@ -100,12 +104,19 @@ pub async fn look(
     outage.suits(&address, &hosts).await?;
     report.outage.what = outage.describe();
     report.outage.blast_radius.clone_from(&prepared.blast_radius);
-    let extension = settings.data_extensions.first().cloned().unwrap_or_else(|| "dat".to_owned());
+    // Told before anything is broken.
+    let by_command = options.plant.is_some();
+    let planted_as = planting::Form { form: &form, root_id: &root_id, by_command };
+    planting::plan(&report.id, 1, &planted_as, clock::wall_ms()).map_err(|why| {
+        EarlyEnd::refused(format!(
+            "the drill cannot write pairs such as this root has: {why}. Have them made by a command of your own: --plant CMD"
+        ))
+    })?;
     Ok(Deployment {
         options,
         root,
         root_id,
-        extension,
+        form,
         server,
         address,
         database,
@@ -123,9 +134,9 @@ async fn base_path(database: &Database, root: &str) -> Result<String, EarlyEnd> 
     })
 }
 
-fn only_root(settings: &Settings) -> Result<PathBuf, EarlyEnd> {
+fn only_root(settings: &Settings) -> Result<&RootSettings, EarlyEnd> {
     match settings.roots.as_slice() {
-        [root] => Ok(root.path.clone()),
+        [root] => Ok(root),
         [] => Err(EarlyEnd::refused("which root is planted on? Give --root DIR")),
         _ => Err(EarlyEnd::refused("one root is drilled at a time: give one --root DIR")),
     }
@@ -157,7 +168,7 @@ fn address(settings: &Settings) -> Result<Address, EarlyEnd> {
 async fn server_serves(
     server: &Server,
     root_id: &str,
-    root: &Path,
+    (root, form): (&Path, &PairForm),
     database: &Database,
 ) -> Result<Vec<String>, EarlyEnd> {
     let status = server.status().await.map_err(|error| {
@@ -174,6 +185,21 @@ async fn server_serves(
             root.display()
         )));
     };
+    let takes =
+        |one: &String| served.data_extensions.iter().any(|own| own.eq_ignore_ascii_case(one));
+    let is_told = !served.data_extensions.is_empty();
+    if is_told
+        && !(form.data_extensions.first().is_some_and(takes)
+            && form.sidecar_extension.eq_ignore_ascii_case(&served.sidecar_extension))
+    {
+        return Err(EarlyEnd::refused(format!(
+            "the server at http://{} takes other pairs in {}: NAME.{} with NAME.{}. Give the drill the server's own --config",
+            server.address(),
+            root.display(),
+            served.data_extensions.join(" or NAME."),
+            served.sidecar_extension
+        )));
+    }
     if status.catalog != "mongodb" {
         return Err(EarlyEnd::refused(format!(
             "the server at http://{} has its catalog not in MongoDB: {:?}",

@@ -81,6 +81,10 @@ pub struct ServedRoot {
     pub id: Option<String>,
     /// The holder of the root's lease, where it is known.
     pub lease_holder: Option<String>,
+    /// Extensions of its data files; empty where the server does not tell.
+    pub data_extensions: Vec<String>,
+    /// The extension of its sidecars.
+    pub sidecar_extension: String,
 }
 
 /// What the server's index holds of a recording.

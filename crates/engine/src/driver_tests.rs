@@ -7,6 +7,7 @@ use focus_core::batch::Item;
 use focus_core::entry::EntryId;
 use focus_core::json::Value;
 use focus_core::lease::LeaseState;
+use focus_core::pair::PairForm;
 use focus_core::reconcile::Phase;
 use focus_core::recording::Recording;
 
@@ -52,7 +53,8 @@ fn served(catalog: &Arc<dyn Catalog>) -> Arc<ServedRoot> {
     let settings = RootSettings::of("/recordings".into());
     let markers = Arc::new(Markers::new(&[]));
     let fault = Arc::new(IndexFault::default());
-    let served = ServedRoot::new(settings, Arc::clone(catalog), fault, markers);
+    let served =
+        ServedRoot::new(settings, PairForm::focus().clone(), Arc::clone(catalog), fault, markers);
     served.scans.store(1, Ordering::Relaxed);
     Arc::new(served)
 }

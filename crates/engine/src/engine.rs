@@ -181,11 +181,12 @@ impl Engine {
         writes: bool,
     ) -> Result<(), StartError> {
         let (catalog, fault) = (Arc::clone(&self.catalog), Arc::clone(&self.index_fault));
-        let mut served = ServedRoot::new(settings, catalog, fault, Arc::clone(markers));
+        let form = self.settings.form_of(&settings);
+        let pair = Pair::of(form.clone());
+        let mut served = ServedRoot::new(settings, form, catalog, fault, Arc::clone(markers));
         served.inbox = Arc::new(Inbox::new(WAITING_MAX / self.settings.roots.len().max(1)));
         let served = Arc::new(served);
         let exclude = self.settings.exclude_of(&served.settings);
-        let pair = Pair::new(self.settings.data_extensions.clone());
         self.hinted.push(HintedRoot::new(Arc::clone(&served), exclude, pair));
         let view = Arc::new(Mutex::new(ReconcilerView::default()));
         let (root, index, all) = (Arc::clone(&served), self.index.clone(), self.settings.clone());

@@ -159,7 +159,7 @@ impl<'a> Observer<'a> {
     ) -> Result<(Observation, usize), ObserveError> {
         let rules = Rules {
             root: self.present.root.id(),
-            times: self.present.served.settings.times(),
+            form: self.present.pair.form(),
             settle_ms: self.present.settings.settle_ms,
         };
         let now_ms = clock::boot_ms();

@@ -10,6 +10,8 @@ use focus_catalog::{Catalog, Reach, RootPlace, Stored};
 use focus_common::config::Settings;
 use focus_common::machine;
 use focus_core::answer::Failure;
+use focus_core::entry::observed::place_of;
+use focus_core::pair::{PairForm, UuidFrom, path_uuid};
 use focus_core::recognise::{Familiar, Known, Recognition, Sampled, familiar, recognise};
 use focus_index::Reader;
 use focus_storage::sample::sample;
@@ -62,8 +64,9 @@ pub fn recognise_folder(
     folder: &Path,
     beside: &[PathBuf],
 ) -> Result<Recognised, RecogniseError> {
-    let pair = Pair::new(settings.data_extensions.clone());
     let root = settings.roots.iter().find(|root| root.path == folder);
+    let pair =
+        Pair::of(root.map_or_else(|| PairForm::focus().clone(), |root| settings.form_of(root)));
     let exclude = root.map(|root| settings.exclude_of(root)).unwrap_or_default();
     let sample = sample(&Root::open_unmarked(folder)?.excluding(exclude), &pair)?;
     let uuids: Vec<String> = sample.iter().map(|one| one.uuid.clone()).collect();
@@ -73,6 +76,9 @@ pub fn recognise_folder(
     let file = settings.state_dir.join(INDEX_FILE);
     let index = file.is_file().then(|| Reader::new(&file));
     // An index that cannot be read knows nothing: the server makes it anew.
+    if pair.form().uuid == UuidFrom::Path {
+        return Ok(among_indexed(&sample, index.as_ref(), beside));
+    }
     let mut known = index.as_ref().and_then(|index| index.known(&uuids).ok()).unwrap_or_default();
     let mut found = judged(&sample, &known, index.as_ref(), beside);
     if let Recognition::New { .. } = found.recognition {
@@ -94,6 +100,27 @@ pub fn recognise_folder(
         found = judged(&sample, &known, index.as_ref(), &beside);
     }
     Ok(found)
+}
+
+/// As [`recognise_folder`], where uuids follow from the root's id and the path: the folder is looked for among the
+/// roots that the index knows, for nobody else tells their ids.
+fn among_indexed(sample: &[Sampled], index: Option<&Reader>, beside: &[PathBuf]) -> Recognised {
+    let markers = index.and_then(|index| index.markers().ok()).unwrap_or_default();
+    for marker in markers {
+        let under = |one: &Sampled| {
+            let place = place_of(&one.path)?;
+            let uuid = path_uuid(&marker, &place.folder, &place.stem);
+            Some(Sampled { uuid, path: one.path.clone() })
+        };
+        let sample: Vec<Sampled> = sample.iter().filter_map(under).collect();
+        let uuids: Vec<String> = sample.iter().map(|one| one.uuid.clone()).collect();
+        let known = index.and_then(|index| index.known(&uuids).ok()).unwrap_or_default();
+        let found = judged(&sample, &known, index, beside);
+        if !matches!(found.recognition, Recognition::New { .. }) {
+            return found;
+        }
+    }
+    Recognised { looked_at: sample.len(), recognition: Recognition::New { taken: 0 } }
 }
 
 /// Has the core judge what is known, and looks where the roots in question are present.

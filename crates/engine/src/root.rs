@@ -10,6 +10,7 @@ use focus_index::{HeldRow, Index, IndexError, RootId};
 use focus_storage::{Pair, Root, RootProblem};
 
 use crate::absence::Absence;
+use crate::form;
 use crate::inbox::ScanAsked;
 use crate::known_folders::KnownFolders;
 use crate::observer::{ObserveError, Observer};
@@ -29,7 +30,6 @@ const HELD_PAGE: usize = 4_096;
 
 /// Serves a root until its inbox is closed.
 pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
-    let pair = Pair::new(settings.data_extensions.clone());
     let mut expected: Option<String> = None;
     while !served.inbox.is_closed() {
         match open(served, index, expected.as_deref()) {
@@ -38,7 +38,9 @@ pub(crate) fn run(served: &ServedRoot, index: &Index, settings: &Settings) {
                 expected = Some(root.id().to_owned());
                 served.inbox.reopen();
                 served.set_marker_place(&root);
-                if let Some(id) = remember(served, index, &root) {
+                if let Some(id) = remember(served, index, &root)
+                    && let Some(pair) = pairs(served, index, id, settings)
+                {
                     let (root, pair, folders) = (&root, &pair, &KnownFolders::default());
                     let present = PresentRoot { served, root, id, index, pair, settings, folders };
                     if let Err(problem) = session(present) {
@@ -112,6 +114,18 @@ fn remember(served: &ServedRoot, index: &Index, root: &Root) -> Option<RootId> {
     }
 }
 
+/// What the pairs of the root are. Tries until the index answers; none where the inbox is closed before.
+fn pairs(served: &ServedRoot, index: &Index, id: RootId, settings: &Settings) -> Option<Pair> {
+    while !served.inbox.is_closed() {
+        match form::pairs(served, settings, index, id) {
+            Ok(pair) => return Some(pair),
+            Err(error) => served.index_fault.tell(&error),
+        }
+        served.inbox.pause(RETURN_LOOK);
+    }
+    None
+}
+
 /// Serves a root from its being there to its being lost, or to the end of everything.
 fn session(present: PresentRoot<'_>) -> Result<(), RootProblem> {
     // Watched before the first scan, so that nothing slips between.
@@ -140,10 +154,10 @@ fn session(present: PresentRoot<'_>) -> Result<(), RootProblem> {
     })
 }
 
-/// Looks anew for what was held because an exclude hid it, and which the present one does not hide. It waits
-/// for a person where that fails, as before.
+/// Looks anew for what was held because an exclude or the form of pairs hid it, and which the present ones do not
+/// hide. It waits for a person where that fails, as before.
 fn show_again(present: PresentRoot<'_>) {
-    let PresentRoot { index, id, root, .. } = present;
+    let PresentRoot { index, id, root, pair, .. } = present;
     let mut after = 0;
     loop {
         let page = match index.reader().held(id, after, HELD_PAGE) {
@@ -153,7 +167,10 @@ fn show_again(present: PresentRoot<'_>) {
         let Some(last) = page.last() else { return };
         after = last.seq;
         let is_shown = |row: &&HeldRow| {
-            row.why == Held::Excluded && !root.exclude().hides_path(row.path.as_bytes())
+            let path = row.path.as_bytes();
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+            let is_hidden = root.exclude().hides_path(path) || pair.former_stem(name).is_some();
+            row.why == Held::Excluded && !is_hidden
         };
         let seqs: Vec<i64> = page.iter().filter(is_shown).map(|row| row.seq).collect();
         if seqs.is_empty() {

@@ -8,6 +8,7 @@ use focus_common::config::RootSettings;
 use focus_common::status::{RootState, RootStatus, WatchState};
 use focus_common::{clock, machine};
 use focus_core::marker_place::MarkerPlace;
+use focus_core::pair::PairForm;
 use focus_index::RootMemory;
 use focus_storage::watch::WatchProblem;
 use focus_storage::{Root, RootProblem};
@@ -86,6 +87,7 @@ impl ServedRoot {
     /// A root that was not looked for yet.
     pub(crate) fn new(
         settings: RootSettings,
+        form: PairForm,
         catalog: Arc<dyn Catalog>,
         index_fault: Arc<IndexFault>,
         markers: Arc<Markers>,
@@ -96,6 +98,8 @@ impl ServedRoot {
             comparisons: AskedComparisons::default(),
             status: Mutex::new(RootStatus {
                 path: settings.path.display().to_string(),
+                data_extensions: form.data_extensions,
+                sidecar_extension: form.sidecar_extension,
                 ..RootStatus::default()
             }),
             memory: watch::Sender::new(None),

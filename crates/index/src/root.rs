@@ -50,6 +50,19 @@ impl Reader {
         })
     }
 
+    /// The markers of all roots, the one that was made last first. Roots that are not configured any more count too.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn markers(&self) -> Result<Vec<String>, IndexError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT marker FROM roots ORDER BY id DESC")?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
     /// The marker of the root that was last seen at this path, if any was.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use focus_crash::{Point, Write, here};
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub(crate) const VERSION: i64 = 11;
+pub(crate) const VERSION: i64 = 12;
 
 /// `end_ms` of a live recording: it sorts after every end.
 pub(crate) const LIVE_END_MS: i64 = i64::MAX;
@@ -13,7 +13,7 @@ pub(crate) const LIVE_END_MS: i64 = i64::MAX;
 pub(crate) const LIVE_SPAN: i64 = 63;
 
 /// Migrations, the first of which makes version 1. A file of version n needs those from n on.
-const MIGRATIONS: [&str; 11] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
+const MIGRATIONS: [&str; 12] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
 
 /// Brings a database to the present version. Its own is given by `user_version`.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -516,6 +516,13 @@ WHEN (OLD.path <> NEW.path OR OLD.start_ms <> NEW.start_ms OR OLD.uuid <> NEW.uu
 BEGIN
   INSERT INTO text_changed VALUES(NEW.id) ON CONFLICT DO NOTHING;
 END;
+";
+
+/// What the sidecars of a root meant when they were read, and every extension that its files have had, a line
+/// each: see [`crate::form`]. Of a root of an earlier version nobody knows it.
+const V12: &str = "
+ALTER TABLE roots ADD COLUMN meaning TEXT;
+ALTER TABLE roots ADD COLUMN extensions TEXT;
 ";
 
 /// The span class of a recording: the binary logarithm of its length in milliseconds.

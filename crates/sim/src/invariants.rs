@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use focus_core::document::Stored;
 use focus_core::recording::{Place, Recording};
-use focus_core::sidecar::Times;
 
 use crate::catalog::{EARLIER, ROOT};
 use crate::server::Server;
-use crate::storage::{all_places, exclude};
+use crate::storage::{all_places, exclude, sidecar_of};
 use crate::world::World;
 
 /// The invariants of every moment.
@@ -51,7 +50,7 @@ pub(crate) fn agrees(world: &World, servers: &[Server]) -> Result<(), String> {
         let Some(files) = world.storage.places.get(&at) else { continue };
         let (Some(data), Some((_, bytes))) = (files.data, &files.sidecar) else { continue };
         let stem = String::from_utf8_lossy(&at.stem).into_owned();
-        let Ok(sidecar) = focus_core::sidecar::parse(bytes, &stem, Times::default()) else {
+        let Ok(sidecar) = focus_core::sidecar::parse(bytes, &sidecar_of(&stem)) else {
             continue;
         };
         let recording = Recording {

@@ -9,10 +9,10 @@ use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
 use focus_core::exclude::Exclude;
 use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
 use focus_core::look::Look;
+use focus_core::pair::PairForm;
 use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, judge};
-use focus_core::sidecar::Times;
 use focus_core::window::Window;
 
 use self::folders::KnownFolders;
@@ -466,7 +466,7 @@ impl Server {
         if self.exclude.hides_folder(&place.folder) {
             look = Look::default();
         }
-        let rules = Rules { root: ROOT, times: Times::default(), settle_ms: SETTLE_MS };
+        let rules = Rules { root: ROOT, form: PairForm::focus(), settle_ms: SETTLE_MS };
         let now_ms = self.now_ms(world.true_ms);
         let mut judged = judge(place, &known, &look, closed, rules, now_ms);
         let unread = look.sidecar.as_ref().is_some_and(|sidecar| sidecar.bytes.is_none());

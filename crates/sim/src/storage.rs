@@ -7,8 +7,10 @@ use focus_core::exclude::{Exclude, Glob};
 use focus_core::folder::FolderStamp;
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SeenAs, SidecarSeen};
 use focus_core::mount::Mount;
+use focus_core::pair::PairForm;
 use focus_core::recognise::Sampled;
 use focus_core::recording::Place;
+use focus_core::sidecar::Of;
 
 /// Folders and stems: few, so that they meet.
 pub(crate) const FOLDERS: [&str; 2] = ["a", "b"];
@@ -147,6 +149,11 @@ pub(crate) fn all_places() -> impl Iterator<Item = Place> {
 /// Every place that there can be in a folder.
 pub(crate) fn places_of(folder: &str) -> impl Iterator<Item = Place> {
     STEMS.iter().map(move |stem| Place { folder: folder.into(), stem: (*stem).into() })
+}
+
+/// Whose sidecar it is at places of this stem: where it is, is nothing to the simulated pairs.
+pub(crate) fn sidecar_of(stem: &str) -> Of<'_> {
+    Of { root: "", folder: b"", recording_id: stem, data_size: 0, form: PairForm::focus() }
 }
 
 impl Storage {
@@ -333,7 +340,7 @@ impl Storage {
             files.data?;
             let (_, bytes) = files.sidecar.as_ref()?;
             let stem = String::from_utf8_lossy(&at.stem);
-            let uuid = focus_core::sidecar::uuid(bytes, &stem)?;
+            let uuid = focus_core::sidecar::uuid(bytes, &sidecar_of(&stem))?;
             Some(Sampled { uuid, path: format!("{}.dat", at.display()) })
         });
         sampled.collect()

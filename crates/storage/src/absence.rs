@@ -37,7 +37,7 @@ pub enum Proof {
 pub enum Found {
     /// No file.
     Nothing,
-    /// Only files that the root's exclude hides.
+    /// Only files that the root's exclude hides, or that the form of its pairs does not take any more.
     Hidden,
     /// A file.
     File,
@@ -97,6 +97,10 @@ fn read(root: &Root, pair: &Pair, folder: &[u8], stems: &[&[u8]]) -> Result<Proo
             if !hidden {
                 *known = Found::File;
             }
+        } else if let Some(stem) = pair.former_stem(name)
+            && wanted.contains(stem)
+        {
+            met.entry(stem.to_vec()).or_insert(Found::Hidden);
         }
         Ok(())
     })?;

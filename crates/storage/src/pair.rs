@@ -1,13 +1,15 @@
-//! The layout `pair`: a data file and a sidecar with the same stem in one folder.
+//! The names of a pair: a data file and a sidecar with the same stem in one folder, with the extensions that
+//! the form of the root's pairs says.
 //!
 //! An extension counts whatever its case. A look has to find a file by its stem alone, without reading the
 //! folder, so every spelling of an extension that counts is known beforehand, in the order in which they
 //! count.
 
-use crate::marker::MARKER;
+use std::sync::Arc;
 
-/// The extension of sidecars.
-const SIDECAR: &str = "json";
+use focus_core::pair::PairForm;
+
+use crate::marker::MARKER;
 
 /// An extension of so many letters is known in each of its spellings: 32 at most. A longer one is known as
 /// it is configured, in capitals, in small letters and with a first capital.
@@ -18,6 +20,9 @@ const LETTERS_MAX: usize = 5;
 pub struct Pair {
     data: Spellings,
     sidecar: Spellings,
+    form: Arc<PairForm>,
+    /// Extensions that parts of recordings had under an earlier form, and do not have under this one.
+    former: Vec<String>,
 }
 
 /// The spellings of the extensions of one part of a recording.
@@ -49,15 +54,47 @@ pub struct Part<'a> {
 
 impl Default for Pair {
     fn default() -> Self {
-        Pair::new(vec!["dat".to_owned()])
+        Pair::of(PairForm::focus().clone())
     }
 }
 
 impl Pair {
-    /// A rule by which data files have one of these extensions. If a recording has several, the first one as
-    /// it is written here counts, then the first one in capitals, then any other.
-    pub fn new(extensions: Vec<String>) -> Pair {
-        Pair { data: Spellings::of(extensions), sidecar: Spellings::of(vec![SIDECAR.to_owned()]) }
+    /// The rule of a form. If a recording has data files of several extensions, the first one as the form has
+    /// it counts, then the first one in capitals, then any other.
+    pub fn of(form: PairForm) -> Pair {
+        Pair {
+            data: Spellings::of(form.data_extensions.clone()),
+            sidecar: Spellings::of(vec![form.sidecar_extension.clone()]),
+            form: Arc::new(form),
+            former: Vec::new(),
+        }
+    }
+
+    /// The same rule, where parts of recordings have had these extensions too. Such files are no parts, and
+    /// that they are there is no proof of absence: they are hidden, as by an exclude.
+    #[must_use]
+    pub fn formerly(mut self, extensions: Vec<String>) -> Pair {
+        let (data, sidecar) = (&self.data, &self.sidecar);
+        let is_former = |one: &String| {
+            data.number(one.as_bytes()).is_none() && sidecar.number(one.as_bytes()).is_none()
+        };
+        self.former = extensions.into_iter().filter(is_former).collect();
+        self
+    }
+
+    /// The form of the root's pairs.
+    pub fn form(&self) -> &PairForm {
+        &self.form
+    }
+
+    /// The stem of a file that was a part of a recording under an earlier form, and is none under this one.
+    pub fn former_stem<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
+        if self.former.is_empty() {
+            return None;
+        }
+        let dot = name.iter().rposition(|byte| *byte == b'.')?;
+        let is_it = |one: &String| one.as_bytes().eq_ignore_ascii_case(&name[dot + 1..]);
+        self.former.iter().any(is_it).then(|| &name[..dot])
     }
 
     /// Every extension of a data file, in the order in which they count.
@@ -154,11 +191,42 @@ fn with_capitals(extension: &str, capitals: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use focus_core::pair::Preset;
+
     use super::*;
+
+    fn with(extensions: &[&str]) -> Pair {
+        let data_extensions = extensions.iter().map(|one| (*one).to_owned()).collect();
+        Pair::of(PairForm { data_extensions, ..PairForm::focus().clone() })
+    }
+
+    #[test]
+    fn parts_of_one_field_are_none_of_another() {
+        let parts = |preset: Preset| {
+            let pair = Pair::of(PairForm::of(preset));
+            let names =
+                ["a.dat", "a.json", "a.sigmf-data", "a.SIGMF-META", "a.wav", "a.M4A", "a.sigmf"];
+            let taken = names.into_iter().filter(|name| pair.part(name.as_bytes()).is_some());
+            taken.collect::<Vec<_>>()
+        };
+        assert_eq!(parts(Preset::Focus), ["a.dat", "a.json"]);
+        assert_eq!(parts(Preset::Sigmf), ["a.sigmf-data", "a.SIGMF-META"]);
+        assert_eq!(parts(Preset::TrunkRecorder), ["a.json", "a.wav", "a.M4A"]);
+    }
+
+    #[test]
+    fn a_former_part_is_one_that_is_none_now() {
+        let former = vec!["dat".to_owned(), "json".to_owned(), "raw".to_owned()];
+        let pair = with(&["raw"]).formerly(former);
+        assert_eq!(pair.former_stem(b"a.b.DAT"), Some(&b"a.b"[..]));
+        for other in ["a.raw", "a.json", "a.txt", "dat"] {
+            assert_eq!(pair.former_stem(other.as_bytes()), None, "{other}");
+        }
+    }
 
     #[test]
     fn names_are_parts_by_their_last_extension() {
-        let pair = Pair::new(vec!["dat".to_owned(), "bin".to_owned()]);
+        let pair = with(&["dat", "bin"]);
         let part =
             |name: &'static str| pair.part(name.as_bytes()).map(|part| (part.stem, part.kind));
         assert_eq!(part("a.dat"), Some((&b"a"[..], PartKind::Data(0))));
@@ -172,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_extension_counts_whatever_its_case_and_as_it_is_configured_before_any_other() {
-        let pair = Pair::new(vec!["dat".to_owned(), "Bin".to_owned(), "sigmf-data".to_owned()]);
+        let pair = with(&["dat", "Bin", "sigmf-data"]);
         let kind = |name: &str| pair.part(name.as_bytes()).map(|part| part.kind);
         let mut before = None;
         for name in ["a.dat", "a.Bin", "a.sigmf-data", "a.DAT", "a.BIN", "a.SIGMF-DATA", "a.dAt"] {

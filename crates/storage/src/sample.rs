@@ -1,6 +1,6 @@
 //! A sample of the recordings in a folder that need not be marked.
 
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use focus_core::look::Look;
 use focus_core::name::recording_id;
 use focus_core::recognise::{SAMPLE_MAX, Sampled};
 use focus_core::recording::Place;
-use focus_core::sidecar;
+use focus_core::sidecar::{self, Of};
 use parking_lot::Mutex;
 
 use crate::look::look;
@@ -27,8 +27,31 @@ const READ_LIMIT: Duration = Duration::from_secs(60);
 /// # Errors
 /// The folder is not there or cannot be read.
 pub fn sample(root: &Root, pair: &Pair) -> Result<Vec<Sampled>, RootProblem> {
-    // The largest hash is on top: it goes first.
-    let chosen: Mutex<BinaryHeap<(u64, Place)>> = Mutex::default();
+    let is_sidecar = |kind: PartKind| matches!(kind, PartKind::Sidecar(_));
+    let mut sample = Vec::new();
+    for place in places(root, pair, is_sidecar, SIDECARS_MAX, READ_LIMIT)? {
+        if sample.len() == SAMPLE_MAX {
+            break;
+        }
+        let seen = look(root, pair, &place, None)?;
+        sample.extend(sampled(pair, &place, &seen));
+    }
+    Ok(sample)
+}
+
+/// Up to `most` places at which a file of a wanted kind is, those whose paths have the smallest hashes first.
+/// Names are read for so long at most.
+///
+/// # Errors
+/// The folder is not there or cannot be read.
+pub fn places(
+    root: &Root,
+    pair: &Pair,
+    is_wanted: impl Fn(PartKind) -> bool + Sync,
+    most: usize,
+    limit: Duration,
+) -> Result<Vec<Place>, RootProblem> {
+    let chosen: Mutex<BTreeSet<(u64, Place)>> = Mutex::default();
     let (stop, began) = (AtomicBool::new(false), Instant::now());
     walk(
         root,
@@ -38,38 +61,36 @@ pub fn sample(root: &Root, pair: &Pair) -> Result<Vec<Sampled>, RootProblem> {
         &stop,
         &|Chunk { folder, entries, .. }: Chunk| {
             for entry in entries {
-                let Some(part) =
-                    pair.part(&entry.name).filter(|part| matches!(part.kind, PartKind::Sidecar(_)))
-                else {
+                let Some(part) = pair.part(&entry.name).filter(|part| is_wanted(part.kind)) else {
                     continue;
                 };
                 let place = Place { folder: folder.clone(), stem: part.stem.to_vec() };
                 let mut chosen = chosen.lock();
-                chosen.push((hash(&place), place));
-                if chosen.len() > SIDECARS_MAX {
-                    chosen.pop();
+                chosen.insert((hash(&place), place));
+                if chosen.len() > most {
+                    // The largest hash goes first.
+                    chosen.pop_last();
                 }
             }
-            if began.elapsed() > READ_LIMIT {
+            if began.elapsed() > limit {
                 stop.store(true, Ordering::Relaxed);
             }
         },
     )?;
-    let mut sample = Vec::new();
-    for (_, place) in chosen.into_inner().into_sorted_vec() {
-        if sample.len() == SAMPLE_MAX {
-            break;
-        }
-        let seen = look(root, pair, &place, None)?;
-        sample.extend(sampled(&place, &seen));
-    }
-    Ok(sample)
+    Ok(chosen.into_inner().into_iter().map(|(_, place)| place).collect())
 }
 
 /// The recording at a place, where both files are there and the sidecar can be read.
-fn sampled(place: &Place, look: &Look) -> Option<Sampled> {
+fn sampled(pair: &Pair, place: &Place, look: &Look) -> Option<Sampled> {
     let (data, bytes) = (look.data.as_ref()?, look.sidecar.as_ref()?.bytes.as_ref()?);
-    let uuid = sidecar::uuid(bytes, recording_id(&place.stem).ok()?)?;
+    let of = Of {
+        root: "",
+        folder: &place.folder,
+        recording_id: recording_id(&place.stem).ok()?,
+        data_size: data.stat.size,
+        form: pair.form(),
+    };
+    let uuid = sidecar::uuid(bytes, &of)?;
     Some(Sampled { uuid, path: format!("{}.{}", place.display(), data.extension) })
 }
 

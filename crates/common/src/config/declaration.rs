@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use focus_core::exclude::Exclude;
+use focus_core::pair::PairForm;
 
 use super::rules;
 use super::setting::{Flag, Reload, Setting};
@@ -86,7 +87,9 @@ settings! {
     /// Folders with recordings. An entry is a path, or a table with `path`, `time_unit`, the unit of
     /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), `time_zone`, the IANA name of the time zone of
     /// times without an offset, `exclude`, which replaces the setting of that name in this root,
-    /// `exclude_more`, which adds to it, and `watch` and `scan_interval_ms`, which replace those settings.
+    /// `exclude_more`, which adds to it, `watch` and `scan_interval_ms`, which replace those settings, and what its pairs are: `preset` (`focus`, `sigmf` or `trunk-recorder`),
+    /// `data_extensions`, `sidecar_extension`, `uuid`, `start_time`, `end_time` and `deleted`. See
+    /// [pairs.md](pairs.md).
     roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
 
     /// MongoDB connection string. It is never shown or logged.
@@ -182,7 +185,7 @@ settings! {
     probe_timeout_ms: u64 = 500, range: 100, 60_000;
 
     /// Extensions of data files, without the dot, whatever their case. Where a recording has several, the
-    /// first one counts.
+    /// first one counts. Roots with a preset, or with `data_extensions` of their own, have others.
     data_extensions: Vec<String> = vec!["dat".to_owned()], rule: rules::data_extensions;
 
     /// Globs of files and folders that are not there for the server: see
@@ -227,6 +230,11 @@ impl Settings {
     /// Time between scans of names in this root.
     pub fn scan_interval_ms_of(&self, root: &RootSettings) -> u64 {
         root.scan_interval_ms.unwrap_or(self.scan_interval_ms)
+    }
+
+    /// The form of the pairs in this root.
+    pub fn form_of(&self, root: &RootSettings) -> PairForm {
+        root.form(&self.data_extensions)
     }
 
     /// What is not there in this root: its own `exclude`, or else the overall one, and both `exclude_more`.

@@ -12,6 +12,7 @@ mod globs;
 mod hints;
 mod indexed_metadata;
 mod overrides;
+mod pairs;
 mod rules;
 mod secret;
 mod setting;
@@ -29,6 +30,7 @@ pub use globs::Globs;
 pub use hints::{Broker, HintQueue, HintQueues, SERVER};
 pub use indexed_metadata::IndexedMetadata;
 pub use overrides::Overrides;
+pub use pairs::OwnPairs;
 pub use secret::Secret;
 pub use setting::{Flag, Reload, Setting};
 pub use source::Source;
@@ -72,7 +74,9 @@ pub fn load(overrides: &Overrides) -> Result<Settings, Vec<Mistake>> {
             )),
         }
     }
+    let in_file = settings.roots.clone();
     mistakes.extend(overrides.apply(&mut settings));
+    keep_tables(&mut settings.roots, &in_file);
     finish(settings, mistakes, &read_connection_string)
 }
 
@@ -84,6 +88,15 @@ pub fn from_text(path: &Path, text: &str) -> Result<Settings, Vec<Mistake>> {
     let mut settings = Settings { file: Some(path.to_owned()), ..Settings::default() };
     let mistakes = file::apply(&mut settings, path, text);
     finish(settings, mistakes, &|_| Ok(String::new()))
+}
+
+/// A root that environment or flags name by its path alone is the one that the file has a table for.
+fn keep_tables(roots: &mut [RootSettings], in_file: &[RootSettings]) {
+    for root in roots.iter_mut().filter(|root| root.is_bare()) {
+        if let Some(known) = in_file.iter().find(|known| known.path == root.path) {
+            root.clone_from(known);
+        }
+    }
 }
 
 /// Reads what the settings refer to, and checks every value.
@@ -108,6 +121,13 @@ fn finish(
         for words in setting.check(&settings) {
             mistakes.push(Mistake::new(settings.source(setting.key).place(setting.key), words));
         }
+    }
+    let place = settings.source("roots").place("roots");
+    let own = |root: &&RootSettings| root.pairs != OwnPairs::default();
+    for root in settings.roots.iter().filter(own) {
+        let path = root.path.display();
+        let wrong = settings.form_of(root).mistakes();
+        mistakes.extend(wrong.iter().map(|words| Mistake::new(&place, format!("{path}: {words}"))));
     }
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }

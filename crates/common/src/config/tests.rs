@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, FromArgMatches};
+use focus_core::pair::{EndFrom, PairForm, Pointer, Preset, StartFrom, UuidFrom};
+use focus_core::time::TimeUnit;
 
 use super::*;
 
@@ -22,7 +24,9 @@ fn settings(
     let path = Path::new("focus.toml");
     let mut settings = Settings::default();
     let mut mistakes = file::apply(&mut settings, path, file);
+    let in_file = settings.roots.clone();
     mistakes.extend(overrides.apply(&mut settings));
+    keep_tables(&mut settings.roots, &in_file);
     finish(settings, mistakes, &|path| Ok(format!("mongodb://of-{}/\n", path.display())))
 }
 
@@ -98,6 +102,105 @@ fn a_roots_exclude_replaces_the_overall_one_and_each_exclude_more_adds() {
     assert_eq!(hides(&given, 1), ["own", "more", "own_more"]);
     let given = settings("", &[("FOCUS_ROOTS", roots), ("FOCUS_EXCLUDE", "[]")], &[]);
     assert_eq!(hides(&given.expect("good"), 0), Vec::<&str>::new());
+}
+
+#[test]
+fn a_preset_says_what_a_pair_is_and_each_of_its_keys_can_be_another() {
+    let file = r#"
+        data_extensions = ["raw"]
+        roots = [
+            "/plain",
+            { path = "/sdr", preset = "sigmf" },
+            { path = "/calls", preset = "trunk-recorder", time_unit = "ms", data_extensions = ["mp3"], uuid = "/id" },
+            { path = "/own", sidecar_extension = "meta", start_time = "/a/0/t", end_time = { duration_s = "/len" }, deleted = "/gone" },
+            { path = "/focus", preset = "focus" },
+        ]
+    "#;
+    let given = settings(file, &[], &[]).expect("good");
+    let form = |at: usize| given.form_of(&given.roots[at]);
+    let raw = || PairForm { data_extensions: vec!["raw".to_owned()], ..PairForm::focus().clone() };
+    let pointer = |text: &str| Pointer::new(text).expect("a pointer");
+    assert_eq!((form(0), form(4)), (raw(), raw()));
+    assert_eq!(form(1), PairForm::of(Preset::Sigmf));
+    assert_eq!(
+        form(2),
+        PairForm {
+            data_extensions: vec!["mp3".to_owned()],
+            uuid: UuidFrom::Field(pointer("/id")),
+            time_unit: Some(TimeUnit::Millis),
+            ..PairForm::of(Preset::TrunkRecorder)
+        }
+    );
+    assert_eq!(
+        form(3),
+        PairForm {
+            sidecar_extension: "meta".to_owned(),
+            start_time: StartFrom::Field(pointer("/a/0/t")),
+            end_time: EndFrom::Duration(pointer("/len")),
+            deleted: pointer("/gone"),
+            ..raw()
+        }
+    );
+    // What is shown can be given again.
+    let roots = SETTINGS.iter().find(|setting| setting.key == "roots").expect("roots");
+    let shown = (roots.shown)(&given).to_string();
+    assert!(shown.contains(r#""end_time":{"duration_s":"/len"}"#), "{shown}");
+    let again = settings("", &[("FOCUS_ROOTS", &shown)], &[]).expect("good");
+    assert_eq!(again.roots, given.roots);
+}
+
+#[test]
+fn a_mistake_in_what_a_pair_is_is_told_with_its_place() {
+    let root = |keys: &str| mistakes(&format!("[[roots]]\npath = \"/a\"\n{keys}\n"), &[], &[]);
+    for (keys, told) in [
+        (
+            "preset = \"sigmff\"",
+            "line 3, column 10: roots: pairs: preset wants one of focus, sigmf, trunk-recorder",
+        ),
+        (
+            "start_time = \"start\"",
+            "line 3, column 14: roots: pairs: start_time wants \"sigmf\" or a JSON pointer: a JSON pointer begins with /, such as /start_time",
+        ),
+        (
+            "uuid = \"/a~b\"",
+            "line 3, column 8: roots: pairs: uuid wants \"path\" or a JSON pointer: in a JSON pointer, ~0",
+        ),
+        (
+            "end_time = { duration = \"/x\" }",
+            "the key \"duration\" is not known: did you mean \"duration_s\"?",
+        ),
+        (
+            "end_time = { duration_s = \"x\" }",
+            "end_time wants \"sigmf\", a JSON pointer or { duration_s",
+        ),
+        (
+            "data_extensions = [\"json\"]",
+            "roots: /a: \"json\" cannot be the extension of data files and of sidecars",
+        ),
+        (
+            "sidecar_extension = \"dat\"",
+            "roots: /a: \"dat\" cannot be the extension of data files and of sidecars",
+        ),
+        ("sidecar_extension = \".meta\"", "roots: /a: \".meta\" is no extension"),
+        ("presett = \"sigmf\"", "the key \"presett\" is not known: did you mean \"preset\"?"),
+    ] {
+        assert!(root(keys).contains(told), "{keys}: {}", root(keys));
+    }
+}
+
+#[test]
+fn a_root_that_is_named_by_its_path_alone_keeps_the_table_of_the_file() {
+    let file = "roots = [\"/a\", { path = \"/b\", preset = \"sigmf\" }]\n";
+    let given = settings(file, &[], &["--root", "/b"]).expect("good");
+    assert_eq!(given.roots.len(), 1);
+    assert_eq!(given.roots[0].pairs.preset, Some(Preset::Sigmf));
+    let given = settings(file, &[("FOCUS_ROOT", "/c:/b/")], &[]).expect("good");
+    assert_eq!(given.roots[0].pairs.preset, None);
+    assert_eq!(given.roots[1].pairs.preset, Some(Preset::Sigmf));
+    // A table of the environment is the whole of what it says.
+    let roots = r#"[{"path": "/b", "time_unit": "ms"}]"#;
+    let given = settings(file, &[("FOCUS_ROOTS", roots)], &[]).expect("good");
+    assert_eq!(given.roots[0].pairs.preset, None);
 }
 
 #[test]

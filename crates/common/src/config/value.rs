@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use focus_core::iso8601;
-use focus_core::sidecar::Times;
+use focus_core::pair::{EndFrom, PairForm, Pointer, Preset, StartFrom, UuidFrom};
 use focus_core::time::TimeUnit;
 use jiff::tz::TimeZone;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
@@ -16,6 +16,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::globs::NO_GLOB;
+use super::pairs::{Of, OwnPairs};
 use super::{Globs, Secret};
 
 /// A value as somebody gave it.
@@ -153,6 +154,7 @@ impl Wrong {
             super::tokens::WRONG,
             super::fdsn::WRONG,
             super::hints::WRONG,
+            super::pairs::WRONG,
         ]
         .iter()
         .any(|one| message.starts_with(one))
@@ -304,6 +306,8 @@ pub struct RootSettings {
     pub watch: Option<bool>,
     /// Time between scans of names in it; none: what the setting of that name says.
     pub scan_interval_ms: Option<u64>,
+    /// What it says of its pairs.
+    pub pairs: OwnPairs,
 }
 
 impl RootSettings {
@@ -317,16 +321,28 @@ impl RootSettings {
             exclude_more: None,
             watch: None,
             scan_interval_ms: None,
+            pairs: OwnPairs::default(),
         }
     }
 
-    /// How its sidecars write times.
-    pub fn times(&self) -> Times<'_> {
-        Times { unit: self.time_unit, zone: self.time_zone.as_ref() }
+    /// The form of its pairs. `data_extensions` are those of data files where neither its table nor its preset
+    /// says otherwise.
+    pub(super) fn form(&self, data_extensions: &[String]) -> PairForm {
+        let form = self.pairs.form(data_extensions);
+        PairForm {
+            time_unit: self.time_unit.or(form.time_unit),
+            time_zone: self.time_zone.clone(),
+            ..form
+        }
+    }
+
+    /// Nothing but the path is its own.
+    pub(super) fn is_bare(&self) -> bool {
+        *self == RootSettings::of(self.path.clone())
     }
 
     fn shown(&self) -> Json {
-        let unit = self.time_unit.map(TimeUnitName::of);
+        let unit = self.time_unit.map(TimeUnit::name);
         let zone = self.time_zone.as_ref().and_then(TimeZone::iana_name);
         let globs = |globs: &Option<Globs>| globs.as_ref().map(Value::shown);
         let own = [
@@ -337,7 +353,8 @@ impl RootSettings {
             ("watch", self.watch.map(Json::from)),
             ("scan_interval_ms", self.scan_interval_ms.map(Json::from)),
         ];
-        let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        let own = own.into_iter().chain(self.pairs.shown());
+        let own: Vec<_> = own.filter_map(|(key, value)| Some((key, value?))).collect();
         if own.is_empty() {
             return self.path.shown();
         }
@@ -369,6 +386,15 @@ impl<'de> Deserialize<'de> for RootSettings {
                 let table = RootTable::deserialize(MapAccessDeserializer::new(map))?;
                 let time_unit = table.time_unit.map(TimeUnitName::unit);
                 let time_zone = table.time_zone.map(|ZoneName(zone)| zone);
+                let pairs = OwnPairs {
+                    preset: table.preset.map(|Of(preset)| preset),
+                    data_extensions: table.data_extensions,
+                    sidecar_extension: table.sidecar_extension,
+                    uuid: table.uuid.map(|Of(uuid)| uuid),
+                    start_time: table.start_time.map(|Of(start)| start),
+                    end_time: table.end_time.map(|Of(end)| end),
+                    deleted: table.deleted.map(|Of(deleted)| deleted),
+                };
                 let RootTable { path, exclude, exclude_more, watch, scan_interval_ms, .. } = table;
                 Ok(RootSettings {
                     time_unit,
@@ -377,6 +403,7 @@ impl<'de> Deserialize<'de> for RootSettings {
                     exclude_more,
                     watch,
                     scan_interval_ms,
+                    pairs,
                     ..RootSettings::of(path)
                 })
             }
@@ -396,6 +423,13 @@ struct RootTable {
     exclude_more: Option<Globs>,
     watch: Option<bool>,
     scan_interval_ms: Option<u64>,
+    preset: Option<Of<Preset>>,
+    data_extensions: Option<Vec<String>>,
+    sidecar_extension: Option<String>,
+    uuid: Option<Of<UuidFrom>>,
+    start_time: Option<Of<StartFrom>>,
+    end_time: Option<Of<EndFrom>>,
+    deleted: Option<Of<Pointer>>,
 }
 
 /// A time zone, by its name.
@@ -427,15 +461,6 @@ impl TimeUnitName {
             TimeUnitName::Ms => TimeUnit::Millis,
             TimeUnitName::Us => TimeUnit::Micros,
             TimeUnitName::Ns => TimeUnit::Nanos,
-        }
-    }
-
-    fn of(unit: TimeUnit) -> &'static str {
-        match unit {
-            TimeUnit::Seconds => "s",
-            TimeUnit::Millis => "ms",
-            TimeUnit::Micros => "us",
-            TimeUnit::Nanos => "ns",
         }
     }
 }

@@ -94,7 +94,7 @@ async fn drill(
     if deployment.options.dry_run {
         return Ok(Went::Dry);
     }
-    let plan = plan(&deployment, report);
+    let plan = plan(&deployment, report)?;
     with_plan(&deployment, &folder, &plan, report, say).await?;
     Ok(Went::ThroughAllSteps)
 }
@@ -115,10 +115,12 @@ async fn locked(settings: &Settings, folder: &Folder, say: Say<'_>) -> Result<Fi
 }
 
 /// Everything that will be done, and how it is undone.
-fn plan(deployment: &Deployment, report: &Report) -> Plan {
-    let Deployment { options, extension, .. } = deployment;
-    let (folder, planted) = planting::plan(&report.id, options.count, extension, clock::wall_ms());
-    Plan {
+fn plan(deployment: &Deployment, report: &Report) -> Result<Plan, EarlyEnd> {
+    let Deployment { options, form, root_id, .. } = deployment;
+    let planted_as = planting::Form { form, root_id, by_command: options.plant.is_some() };
+    let planted = planting::plan(&report.id, options.count, &planted_as, clock::wall_ms());
+    let (folder, planted) = planted.map_err(EarlyEnd::refused)?;
+    Ok(Plan {
         format: Plan::FORMAT,
         id: report.id.clone(),
         started_at: report.started_at.clone(),
@@ -130,7 +132,7 @@ fn plan(deployment: &Deployment, report: &Report) -> Plan {
         deadline_ms: options.deadline_ms(),
         folder,
         planted,
-    }
+    })
 }
 
 /// Writes the plan, takes the lock on the database, and goes through the steps.

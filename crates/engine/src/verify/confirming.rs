@@ -56,7 +56,7 @@ impl VerifiedRoot<'_> {
             return Ok(findings);
         }
         let path = self.served.settings.path.clone();
-        let pair = Pair::new(self.engine.settings.data_extensions.clone());
+        let pair = Pair::of(self.engine.settings.form_of(&self.served.settings));
         let exclude = self.engine.settings.exclude_of(&self.served.settings);
         let (reader, id) = (self.engine.reader.clone(), self.id);
         let prove_all = move || {

@@ -99,12 +99,11 @@ impl VerifiedRoot<'_> {
             return Ok(Vec::new());
         }
         let path = self.served.settings.path.clone();
-        let pair = Pair::new(self.engine.settings.data_extensions.clone());
+        let pair = Pair::of(self.engine.settings.form_of(&self.served.settings));
         let exclude = self.engine.settings.exclude_of(&self.served.settings);
-        let settings = self.served.settings.clone();
         let read = move || {
             let root = Root::open(&path)?.excluding(exclude);
-            let rules = Rules { root: root.id(), times: settings.times(), settle_ms: 0 };
+            let rules = Rules { root: root.id(), form: pair.form(), settle_ms: 0 };
             let requests: Vec<_> = places.iter().map(|known| (known.place.clone(), None)).collect();
             let looks = look_all(&root, &pair, &requests)?;
             let mut changed = Vec::new();

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use focus_core::batch::Item;
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
 use focus_core::mount::Mount;
+use focus_core::pair::PairForm;
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Rules, Sight, judge};
-use focus_core::sidecar::Times;
 use focus_core::vanish::MaxVanished;
 use focus_index::{
     Ack, Answer, Concluded, Index, Listed, Listing, Observation, Observed, ProvedTwice, RootId,
@@ -125,7 +125,7 @@ impl Fixture {
         let known = self.index.reader().sights(self.root, places).expect("sights");
         let judge = |(place, known): (&Place, &Sight)| {
             let look = look_of(self.files.get(place));
-            let rules = Rules { root: MARKER, times: Times::default(), settle_ms: 0 };
+            let rules = Rules { root: MARKER, form: PairForm::focus(), settle_ms: 0 };
             let closed = Closed { data: true, sidecar: true };
             let judged = judge(place, known, &look, closed, rules, self.now_ms);
             Observation {
@@ -196,6 +196,7 @@ pub(crate) fn mount(file_system: &str) -> Mount {
 /// Turns the tables of a file into those of an earlier version.
 pub(crate) fn as_version(version: u32, connection: &rusqlite::Connection) {
     let steps = [
+        (12, "ALTER TABLE roots DROP COLUMN meaning; ALTER TABLE roots DROP COLUMN extensions;"),
         (
             11,
             "DROP TRIGGER recordings_made; DROP TRIGGER recordings_removed; DROP TABLE uuids; DROP TABLE uuids_new;

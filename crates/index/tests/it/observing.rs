@@ -1,7 +1,7 @@
 //! What looks at storage make of the index.
 
 use focus_core::recording::Place;
-use focus_index::{Ack, Answer};
+use focus_index::{Ack, Answer, KnownForm};
 
 use crate::fixture::{Fixture, place_of, sidecar};
 
@@ -228,4 +228,45 @@ pub(crate) async fn settle_due(fixture: &mut Fixture) {
         fixture.look(&places).await;
     }
     panic!("it never comes to rest");
+}
+
+#[tokio::test]
+async fn a_root_whose_pairs_mean_something_else_is_read_again_and_writes_only_what_changed() {
+    let mut fixture = Fixture::new().await;
+    fixture.put("a/r", &sidecar("u", START)).await;
+    fixture.put("broken", "{").await;
+    fixture.put("gone", &sidecar("v", START)).await;
+    fixture.remove("gone").await;
+    fixture.acknowledge_all().await;
+    let due = |fixture: &Fixture| fixture.index.reader().due(fixture.root, 1, 10).expect("due");
+    assert_eq!(due(&fixture), [], "nothing waits");
+    assert_eq!(fixture.index.reader().form(fixture.root).expect("none"), KnownForm::default());
+    let form = KnownForm {
+        meaning: Some("another".to_owned()),
+        extensions: vec!["dat".to_owned(), "json".to_owned()],
+    };
+    let (index, root, known) = (fixture.index.clone(), fixture.root, form.clone());
+    let work = move || {
+        let mut parts = 0;
+        let mut after = 0;
+        while let Some(last) = index.read_again_blocking(root, after).expect("stored") {
+            (after, parts) = (last, parts + 1);
+        }
+        index.set_form_blocking(root, known).expect("stored");
+        parts
+    };
+    assert_eq!(tokio::task::spawn_blocking(work).await.expect("no panic"), 1);
+    fixture.is_in_order();
+    let places = due(&fixture);
+    let shown: Vec<String> = places.iter().map(Place::display).collect();
+    assert_eq!(shown, ["a/r", "broken"], "what has no files is not looked at");
+    assert_eq!(
+        fixture.index.reader().root_counts(fixture.root).expect("counts").totals.unsettled,
+        1
+    );
+    let observed = fixture.look(&places).await;
+    assert_eq!((observed.changed, fixture.pending().len()), (0, 0), "it means the same");
+    fixture.is_in_order();
+    fixture.reopen().await;
+    assert_eq!(fixture.index.reader().form(fixture.root).expect("kept"), form);
 }

@@ -8,6 +8,7 @@ use focus_core::answer::Class;
 use focus_storage::marker;
 use serde_json::json;
 
+use super::check_pairs;
 use super::output::Output;
 use super::{Ending, NO_ROOT, runtime};
 use focus_common::config::{Layout, Settings};
@@ -45,16 +46,21 @@ pub(super) fn check(settings: Settings, out: &Output) -> anyhow::Result<Ending> 
         .into_iter()
         .find(|ending| findings.iter().any(|(found, _)| found == ending))
         .unwrap_or(Ending::InOrder);
+    let pairs: Vec<_> =
+        settings.roots.iter().filter_map(|root| check_pairs::shown(&settings, root)).collect();
     for (ending, words) in &findings {
         let mark = if *ending == Ending::InOrder { "ok     " } else { "problem" };
         out.line(&format!("{mark} {words}"));
     }
+    pairs.iter().flat_map(|(lines, _)| lines).for_each(|line| out.line(line));
     let listed: Vec<_> = findings
         .iter()
         .map(|(ending, words)| json!({ "ok": *ending == Ending::InOrder, "detail": words }))
         .collect();
     let file = settings.file.map(|path| path.display().to_string());
-    out.value(&json!({ "ok": worst == Ending::InOrder, "file": file, "findings": listed }));
+    let pairs: Vec<_> = pairs.into_iter().map(|(_, value)| value).collect();
+    let ok = worst == Ending::InOrder;
+    out.value(&json!({ "ok": ok, "file": file, "findings": listed, "pairs": pairs }));
     Ok(worst)
 }
 

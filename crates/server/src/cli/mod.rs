@@ -4,6 +4,7 @@ mod alerts;
 mod approve;
 mod backup;
 mod check;
+mod check_pairs;
 mod coverage;
 mod demo;
 mod drill;

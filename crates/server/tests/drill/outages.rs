@@ -71,6 +71,38 @@ async fn scenario(name: &str, way: Way, count: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drill_plants_the_pairs_of_its_root_whatever_they_are() {
+    if left_out("pairs") {
+        return;
+    }
+    for keys in [
+        "preset = \"sigmf\"",
+        "preset = \"trunk-recorder\"",
+        "data_extensions = [\"mp4\"]\nsidecar_extension = \"meta\"\nuuid = \"/ids/0\"\nstart_time = \"/clip/begin\"\nend_time = { duration_s = \"/clip/length\" }",
+    ] {
+        let scene = Scene::of_pairs(Way::Kill, keys).await;
+        passed(&scene.run(&["--count", "5"]).await, 5);
+        scene.nothing_is_left().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_does_not_know_what_its_root_holds_breaks_nothing() {
+    if left_out("other pairs") {
+        return;
+    }
+    let scene = Scene::of_pairs(Way::Kill, "preset = \"sigmf\"").await;
+    let none = scene.dir.path().join("none.toml");
+    std::fs::write(&none, "").expect("settings");
+    let (code, report) = scene.run(&["--config", &none.display().to_string()]).await;
+    assert_eq!((code, &report["verdict"]), (Some(2), &"refused".into()), "{report:#}");
+    let reason = report["reason"].as_str().expect("a reason");
+    assert!(reason.contains("NAME.sigmf-data with NAME.sigmf-meta"), "{reason}");
+    scene.focus.until_status("catalog_state", "in_step", LIMIT).await;
+    scene.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drill_that_stops_the_database_in_its_tracks_passes() {
     scenario("stop", Way::Stop, 10).await;
 }

@@ -68,6 +68,16 @@ impl Scene {
         Scene::on(dir, node, way, baseline, by).await
     }
 
+    /// A site without recordings whose root's table has these keys.
+    pub(crate) async fn of_pairs(way: Way, keys: &str) -> Scene {
+        let dir = TempDir::new().expect("a folder");
+        let root = dir.path().join("root").display().to_string();
+        let text = format!("[[roots]]\npath = {root:?}\n{keys}\n");
+        std::fs::write(dir.path().join("focus.toml"), text).expect("settings");
+        let node = Node::new(dir.path());
+        Scene::on(dir, node, way, 0, &[]).await
+    }
+
     /// As `with`, on this database, which is started.
     pub(crate) async fn on(
         dir: TempDir,
@@ -88,7 +98,11 @@ impl Scene {
             _ => (None, node.uri()),
         };
         let state = dir.path().join("state");
-        let args = ["--settle-ms", "200", "--mongodb-uri", &uri];
+        let mut args = vec!["--settle-ms", "200", "--mongodb-uri", &uri];
+        let config = dir.path().join("focus.toml").display().to_string();
+        if Path::new(&config).is_file() {
+            args.extend(["--config", &config]);
+        }
         let mut focus = Focus::new(BINARY, &root, &state, &args);
         focus.by = by.iter().map(|word| (*word).to_owned()).collect();
         assert!(focus.run(&["init"]).status.success());
@@ -158,6 +172,10 @@ impl Scene {
         flags.push(("--control", text(self.dir.path().join("proxy.sock"))));
         flags.push(("--down", self.node.down()));
         flags.push(("--up", self.node.up()));
+        let config = self.dir.path().join("focus.toml");
+        if config.is_file() {
+            flags.push(("--config", text(config)));
+        }
         let mut command = Command::new(BINARY);
         command.args(["drill", "run", "--json"]).args(extra).stdin(Stdio::null());
         match &self.node.keeper {

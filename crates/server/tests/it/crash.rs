@@ -23,6 +23,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
         Point::Uncommitted(write) | Point::Committed(write) => match write {
             Write::Migrate
             | Write::Root
+            | Write::Form
             | Write::Observe
             | Write::ScanFinished
             | Write::TokenSeen
@@ -39,6 +40,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             Write::Concluded => &[Scene::Gone, Scene::Held],
             Write::Approve => &[Scene::Approved],
             Write::Forget => &[Scene::Forgotten],
+            Write::ReadAgain => &[Scene::Reformed],
             Write::MetadataKeys | Write::MetadataStep | Write::TextStep => &[Scene::Indexed],
         },
         Point::At(step) => match step {
@@ -137,6 +139,7 @@ played! {
     a_crash_beside_documents_of_others_leaves_theirs_and_takes_ours: Others,
     a_crash_while_two_paths_have_one_uuid_leaves_it_to_the_catalogs: TwoPaths,
     a_crash_while_absence_is_proved_marks_what_is_gone_once: Gone,
+    a_crash_while_all_is_read_again_by_another_form_reads_all_of_it: Reformed,
     a_crash_while_a_drills_documents_are_removed_leaves_none_of_them: Drilled,
     a_crash_while_deletions_are_held_leaves_them_held: Held,
     a_crash_while_deletions_are_approved_lets_all_through_or_none: Approved,

@@ -13,7 +13,7 @@ use crate::site::{BINARY, LIMIT, Site};
 const UPDATE: &str = "FOCUS_UPDATE_GOLDEN";
 
 /// Compares with `golden/NAME.txt`.
-fn is_golden(name: &str, shown: &str) {
+pub(crate) fn is_golden(name: &str, shown: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
     let file = folder.join(format!("{name}.txt"));
     if std::env::var(UPDATE).is_ok_and(|value| !value.is_empty()) {
@@ -30,7 +30,7 @@ fn is_golden(name: &str, shown: &str) {
 }
 
 /// What a command printed, and how it ended, without what differs from run to run.
-fn printed(output: &Output, names: &[(&str, &str)]) -> String {
+pub(crate) fn printed(output: &Output, names: &[(&str, &str)]) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     if !errors.is_empty() {

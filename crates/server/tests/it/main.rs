@@ -47,6 +47,7 @@ mod one_root;
 mod operate;
 mod outage;
 mod outages;
+mod pairs;
 mod power;
 mod recovery;
 mod reload;

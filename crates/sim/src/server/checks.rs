@@ -4,6 +4,7 @@ use focus_core::reconcile::Job;
 use focus_core::vanish::Counts;
 
 use super::Server;
+use crate::storage::sidecar_of;
 use crate::world::World;
 
 impl Server {
@@ -63,7 +64,7 @@ impl Server {
             let place = &self.index.rows[uuid].place;
             let named = world.storage.places.get(place).and_then(|files| {
                 let (_, bytes) = files.sidecar.as_ref()?;
-                focus_core::sidecar::uuid(bytes, "")
+                focus_core::sidecar::uuid(bytes, &sidecar_of(""))
             });
             if named.as_ref() == Some(uuid) {
                 return Err(format!("no_deletion_without_proof: the files of {uuid} are there"));

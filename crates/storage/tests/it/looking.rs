@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use focus_core::look::{Look, SeenAs};
+use focus_core::pair::PairForm;
 use focus_core::recording::Place;
 use focus_core::sidecar::SIDECAR_BYTES_MAX;
 use focus_core::state::State;
@@ -69,7 +70,8 @@ fn the_first_of_the_extensions_counts() {
     for name in ["r.raw", "r.bin", "r.json"] {
         write(&dir.path().join(name), b"{}");
     }
-    let pair = Pair::new(vec!["bin".to_owned(), "raw".to_owned()]);
+    let data_extensions = vec!["bin".to_owned(), "raw".to_owned()];
+    let pair = Pair::of(PairForm { data_extensions, ..PairForm::focus().clone() });
     let look = look::look(&root, &pair, &place(b"", b"r"), None).expect("there");
     assert_eq!(look.data.expect("data").extension, "bin");
 }

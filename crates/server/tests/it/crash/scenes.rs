@@ -44,6 +44,8 @@ pub(crate) enum Scene {
     Forgotten,
     /// A key of the metadata is to be indexed, and so are texts.
     Indexed,
+    /// The sidecars of the root mean something else by now.
+    Reformed,
     /// The index saw everything on another mount.
     Remounted,
     /// The index is damaged.
@@ -170,6 +172,23 @@ impl Trial {
                 self.catalogued(COUNT).await;
                 let settings = "lease_ms = 2000\nindexed_metadata = [\"station\"]\n";
                 fs::write(self.settings.path().join("focus.toml"), settings).expect("settings");
+            }
+            Scene::Reformed => {
+                self.catalogued(COUNT).await;
+                let root = self.site.tree.root().display().to_string();
+                let settings = format!(
+                    "lease_ms = 2000\nroots = [{{ path = {root:?}, start_time = \"/count\", end_time = {{ duration_s = \"/gain\" }} }}]\n"
+                );
+                fs::write(self.settings.path().join("focus.toml"), settings).expect("settings");
+                for (count, planted) in (0..).zip(&mut self.site.planted) {
+                    let data = self.site.tree.root().join(&planted.path);
+                    let sidecar = fs::read(data.with_extension("json")).expect("a sidecar");
+                    planted.metadata = serde_json::from_slice(&sidecar).expect("JSON");
+                    let fields = planted.metadata.as_object_mut().expect("an object");
+                    fields.retain(|key, _| !["uuid", "deleted", "count"].contains(&key.as_str()));
+                    planted.start_ms = count * 1_000;
+                    planted.end_ms = Some(count * 1_000 + 1_500);
+                }
             }
             Scene::Remounted => {
                 self.catalogued(COUNT).await;
@@ -395,7 +414,7 @@ impl Trial {
             }
             Scene::Gone | Scene::Remounted => self.in_order(COUNT - self.gone.len(), &[]).await,
             Scene::Changed => self.in_order(COUNT + 6, &[]).await,
-            Scene::First | Scene::Stopped => self.in_order(COUNT, &[]).await,
+            Scene::First | Scene::Stopped | Scene::Reformed => self.in_order(COUNT, &[]).await,
         }
     }
 
