@@ -5,6 +5,7 @@
 
 mod configuration;
 mod documents;
+mod hints;
 mod index_file;
 mod names;
 mod requests;
@@ -13,6 +14,7 @@ mod times;
 
 pub use configuration::configuration;
 pub use documents::documents;
+pub use hints::hints;
 pub use index_file::index_file;
 pub use names::names;
 pub use requests::requests;
@@ -23,9 +25,10 @@ pub use times::times;
 pub type Check = (&'static str, fn(&[u8]));
 
 /// All checks.
-pub const ALL: [Check; 8] = [
+pub const ALL: [Check; 9] = [
     ("configuration", configuration),
     ("documents", documents),
+    ("hints", hints),
     ("index_file", index_file),
     ("names", names),
     ("other_fields", other_fields),

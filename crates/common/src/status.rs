@@ -197,6 +197,35 @@ state! {
 }
 
 state! {
+    /// Whether the messages of a queue come in.
+    HintQueueState {
+        /// The broker is being called.
+        Connecting = "connecting",
+        /// Messages come in.
+        Connected = "connected",
+        /// The broker does not answer, or refuses; it is tried again.
+        Failing = "failing",
+    }
+}
+
+/// A queue of hints.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HintQueueStatus {
+    /// Its name, as configured.
+    pub name: String,
+    /// The kind of its broker: `amqp`, `mqtt` or `nats`.
+    pub kind: String,
+    /// Whether its messages come in.
+    pub state: HintQueueState,
+    /// Hints that came in since the start.
+    pub received: u64,
+    /// Those of them that were accepted.
+    pub accepted: u64,
+    /// Why the queue is not connected, and what to do.
+    pub reason: Option<String>,
+}
+
+state! {
     /// How far an indexed key is.
     IndexedKeyState {
         /// It is being indexed: queries by it read rows.
@@ -282,6 +311,9 @@ pub struct Status {
     /// How far the text index is, by which `text` is looked for.
     #[serde(default)]
     pub text_index: TextIndexStatus,
+    /// Queues of hints; empty where no server runs.
+    #[serde(default)]
+    pub hints: Vec<HintQueueStatus>,
     /// Its alerts; none where no server runs.
     #[serde(default)]
     pub alerts: Option<AlertsStatus>,

@@ -4,6 +4,8 @@
 //! and column of every mistake and of every field, duplicate keys refused, a bound on depth, and
 //! the text of numbers, so that times are floored exactly and integers never lose a digit.
 
+pub(crate) mod skim;
+
 use std::fmt;
 
 /// Characters of a key that an error shows at most.

@@ -19,6 +19,7 @@ pub mod event_ring;
 pub mod exclude;
 pub mod fdsn;
 pub mod folder;
+pub mod hint;
 pub mod ingest;
 pub mod iso8601;
 pub mod job;

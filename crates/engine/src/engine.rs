@@ -8,15 +8,19 @@ use focus_catalog::embedded::EmbeddedCatalog;
 use focus_catalog::mongo::{self, MongoCatalog, MongoSettings};
 use focus_common::config::{Layout, RootSettings, Settings};
 use focus_common::memory_budget::MemoryBudget;
+use focus_core::hint::WAITING_MAX;
 use focus_index::{
     ConfiguredRoot, Doubts, Index, IndexBounds, IndexError, IndexedKey, Opened, Reader, TextIndexed,
 };
+use focus_storage::Pair;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::error::StartError;
 use crate::fill::FirstFill;
+use crate::hinted_root::HintedRoot;
+use crate::inbox::Inbox;
 use crate::index_fault::IndexFault;
 use crate::indexing::Indexing;
 use crate::ingest::claims::Claims;
@@ -51,6 +55,8 @@ pub struct Engine {
     pub(crate) rebuilt: Option<String>,
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) roots: Vec<Arc<ServedRoot>>,
+    /// The same roots, as hints from outside name them.
+    pub(crate) hinted: Vec<HintedRoot>,
     /// What the status shows of the reconciler of each root, in the order of `roots`.
     pub(crate) views: Vec<Arc<Mutex<ReconcilerView>>>,
     /// Counts the changes of any reconciler's phase.
@@ -120,6 +126,7 @@ impl Engine {
             indexed_keys: Arc::default(),
             text_indexed: Arc::default(),
             roots: Vec::new(),
+            hinted: Vec::new(),
             views: Vec::new(),
             threads: Mutex::default(),
             tasks: Mutex::default(),
@@ -182,8 +189,13 @@ impl Engine {
         let form = self.settings.form_of(&settings);
         // Who only reads removes nothing either.
         let parts = Parts::new(&self.identity, writes);
-        let served = ServedRoot::new(settings, form, catalog, fault, Arc::clone(markers), parts);
+        let pair = Pair::of(form.clone());
+        let mut served =
+            ServedRoot::new(settings, form, catalog, fault, Arc::clone(markers), parts);
+        served.inbox = Arc::new(Inbox::new(WAITING_MAX / self.settings.roots.len().max(1)));
         let served = Arc::new(served);
+        let exclude = self.settings.exclude_of(&served.settings);
+        self.hinted.push(HintedRoot::new(Arc::clone(&served), exclude, pair));
         let view = Arc::new(Mutex::new(ReconcilerView::default()));
         let (root, index, all) = (Arc::clone(&served), self.index.clone(), self.settings.clone());
         self.spawn("root", "a root", move || root::run(&root, &index, &all))?;

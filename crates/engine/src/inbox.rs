@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use focus_common::clock;
+use focus_core::hint::{HintList, Outcome, Pushed, Target};
 use focus_core::recording::Place;
 use focus_core::settle::Closed;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -30,6 +32,9 @@ const GATHER_STEP: Duration = Duration::from_millis(5);
 /// Folders that wait to be scanned at most. Each is compared with the others when it comes in; further
 /// folders ask for a scan of the whole root instead.
 const FOLDERS_MAX: usize = 256;
+
+/// While so many folders wait, hints from outside add none.
+const FOLDERS_OUTSIDE_MAX: usize = 64;
 
 /// A waiting thread looks at least this often whether the session is over.
 const OVER_LOOK: Duration = Duration::from_secs(1);
@@ -56,10 +61,14 @@ struct Waiting {
     folders: Vec<(u64, Vec<u8>)>,
     /// The lowest number of the folders being scanned.
     scanning_folders: Option<u64>,
+    /// Hints from outside, which wait for their files.
+    outside: HintList,
     scan: Option<ScanAsked>,
     /// A scan that somebody asked for is under way.
     scanning: bool,
     closed: bool,
+    /// A session is on: somebody takes what comes in.
+    open: bool,
     root_lost: bool,
 }
 
@@ -94,6 +103,8 @@ pub(crate) struct PlacesToLookAt {
     pub(crate) places: Vec<(Place, Closed)>,
     /// How many of them scans found.
     pub(crate) from_scans: u64,
+    /// Folders that hints from outside name, to be looked for.
+    pub(crate) folders: Vec<Target>,
 }
 
 /// Work for the scanner.
@@ -110,6 +121,12 @@ pub(crate) enum ScanWork {
 }
 
 impl Inbox {
+    /// An inbox in which `waiting_max` hints from outside wait for their files at most.
+    pub(crate) fn new(waiting_max: usize) -> Inbox {
+        let outside = HintList::new(waiting_max);
+        Inbox { waiting: Mutex::new(Waiting { outside, ..Waiting::default() }), ..Inbox::default() }
+    }
+
     /// Takes a hint at one place. Never blocks.
     pub(crate) fn hint(&self, place: Place, closed: Closed) {
         let mut waiting = self.lock();
@@ -143,6 +160,44 @@ impl Inbox {
         self.changed.notify_all();
     }
 
+    /// Takes hints from outside, as many as there is room for, from the first on; `targets` keeps the others. Never
+    /// blocks. While the root is not there nothing has to be kept: its return has everything scanned.
+    pub(crate) fn hint_outside(&self, targets: &mut VecDeque<Target>) {
+        let now_ms = clock::boot_ms();
+        let mut waiting = self.lock();
+        while let Some(target) = targets.front() {
+            if waiting.outside.push(target, now_ms) == Pushed::Full && waiting.open {
+                break;
+            }
+            targets.pop_front();
+        }
+        self.changed.notify_all();
+    }
+
+    /// Hints from outside had no room for long: a scan takes their place.
+    pub(crate) fn outside_overflowed(&self) {
+        self.lock().outside.overflowed(clock::boot_ms());
+    }
+
+    /// Whether hints from outside wait for anything.
+    pub(crate) fn has_outside(&self) -> bool {
+        !self.lock().outside.is_empty()
+    }
+
+    /// Whether a hint from outside that was taken had waited for its files before.
+    pub(crate) fn has_waited(&self, target: &Target) -> bool {
+        self.lock().outside.has_waited(target)
+    }
+
+    /// Takes note of what looks at places came to, for the hints from outside that wait for them.
+    pub(crate) fn looked(&self, outcomes: Vec<(Target, Outcome)>) {
+        let now_ms = clock::boot_ms();
+        let mut waiting = self.lock();
+        for (target, outcome) in outcomes {
+            waiting.outside.looked(&target, outcome, now_ms);
+        }
+    }
+
     /// Asks for a scan. Never blocks.
     pub(crate) fn ask_scan(&self, scan: ScanAsked) {
         let mut waiting = self.lock();
@@ -152,7 +207,10 @@ impl Inbox {
 
     /// Ends the session: the root is lost.
     pub(crate) fn lose_root(&self) {
-        self.lock().root_lost = true;
+        {
+            let mut waiting = self.lock();
+            (waiting.root_lost, waiting.open) = (true, false);
+        }
         self.changed.notify_all();
     }
 
@@ -215,12 +273,18 @@ impl Inbox {
     pub(crate) fn take(&self, limit: usize, patience: Duration) -> PlacesToLookAt {
         let mut waiting = self.lock();
         if waiting.hints.is_empty() && waiting.scan_finds.is_empty() && !waiting.is_over() {
-            waiting = self.wait(waiting, patience);
+            let until_due = waiting.until_outside_due(clock::boot_ms());
+            if until_due != Some(Duration::ZERO) {
+                waiting = self.wait(waiting, patience.min(until_due.unwrap_or(patience)));
+            }
         }
         waiting = self.gather(waiting, limit.min(SCAN_FINDS_MAX / 2), patience.min(GATHER_MAX));
         let mut taken = PlacesToLookAt::default();
+        // Neither a flood from outside nor a scan keeps the other waiting.
+        waiting.take_outside(clock::boot_ms(), limit.div_ceil(2), &mut taken);
         if !waiting.hints.is_empty() {
-            let names: Vec<Place> = waiting.hints.keys().take(limit).cloned().collect();
+            let room = limit - taken.places.len();
+            let names: Vec<Place> = waiting.hints.keys().take(room).cloned().collect();
             for place in names {
                 if let Some(hinted) = waiting.hints.remove(&place) {
                     taken.places.push((place, hinted.closed));
@@ -250,6 +314,7 @@ impl Inbox {
             self.hint(place, closed);
         }
         self.scan_finds_stored(taken.from_scans);
+        self.lock().outside.start_over();
     }
 
     /// Takes what the scanner is to do. Waits for `patience` where there is nothing.
@@ -305,7 +370,10 @@ impl Inbox {
     pub(crate) fn reopen(&self) {
         let mut waiting = self.lock();
         if !waiting.closed {
-            *waiting = Waiting::default();
+            // Hints from outside may be for files that come after the scan with which the session begins.
+            let mut outside = std::mem::take(&mut waiting.outside);
+            outside.start_over();
+            *waiting = Waiting { outside, open: true, ..Waiting::default() };
         }
     }
 
@@ -375,117 +443,33 @@ impl Waiting {
     fn is_over(&self) -> bool {
         self.closed || self.root_lost
     }
+
+    fn has_room_for_folders(&self) -> bool {
+        self.folders.len() < FOLDERS_OUTSIDE_MAX
+    }
+
+    /// How long until a hint from outside is to be looked at; none: there is none.
+    fn until_outside_due(&self, now_ms: u64) -> Option<Duration> {
+        let next_ms = self.outside.next_ms(self.has_room_for_folders())?;
+        Some(Duration::from_millis(next_ms.saturating_sub(now_ms)))
+    }
+
+    fn take_outside(&mut self, now_ms: u64, limit: usize, taken: &mut PlacesToLookAt) {
+        for target in self.outside.take_places(now_ms, limit) {
+            match target {
+                Target::Place(place) => taken.places.push((place, Closed::default())),
+                Target::Folder(_) => taken.folders.push(target),
+            }
+        }
+        if self.has_room_for_folders() {
+            taken.folders.extend(self.outside.take_folders());
+        }
+        if self.outside.take_scan(now_ms) {
+            self.scan = self.scan.max(Some(ScanAsked::Names));
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(stem: usize) -> Place {
-        Place { folder: Vec::new(), stem: stem.to_string().into_bytes() }
-    }
-
-    fn take_all(inbox: &Inbox) -> PlacesToLookAt {
-        inbox.take(usize::MAX, Duration::ZERO)
-    }
-
-    #[test]
-    fn what_a_scan_finds_one_after_another_is_taken_together_and_a_hint_at_once() {
-        let inbox = Inbox::default();
-        let patience = Duration::from_secs(60);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                (0..1_000).for_each(|n| inbox.hand_over(place(n)).then_some(()).expect("taken"))
-            });
-            let (mut found, mut rounds) = (0, 0);
-            while found < 1_000 {
-                found += inbox.take(2_048, patience).places.len();
-                rounds += 1;
-            }
-            assert!(rounds < 500, "{rounds} transactions of 1,000 places");
-        });
-        let taken = inbox.take(2_048, Duration::ZERO);
-        assert!(taken.places.is_empty());
-        inbox.hint(place(1), Closed::default());
-        inbox.hand_over(place(2));
-        assert_eq!(inbox.take(2_048, patience).places.len(), 2);
-    }
-
-    #[test]
-    fn hints_beyond_the_bound_ask_for_a_scan() {
-        let inbox = Inbox::default();
-        (0..HINTS_MAX).for_each(|n| inbox.hint(place(n), Closed::default()));
-        inbox.hint(place(0), Closed::default());
-        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Nothing);
-        inbox.hint(place(HINTS_MAX), Closed::default());
-        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Scan(ScanAsked::Stat));
-        assert_eq!(take_all(&inbox).places.len(), HINTS_MAX);
-    }
-
-    #[test]
-    fn folders_beyond_the_bound_ask_for_a_scan() {
-        let inbox = Inbox::default();
-        (0..=FOLDERS_MAX).for_each(|n| inbox.hint_folder(n.to_string().into_bytes()));
-        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Scan(ScanAsked::Names));
-    }
-
-    #[test]
-    fn a_barrier_waits_for_the_hints_before_it_alone() {
-        let inbox = Inbox::default();
-        inbox.hint(place(1), Closed::default());
-        let mut barrier = inbox.barrier();
-        assert!(!inbox.is_past(&mut barrier));
-        take_all(&inbox);
-        inbox.hint(place(2), Closed::default());
-        assert!(inbox.is_past(&mut barrier));
-    }
-
-    #[test]
-    fn a_barrier_waits_until_the_finds_of_a_folder_before_it_are_stored() {
-        let inbox = Inbox::default();
-        inbox.hint_folder(b"folder".to_vec());
-        let mut barrier = inbox.barrier();
-        let work = inbox.scan_work(Duration::ZERO);
-        assert_eq!(work, ScanWork::Folders(vec![b"folder".to_vec()]));
-        assert!(!inbox.is_past(&mut barrier), "the folder is being scanned");
-        inbox.hand_over(place(1));
-        inbox.scan_work_done();
-        assert!(!inbox.is_past(&mut barrier), "what it found is not stored");
-        let taken = take_all(&inbox);
-        inbox.scan_finds_stored(taken.from_scans);
-        assert!(inbox.is_past(&mut barrier));
-    }
-
-    #[test]
-    fn more_finds_stored_than_handed_over_have_everything_scanned() {
-        let inbox = Inbox::default();
-        inbox.scan_finds_stored(1);
-        assert_eq!(inbox.scan_work(Duration::ZERO), ScanWork::Scan(ScanAsked::Stat));
-        inbox.scan_work_done();
-        inbox.hand_over(place(1));
-        let mut barrier = inbox.barrier();
-        assert!(!inbox.is_past(&mut barrier));
-    }
-
-    #[test]
-    fn a_place_that_is_hinted_at_and_found_by_a_scan_is_looked_at_once_as_what_was_closed() {
-        let inbox = Inbox::default();
-        let closed = Closed { data: true, sidecar: true };
-        inbox.hand_over(place(1));
-        inbox.hand_over(place(2));
-        inbox.hint(place(1), closed);
-        let taken = take_all(&inbox);
-        assert_eq!(taken.places, [(place(1), closed), (place(2), Closed::default())]);
-        assert_eq!(taken.from_scans, 2);
-    }
-
-    #[test]
-    fn what_could_not_be_stored_comes_back_as_a_hint() {
-        let inbox = Inbox::default();
-        inbox.hand_over(place(1));
-        let mut barrier = inbox.barrier();
-        inbox.put_back(take_all(&inbox));
-        assert_eq!(take_all(&inbox).places, [(place(1), Closed::default())]);
-        assert!(inbox.is_past(&mut barrier));
-    }
-}
+#[path = "inbox_tests.rs"]
+mod tests;

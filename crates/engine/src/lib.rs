@@ -9,6 +9,7 @@
 //! | | `recognising` | tells which root a folder is that has lost its marker |
 //! | | `markers` | of roots that are one, one is served |
 //! | | `watching`, `scanner`, `scan` | the watch and the scans tell where to look |
+//! | | `hinting`, `hinted_root`, `hinted` | take hints from outside, and tell what came of them |
 //! | | `inbox` | holds what is to be looked at, bounded |
 //! | index | `observer` | looks, has the core judge, stores what it is |
 //! | | `ingest` | takes recordings that are handed over, and has them looked at |
@@ -36,6 +37,9 @@ mod fill;
 mod forgetting;
 mod form;
 mod handover;
+mod hinted;
+mod hinted_root;
+mod hinting;
 mod inbox;
 mod index_fault;
 mod indexing;
@@ -72,6 +76,7 @@ pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};
 pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
 pub use handover::RootHolder;
+pub use hinting::HintCounts;
 pub use indexing::indexed_key;
 pub use ingest::{Ingest, IngestError, Landed, Receiving};
 pub use markers::roots_that_are_one;

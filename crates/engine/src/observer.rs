@@ -11,6 +11,7 @@ use focus_index::{IndexError, Observation, Observed};
 use focus_storage::RootProblem;
 use focus_storage::look::look_all;
 
+use crate::hinted;
 use crate::inbox::PlacesToLookAt;
 use crate::present_root::PresentRoot;
 
@@ -58,7 +59,10 @@ impl<'a> Observer<'a> {
         let wait_ms = due_ms.map_or(PATIENCE_MS, |due| due.saturating_sub(clock::boot_ms()));
         let patience = Duration::from_millis(wait_ms.min(PATIENCE_MS));
         let mut taken = inbox.take(BATCH_MAX, patience);
-        let stored = self.add_due(&mut taken, due_ms).and_then(|()| self.store(&taken));
+        let stored = self
+            .add_due(&mut taken, due_ms)
+            .and_then(|()| Ok(hinted::folders(self.present, &taken.folders)?))
+            .and_then(|()| self.store(&taken));
         match stored {
             Ok(news) => {
                 inbox.scan_finds_stored(taken.from_scans);
@@ -97,12 +101,14 @@ impl<'a> Observer<'a> {
         while done < taken.places.len() {
             let observations = self.observe(&taken.places[done..], &sights[done..])?;
             let doubted = folders_in_doubt(&sights[done..], &observations);
+            let outcomes = hinted::outcomes(self.present, &sights[done..], &observations);
             done += observations.len();
             let observed = index.observe_blocking(id, observations, clock::wall_ms());
             // Not before: a scan that still compares with what the index had would take the doubt back.
             doubted.iter().for_each(|folder| self.present.folders.doubt(folder));
             let observed = observed?;
             self.present.served.observed.send_modify(|count| *count += 1);
+            self.present.inbox().looked(outcomes);
             let Observed { changed, returned, reported, contested } = observed;
             for place in contested {
                 // The holder of a uuid that another claims: it may be gone, and the recording moved.

@@ -1,5 +1,7 @@
 //! A root while its storage is there, with everything that looking at it needs.
 
+use std::time::Duration;
+
 use focus_common::config::Settings;
 use focus_index::{Index, RootId};
 use focus_storage::{Pair, Root};
@@ -25,6 +27,11 @@ pub(crate) struct PresentRoot<'a> {
 }
 
 impl<'a> PresentRoot<'a> {
+    /// Time between two scans of names.
+    pub(crate) fn scan_interval(&self) -> Duration {
+        Duration::from_millis(self.settings.scan_interval_ms_of(&self.served.settings))
+    }
+
     /// What waits for the observer.
     pub(crate) fn inbox(&self) -> &'a Inbox {
         &self.served.inbox

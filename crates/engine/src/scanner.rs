@@ -22,14 +22,15 @@ const FOLDERS_MAX: usize = 4_096;
 
 /// Scans until the session is over.
 pub(crate) fn run(present: PresentRoot<'_>) {
-    let scan_interval = Duration::from_millis(present.settings.scan_interval_ms);
+    let scan_interval = present.scan_interval();
     let configured_ms = present.settings.stat_interval_ms;
     let mut stat_interval = Duration::from_millis(configured_ms);
     let (mut scanned_at, mut stat_at) = (Instant::now(), Instant::now());
     loop {
         let until_due = scan_interval.saturating_sub(scanned_at.elapsed());
         let work = match present.inbox().scan_work(until_due.max(LOOK_MIN)) {
-            ScanWork::Nothing if scanned_at.elapsed() >= scan_interval => {
+            // Folders that are told of without end do not keep the whole root from being scanned.
+            ScanWork::Nothing | ScanWork::Folders(_) if scanned_at.elapsed() >= scan_interval => {
                 ScanWork::Scan(ScanAsked::Names)
             }
             work => work,

@@ -10,6 +10,7 @@ use focus_common::{clock, machine};
 use focus_core::marker_place::MarkerPlace;
 use focus_core::pair::PairForm;
 use focus_index::RootMemory;
+use focus_storage::watch::WatchProblem;
 use focus_storage::{Root, RootProblem};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -175,14 +176,17 @@ impl ServedRoot {
         });
     }
 
+    /// Tells why the root is not watched, once.
+    pub(crate) fn warn_of_watch(&self, problem: &WatchProblem) {
+        let words = problem.to_string();
+        if self.status.lock().watch_reason.as_ref() != Some(&words) {
+            tracing::warn!("{}: {words}", self.path());
+        }
+    }
+
     /// Takes note that the root is watched, or of the reason why it is not.
     pub(crate) fn set_watch(&self, reason: Option<String>) {
         self.change_status(|status| {
-            if let Some(reason) =
-                reason.as_ref().filter(|words| status.watch_reason.as_ref() != Some(words))
-            {
-                tracing::warn!("{}: {reason}", self.path());
-            }
             status.watch =
                 if reason.is_none() { WatchState::Watching } else { WatchState::Scanning };
             status.watch_reason = reason;

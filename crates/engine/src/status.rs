@@ -165,6 +165,7 @@ impl Engine {
             drift: self.verifications.drift(),
             // The server that tells of them adds them.
             alerts: None,
+            hints: Vec::new(),
             unrecognised: totals.unrecognised.iter().map(|(_, count)| count).sum(),
             unrecognised_by_state: totals.unrecognised.into_iter().collect(),
             complete_through: self.completeness().complete_through_ms.map(clock::rfc3339),

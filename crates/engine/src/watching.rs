@@ -2,7 +2,7 @@
 //! be started or has ended.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use focus_common::metrics::counters;
 use focus_core::recording::Place;
@@ -25,7 +25,9 @@ impl<'a> Watching<'a> {
     /// Starts the watch. A watch that cannot be started is a state, not an error: scans find
     /// everything.
     pub(crate) fn start(present: PresentRoot<'a>) -> Watching<'a> {
-        let watching = Watching { present, watch: start(present), tried: Instant::now() };
+        let is_on = present.settings.watch_of(&present.served.settings);
+        let watch = if is_on { start(present) } else { Err(WatchProblem::Off) };
+        let watching = Watching { present, watch, tried: Instant::now() };
         watching.tell();
         watching
     }
@@ -38,8 +40,9 @@ impl<'a> Watching<'a> {
             self.watch = Err(WatchProblem::Limit);
             self.tell();
         }
-        let needs_no_try = matches!(self.watch, Ok(_) | Err(WatchProblem::Unsupported(_)));
-        let every = Duration::from_millis(self.present.settings.scan_interval_ms);
+        let needs_no_try =
+            matches!(self.watch, Ok(_) | Err(WatchProblem::Unsupported(_) | WatchProblem::Off));
+        let every = self.present.scan_interval();
         if needs_no_try || self.tried.elapsed() < every {
             return;
         }
@@ -54,7 +57,11 @@ impl<'a> Watching<'a> {
     }
 
     fn tell(&self) {
-        self.present.served.set_watch(self.watch.as_ref().err().map(ToString::to_string));
+        let problem = self.watch.as_ref().err();
+        if let Some(problem) = problem.filter(|problem| **problem != WatchProblem::Off) {
+            self.present.served.warn_of_watch(problem);
+        }
+        self.present.served.set_watch(problem.map(ToString::to_string));
     }
 }
 

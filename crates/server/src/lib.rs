@@ -4,5 +4,6 @@ pub mod alerts;
 pub mod api;
 pub mod cli;
 pub mod events;
+mod hint_taker;
 pub mod jobs;
 pub mod telemetry;

@@ -19,4 +19,4 @@ pub mod watch;
 
 pub use pair::{Pair, Part, PartKind};
 pub use problem::RootProblem;
-pub use root::Root;
+pub use root::{FolderThere, Root};

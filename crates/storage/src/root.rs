@@ -31,6 +31,17 @@ pub struct Root {
     mounts: Mounts,
 }
 
+/// Whether a folder is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderThere {
+    /// It is.
+    Yes,
+    /// It is not, and may come.
+    No,
+    /// Something else is in its place.
+    Never,
+}
+
 impl Root {
     /// Opens a root and reads its marker.
     ///
@@ -123,6 +134,20 @@ impl Root {
     /// Opens a folder of the root, following no symbolic link on the way.
     pub(crate) fn open_folder(&self, folder: &[u8]) -> Result<OwnedFd, rustix::io::Errno> {
         beneath::open(&self.folder, folder)
+    }
+
+    /// Whether a folder is there, reached without a link. Nothing outside the root is looked at.
+    pub fn look_for_folder(&self, folder: &[u8]) -> FolderThere {
+        use rustix::io::Errno;
+        match self.open_folder(folder) {
+            // One that cannot be read is for a scan to tell of.
+            Ok(_) | Err(Errno::ACCESS) => FolderThere::Yes,
+            // Another thing is in its place, or it leads out of the root.
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NAMETOOLONG) => {
+                FolderThere::Never
+            }
+            Err(_) => FolderThere::No,
+        }
     }
 
     /// The problem that nothing in the root can be looked at now, because file handles or memory

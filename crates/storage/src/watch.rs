@@ -58,6 +58,9 @@ pub enum WatchProblem {
     /// The file system does not report changes by other machines.
     #[error("{0} does not tell what other machines change: only the scan sees new recordings")]
     Unsupported(String),
+    /// The settings turn it off.
+    #[error("the setting `watch` turns it off: hints and scans find new recordings")]
+    Off,
     /// Anything else.
     #[error("no watch: {0}; only the scan sees new recordings")]
     Failed(String),

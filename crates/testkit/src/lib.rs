@@ -2,10 +2,14 @@
 //!
 //! The testkit does not use the product's code, because it judges the product.
 
+pub mod amqp;
+pub mod broker;
 pub mod fields;
 pub mod focus;
 pub mod kubernetes;
 pub mod mongo;
+pub mod mqtt;
+pub mod nats;
 pub mod oracle;
 pub mod podman;
 pub mod power;

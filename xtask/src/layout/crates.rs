@@ -14,7 +14,7 @@ struct Rule {
 }
 
 /// Every crate of the workspace, from the lowest to the highest.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     Rule {
         folder: "crates/core",
         may: &[],
@@ -99,8 +99,17 @@ const RULES: [Rule; 14] = [
         because: "the drill reaches a running server only as a user would, and the catalog by its own client",
     },
     Rule {
+        folder: "crates/hints",
+        may: &["common", "core"],
+        not: &["axum", "bson", "hyper", "inotify", "mongodb", "rusqlite"],
+        because: "it speaks with brokers, and hands over what they say",
+    },
+    Rule {
         folder: "crates/server",
-        may: &["catalog", "common", "core", "crash", "drill", "engine", "heap", "index", "storage"],
+        may: &[
+            "catalog", "common", "core", "crash", "drill", "engine", "heap", "hints", "index",
+            "storage",
+        ],
         not: &["inotify"],
         because: "the server holds commands and HTTP",
     },

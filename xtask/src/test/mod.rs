@@ -84,6 +84,11 @@ impl Peers {
                 ("promtool", "prometheus"),
                 ("prometheus-alertmanager", "prometheus-alertmanager"),
                 ("smtp-sink", "postfix"),
+                ("nats-server", "nats-server"),
+                ("mosquitto", "mosquitto"),
+                ("rabbitmqctl", "rabbitmq-server"),
+                ("amqp-publish", "amqp-tools"),
+                ("mosquitto_pub", "mosquitto-clients"),
             ] {
                 kubernetes::package(program, package)?;
             }

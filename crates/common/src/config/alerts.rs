@@ -148,18 +148,29 @@ impl Text {
         self.text.as_ref().map(Secret::expose)
     }
 
-    fn of(text: Option<Secret>, file: Option<PathBuf>, name: &str) -> Result<Text, String> {
+    pub(super) fn of(
+        text: Option<Secret>,
+        file: Option<PathBuf>,
+        name: &str,
+    ) -> Result<Text, String> {
         if text.is_some() && file.is_some() {
             return Err(format!("{name} and {name}_file are both given: leave one away"));
         }
         Ok(Text { text, file })
     }
 
-    fn is_given(&self) -> bool {
+    pub(super) fn is_given(&self) -> bool {
         self.text.is_some() || self.file.is_some()
     }
 
-    fn read(&mut self, read: &dyn Fn(&Path) -> std::io::Result<String>) -> Result<(), String> {
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    pub(super) fn read(
+        &mut self,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<(), String> {
         let Some(file) = &self.file else { return Ok(()) };
         let text =
             read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;

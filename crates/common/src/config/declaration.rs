@@ -12,7 +12,7 @@ use super::rules;
 use super::setting::{Flag, Reload, Setting};
 use super::source::Sources;
 use super::value::{Layout, RootSettings, Value};
-use super::{Alerts, Fdsn, Globs, IndexedMetadata, Secret, Source, Tokens};
+use super::{Alerts, Fdsn, Globs, HintQueues, IndexedMetadata, Secret, Source, Tokens};
 
 /// Makes [`Settings`] and [`SETTINGS`] from one list. An entry reads
 ///
@@ -87,9 +87,10 @@ settings! {
     /// Folders with recordings. An entry is a path, or a table with `path`, `time_unit`, the unit of
     /// numbers in its sidecars (`s`, `ms`, `us` or `ns`), `time_zone`, the IANA name of the time zone of
     /// times without an offset, `exclude`, which replaces the setting of that name in this root,
-    /// `exclude_more`, which adds to it, `ingest`, which says whether this root takes recordings by the API, and what its
-    /// pairs are: `preset` (`focus`, `sigmf` or `trunk-recorder`), `data_extensions`, `sidecar_extension`, `uuid`,
-    /// `start_time`, `end_time` and `deleted`. See [pairs.md](pairs.md).
+    /// `exclude_more`, which adds to it, `watch` and `scan_interval_ms`, which replace those settings, `ingest`, which says
+    /// whether this root takes recordings by the API, and what its pairs are: `preset` (`focus`, `sigmf` or
+    /// `trunk-recorder`), `data_extensions`, `sidecar_extension`, `uuid`, `start_time`, `end_time` and `deleted`. See
+    /// [pairs.md](pairs.md).
     roots: Vec<RootSettings> = Vec::new(), flag: "root" "DIR", default_is: "none", rule: rules::roots;
 
     /// MongoDB connection string. It is never shown or logged.
@@ -154,6 +155,9 @@ settings! {
     /// Time between scans of names. On a local file system they read only folders that have changed.
     scan_interval_ms: u64 = 60_000, flag: "scan-interval-ms" "N", range: 100, 86_400_000;
 
+    /// Whether roots are watched. Without a watch, hints and scans find what lands: see [hints.md](hints.md).
+    watch: bool = true;
+
     /// Time between scans of names, sizes and times. They come less often where one takes long: at most one part in 500 of
     /// a processor goes into them.
     stat_interval_ms: u64 = 900_000, range: 100, 604_800_000;
@@ -213,6 +217,9 @@ settings! {
     /// for a field of the metadata. See [fdsn.md](fdsn.md).
     fdsn: Fdsn = Fdsn::default(), default_is: "the service is off";
 
+    /// Queues of brokers whose messages are hints: see [hints.md](hints.md#by-a-queue).
+    hints: HintQueues = HintQueues::default(), default_is: "none", reload: Restart;
+
     /// Address by which people reach this server in a browser. Messages of alerts link to it.
     external_url: Option<String> = None, default_is: "none", reload: AtOnce, rule: rules::external_url;
 
@@ -224,6 +231,16 @@ impl Settings {
     /// Where the value of this key comes from.
     pub fn source(&self, key: &str) -> &Source {
         self.sources.of(key)
+    }
+
+    /// Whether this root is watched.
+    pub fn watch_of(&self, root: &RootSettings) -> bool {
+        root.watch.unwrap_or(self.watch)
+    }
+
+    /// Time between scans of names in this root.
+    pub fn scan_interval_ms_of(&self, root: &RootSettings) -> u64 {
+        root.scan_interval_ms.unwrap_or(self.scan_interval_ms)
     }
 
     /// The form of the pairs in this root.

@@ -9,6 +9,7 @@ mod declaration;
 mod fdsn;
 mod file;
 mod globs;
+mod hints;
 mod indexed_metadata;
 mod overrides;
 mod pairs;
@@ -26,6 +27,7 @@ pub use alerts::{Alerts, Channel, ChannelKind, Heartbeat, webhook_key};
 pub use declaration::{SETTINGS, Settings};
 pub use fdsn::{CodeFrom, Codes, Fdsn};
 pub use globs::Globs;
+pub use hints::{Broker, HintQueue, HintQueues, SERVER};
 pub use indexed_metadata::IndexedMetadata;
 pub use overrides::Overrides;
 pub use pairs::OwnPairs;
@@ -104,9 +106,11 @@ fn finish(
     read: &dyn Fn(&Path) -> std::io::Result<String>,
 ) -> Result<Settings, Vec<Mistake>> {
     mistakes.extend(read_uri_file(&mut settings, read).err());
-    for (key, wrong) in
-        [("alerts", settings.alerts.read(read)), ("tokens", settings.tokens.read(read))]
-    {
+    for (key, wrong) in [
+        ("alerts", settings.alerts.read(read)),
+        ("tokens", settings.tokens.read(read)),
+        ("hints", settings.hints.read(read)),
+    ] {
         let place = settings.source(key).place(key);
         mistakes.extend(wrong.into_iter().map(|words| Mistake::new(place.clone(), words)));
     }

@@ -5,6 +5,9 @@ use std::path::Path;
 use super::Secret;
 use super::value::RootSettings;
 
+/// What a root may say of itself, as the setting of that name.
+const SCAN_INTERVAL_MS: std::ops::RangeInclusive<u64> = 100..=86_400_000;
+
 /// No root lies in another: a recording would belong to both.
 pub(super) fn roots(roots: &[RootSettings]) -> Vec<String> {
     let mut mistakes = Vec::new();
@@ -12,6 +15,11 @@ pub(super) fn roots(roots: &[RootSettings]) -> Vec<String> {
         if root.path.as_os_str().is_empty() {
             mistakes.push("a root is a folder, and not an empty text".to_owned());
             continue;
+        }
+        if root.scan_interval_ms.is_some_and(|ms| !SCAN_INTERVAL_MS.contains(&ms)) {
+            let (least, most) = (SCAN_INTERVAL_MS.start(), SCAN_INTERVAL_MS.end());
+            let path = root.path.display();
+            mistakes.push(format!("{path}: scan_interval_ms is {least} to {most}"));
         }
         mistakes.extend(roots[..at].iter().filter_map(|other| collision(root, other)));
     }

@@ -153,6 +153,7 @@ impl Wrong {
             super::alerts::WRONG,
             super::tokens::WRONG,
             super::fdsn::WRONG,
+            super::hints::WRONG,
             super::pairs::WRONG,
         ]
         .iter()
@@ -301,6 +302,10 @@ pub struct RootSettings {
     pub exclude: Option<Globs>,
     /// What is not there besides.
     pub exclude_more: Option<Globs>,
+    /// Whether it is watched; none: what the setting `watch` says.
+    pub watch: Option<bool>,
+    /// Time between scans of names in it; none: what the setting of that name says.
+    pub scan_interval_ms: Option<u64>,
     /// What it says of its pairs.
     pub pairs: OwnPairs,
     /// Whether it takes recordings by the API; none: what the setting `ingest` says.
@@ -316,6 +321,8 @@ impl RootSettings {
             time_zone: None,
             exclude: None,
             exclude_more: None,
+            watch: None,
+            scan_interval_ms: None,
             pairs: OwnPairs::default(),
             ingest: None,
         }
@@ -347,6 +354,8 @@ impl RootSettings {
             ("exclude", globs(&self.exclude)),
             ("exclude_more", globs(&self.exclude_more)),
             ("ingest", self.ingest.map(Json::from)),
+            ("watch", self.watch.map(Json::from)),
+            ("scan_interval_ms", self.scan_interval_ms.map(Json::from)),
         ];
         let own = own.into_iter().chain(self.pairs.shown());
         let own: Vec<_> = own.filter_map(|(key, value)| Some((key, value?))).collect();
@@ -390,12 +399,16 @@ impl<'de> Deserialize<'de> for RootSettings {
                     end_time: table.end_time.map(|Of(end)| end),
                     deleted: table.deleted.map(|Of(deleted)| deleted),
                 };
-                let RootTable { path, exclude, exclude_more, ingest, .. } = table;
+                let RootTable {
+                    path, exclude, exclude_more, ingest, watch, scan_interval_ms, ..
+                } = table;
                 Ok(RootSettings {
                     time_unit,
                     time_zone,
                     exclude,
                     exclude_more,
+                    watch,
+                    scan_interval_ms,
                     pairs,
                     ingest,
                     ..RootSettings::of(path)
@@ -415,6 +428,8 @@ struct RootTable {
     time_zone: Option<ZoneName>,
     exclude: Option<Globs>,
     exclude_more: Option<Globs>,
+    watch: Option<bool>,
+    scan_interval_ms: Option<u64>,
     preset: Option<Of<Preset>>,
     data_extensions: Option<Vec<String>>,
     sidecar_extension: Option<String>,

@@ -84,7 +84,21 @@ impl Counters {
                 &[&["written"], &["duplicate"], &["refused"], &["failed"], &["removed"]],
             ),
             scan: histogram("focus_scan_seconds", &SLOW),
-            hints: counter("focus_hints_total", &[&["watch", "accepted"], &["watch", "ignored"]]),
+            hints: counter(
+                "focus_hints_total",
+                &[
+                    &["watch", "accepted"],
+                    &["watch", "ignored"],
+                    &["http", "accepted"],
+                    &["http", "ignored"],
+                    &["nats", "accepted"],
+                    &["nats", "ignored"],
+                    &["mqtt", "accepted"],
+                    &["mqtt", "ignored"],
+                    &["amqp", "accepted"],
+                    &["amqp", "ignored"],
+                ],
+            ),
             http_requests: counter("focus_http_requests_total", &[]),
             alert_deliveries: counter("focus_alert_deliveries_total", &[]),
             http_request: kept(

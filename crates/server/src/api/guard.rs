@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
-use super::{AppState, Problem, ProblemKind, drills, fdsn, ingest};
+use super::{AppState, Problem, ProblemKind, drills, fdsn, hints, ingest};
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -127,7 +127,10 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
     if needs_read(&request) {
         state.may_read(request.headers())?;
     }
-    if drills::reads_body_itself(&request) || ingest::is_one(&request) {
+    if drills::reads_body_itself(&request)
+        || hints::reads_body_itself(&request)
+        || ingest::is_one(&request)
+    {
         return Ok(request);
     }
     let bytes_max =

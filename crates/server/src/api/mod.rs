@@ -10,6 +10,7 @@ mod events;
 mod fdsn;
 mod forgetting;
 mod guard;
+mod hints;
 mod ingest;
 mod jobs;
 mod listener;
@@ -43,6 +44,7 @@ use focus_common::clock;
 use focus_common::config::{Alerts, Settings};
 use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
+use focus_hints::HintQueues;
 
 use crate::alerts::Board;
 use crate::events::Events;
@@ -101,6 +103,8 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     /// Events.
     pub events: Arc<Events>,
+    /// Queues of hints.
+    pub hint_queues: Arc<HintQueues>,
 }
 
 /// The state that every handler shares.
@@ -121,6 +125,8 @@ pub struct AppState {
     posting: Arc<Semaphore>,
     /// A turn for each recording that is being handed over.
     ingests: Arc<Semaphore>,
+    /// A turn for each call whose hints are taken.
+    hinting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
@@ -145,6 +151,7 @@ impl AppState {
             services,
             posting: Arc::new(Semaphore::new(1)),
             ingests: Arc::new(Semaphore::new(ingest::INGESTS_MAX)),
+            hinting: Arc::new(Semaphore::new(hints::CALLS_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
         }

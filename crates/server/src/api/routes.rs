@@ -5,8 +5,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, alerts, coverage, deletions, description, drills, events, fdsn, forgetting, ingest,
-    jobs, live, metrics, outages, recordings, time_range, unrecognised, v1, verification,
+    AppState, alerts, coverage, deletions, description, drills, events, fdsn, forgetting, hints,
+    ingest, jobs, live, metrics, outages, recordings, time_range, unrecognised, v1, verification,
 };
 
 /// All routes with their description.
@@ -30,6 +30,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(drills::drills, drills::post))
         .routes(routes!(drills::drill))
         .routes(routes!(events::events))
+        .routes(routes!(hints::post))
         .routes(routes!(forgetting::forget))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::silences, alerts::silence))

@@ -28,6 +28,7 @@ pub(super) async fn status(
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Result<Json<Value>, Problem> {
     let mut status = state.read(|engine| Ok(engine.status())).await?;
+    status.hints = state.services.hint_queues.status();
     status.alerts = Some(state.alerts().0.status());
     Ok(Json(json!(status)))
 }

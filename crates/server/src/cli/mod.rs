@@ -248,6 +248,10 @@ fn hide_secrets(settings: &Settings) {
     }
     let mut secrets = Secrets::default();
     settings.alerts.secrets().filter(|text| text.len() > 8).for_each(|text| secrets.add(text));
+    for url in settings.hints.secrets() {
+        telemetry::hide(&Secrets::of_uri(url));
+        secrets.add(url);
+    }
     settings.tokens.secrets().for_each(|text| secrets.add(text));
     telemetry::hide(&secrets);
 }

@@ -16,12 +16,14 @@ use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
 use crate::api::{self, AppState, Bounds, Hosts, Keys, Services};
 use crate::events::{self, Events};
+use crate::hint_taker::HintTaker;
 use crate::jobs::Jobs;
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings, Tokens};
 use focus_common::state_dir::{self, ServerFile};
 use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
+use focus_hints::HintQueues;
 
 /// Time between two checks that commands still find the server.
 const PUBLISHED_LOOK: Duration = Duration::from_secs(2);
@@ -80,7 +82,9 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let (alerts, told) = watch::channel(alerts);
     let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
     let keys = Keys::new(Secret::new(server.token.clone()), lasting);
-    let services = services(&settings, &shown, &told, drills);
+    let identity = state_dir::identity(&settings.state_dir)?;
+    let services = services(&settings, &identity, &shown, &told, drills);
+    let hint_queues = Arc::clone(&services.hint_queues);
     let jobs = Arc::clone(&services.jobs);
     let bounds = Bounds::of(&settings);
     let state = AppState::new(shown, keys, known, told, bounds, services);
@@ -112,6 +116,7 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     state_dir::withdraw(&serving.settings.state_dir);
     http.abort();
     jobs.stop();
+    hint_queues.stop();
     serving.engine.stop().await;
     Ok(Ending::InOrder)
 }
@@ -119,13 +124,17 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
 /// Starts what goes on beside the engine.
 fn services(
     settings: &Settings,
+    identity: &str,
     engines: &watch::Receiver<Arc<Engine>>,
     alerts: &watch::Receiver<(Arc<Board>, Arc<Alerts>)>,
     drills: Arc<Drills>,
 ) -> Services {
     let events = Arc::new(Events::default());
     tokio::spawn(events::feed(Arc::clone(&events), engines.clone(), alerts.clone()));
+    let taker = Arc::new(HintTaker::new(engines.clone()));
+    let hint_queues = HintQueues::begin(&settings.hints, identity, taker);
     Services {
+        hint_queues: Arc::new(hint_queues),
         drills,
         jobs: Jobs::begin(&settings.state_dir, engines.clone(), Arc::clone(&events)),
         events,

@@ -149,6 +149,13 @@ fn tell(status: &Status, out: &Output) {
     for key in &status.indexed_metadata {
         line("indexed metadata", of_key(key));
     }
+    for queue in &status.hints {
+        let counts = format!("{} of {} hints accepted", queue.accepted, queue.received);
+        line("queue", format!("{} ({}) {}, {counts}", queue.name, queue.kind, queue.state));
+        if let Some(reason) = &queue.reason {
+            out.line(&format!("  {reason}"));
+        }
+    }
     for words in of_alerts(status.alerts.as_ref()) {
         line("alerts", words);
     }

@@ -1,0 +1,172 @@
+//! MQTT 5. The broker keeps the session of each server, with what was published while the server was not there.
+
+mod packet;
+
+use std::time::Duration;
+
+use focus_core::hint::{BinaryEvent, Envelope};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::packet::{Credentials, Packet};
+use crate::address::{Address, Stream};
+use crate::queue::{CALL, Link};
+
+/// A broker that says nothing is asked so often whether it is there.
+const PING: Duration = Duration::from_secs(5);
+
+/// A broker that says nothing for so long is not there.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// The broker lets a server be silent for one and a half times this: it may wait for room for hints.
+const KEEP_ALIVE_S: u16 = 30;
+
+/// Takes messages until the connection ends, and says why it did.
+pub(crate) async fn session(link: &Link, topic: &str) -> String {
+    let mut connection = match timeout(CALL, begin(link, topic)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(words)) => return words,
+        Err(_) => return format!("the broker does not answer within {} s", CALL.as_secs()),
+    };
+    link.connected();
+    match connection.take_all(link).await {
+        Ok(never) => match never {},
+        Err(words) => words,
+    }
+}
+
+async fn begin(link: &Link, topic: &str) -> Result<Connection, String> {
+    let address = Address::parse(&link.url, [("mqtt://", 1883), ("mqtts://", 8883)])?;
+    let stream = address.connect(link.ca_file.as_deref()).await?;
+    let mut connection = Connection { stream, bytes: Vec::new(), begin: 0 };
+    let credentials = Credentials { user: address.user, password: address.password };
+    let client = link.client_id();
+    connection.send(&packet::connect(&client, &credentials, KEEP_ALIVE_S)).await?;
+    match packet::read(connection.next().await?)? {
+        Packet::Connected(0) => {}
+        Packet::Connected(code) => return Err(refused("the connection", code)),
+        _ => return Err("the broker answers as none of MQTT 5 does".to_owned()),
+    }
+    // A subscription that is there stays as it is.
+    connection.send(&packet::subscribe(topic)).await?;
+    loop {
+        match packet::read(connection.next().await?)? {
+            Packet::Subscribed(code) if code >= 0x80 => {
+                return Err(refused("the subscription", code));
+            }
+            Packet::Subscribed(_) => return Ok(connection),
+            // What the session has kept comes before the answer.
+            Packet::Message(message) => {
+                let id = message.id;
+                take(link, &message).await;
+                connection.acknowledge(id).await?;
+            }
+            Packet::Disconnected(code) => return Err(ended(code)),
+            Packet::Connected(_) | Packet::Pong => {}
+        }
+    }
+}
+
+fn refused(what: &str, code: u8) -> String {
+    let why = match code {
+        0x84 => ": it does not speak MQTT 5",
+        0x86 => ": user or password are wrong",
+        0x87 => ": this user may not",
+        0x8F | 0xA2 => ": the topic is no filter that it takes",
+        _ => "",
+    };
+    format!("the broker refuses {what} with code {code:#04x}{why}")
+}
+
+fn ended(code: u8) -> String {
+    let why = match code {
+        0x8B => ": it shuts down",
+        0x8E => {
+            ": another client has the same name. Do two servers have copies of one state folder?"
+        }
+        _ => "",
+    };
+    format!("the broker ends the connection with code {code:#04x}{why}")
+}
+
+async fn take(link: &Link, message: &packet::Message<'_>) {
+    let event = message.version.map(|version| BinaryEvent { version, subject: message.subject });
+    link.take(message.body, Envelope { content_type: message.content_type, event }).await;
+}
+
+/// A connection, and what of it was read and not taken yet.
+struct Connection {
+    stream: Box<dyn Stream>,
+    bytes: Vec<u8>,
+    /// The packet that was taken last begins at 0 and ends here.
+    begin: usize,
+}
+
+impl Connection {
+    async fn take_all(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {
+        let mut pinged = Instant::now();
+        let mut heard = Instant::now();
+        loop {
+            let next = tokio::select! {
+                next = self.next() => Some(next?),
+                () = sleep_until(pinged + PING) => None,
+            };
+            let Some(next) = next else {
+                if heard.elapsed() > SILENCE {
+                    return Err(format!("the broker is silent for {} s", SILENCE.as_secs()));
+                }
+                self.send(&packet::ping()).await?;
+                pinged = Instant::now();
+                continue;
+            };
+            match packet::read(next)? {
+                Packet::Message(message) => {
+                    let id = message.id;
+                    take(link, &message).await;
+                    self.acknowledge(id).await?;
+                }
+                Packet::Disconnected(code) => return Err(ended(code)),
+                Packet::Connected(_) | Packet::Subscribed(_) | Packet::Pong => {}
+            }
+            heard = Instant::now();
+        }
+    }
+
+    async fn acknowledge(&mut self, id: Option<u16>) -> Result<(), String> {
+        match id {
+            Some(id) => self.send(&packet::acknowledge(id)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, packet: &[u8]) -> Result<(), String> {
+        let sent = timeout(CALL, async {
+            self.stream.write_all(packet).await?;
+            self.stream.flush().await
+        });
+        match sent.await {
+            Ok(sent) => sent.map_err(|error| format!("the connection ended: {error}")),
+            Err(_) => Err(format!("the broker takes nothing for {} s", CALL.as_secs())),
+        }
+    }
+
+    /// The next packet. What was read of one stays where the wait for the rest is given up.
+    async fn next(&mut self) -> Result<&[u8], String> {
+        self.bytes.drain(..std::mem::take(&mut self.begin));
+        loop {
+            let length = packet::length(&self.bytes)?;
+            if let Some(length) = length.filter(|length| *length <= self.bytes.len()) {
+                self.begin = length;
+                return Ok(&self.bytes[..length]);
+            }
+            if self.bytes.is_empty() {
+                // The room of a large message is given back.
+                self.bytes.shrink_to(64 << 10);
+            }
+            let read = self.stream.read_buf(&mut self.bytes).await;
+            if read.map_err(|error| format!("the connection ended: {error}"))? == 0 {
+                return Err("the broker ended the connection".to_owned());
+            }
+        }
+    }
+}
