@@ -88,6 +88,15 @@ async fn a_clock_set_back_and_forward_changes_what_is_shown_and_nothing_else() {
         fs::write(&clock, setting).expect("written");
         server.kill();
         site.focus.until_status("catalog_state", "down", LIMIT).await;
+        until("the outage is told of", LIMIT, || async {
+            let status = site.focus.status()?;
+            if status["outage"]["began_at"].is_string() {
+                Ok(())
+            } else {
+                Err(format!("{status:#}"))
+            }
+        })
+        .await;
         assert_eq!(off_by(&site), hours, "the server sees the clock as it is set");
         site.land(COUNT);
         site.focus.until_status("pending", COUNT, LIMIT).await;
