@@ -360,6 +360,8 @@ impl Trial {
             Scene::Approved => {
                 let held = if matches!(point, Point::Uncommitted(_)) { COUNT } else { 0 };
                 self.site.focus.until_status("held", held, LIMIT).await;
+                // The counts are the index's; the set is told once the root is there again.
+                self.site.focus.until_status("/roots/0/state", "present", LIMIT).await;
                 let body = self.approval();
                 let job = self.site.focus.job("/api/v1/held/approve", &body).await.expect("a job");
                 assert_eq!(job["result"]["approved"], held, "{job:#}");
