@@ -40,7 +40,8 @@ async fn messages_of_amqp_bring_recordings_in_on_two_servers_also_after_the_brok
         site.until_documents(&["a/json.dat", "b c/structured.dat"], LIMIT).await;
         until("all have come", LIMIT, || async {
             let queue = queue(site, 0)?;
-            let is_all = queue["received"] == 4 && queue["accepted"] == 2;
+            let is_all =
+                queue["received"].as_u64() >= Some(4) && queue["accepted"].as_u64() >= Some(2);
             if is_all { Ok(()) } else { Err(queue.to_string()) }
         })
         .await;
@@ -58,7 +59,7 @@ async fn messages_of_amqp_bring_recordings_in_on_two_servers_also_after_the_brok
     sites[1].serve().await;
     until("what was kept has come", LIMIT, || async {
         let queue = queue(&sites[1], 0)?;
-        if queue["accepted"] == 1 { Ok(()) } else { Err(queue.to_string()) }
+        if queue["accepted"].as_u64() >= Some(1) { Ok(()) } else { Err(queue.to_string()) }
     })
     .await;
     for site in &sites {
@@ -69,7 +70,7 @@ async fn messages_of_amqp_bring_recordings_in_on_two_servers_also_after_the_brok
         let wanted = ["a/json.dat", "b c/structured.dat", "kept.dat", "late.dat"];
         site.until_documents(&wanted, LIMIT).await;
     }
-    assert_eq!(sites[0].counted("amqp", "accepted"), 4);
+    assert!(sites[0].counted("amqp", "accepted") >= 4);
 
     // A queue that somebody has made is taken as it is: here the one of the first server.
     let name = std::fs::read_to_string(sites[0].dir.path().join("state/identity")).expect("a name");

