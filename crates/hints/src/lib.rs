@@ -17,6 +17,7 @@ mod amqp;
 mod mqtt;
 mod nats;
 mod queue;
+mod wire;
 
 use async_trait::async_trait;
 use focus_core::hint::Envelope;

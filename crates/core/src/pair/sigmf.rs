@@ -190,8 +190,9 @@ fn whole(of: Option<&Value>, key: &str) -> Result<Option<i64>, Wrong> {
         Some(Value::Double(number))
             if number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(number) =>
         {
-            #[allow(clippy::cast_possible_truncation)] // It is whole, and below 2^53.
-            Ok(Some(*number as i64))
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and below 2^53")]
+            let number = *number as i64;
+            Ok(Some(number))
         }
         Some(value) => Err(Wrong::of(format!(
             "has {key} {}, which is not a whole number of 0 or more. Correct it",

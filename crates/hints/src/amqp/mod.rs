@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use focus_core::hint::Envelope;
 use percent_encoding::percent_decode_str;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::frame::{Fields, Frame, Head, Method};
 use crate::MESSAGE_BYTES_MAX;
-use crate::address::{Address, Stream};
+use crate::address::Address;
 use crate::queue::{CALL, Link};
+use crate::wire::Wire;
 
 /// Both sides tell so often that they are there, seconds. The broker waits twice as long, and hints may wait for room.
 const HEARTBEAT_S: u16 = 20;
@@ -82,7 +82,7 @@ pub(crate) async fn session(link: &Link, wanted: Wanted<'_>) -> String {
 async fn begin(link: &Link, wanted: Wanted<'_>) -> Result<Connection, String> {
     let address = Address::parse(&link.url, [("amqp://", 5672), ("amqps://", 5671)])?;
     let stream = address.connect(link.ca_file.as_deref()).await?;
-    let mut connection = Connection { stream, bytes: Vec::new(), begin: 0, delivery: None };
+    let mut connection = Connection { wire: Wire::new(stream, frame::length), delivery: None };
     connection.log_in(&address, &virtual_host(&link.url)).await?;
     connection.open_channel().await?;
     connection.declare(wanted.queue).await?;
@@ -142,18 +142,15 @@ struct Delivery {
     left: u64,
 }
 
-/// A connection, and what of it was read and not taken yet.
+/// A connection, and the message that is coming in on it.
 struct Connection {
-    stream: Box<dyn Stream>,
-    bytes: Vec<u8>,
-    /// The frame that was taken last begins at 0 and ends here.
-    begin: usize,
+    wire: Wire,
     delivery: Option<Delivery>,
 }
 
 impl Connection {
     async fn log_in(&mut self, address: &Address, virtual_host: &str) -> Result<(), String> {
-        self.send(frame::GREETING).await?;
+        self.wire.send(frame::GREETING).await?;
         self.answer(START).await.map_err(Closed::words)?;
         let user = address.user.as_deref().unwrap_or("guest");
         let password = address.password.as_deref().unwrap_or("guest");
@@ -163,13 +160,13 @@ impl Connection {
             .long_text(format!("\0{user}\0{password}").as_bytes())
             .text("en_US");
         // A broker that refuses the user ends the connection.
-        self.send(&start.bytes()).await?;
+        self.wire.send(&start.bytes()).await?;
         self.answer(TUNE)
             .await
             .map_err(|closed| format!("user or password may be wrong: {}", closed.words()))?;
         let tune =
             Method::new(0, TUNE_OK).short(CHANNEL).long(frame::FRAME_BYTES_MAX).short(HEARTBEAT_S);
-        self.send(&tune.bytes()).await?;
+        self.wire.send(&tune.bytes()).await?;
         let open = Method::new(0, OPEN).text(virtual_host).text("").byte(0);
         self.call(open, OPEN_OK).await.map_err(Closed::words)
     }
@@ -194,15 +191,14 @@ impl Connection {
     }
 
     async fn call(&mut self, method: Method, answer: (u16, u16)) -> Result<(), Closed> {
-        self.send(&method.bytes()).await?;
+        self.wire.send(&method.bytes()).await?;
         self.answer(answer).await
     }
 
     /// Waits for a method.
     async fn answer(&mut self, wanted: (u16, u16)) -> Result<(), Closed> {
         loop {
-            let length = self.next().await?;
-            let frame = frame::read(&self.bytes[..length]).map_err(str::to_owned)?;
+            let frame = frame::read(self.wire.next().await?).map_err(str::to_owned)?;
             let closed = match frame {
                 Frame::Method(method, _) if method == wanted => return Ok(()),
                 Frame::Method(CHANNEL_CLOSE, fields) => {
@@ -221,7 +217,7 @@ impl Connection {
                     continue;
                 }
             };
-            self.send(&Method::new(CHANNEL, CHANNEL_CLOSE_OK).bytes()).await?;
+            self.wire.send(&Method::new(CHANNEL, CHANNEL_CLOSE_OK).bytes()).await?;
             return Err(closed);
         }
     }
@@ -230,52 +226,24 @@ impl Connection {
         let (mut beat, mut heard) = (Instant::now(), Instant::now());
         loop {
             let next = tokio::select! {
-                next = self.next() => Some(next?),
+                next = self.wire.next() => Some(next?),
                 () = sleep_until(beat + BEAT) => None,
             };
-            let Some(length) = next else {
+            let Some(next) = next else {
                 if heard.elapsed() > SILENCE {
                     return Err(format!("the broker is silent for {} s", SILENCE.as_secs()));
                 }
-                self.send(&frame::heartbeat()).await?;
+                self.wire.send(&frame::heartbeat()).await?;
                 beat = Instant::now();
                 continue;
             };
-            take_frame(frame::read(&self.bytes[..length])?, &mut self.delivery)?;
+            take_frame(frame::read(next)?, &mut self.delivery)?;
             if let Some(whole) = self.delivery.take_if(|one| one.head.is_some() && one.left == 0) {
                 whole.hand_over(link).await;
                 let ack = Method::new(CHANNEL, ACK).long_long(whole.tag).byte(0);
-                self.send(&ack.bytes()).await?;
+                self.wire.send(&ack.bytes()).await?;
             }
             heard = Instant::now();
-        }
-    }
-
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let sent = timeout(CALL, async {
-            self.stream.write_all(bytes).await?;
-            self.stream.flush().await
-        });
-        match sent.await {
-            Ok(sent) => sent.map_err(|error| format!("the connection ended: {error}")),
-            Err(_) => Err(format!("the broker takes nothing for {} s", CALL.as_secs())),
-        }
-    }
-
-    /// The length of the next frame, with which `bytes` begins. What was read of one stays where the wait for the rest is
-    /// given up.
-    async fn next(&mut self) -> Result<usize, String> {
-        self.bytes.drain(..std::mem::take(&mut self.begin));
-        loop {
-            let length = frame::length(&self.bytes)?;
-            if let Some(length) = length.filter(|length| *length <= self.bytes.len()) {
-                self.begin = length;
-                return Ok(length);
-            }
-            let read = self.stream.read_buf(&mut self.bytes).await;
-            if read.map_err(|error| format!("the connection ended: {error}"))? == 0 {
-                return Err("the broker ended the connection".to_owned());
-            }
         }
     }
 }

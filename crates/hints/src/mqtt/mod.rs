@@ -5,12 +5,12 @@ mod packet;
 use std::time::Duration;
 
 use focus_core::hint::{BinaryEvent, Envelope};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::packet::{Credentials, Packet};
-use crate::address::{Address, Stream};
+use crate::address::Address;
 use crate::queue::{CALL, Link};
+use crate::wire::Wire;
 
 /// A broker that says nothing is asked so often whether it is there.
 const PING: Duration = Duration::from_secs(5);
@@ -38,19 +38,19 @@ pub(crate) async fn session(link: &Link, topic: &str) -> String {
 async fn begin(link: &Link, topic: &str) -> Result<Connection, String> {
     let address = Address::parse(&link.url, [("mqtt://", 1883), ("mqtts://", 8883)])?;
     let stream = address.connect(link.ca_file.as_deref()).await?;
-    let mut connection = Connection { stream, bytes: Vec::new(), begin: 0 };
+    let mut connection = Connection { wire: Wire::new(stream, packet::length) };
     let credentials = Credentials { user: address.user, password: address.password };
     let client = link.client_id();
-    connection.send(&packet::connect(&client, &credentials, KEEP_ALIVE_S)).await?;
-    match packet::read(connection.next().await?)? {
+    connection.wire.send(&packet::connect(&client, &credentials, KEEP_ALIVE_S)).await?;
+    match packet::read(connection.wire.next().await?)? {
         Packet::Connected(0) => {}
         Packet::Connected(code) => return Err(refused("the connection", code)),
         _ => return Err("the broker answers as none of MQTT 5 does".to_owned()),
     }
     // A subscription that is there stays as it is.
-    connection.send(&packet::subscribe(topic)).await?;
+    connection.wire.send(&packet::subscribe(topic)).await?;
     loop {
-        match packet::read(connection.next().await?)? {
+        match packet::read(connection.wire.next().await?)? {
             Packet::Subscribed(code) if code >= 0x80 => {
                 return Err(refused("the subscription", code));
             }
@@ -94,12 +94,9 @@ async fn take(link: &Link, message: &packet::Message<'_>) {
     link.take(message.body, Envelope { content_type: message.content_type, event }).await;
 }
 
-/// A connection, and what of it was read and not taken yet.
+/// A connection.
 struct Connection {
-    stream: Box<dyn Stream>,
-    bytes: Vec<u8>,
-    /// The packet that was taken last begins at 0 and ends here.
-    begin: usize,
+    wire: Wire,
 }
 
 impl Connection {
@@ -108,14 +105,14 @@ impl Connection {
         let mut heard = Instant::now();
         loop {
             let next = tokio::select! {
-                next = self.next() => Some(next?),
+                next = self.wire.next() => Some(next?),
                 () = sleep_until(pinged + PING) => None,
             };
             let Some(next) = next else {
                 if heard.elapsed() > SILENCE {
                     return Err(format!("the broker is silent for {} s", SILENCE.as_secs()));
                 }
-                self.send(&packet::ping()).await?;
+                self.wire.send(&packet::ping()).await?;
                 pinged = Instant::now();
                 continue;
             };
@@ -134,39 +131,8 @@ impl Connection {
 
     async fn acknowledge(&mut self, id: Option<u16>) -> Result<(), String> {
         match id {
-            Some(id) => self.send(&packet::acknowledge(id)).await,
+            Some(id) => self.wire.send(&packet::acknowledge(id)).await,
             None => Ok(()),
-        }
-    }
-
-    async fn send(&mut self, packet: &[u8]) -> Result<(), String> {
-        let sent = timeout(CALL, async {
-            self.stream.write_all(packet).await?;
-            self.stream.flush().await
-        });
-        match sent.await {
-            Ok(sent) => sent.map_err(|error| format!("the connection ended: {error}")),
-            Err(_) => Err(format!("the broker takes nothing for {} s", CALL.as_secs())),
-        }
-    }
-
-    /// The next packet. What was read of one stays where the wait for the rest is given up.
-    async fn next(&mut self) -> Result<&[u8], String> {
-        self.bytes.drain(..std::mem::take(&mut self.begin));
-        loop {
-            let length = packet::length(&self.bytes)?;
-            if let Some(length) = length.filter(|length| *length <= self.bytes.len()) {
-                self.begin = length;
-                return Ok(&self.bytes[..length]);
-            }
-            if self.bytes.is_empty() {
-                // The room of a large message is given back.
-                self.bytes.shrink_to(64 << 10);
-            }
-            let read = self.stream.read_buf(&mut self.bytes).await;
-            if read.map_err(|error| format!("the connection ended: {error}"))? == 0 {
-                return Err("the broker ended the connection".to_owned());
-            }
         }
     }
 }
