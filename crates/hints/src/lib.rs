@@ -10,6 +10,7 @@
 //! | `nats` | NATS, with JetStream and without |
 //! | `mqtt` | MQTT 5 |
 //! | `amqp` | AMQP 0-9-1 |
+//! | `wire` | packets of a connection, for `mqtt` and `amqp` |
 //! | `address` | the address of a broker, and a connection to it |
 
 mod address;

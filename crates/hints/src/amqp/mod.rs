@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use focus_core::hint::Envelope;
 use percent_encoding::percent_decode_str;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use self::frame::{Fields, Frame, Head, Method};
 use crate::MESSAGE_BYTES_MAX;
 use crate::address::Address;
 use crate::queue::{CALL, Link};
-use crate::wire::Wire;
+use crate::wire::{KeepAlive, Wire};
 
 /// Both sides tell so often that they are there, seconds. The broker waits twice as long, and hints may wait for room.
 const HEARTBEAT_S: u16 = 20;
@@ -223,27 +223,15 @@ impl Connection {
     }
 
     async fn take_all(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {
-        let (mut beat, mut heard) = (Instant::now(), Instant::now());
+        let alive = KeepAlive { beat: &frame::heartbeat(), every: BEAT, silence: SILENCE };
         loop {
-            let next = tokio::select! {
-                next = self.wire.next() => Some(next?),
-                () = sleep_until(beat + BEAT) => None,
-            };
-            let Some(next) = next else {
-                if heard.elapsed() > SILENCE {
-                    return Err(format!("the broker is silent for {} s", SILENCE.as_secs()));
-                }
-                self.wire.send(&frame::heartbeat()).await?;
-                beat = Instant::now();
-                continue;
-            };
+            let next = self.wire.next_alive(alive).await?;
             take_frame(frame::read(next)?, &mut self.delivery)?;
             if let Some(whole) = self.delivery.take_if(|one| one.head.is_some() && one.left == 0) {
                 whole.hand_over(link).await;
                 let ack = Method::new(CHANNEL, ACK).long_long(whole.tag).byte(0);
                 self.wire.send(&ack.bytes()).await?;
             }
-            heard = Instant::now();
         }
     }
 }

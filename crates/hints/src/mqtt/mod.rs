@@ -5,12 +5,12 @@ mod packet;
 use std::time::Duration;
 
 use focus_core::hint::{BinaryEvent, Envelope};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use self::packet::{Credentials, Packet};
 use crate::address::Address;
 use crate::queue::{CALL, Link};
-use crate::wire::Wire;
+use crate::wire::{KeepAlive, Wire};
 
 /// A broker that says nothing is asked so often whether it is there.
 const PING: Duration = Duration::from_secs(5);
@@ -101,22 +101,10 @@ struct Connection {
 
 impl Connection {
     async fn take_all(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {
-        let mut pinged = Instant::now();
-        let mut heard = Instant::now();
+        let ping = packet::ping();
+        let alive = KeepAlive { beat: &ping, every: PING, silence: SILENCE };
         loop {
-            let next = tokio::select! {
-                next = self.wire.next() => Some(next?),
-                () = sleep_until(pinged + PING) => None,
-            };
-            let Some(next) = next else {
-                if heard.elapsed() > SILENCE {
-                    return Err(format!("the broker is silent for {} s", SILENCE.as_secs()));
-                }
-                self.wire.send(&packet::ping()).await?;
-                pinged = Instant::now();
-                continue;
-            };
-            match packet::read(next)? {
+            match packet::read(self.wire.next_alive(alive).await?)? {
                 Packet::Message(message) => {
                     let id = message.id;
                     take(link, &message).await;
@@ -125,7 +113,6 @@ impl Connection {
                 Packet::Disconnected(code) => return Err(ended(code)),
                 Packet::Connected(_) | Packet::Subscribed(_) | Packet::Pong => {}
             }
-            heard = Instant::now();
         }
     }
 
