@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::StartError;
 use crate::fill::FirstFill;
-use crate::hinted_root::HintedRoot;
+use crate::hints::HintedRoot;
 use crate::inbox::Inbox;
 use crate::index_fault::IndexFault;
 use crate::indexing::Indexing;

@@ -7,9 +7,10 @@
 //! | everything | `engine`, `error` | starts and stops the threads and tasks below |
 //! | storage | `root`, `present_root`, `served_root` | one thread a root opens it and begins anew when it returns |
 //! | | `recognising` | tells which root a folder is that has lost its marker |
+//! | | `form` | what a pair is in a root, now and when the index was made |
 //! | | `markers` | of roots that are one, one is served |
 //! | | `watching`, `scanner`, `scan` | the watch and the scans tell where to look |
-//! | | `hinting`, `hinted_root`, `hinted` | take hints from outside, and tell what came of them |
+//! | | `hints` | takes hints from outside, and tells what came of them |
 //! | | `inbox` | holds what is to be looked at, bounded |
 //! | index | `observer` | looks, has the core judge, stores what it is |
 //! | | `ingest` | takes recordings that are handed over, and has them looked at |
@@ -23,7 +24,8 @@
 //! | | `view` | what the status shows of a reconciler |
 //! | | `outage` | remembers when the catalog was away |
 //! | | `step_log` | what the log tells of each job |
-//! | people | `status`, `fill`, `metrics`, `handover`, `pass`, `verify` | tell how things are, and whether the catalog is true to storage |
+//! | people | `preview` | shows what would be catalogued of a few pairs |
+//! | | `status`, `fill`, `metrics`, `handover`, `pass`, `verify` | tell how things are, and whether the catalog is true to storage |
 
 mod absence;
 mod approval;
@@ -37,9 +39,7 @@ mod fill;
 mod forgetting;
 mod form;
 mod handover;
-mod hinted;
-mod hinted_root;
-mod hinting;
+mod hints;
 mod inbox;
 mod index_fault;
 mod indexing;
@@ -76,7 +76,7 @@ pub use engine::{CATALOG_FILE, Engine, INDEX_FILE};
 pub use error::StartError;
 pub use forgetting::{ForgetError, ForgottenRoot, forget};
 pub use handover::RootHolder;
-pub use hinting::HintCounts;
+pub use hints::HintCounts;
 pub use indexing::indexed_key;
 pub use ingest::{Ingest, IngestError, Landed, Receiving};
 pub use markers::roots_that_are_one;

@@ -11,7 +11,7 @@ use focus_index::{IndexError, Observation, Observed};
 use focus_storage::RootProblem;
 use focus_storage::look::look_all;
 
-use crate::hinted;
+use crate::hints::outcomes;
 use crate::inbox::PlacesToLookAt;
 use crate::present_root::PresentRoot;
 
@@ -61,7 +61,7 @@ impl<'a> Observer<'a> {
         let mut taken = inbox.take(BATCH_MAX, patience);
         let stored = self
             .add_due(&mut taken, due_ms)
-            .and_then(|()| Ok(hinted::folders(self.present, &taken.folders)?))
+            .and_then(|()| Ok(outcomes::folders(self.present, &taken.folders)?))
             .and_then(|()| self.store(&taken));
         match stored {
             Ok(news) => {
@@ -101,7 +101,7 @@ impl<'a> Observer<'a> {
         while done < taken.places.len() {
             let observations = self.observe(&taken.places[done..], &sights[done..])?;
             let doubted = folders_in_doubt(&sights[done..], &observations);
-            let outcomes = hinted::outcomes(self.present, &sights[done..], &observations);
+            let outcomes = outcomes::of_looks(self.present, &sights[done..], &observations);
             done += observations.len();
             let observed = index.observe_blocking(id, observations, clock::wall_ms());
             // Not before: a scan that still compares with what the index had would take the doubt back.

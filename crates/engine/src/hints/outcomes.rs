@@ -9,7 +9,7 @@ use crate::inbox::ScanAsked;
 use crate::present_root::PresentRoot;
 
 /// What observations came to for the hints that wait for them.
-pub(crate) fn outcomes(
+pub(crate) fn of_looks(
     present: PresentRoot<'_>,
     before: &[Sight],
     observations: &[Observation],
