@@ -6,4 +6,5 @@ pub mod cli;
 pub mod events;
 mod hint_taker;
 pub mod jobs;
+mod page;
 pub mod telemetry;

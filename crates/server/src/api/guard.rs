@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
 use super::{AppState, Problem, ProblemKind, drills, fdsn, hints, ingest};
+use crate::page;
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -44,6 +45,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let activity = request.extensions().get::<Activity>().cloned().unwrap_or_default();
     let of_service = fdsn::Fault::of_service(&request);
+    let of_person = page::wants_page(&request);
     let mut response = match admit(&state, request).await {
         Ok(request) => {
             let busy = activity.begin();
@@ -65,6 +67,13 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
     };
     if let Some(fault) = of_service {
         response = fault.in_its_form(response).await;
+    }
+    if of_person && let Some(problem) = response.extensions().get::<Problem>() {
+        let page = page::as_page(problem);
+        let (head, body) = page.into_parts();
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        response.headers_mut().extend(head.headers);
+        *response.body_mut() = body;
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

@@ -15,7 +15,7 @@ mod ingest;
 mod jobs;
 mod listener;
 mod live;
-mod manners;
+pub(crate) mod manners;
 mod metrics;
 mod outages;
 mod pages;
@@ -42,6 +42,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use focus_common::clock;
 use focus_common::config::{Alerts, Settings};
+use focus_common::status::Status;
 use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 use focus_hints::HintQueues;
@@ -49,6 +50,7 @@ use focus_hints::HintQueues;
 use crate::alerts::Board;
 use crate::events::Events;
 use crate::jobs::Jobs;
+use crate::page;
 
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
 pub(crate) use deletions::{held_cursor, held_deletion};
@@ -162,6 +164,17 @@ impl AppState {
         self.alerts.borrow().clone()
     }
 
+    /// The status of the whole server.
+    ///
+    /// # Errors
+    /// The index is not there.
+    pub(crate) async fn status(&self) -> Result<Status, Problem> {
+        let mut status = self.read(|engine| Ok(engine.status())).await?;
+        status.hints = self.services.hint_queues.status();
+        status.alerts = Some(self.alerts().0.status());
+        Ok(status)
+    }
+
     /// The id of a root that is given by its id or its configured path.
     async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
         let roots = self.read(Engine::held_roots).await?;
@@ -173,7 +186,7 @@ impl AppState {
     }
 
     /// Runs a blocking query on a thread that may block.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Engine) -> Result<T, focus_index::IndexError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -204,6 +217,7 @@ async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
 pub fn router(state: AppState) -> Router {
     let (router, _) = routes::described().split_for_parts();
     router
+        .merge(page::routes())
         .fallback(|| async {
             Problem::of(
                 ProblemKind::UnknownPath,

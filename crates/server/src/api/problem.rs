@@ -158,6 +158,21 @@ impl Problem {
         self
     }
 
+    /// The status of its answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The same words for every error of its kind.
+    pub fn title(&self) -> &'static str {
+        self.kind.title()
+    }
+
+    /// What to do about errors of its kind.
+    pub fn remedy(&self) -> &'static str {
+        self.kind.remedy()
+    }
+
     /// The message: what happened and what to do.
     pub fn detail(&self) -> &str {
         &self.detail
@@ -181,6 +196,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let kept = self.clone();
         let mut body = json!({
             "type": format!("/docs#error-{}", self.kind.name()),
             "title": self.kind.title(),
@@ -202,6 +218,8 @@ impl IntoResponse for Problem {
             }
             _ => {}
         }
+        // A person gets the same as a page: see the guard.
+        response.extensions_mut().insert(kept);
         response
     }
 }

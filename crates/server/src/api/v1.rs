@@ -27,10 +27,7 @@ pub(super) async fn status(
     State(state): State<AppState>,
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Result<Json<Value>, Problem> {
-    let mut status = state.read(|engine| Ok(engine.status())).await?;
-    status.hints = state.services.hint_queues.status();
-    status.alerts = Some(state.alerts().0.status());
-    Ok(Json(json!(status)))
+    Ok(Json(json!(state.status().await?)))
 }
 
 /// `POST /api/v1/scan`: one pass. The answer comes when the pass is done.

@@ -1,0 +1,236 @@
+//! What every page has: its head, the navigation, the numbers of the header, and banners about what is wrong.
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use focus_common::status::{CatalogState, RootState, Status};
+use maud::{DOCTYPE, Markup, html};
+
+use super::files::{File, LIVE, STYLE, page_headers};
+use super::parts::{self, Tone};
+use super::session::{self, Session};
+use crate::api::{AppState, Problem};
+
+/// Where a page stands in the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Now,
+    Coverage,
+    Recordings,
+    Unrecognised,
+    Outages,
+    Drift,
+    Held,
+    Alerts,
+    Drills,
+    /// None of these, such as the page for signing in.
+    Elsewhere,
+}
+
+/// The navigation: place, path, name.
+const PLACES: [(Place, &str, &str); 9] = [
+    (Place::Now, "/", "Now"),
+    (Place::Coverage, "/coverage", "Coverage"),
+    (Place::Recordings, "/recordings", "Recordings"),
+    (Place::Unrecognised, "/unrecognised", "Unrecognised"),
+    (Place::Outages, "/outages", "Outages"),
+    (Place::Drift, "/drift", "Drift"),
+    (Place::Held, "/held", "Held"),
+    (Place::Alerts, "/alerts", "Alerts"),
+    (Place::Drills, "/drills", "Drills"),
+];
+
+/// What a page is rendered with, besides what it shows itself: what is true at the moment of the request.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// The server's state at this moment.
+    pub(super) status: Status,
+    /// Who looks, where somebody is signed in.
+    pub(super) session: Option<Session>,
+    /// The address of the page, by which signing in leads back.
+    here: String,
+}
+
+impl FromRequestParts<AppState> for Frame {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Frame, Problem> {
+        let status = state.status().await?;
+        let session = session::of(state, &parts.headers);
+        let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
+        Ok(Frame { status, session, here })
+    }
+}
+
+impl Frame {
+    /// A whole page with this title and content, and these scripts besides the one of every page.
+    pub(super) fn page(
+        &self,
+        place: Place,
+        title: &str,
+        scripts: &[&File],
+        content: &Markup,
+    ) -> Response {
+        self.page_with(StatusCode::OK, place, title, scripts, content)
+    }
+
+    /// A whole page that is the answer to something that could not be done.
+    pub(super) fn page_with(
+        &self,
+        code: StatusCode,
+        place: Place,
+        title: &str,
+        scripts: &[&File],
+        content: &Markup,
+    ) -> Response {
+        let text = html! {
+            (DOCTYPE)
+            html lang="en" {
+                (self.head(title, scripts))
+                body {
+                    a.skip href="#content" { "Skip to the content" }
+                    (self.header(place))
+                    main #content tabindex="-1" {
+                        (banners(&self.status))
+                        (content)
+                    }
+                    p #announce .unseen role="status" {}
+                    footer { "Focus Server " (self.status.version) " · " a href="/docs" { "HTTP API" } }
+                }
+            }
+        };
+        let mut response = (code, text.into_string()).into_response();
+        page_headers(response.headers_mut());
+        response
+    }
+
+    fn head(&self, title: &str, scripts: &[&File]) -> Markup {
+        html! {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if let Some(session) = &self.session { meta name="csrf" content=(session.csrf); }
+                title { (title) " · Focus Server" }
+                link rel="stylesheet" href=(STYLE.address());
+                link rel="icon" href="/page/icon.svg" type="image/svg+xml";
+                script src=(LIVE.address()) defer {}
+                @for script in scripts { script src=(script.address()) defer {} }
+            }
+        }
+    }
+
+    fn header(&self, place: Place) -> Markup {
+        html! {
+            header.top {
+                div.bar {
+                    a.name href="/" { "Focus Server" }
+                    nav aria-label="Pages" {
+                        ul {
+                            @for (one, path, name) in PLACES {
+                                li { a href=(path) aria-current=[(one == place).then_some("page")] { (name) } }
+                            }
+                        }
+                    }
+                    (self.account())
+                }
+                (numbers(&self.status))
+            }
+        }
+    }
+
+    /// Signing in, or out.
+    fn account(&self) -> Markup {
+        html! {
+            div.account {
+                @match &self.session {
+                    Some(session) => {
+                        form method="post" action="/sign-out" {
+                            input type="hidden" name="csrf" value=(session.csrf);
+                            button.quiet { "Sign out" }
+                        }
+                    }
+                    None => {
+                        a href={ "/sign-in?next=" (percent_encoding::utf8_percent_encode(&self.here, percent_encoding::NON_ALPHANUMERIC)) } { "Sign in" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The numbers on every page's header. `data-value` is the raw value, as the status has it.
+fn numbers(status: &Status) -> Markup {
+    let (tone, catalog) = (tone_of(status.catalog_state), status.catalog_state.name());
+    html! {
+        dl.numbers aria-label="At this moment" {
+            div { dt { "Catalog" } dd data-field="catalog_state" data-kind="state" data-value=(catalog) { (parts::state(tone, catalog)) } }
+            @for (name, field, value) in [
+                ("Recordings", "recordings", status.recordings),
+                ("Pending", "pending", status.pending),
+            ] {
+                div { dt { (name) } dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) } }
+            }
+            div { dt { "Lag" } dd data-field="lag_ms" data-kind="duration" data-value=(status.lag_ms) { (parts::duration(status.lag_ms)) } }
+            @for (name, field, path, value) in [
+                ("Unrecognised", "unrecognised", "/unrecognised", status.unrecognised),
+                ("Held", "held", "/held", status.held),
+            ] {
+                div { dt { a href=(path) { (name) } } dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) } }
+            }
+            div.wide { dt { "Complete through" }
+                dd data-field="complete_through" data-kind="time" data-value=(status.complete_through.as_deref().unwrap_or("")) {
+                    @match &status.complete_through {
+                        Some(at) => { (parts::time(at)) }
+                        None => { "not yet" }
+                    }
+                }
+            }
+            div.pause { button.quiet #pause type="button" aria-pressed="false" hidden { "Pause" } }
+        }
+    }
+}
+
+/// How good a state of the catalog is.
+pub(super) fn tone_of(state: CatalogState) -> Tone {
+    match state {
+        CatalogState::InStep => Tone::Good,
+        CatalogState::Recovering | CatalogState::Connecting => Tone::Busy,
+        CatalogState::Standby => Tone::Plain,
+        CatalogState::Unknown => Tone::Warn,
+        CatalogState::Down => Tone::Bad,
+    }
+}
+
+/// What is wrong now, on every page. The script of the page shows and hides the same.
+fn banners(status: &Status) -> Markup {
+    let away: Vec<_> = status
+        .roots
+        .iter()
+        .filter(|root| !matches!(root.state, RootState::Present | RootState::Unknown))
+        .collect();
+    html! {
+        div #banners {
+            @if status.catalog_state == CatalogState::Down {
+                p.banner.bad data-banner="catalog" {
+                    strong { "The catalog is away." }
+                    " Recordings keep landing and are indexed; answers come from the index."
+                    @if let Some(reason) = &status.catalog_reason { " " (parts::foreign(reason)) }
+                }
+            }
+            @for root in away {
+                p.banner.bad data-banner="root" {
+                    strong { "The root " (parts::foreign(&root.path)) " is " (root.state.name().replace('_', " ")) "." }
+                    @if let Some(reason) = &root.reason { " " (parts::foreign(reason)) }
+                }
+            }
+            @if status.held > 0 {
+                p.banner.warn data-banner="held" {
+                    strong { (parts::number(status.held)) " deletions are held." }
+                    " " a href="/held" { "Look at them" } "."
+                }
+            }
+        }
+    }
+}

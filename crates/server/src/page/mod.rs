@@ -1,0 +1,47 @@
+//! The web page: what people see of the server, rendered here and readable without scripts.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `frame` | what every page has: head, navigation, the numbers of the header, banners |
+//! | `parts` | what several pages show alike: times, numbers, states, empty places |
+//! | `files` | the style sheet and the scripts |
+//! | `now` and the others | one page each, named as its path |
+
+mod alerts;
+mod coverage;
+mod drift;
+mod drills;
+mod files;
+mod frame;
+mod held;
+mod now;
+mod outages;
+mod parts;
+mod recordings;
+mod refused;
+mod session;
+mod sign_in;
+mod unrecognised;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::api::AppState;
+
+pub(crate) use refused::{as_page, wants_page};
+
+/// The routes of the page. None is a part of the API.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(now::now))
+        .merge(coverage::routes())
+        .merge(recordings::routes())
+        .merge(unrecognised::routes())
+        .merge(outages::routes())
+        .merge(drift::routes())
+        .merge(held::routes())
+        .merge(alerts::routes())
+        .merge(drills::routes())
+        .merge(sign_in::routes())
+        .merge(files::routes())
+}
