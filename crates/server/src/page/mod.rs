@@ -4,9 +4,12 @@
 //! |---|---|
 //! | `frame` | what every page has: head, navigation, the numbers of the header, banners |
 //! | `parts` | what several pages show alike: times, numbers, states, empty places |
+//! | `acts` | what forms that change something have in common |
+//! | `states`, `lines`, `jobs` | the parts of the server, numbers of an hour, jobs |
 //! | `files` | the style sheet and the scripts |
 //! | `now` and the others | one page each, named as its path |
 
+mod acts;
 mod alerts;
 mod coverage;
 mod drift;
@@ -14,6 +17,8 @@ mod drills;
 mod files;
 mod frame;
 mod held;
+mod jobs;
+mod lines;
 mod now;
 mod outages;
 mod parts;
@@ -21,6 +26,7 @@ mod recordings;
 mod refused;
 mod session;
 mod sign_in;
+mod states;
 mod unrecognised;
 
 use axum::Router;
@@ -45,6 +51,7 @@ pub(crate) fn is_open(path: &str) -> bool {
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
+        .route("/banners", get(frame::banners_alone))
         .merge(coverage::routes())
         .merge(recordings::routes())
         .merge(unrecognised::routes())

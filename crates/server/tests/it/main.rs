@@ -48,6 +48,7 @@ mod one_root;
 mod operate;
 mod outage;
 mod outages;
+mod page_acts;
 mod pairs;
 mod power;
 mod recovery;
