@@ -258,13 +258,13 @@ impl Frame {
                     p.banner.bad data-banner="catalog" {
                         strong { "The catalog is away." }
                         " Recordings keep landing and are indexed; answers come from the index."
-                        @if let Some(reason) = &status.catalog_reason { " " (parts::foreign(reason)) }
+                        @if let Some(reason) = &status.catalog_reason { " " (parts::told(reason)) }
                     }
                 }
                 @for root in away {
                     p.banner.bad data-banner="root" {
                         strong { "The root " (parts::foreign(&root.path)) " is " (root.state.name().replace('_', " ")) "." }
-                        @if let Some(reason) = &root.reason { " " (parts::foreign(reason)) }
+                        @if let Some(reason) = &root.reason { " " (parts::told(reason)) }
                     }
                 }
                 @if status.held > 0 {
