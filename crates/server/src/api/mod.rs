@@ -1,7 +1,7 @@
 //! The HTTP API: routes, the state of their handlers, and the headers of answers.
 
 mod alerts;
-mod ask;
+pub(crate) mod ask;
 mod coverage;
 mod deletions;
 mod description;
@@ -26,6 +26,7 @@ mod rights;
 mod routes;
 mod schemas;
 mod sealed;
+mod sign_in_codes;
 mod time_range;
 mod understand;
 mod unrecognised;
@@ -40,6 +41,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use focus_common::alerts::ListedAlerts;
 use focus_common::clock;
 use focus_common::config::{Alerts, Settings};
 use focus_common::status::Status;
@@ -49,16 +51,21 @@ use focus_hints::HintQueues;
 
 use crate::alerts::Board;
 use crate::events::Events;
+use crate::history::History;
 use crate::jobs::Jobs;
 use crate::page;
+use crate::sessions::{Guesses, Sessions};
 
+pub(crate) use alerts::{end_silence_of as end_silence, make_silence};
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
-pub(crate) use deletions::{held_cursor, held_deletion};
+pub(crate) use deletions::{HeldPage, held_cursor, held_deletion, held_page};
+pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use listener::serve;
+pub(crate) use listener::{Activity, Peer};
 pub(crate) use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};
 pub(crate) use recordings::{Recording, recordings_page, states};
-pub use rights::{Keys, Right};
+pub use rights::{Access, Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
 pub(crate) use unrecognised::UnrecognisedItem;
@@ -107,6 +114,8 @@ pub struct Services {
     pub events: Arc<Events>,
     /// Queues of hints.
     pub hint_queues: Arc<HintQueues>,
+    /// The last hour.
+    pub history: Arc<History>,
 }
 
 /// The state that every handler shares.
@@ -131,6 +140,8 @@ pub struct AppState {
     hinting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) guesses: Arc<Guesses>,
 }
 
 impl AppState {
@@ -156,6 +167,8 @@ impl AppState {
             hinting: Arc::new(Semaphore::new(hints::CALLS_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
+            sessions: Arc::default(),
+            guesses: Arc::default(),
         }
     }
 
@@ -175,8 +188,19 @@ impl AppState {
         Ok(status)
     }
 
+    /// The last hour.
+    pub(crate) fn history(&self) -> &History {
+        &self.services.history
+    }
+
+    /// What is raised, what is over, who is told, and what is silenced.
+    pub(crate) fn listed_alerts(&self) -> ListedAlerts {
+        let (board, settings) = self.alerts();
+        board.listed(&settings)
+    }
+
     /// The id of a root that is given by its id or its configured path.
-    async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
+    pub(crate) async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
         let roots = self.read(Engine::held_roots).await?;
         deletions::find(&roots, wanted).map(|root| root.marker.clone())
     }
