@@ -209,14 +209,19 @@ pub fn day_of(text: &str) -> Result<i64, DateFault> {
     if !has_form {
         return Err(DateFault::Form);
     }
-    let number = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<i16>().ok());
+    let number =
+        |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<i16>().ok());
     let part = |at: usize| number(at, at + 2).and_then(|part| i8::try_from(part).ok());
     let (Some(year), Some(month), Some(day)) = (number(0, 4), part(5), part(8)) else {
         return Err(DateFault::Form);
     };
     let date = Date::new(year, month, day).map_err(|_| DateFault::NoSuchDay)?;
     let begins_ms = ms(date.at(0, 0, 0, 0));
-    if (EARLIEST_MS..LATEST_MS).contains(&begins_ms) { Ok(begins_ms) } else { Err(DateFault::Range) }
+    if (EARLIEST_MS..LATEST_MS).contains(&begins_ms) {
+        Ok(begins_ms)
+    } else {
+        Err(DateFault::Range)
+    }
 }
 
 /// The year in which a moment lies.
@@ -253,8 +258,7 @@ pub fn months(year: i16) -> Vec<Month> {
     for (number, name) in (1..).zip(MONTHS) {
         let Some(first) = first(number) else { continue };
         let days = usize::try_from(first.days_in_month()).unwrap_or(0);
-        let first_weekday =
-            usize::try_from(first.weekday().to_monday_zero_offset()).unwrap_or(0);
+        let first_weekday = usize::try_from(first.weekday().to_monday_zero_offset()).unwrap_or(0);
         months.push(Month { number, name, first_weekday, days, days_before });
         days_before += days;
     }
@@ -262,8 +266,18 @@ pub fn months(year: i16) -> Vec<Month> {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 /// How far marks are apart.
@@ -347,9 +361,10 @@ impl Step {
             Step::Months(_) => Range::of(Unit::Year, at_ms).from_ms,
             Step::Years(step) => {
                 let year = i64::from(year_of(at_ms)).div_euclid(step) * step;
-                i16::try_from(year).ok().and_then(|year| Date::new(year, 1, 1).ok()).map_or(0, |date| {
-                    ms(date.at(0, 0, 0, 0))
-                })
+                i16::try_from(year)
+                    .ok()
+                    .and_then(|year| Date::new(year, 1, 1).ok())
+                    .map_or(0, |date| ms(date.at(0, 0, 0, 0)))
             }
         }
     }
