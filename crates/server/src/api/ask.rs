@@ -33,7 +33,7 @@ pub(super) const META_ENDS: char = '\0';
 /// The query string of a request, as `T`: a struct with `#[serde(deny_unknown_fields)]`. A parameter that may be
 /// repeated is a `Vec`.
 #[derive(Debug)]
-pub(super) struct Ask<T>(pub(super) T);
+pub(crate) struct Ask<T>(pub(crate) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
     type Rejection = Problem;
@@ -72,7 +72,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Told<T> {
 
 /// A moment in a query: RFC 3339, or a number whose size tells its unit. Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) i64);
+pub(crate) struct Moment(pub(crate) i64);
 
 impl<'de> serde::Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Moment, D::Error> {
