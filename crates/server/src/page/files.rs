@@ -28,6 +28,7 @@ pub(super) const STYLE: File = File {
         include_str!("assets/base.css"),
         include_str!("assets/parts.css"),
         include_str!("assets/now.css"),
+        include_str!("assets/coverage.css"),
     ),
 };
 
@@ -42,13 +43,16 @@ pub(super) const BANNERS: File =
 /// The script of pages with parts that are asked for again.
 pub(super) const RENEW: File =
     File { name: "renew.js", media_type: SCRIPT, text: include_str!("assets/renew.js") };
+/// The script of `/coverage`: zooming and moving by keys, wheel and drag.
+pub(super) const COVERAGE: File =
+    File { name: "coverage.js", media_type: SCRIPT, text: include_str!("assets/coverage.js") };
 
 /// The sign in the browser's tab.
 const ICON: File =
     File { name: "icon.svg", media_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
 
 /// Every file.
-const ALL: [&File; 5] = [&STYLE, &LIVE, &BANNERS, &RENEW, &ICON];
+const ALL: &[&File] = &[&STYLE, &LIVE, &BANNERS, &RENEW, &COVERAGE, &ICON];
 
 /// What changes whenever a file does. It stands in the addresses of the files, so a browser never shows a page
 /// with the files of an earlier version.

@@ -13,6 +13,7 @@ mod clock;
 mod collections;
 mod copied_volume;
 mod coverage;
+mod coverage_page;
 mod crash;
 mod damage;
 mod deletions;
