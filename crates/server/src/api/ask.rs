@@ -33,7 +33,7 @@ pub(super) const META_ENDS: char = '\0';
 /// The query string of a request, as `T`: a struct with `#[serde(deny_unknown_fields)]`. A parameter that may be
 /// repeated is a `Vec`.
 #[derive(Debug)]
-pub(super) struct Ask<T>(pub(super) T);
+pub(crate) struct Ask<T>(pub(crate) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
     type Rejection = Problem;
@@ -46,7 +46,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
 /// No parameters at all.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// The JSON object that is the body of a request, as `T`.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Told<T> {
 
 /// A moment in a query: RFC 3339, or a number whose size tells its unit. Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) i64);
+pub(crate) struct Moment(pub(crate) i64);
 
 impl<'de> serde::Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Moment, D::Error> {
@@ -95,7 +95,7 @@ impl<'de> serde::Deserialize<'de> for Moment {
 ///
 /// # Errors
 /// A parameter is unknown, repeated, too long or no UTF-8, or has a value that cannot be taken.
-pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+pub(crate) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (n, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if n >= PAIRS_MAX {
@@ -166,7 +166,7 @@ fn as_whole(value: Value) -> Value {
 }
 
 /// The text that a part of a query string stands for; none where it stands for none.
-pub(super) fn decoded(part: &str) -> Option<String> {
+pub(crate) fn decoded(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.bytes();
     while let Some(byte) = rest.next() {

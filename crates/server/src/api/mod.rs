@@ -52,16 +52,18 @@ use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::page;
 
+pub(crate) use ask::{Ask, Moment, Nothing, decoded, query as read_query};
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
 pub(crate) use deletions::{held_cursor, held_deletion};
 pub use listener::serve;
-pub(crate) use outages::item as outage_item;
+pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
+pub(crate) use outages::{OutagesQuery, item as outage_item, outage_page, outage_with_curve};
 pub use problem::{Problem, ProblemKind};
-pub(crate) use recordings::{Recording, recordings_page, states};
+pub(crate) use recordings::{Recording, RecordingsQuery, Recordings, find_recordings, recordings_page, states, whole as whole_recording};
 pub use rights::{Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
-pub(crate) use unrecognised::UnrecognisedItem;
+pub(crate) use unrecognised::{UnrecognisedItem, UnrecognisedQuery, find_unrecognised};
 pub(crate) use v1::with_completeness;
 
 /// Queries that run at the same time, at most. Threads are left for the engine's own work.

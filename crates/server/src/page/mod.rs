@@ -5,18 +5,26 @@
 //! | `frame` | what every page has: head, navigation, the numbers of the header, banners |
 //! | `parts` | what several pages show alike: times, numbers, states, empty places |
 //! | `files` | the style sheet and the scripts |
+//! | `address` | what a page was asked for: filters as chips, links to its other pages |
+//! | `chart`, `metadata_tree` | numbers over time as a picture, metadata as definitions |
 //! | `now` and the others | one page each, named as its path |
 
+mod address;
 mod alerts;
+mod chart;
 mod coverage;
 mod drift;
+mod drill;
 mod drills;
 mod files;
 mod frame;
 mod held;
+mod metadata_tree;
 mod now;
+mod outage;
 mod outages;
 mod parts;
+mod recording;
 mod recordings;
 mod refused;
 mod session;
