@@ -210,7 +210,9 @@ pub(crate) async fn drill_report(state: &AppState, id: &str) -> Result<Option<Re
     };
     let read = tokio::task::spawn_blocking(read).await;
     let report = read.map_err(|error| Problem::unavailable(error.to_string()))?;
-    report.map(Some).map_err(|error| Problem::unavailable(format!("the report cannot be read: {error}")))
+    report
+        .map(Some)
+        .map_err(|error| Problem::unavailable(format!("the report cannot be read: {error}")))
 }
 
 /// The file piece by piece: it may be larger than what this server wants to hold.

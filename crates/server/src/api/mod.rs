@@ -55,11 +55,14 @@ use crate::page;
 pub(crate) use ask::{Ask, Moment, Nothing, decoded, query as read_query};
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
 pub(crate) use deletions::{held_cursor, held_deletion};
-pub use listener::serve;
 pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
+pub use listener::serve;
 pub(crate) use outages::{OutagesQuery, item as outage_item, outage_page, outage_with_curve};
 pub use problem::{Problem, ProblemKind};
-pub(crate) use recordings::{Recording, RecordingsQuery, Recordings, find_recordings, recordings_page, states, whole as whole_recording};
+pub(crate) use recordings::{
+    Recording, Recordings, RecordingsQuery, find_recordings, recordings_page, states,
+    whole as whole_recording,
+};
 pub use rights::{Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};

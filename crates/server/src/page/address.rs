@@ -42,8 +42,7 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Asked<T>, Response> {
         let text = parts.uri.query().unwrap_or_default();
-        let address =
-            Address::read(parts.uri.path(), text).map_err(IntoResponse::into_response)?;
+        let address = Address::read(parts.uri.path(), text).map_err(IntoResponse::into_response)?;
         let tidy = address.tidy();
         if tidy != address {
             return Err(Redirect::to(&tidy.text()).into_response());
@@ -60,7 +59,9 @@ impl Address {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let both = decoded(name).zip(decoded(value));
             pairs.push(both.ok_or_else(|| {
-                Problem::bad_request("a parameter is not percent-encoded UTF-8: encode each byte as %XX")
+                Problem::bad_request(
+                    "a parameter is not percent-encoded UTF-8: encode each byte as %XX",
+                )
             })?);
         }
         Ok(Address { path: path.to_owned(), pairs })
@@ -76,7 +77,10 @@ impl Address {
     fn tidy(&self) -> Address {
         let mut pairs = Vec::new();
         let field = |wanted: &str| {
-            self.pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
+            self.pairs
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map_or("", |(_, value)| value.as_str())
         };
         for (name, value) in &self.pairs {
             match name.as_str() {
@@ -210,7 +214,8 @@ impl Address {
 /// Whether it is a time of day without a zone, as a browser's field for times sends it.
 fn has_no_zone(text: &str) -> bool {
     let Some((date, time)) = text.split_once('T') else { return false };
-    let is_time = time.len() >= 5 && time.bytes().all(|b| b.is_ascii_digit() || b == b':' || b == b'.');
+    let is_time =
+        time.len() >= 5 && time.bytes().all(|b| b.is_ascii_digit() || b == b':' || b == b'.');
     is_time && date.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
@@ -249,7 +254,12 @@ mod tests {
     fn a_chip_takes_its_own_filter_away_and_goes_to_the_first_page() {
         let chips = address("state=live&state=held&text=%3Cb%3E&cursor=7&limit=5&order=start");
         let text = chips.chips().into_string();
-        assert!(text.contains("href=\"/recordings?state=held&amp;text=%3Cb%3E&amp;limit=5&amp;order=start\""), "{text}");
+        assert!(
+            text.contains(
+                "href=\"/recordings?state=held&amp;text=%3Cb%3E&amp;limit=5&amp;order=start\""
+            ),
+            "{text}"
+        );
         assert!(text.contains("&lt;b&gt;") && !text.contains("<b>"), "{text}");
         assert_eq!(text.matches("<li>").count(), 4, "{text}");
         assert_eq!(address("cursor=7&limit=5").chips().into_string(), "");

@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_curve_begins_at_the_left_and_ends_on_the_ground() {
-        let text = recovery(&[(0, 10), (500, 4), (1_000, 0)], "words").expect("a curve").into_string();
+        let text =
+            recovery(&[(0, 10), (500, 4), (1_000, 0)], "words").expect("a curve").into_string();
         assert!(text.contains("d=\"M64.0 16.0L384.0 116.8L704.0 184.0\""), "{text}");
         assert!(recovery(&[], "words").is_none());
         assert!(recovery(&[(0, 0)], "words").is_some());
@@ -167,9 +168,14 @@ mod tests {
     #[test]
     fn a_trend_has_a_gap_where_nothing_is_known_and_a_cross_where_it_failed() {
         let point = |value, tone| Point { value, tone, name: "<b>".to_owned() };
-        let points = [point(Some(5), Tone::Good), point(None, Tone::Bad), point(Some(9), Tone::Bad)];
+        let points =
+            [point(Some(5), Tone::Good), point(None, Tone::Bad), point(Some(9), Tone::Bad)];
         let text = trend(&points, "words").into_string();
-        assert_eq!(text.matches("M64.0").count() + text.matches("M704.0 16.0").count(), 2, "{text}");
+        assert_eq!(
+            text.matches("M64.0").count() + text.matches("M704.0 16.0").count(),
+            2,
+            "{text}"
+        );
         assert!(text.contains("dot good") && text.contains("cross bad") && !text.contains("<b>"));
         trend(&[], "words");
         trend(&[point(Some(u64::MAX), Tone::Good)], "words");

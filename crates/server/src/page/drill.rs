@@ -35,7 +35,9 @@ pub(super) async fn drill(
     let (code, content) = match read(&state, &id).await {
         Ok(Some(report)) => (StatusCode::OK, whole(&report)),
         Ok(None) => (StatusCode::OK, too_large(&id)),
-        Err(problem) if problem.status() == StatusCode::NOT_FOUND => (StatusCode::NOT_FOUND, unknown()),
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
+            (StatusCode::NOT_FOUND, unknown())
+        }
         Err(problem) => return Err(problem),
     };
     Ok(frame.page_with(code, Place::Drills, &title, &[], &content))
@@ -179,15 +181,33 @@ fn row(step: Step, taken: Option<&StepReport>) -> Markup {
 /// What to do where this step failed.
 fn advice(step: Step) -> &'static str {
     match step {
-        Step::Baseline => "bring the server to rest first: `focus status` has to end with 0, with nothing pending.",
-        Step::Outage => "try the way down by hand, with the rights that the drill has: it did not take the database away.",
-        Step::Unreachable => "look for a second way to the database, such as another member or a pool: it could still be reached.",
-        Step::Plant => "look whether the root takes files and has room: the drill could not write its recordings there.",
-        Step::Restore => "run `focus drill recover` now, and look whether the database is back: the way up failed.",
-        Step::Reachable => "look at the database's own log: it was started, and did not take writes in time.",
-        Step::Converge => "look at `focus status`: `catalog_reason` says why not everything was written in time; give more time where the backlog is large.",
-        Step::Verdict => "look at the recordings below: each that is not catalogued once and right has its reason.",
-        Step::SideEffects => "look at the side effects below, and find who else writes to this database.",
+        Step::Baseline => {
+            "bring the server to rest first: `focus status` has to end with 0, with nothing pending."
+        }
+        Step::Outage => {
+            "try the way down by hand, with the rights that the drill has: it did not take the database away."
+        }
+        Step::Unreachable => {
+            "look for a second way to the database, such as another member or a pool: it could still be reached."
+        }
+        Step::Plant => {
+            "look whether the root takes files and has room: the drill could not write its recordings there."
+        }
+        Step::Restore => {
+            "run `focus drill recover` now, and look whether the database is back: the way up failed."
+        }
+        Step::Reachable => {
+            "look at the database's own log: it was started, and did not take writes in time."
+        }
+        Step::Converge => {
+            "look at `focus status`: `catalog_reason` says why not everything was written in time; give more time where the backlog is large."
+        }
+        Step::Verdict => {
+            "look at the recordings below: each that is not catalogued once and right has its reason."
+        }
+        Step::SideEffects => {
+            "look at the side effects below, and find who else writes to this database."
+        }
         Step::CleanUp => "run `focus drill recover`: it removes what the drill has planted.",
     }
 }

@@ -113,7 +113,8 @@ fn plain(value: &Value) -> Markup {
     let Value::String(text) = value else {
         return html! { span.soft { code { (value.to_string()) } } };
     };
-    let is_plain = serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() && !text.trim().is_empty();
+    let is_plain =
+        serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() && !text.trim().is_empty();
     let count = text.chars().count();
     html! {
         @if is_plain { (parts::brief(text, TEXT_MAX)) } @else { "\"" (parts::brief(text, TEXT_MAX)) "\"" }
@@ -131,7 +132,17 @@ mod tests {
     fn values_are_told_apart_and_marks_stay_text() {
         let value = json!({"<b>": "<i>\u{202e}", "a": 5, "b": "5", "c": true, "d": null, "e": [], "f": {"g": [1]}});
         let text = tree(&value).into_string();
-        for part in ["&lt;b&gt;", "&lt;i&gt;\\u{202e}", "\"<bdi class=\"foreign\">5</bdi>\"", "<code>5</code>", "<code>true</code>", "<code>null</code>", "an empty list", "1 field", "1 value"] {
+        for part in [
+            "&lt;b&gt;",
+            "&lt;i&gt;\\u{202e}",
+            "\"<bdi class=\"foreign\">5</bdi>\"",
+            "<code>5</code>",
+            "<code>true</code>",
+            "<code>null</code>",
+            "an empty list",
+            "1 field",
+            "1 value",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("<i>") && !text.contains("<b>"), "{text}");
@@ -139,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_thousand_keys_are_folded_and_a_hundred_thousand_values_are_counted() {
-        let wide: serde_json::Map<_, _> = (0..1_000).map(|n| (format!("k{n:04}"), json!(n))).collect();
+        let wide: serde_json::Map<_, _> =
+            (0..1_000).map(|n| (format!("k{n:04}"), json!(n))).collect();
         let text = tree(&Value::Object(wide)).into_string();
         assert!(text.contains("and 960 more"), "{text}");
         assert_eq!(text.matches("<dt>").count(), 1_000);
@@ -155,6 +167,9 @@ mod tests {
         let deep = (0..200).fold(json!(1), |value, _| json!([value]));
         let text = tree(&deep).into_string();
         assert!(text.contains("too deep"), "{text}");
-        assert_eq!(tree(&json!({})).into_string(), parts::empty("The sidecar has no further fields.").into_string());
+        assert_eq!(
+            tree(&json!({})).into_string(),
+            parts::empty("The sidecar has no further fields.").into_string()
+        );
     }
 }

@@ -266,7 +266,8 @@ mod tests {
             drill("bad", "<b>", "x"),
             drill("then", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+00:00"),
         ];
-        let found = |at: &str| covering(&drills, &json!({ "began_at": at })).map(|one| one.id.as_str());
+        let found =
+            |at: &str| covering(&drills, &json!({ "began_at": at })).map(|one| one.id.as_str());
         assert_eq!(found("2026-01-01T00:30:00.000Z"), Some("then"));
         assert_eq!(found("2026-01-01T02:00:00.000Z"), Some("later"));
         assert_eq!(found("2026-01-01T01:30:00.000Z"), None);

@@ -18,9 +18,7 @@ use crate::api::{AppState, OutagesQuery, Problem, outage_page};
 const REASON_MAX: usize = 200;
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/outages", get(outages))
-        .route("/outages/{id}", get(outage::outage))
+    Router::new().route("/outages", get(outages)).route("/outages/{id}", get(outage::outage))
 }
 
 async fn outages(

@@ -69,9 +69,8 @@ fn text<'a>(one: &'a Value, field: &str) -> &'a str {
 fn content(status: &Status, one: &Value, state: RecordingState) -> Markup {
     let root = parts::root_name(status, text(one, "root"));
     let whole = format!("{}/{}", root.trim_end_matches('/'), path(one));
-    let address = |path: &str| {
-        format!("{path}/{}", utf8_percent_encode(text(one, "uuid"), NON_ALPHANUMERIC))
-    };
+    let address =
+        |path: &str| format!("{path}/{}", utf8_percent_encode(text(one, "uuid"), NON_ALPHANUMERIC));
     html! {
         h1.long { (parts::foreign(path(one))) }
         p.long {
@@ -197,7 +196,15 @@ mod tests {
     fn what_was_acknowledged_before_it_was_seen_has_no_time_between() {
         let one = json!({"first_seen_at": "2026-05-01T12:00:00.000Z", "acknowledged_at": "2026-05-01T12:00:00.250Z"});
         assert_eq!(between(&one), Some(250));
-        assert_eq!(between(&json!({"first_seen_at": "2026-05-01T12:00:00.000Z", "acknowledged_at": "2025-05-01T12:00:00.250Z"})), None);
-        assert_eq!(between(&json!({"first_seen_at": null, "acknowledged_at": "2025-05-01T12:00:00.250Z"})), None);
+        assert_eq!(
+            between(
+                &json!({"first_seen_at": "2026-05-01T12:00:00.000Z", "acknowledged_at": "2025-05-01T12:00:00.250Z"})
+            ),
+            None
+        );
+        assert_eq!(
+            between(&json!({"first_seen_at": null, "acknowledged_at": "2025-05-01T12:00:00.250Z"})),
+            None
+        );
     }
 }

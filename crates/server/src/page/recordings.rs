@@ -63,7 +63,11 @@ pub(super) fn state_of(name: &str) -> Markup {
     parts::state(state.map_or(Tone::Plain, tone), name)
 }
 
-fn form(status: &Status, address: &Address, (from, to): (Option<Moment>, Option<Moment>)) -> Markup {
+fn form(
+    status: &Status,
+    address: &Address,
+    (from, to): (Option<Moment>, Option<Moment>),
+) -> Markup {
     let value = |name| address.value(name).unwrap_or_default();
     html! {
         form.filters #search method="get" action="/recordings" role="search" autocomplete="off" {
@@ -109,9 +113,10 @@ fn form(status: &Status, address: &Address, (from, to): (Option<Moment>, Option<
 
 /// The choice of a root, by its path.
 pub(super) fn roots(status: &Status, chosen: &str) -> Markup {
-    let configured = status.roots.iter().filter_map(|root| {
-        root.id.as_deref().map(|id| (id, root.path.as_str()))
-    });
+    let configured = status
+        .roots
+        .iter()
+        .filter_map(|root| root.id.as_deref().map(|id| (id, root.path.as_str())));
     let removed = status.removed_roots.iter().map(|root| (root.id.as_str(), root.path.as_str()));
     html! {
         select #root name="root" {
@@ -251,9 +256,15 @@ mod tests {
 
     #[test]
     fn a_recording_lasts_from_its_start_to_its_end() {
-        assert_eq!(length("2026-05-01T12:00:00.000Z", Some("2026-05-01T12:01:00.000Z")), "1 min 0 s");
+        assert_eq!(
+            length("2026-05-01T12:00:00.000Z", Some("2026-05-01T12:01:00.000Z")),
+            "1 min 0 s"
+        );
         assert_eq!(length("2026-05-01T12:00:00.000Z", None), "live");
-        assert_eq!(length("2026-05-01T12:00:00.000Z", Some("2025-05-01T12:01:00.000Z")), "not known");
+        assert_eq!(
+            length("2026-05-01T12:00:00.000Z", Some("2025-05-01T12:01:00.000Z")),
+            "not known"
+        );
     }
 
     #[test]

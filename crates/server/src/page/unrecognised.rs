@@ -154,7 +154,9 @@ fn meaning(fault: Fault) -> &'static str {
         Fault::SidecarWithoutData => "A sidecar has no data file beside it.",
         Fault::SidecarInvalid => "The sidecar is not JSON that can be used.",
         Fault::DuplicateId => "Another recording has the same uuid, and keeps it.",
-        Fault::TimeInvalid => "The start is missing, a time is outside 1970 to 2200, or the end is before the start.",
+        Fault::TimeInvalid => {
+            "The start is missing, a time is outside 1970 to 2200, or the end is before the start."
+        }
         Fault::Unreadable => "A file cannot be read by the server.",
         Fault::NameInvalid => "The name cannot be a recording id.",
         Fault::CatalogRefused => "The catalog's database does not accept the document.",
@@ -167,11 +169,17 @@ fn remedy(fault: Fault) -> &'static str {
         Fault::DataWithoutSidecar => "write the sidecar beside the data file, with the same name.",
         Fault::SidecarWithoutData => "bring the data file, or remove the sidecar.",
         Fault::SidecarInvalid => "mend the sidecar at the line and column that the list names.",
-        Fault::DuplicateId => "give one of the two another uuid in its sidecar, or remove it if it is a copy.",
-        Fault::TimeInvalid => "correct the time in the sidecar at the line and column that the list names.",
+        Fault::DuplicateId => {
+            "give one of the two another uuid in its sidecar, or remove it if it is a copy."
+        }
+        Fault::TimeInvalid => {
+            "correct the time in the sidecar at the line and column that the list names."
+        }
         Fault::Unreadable => "give the server's user the right to read it, or look at the disk.",
         Fault::NameInvalid => "rename both files: a name is UTF-8 without control characters.",
-        Fault::CatalogRefused => "mend what the database's message names, in the sidecar or in the database. The server tries again every minute.",
+        Fault::CatalogRefused => {
+            "mend what the database's message names, in the sidecar or in the database. The server tries again every minute."
+        }
     }
 }
 
@@ -183,7 +191,11 @@ mod tests {
     fn the_place_in_a_sidecar_is_read_from_the_reason() {
         let cases = [
             ("a/r1", "r1.json, line 1, column 16: start_time \"x\" has day 30", Some((1, 16))),
-            ("r1", "r1.json has no start_time, but \"StartTime\", line 12, column 23. Rename", Some((12, 23))),
+            (
+                "r1",
+                "r1.json has no start_time, but \"StartTime\", line 12, column 23. Rename",
+                Some((12, 23)),
+            ),
             ("line 7, column 8", "line 7, column 8.json, line 2, column 3: no", Some((2, 3))),
             ("r1", "there is no data file beside r1.json", None),
             ("r1", "the last line of it: line 4, column 5", Some((4, 5))),

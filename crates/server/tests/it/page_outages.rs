@@ -39,8 +39,14 @@ async fn an_outage_is_shown_while_it_goes_on_and_with_its_curve_and_its_drill_af
     site.focus.until_status("pending", 4, LIMIT).await;
     let running = page(&site, "/outages/1");
     assert!(running.content().contains("data-refresh=\"outage status\""), "{}", running.content());
-    assert!(running.content().contains("goes on") && running.content().contains("The curve begins when"));
-    assert_eq!((running.values("landed"), running.values("pending")), (vec!["4".to_owned()], vec!["4".to_owned()]));
+    assert!(
+        running.content().contains("goes on")
+            && running.content().contains("The curve begins when")
+    );
+    assert_eq!(
+        (running.values("landed"), running.values("pending")),
+        (vec!["4".to_owned()], vec!["4".to_owned()])
+    );
     assert!(page(&site, "/outages").content().contains("goes on"));
     fs::rename(&aside, &file).expect("moved back");
     caught_up(&site).await;
@@ -49,9 +55,17 @@ async fn an_outage_is_shown_while_it_goes_on_and_with_its_curve_and_its_drill_af
     let shown = page(&site, "/outages/1");
     is_kept(&shown, "/outages/1");
     is_as(&shown, &one, &FIGURES);
-    assert!(shown.content().contains("<svg class=\"chart\"") && !shown.content().contains("data-refresh"));
+    assert!(
+        shown.content().contains("<svg class=\"chart\"")
+            && !shown.content().contains("data-refresh")
+    );
     let points = one["curve"].as_array().expect("a curve").len();
-    assert_eq!(shown.content().matches("<tr><td class=\"amount\">").count(), points, "{}", shown.content());
+    assert_eq!(
+        shown.content().matches("<tr><td class=\"amount\">").count(),
+        points,
+        "{}",
+        shown.content()
+    );
     let list = page(&site, "/outages");
     is_as(&list, &items(&site, "/api/v1/outages")[0], &FIGURES);
     assert_eq!(list.link("1").as_deref(), Some("/outages/1"));
@@ -78,7 +92,17 @@ async fn an_outage_is_shown_while_it_goes_on_and_with_its_curve_and_its_drill_af
         assert!(none.content().contains("No such outage"), "{unknown}");
         is_kept(&none, unknown);
     }
-    refused(&site, &[("/outages?limit=0", "limit"), ("/outages?cursor=x", "cursor"), ("/outages?a=1", "a"), ("/outages/1?a=1", "a"), ("/drills?cursor=o1", "cursor"), ("/drills/the-drill?a=1", "a")]);
+    refused(
+        &site,
+        &[
+            ("/outages?limit=0", "limit"),
+            ("/outages?cursor=x", "cursor"),
+            ("/outages?a=1", "a"),
+            ("/outages/1?a=1", "a"),
+            ("/drills?cursor=o1", "cursor"),
+            ("/drills/the-drill?a=1", "a"),
+        ],
+    );
 }
 
 /// Outages as the state folder keeps them.
@@ -123,20 +147,23 @@ async fn reports_of_drills_are_listed_with_their_trend_and_no_text_of_them_is_tr
     site.focus.serve().await;
     let bad = "<script>alert(1)</script><img src=x onerror=\"x\">\u{202e}\u{7}".repeat(2_000);
     for (n, verdict) in ["passed", "failed", "inconclusive"].iter().enumerate() {
-        post(&site, &json!({
-            "format": 1, "id": format!("drill-{n}"), "verdict": verdict, "title": bad, "reason": bad,
-            "started_at": format!("2026-01-0{}T00:00:00Z", n + 1), "ended_at": format!("2026-01-0{}T00:01:00Z", n + 1),
-            "planted": 3, "catalogued": n, "time_to_detect_ms": 100 * n, "time_to_converge_ms": u64::MAX,
-            "server": bad, "database": bad, "root": bad,
-            "outage": { "kind": "process", "what": bad, "blast_radius": [bad, bad] },
-            "steps": [
-                { "name": "baseline", "ok": true, "elapsed_ms": 5, "detail": bad },
-                { "name": "converge", "ok": false, "elapsed_ms": u64::MAX, "detail": bad },
-            ],
-            "recordings": vec![json!({ "recording_id": bad[..60], "uuid": "u", "path": bad[..60], "fate": "lost", "detail": bad[..60] }); 300],
-            "side_effects": [{ "what": "document", "detail": bad }],
-            "timeline": [{ "at_ms": 0 }, { "at_ms": u64::MAX, "landed": u64::MAX, "pending": u64::MAX }],
-        }));
+        post(
+            &site,
+            &json!({
+                "format": 1, "id": format!("drill-{n}"), "verdict": verdict, "title": bad, "reason": bad,
+                "started_at": format!("2026-01-0{}T00:00:00Z", n + 1), "ended_at": format!("2026-01-0{}T00:01:00Z", n + 1),
+                "planted": 3, "catalogued": n, "time_to_detect_ms": 100 * n, "time_to_converge_ms": u64::MAX,
+                "server": bad, "database": bad, "root": bad,
+                "outage": { "kind": "process", "what": bad, "blast_radius": [bad, bad] },
+                "steps": [
+                    { "name": "baseline", "ok": true, "elapsed_ms": 5, "detail": bad },
+                    { "name": "converge", "ok": false, "elapsed_ms": u64::MAX, "detail": bad },
+                ],
+                "recordings": vec![json!({ "recording_id": bad[..60], "uuid": "u", "path": bad[..60], "fate": "lost", "detail": bad[..60] }); 300],
+                "side_effects": [{ "what": "document", "detail": bad }],
+                "timeline": [{ "at_ms": 0 }, { "at_ms": u64::MAX, "landed": u64::MAX, "pending": u64::MAX }],
+            }),
+        );
     }
     let list = page(&site, "/drills");
     is_kept(&list, "/drills");
@@ -146,9 +173,23 @@ async fn reports_of_drills_are_listed_with_their_trend_and_no_text_of_them_is_tr
         assert!(list.content().contains(&format!("href=\"/drills/{id}\"")), "{id}");
         let shown = page(&site, &format!("/drills/{id}"));
         is_kept(&shown, id);
-        is_as(&shown, &api(&site, &format!("/api/v1/drills/{id}")), &["planted", "catalogued", "lost", "outage_ms", "time_to_detect_ms", "time_to_converge_ms"]);
+        is_as(
+            &shown,
+            &api(&site, &format!("/api/v1/drills/{id}")),
+            &[
+                "planted",
+                "catalogued",
+                "lost",
+                "outage_ms",
+                "time_to_detect_ms",
+                "time_to_converge_ms",
+            ],
+        );
         assert_eq!(shown.content().matches("What to do: ").count(), 1, "one step failed");
-        assert!(shown.content().contains("200 more in the JSON") && shown.content().contains("not taken"));
+        assert!(
+            shown.content().contains("200 more in the JSON")
+                && shown.content().contains("not taken")
+        );
         assert!(shown.text.len() < 300_000, "{}", shown.text.len());
         has_a_head(&site, &format!("/drills/{id}"));
     }

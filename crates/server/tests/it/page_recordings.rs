@@ -30,7 +30,14 @@ fn uuids(items: &[Value]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_recordings_lists_what_the_api_lists_and_leads_through_its_pages() {
     let site = served(60).await;
-    for query in ["", "?order=start", "?limit=7", "?state=catalogued", "?text=DAT", "?state=deleted&state=live"] {
+    for query in [
+        "",
+        "?order=start",
+        "?limit=7",
+        "?state=catalogued",
+        "?text=DAT",
+        "?state=deleted&state=live",
+    ] {
         let shown = page(&site, &format!("/recordings{query}"));
         let listed = items(&site, &format!("/api/v1/recordings{query}"));
         assert_eq!(rows(&shown), uuids(&listed), "{query}");
@@ -54,22 +61,35 @@ async fn the_page_of_recordings_lists_what_the_api_lists_and_leads_through_its_p
     // The rest is counted where that is asked for.
     let first = page(&site, "/recordings?limit=13");
     let counted = page(&site, &first.link("Count them").expect("a link"));
-    assert!(counted.text.contains(&format!("{} after them", all.len() - 13)), "{}", counted.content());
+    assert!(
+        counted.text.contains(&format!("{} after them", all.len() - 13)),
+        "{}",
+        counted.content()
+    );
     has_a_head(&site, "/recordings?limit=13");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_without_a_script_leads_to_a_tidy_address_and_filters_are_chips() {
     let site = served(10).await;
-    let sent = "/recordings?text=&from=2020-01-01T00:00&to=&root=&order=&meta_key=sensor&meta_value=a%26b";
+    let sent =
+        "/recordings?text=&from=2020-01-01T00:00&to=&root=&order=&meta_key=sensor&meta_value=a%26b";
     let answer = ask(&site, "GET", sent);
     assert_eq!(answer.status, 303, "{answer:?}");
     let tidy = answer.header("location").expect("a place").to_owned();
     assert_eq!(tidy, "/recordings?from=2020-01-01T00:00Z&meta.sensor=a%26b");
     let shown = page(&site, &tidy);
-    assert!(shown.text.contains("href=\"/recordings?from=2020-01-01T00:00Z\""), "{}", shown.content());
+    assert!(
+        shown.text.contains("href=\"/recordings?from=2020-01-01T00:00Z\""),
+        "{}",
+        shown.content()
+    );
     assert!(shown.text.contains("value=\"2020-01-01T00:00:00\""), "{}", shown.content());
-    assert!(shown.content().contains("No recording is as these filters ask"), "{}", shown.content());
+    assert!(
+        shown.content().contains("No recording is as these filters ask"),
+        "{}",
+        shown.content()
+    );
     assert!(shown.text.contains("type=\"hidden\" name=\"meta.sensor\" value=\"a&amp;b\""));
     assert_eq!(shown.link("Show all recordings").as_deref(), Some("/recordings"));
 }
@@ -78,7 +98,8 @@ async fn a_form_without_a_script_leads_to_a_tidy_address_and_filters_are_chips()
 async fn a_wrong_parameter_of_a_list_is_refused_as_a_page() {
     let site = served(3).await;
     let other = api(&site, "/api/v1/recordings?limit=1")["next_cursor"].clone();
-    let other = format!("/recordings?limit=1&order=start&cursor={}", other.as_str().expect("a cursor"));
+    let other =
+        format!("/recordings?limit=1&order=start&cursor={}", other.as_str().expect("a cursor"));
     refused(
         &site,
         &[
@@ -108,7 +129,17 @@ async fn the_page_of_a_recording_shows_everything_that_the_api_answers() {
         let uuid = one["uuid"].as_str().expect("a uuid");
         let whole = api(&site, &format!("/api/v1/recordings/{uuid}"));
         let shown = page(&site, &format!("/recordings/{uuid}"));
-        for field in ["start_time", "end_time", "first_seen_at", "acknowledged_at", "root", "size", "recording_id", "uuid", "fingerprint"] {
+        for field in [
+            "start_time",
+            "end_time",
+            "first_seen_at",
+            "acknowledged_at",
+            "root",
+            "size",
+            "recording_id",
+            "uuid",
+            "fingerprint",
+        ] {
             let wanted = match &whole[field] {
                 Value::Null => String::new(),
                 Value::String(text) => text.clone(),
@@ -117,13 +148,24 @@ async fn the_page_of_a_recording_shows_everything_that_the_api_answers() {
             assert_eq!(shown.values(field), [wanted], "{field}: {}", shown.content());
         }
         let state = whole["state"].as_str().expect("a state");
-        assert!(shown.content().contains(&format!("</span> {state}</span>")), "{}", shown.content());
+        assert!(
+            shown.content().contains(&format!("</span> {state}</span>")),
+            "{}",
+            shown.content()
+        );
         for key in whole["metadata"].as_object().expect("fields").keys() {
-            assert!(shown.text.contains(&format!("<dt><bdi class=\"foreign\">{key}</bdi></dt>")), "{key}");
+            assert!(
+                shown.text.contains(&format!("<dt><bdi class=\"foreign\">{key}</bdi></dt>")),
+                "{key}"
+            );
         }
         let json = shown.link("As JSON").expect("a link");
         assert_eq!(api(&site, &json)["uuid"], uuid);
-        assert!(shown.link("Coverage around it").is_some_and(|link| link.starts_with("/coverage?from=")));
+        assert!(
+            shown
+                .link("Coverage around it")
+                .is_some_and(|link| link.starts_with("/coverage?from="))
+        );
         has_a_head(&site, &format!("/recordings/{uuid}"));
     }
     let none = ask(&site, "GET", "/recordings/%3Cscript%3E%E2%80%AE");
@@ -232,11 +274,21 @@ async fn what_is_unrecognised_is_shown_by_reason_with_what_to_do_and_where() {
         let all = items(&site, &format!("/api/v1/unrecognised{query}"));
         all.iter().filter_map(|one| one["state"].as_str().map(str::to_owned)).collect()
     };
-    for query in ["", "?state=time_invalid", "?state=time_invalid&state=data_without_sidecar&limit=20"] {
-        assert_eq!(states(&page(&site, &format!("/unrecognised{query}"))), of_api(query), "{query}");
+    for query in
+        ["", "?state=time_invalid", "?state=time_invalid&state=data_without_sidecar&limit=20"]
+    {
+        assert_eq!(
+            states(&page(&site, &format!("/unrecognised{query}"))),
+            of_api(query),
+            "{query}"
+        );
     }
     let untimed = page(&site, "/unrecognised?state=time_invalid");
-    assert_eq!(untimed.content().matches("line 1, column 16").count(), 30, "in the reason, and beside it");
+    assert_eq!(
+        untimed.content().matches("line 1, column 16").count(),
+        30,
+        "in the reason, and beside it"
+    );
     let (mut path, mut met) = ("/unrecognised?limit=7".to_owned(), BTreeSet::new());
     loop {
         let shown = page(&site, &path);

@@ -41,7 +41,11 @@ impl Page {
 
     /// Where the link with these words leads.
     pub(crate) fn link(&self, words: &str) -> Option<String> {
-        let before = self.text.split(&format!(">{words}</a>")).next().filter(|b| b.len() < self.text.len())?;
+        let before = self
+            .text
+            .split(&format!(">{words}</a>"))
+            .next()
+            .filter(|b| b.len() < self.text.len())?;
         let tag = before.rsplit("<a ").next()?;
         let address = tag.split("href=\"").nth(1)?.split('"').next()?;
         Some(address.replace("&amp;", "&"))
@@ -53,8 +57,9 @@ pub(crate) fn ask(site: &Site, method: &str, path: &str) -> Page {
     let address = address(site);
     let mut stream = TcpStream::connect(&address).expect("connected");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-    let request =
-        format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/html,*/*;q=0.8\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/html,*/*;q=0.8\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer that ends");
@@ -85,7 +90,8 @@ pub(crate) fn items(site: &Site, path: &str) -> Vec<Value> {
 pub(crate) fn is_kept(page: &Page, path: &str) {
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
-    for mark in ["<script>", "<img", "onerror=\"", " style=\"", "\u{202e}", "\u{7}", "javascript:"] {
+    for mark in ["<script>", "<img", "onerror=\"", " style=\"", "\u{202e}", "\u{7}", "javascript:"]
+    {
         assert!(!page.text.contains(mark), "{path}: {mark:?} in {}", page.text);
     }
 }
@@ -95,7 +101,10 @@ pub(crate) fn refused(site: &Site, cases: &[(&str, &str)]) {
     for (path, field) in cases {
         let page = ask(site, "GET", path);
         assert_eq!(page.status, 400, "{path}: {page:?}");
-        assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")), "{path}");
+        assert!(
+            page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")),
+            "{path}"
+        );
         assert!(page.content().contains(field), "{path}: {page:?}");
         is_kept(&page, path);
     }
@@ -105,5 +114,8 @@ pub(crate) fn refused(site: &Site, cases: &[(&str, &str)]) {
 pub(crate) fn has_a_head(site: &Site, path: &str) {
     let head = ask(site, "HEAD", path);
     assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}: {head:?}");
-    assert!(head.header("content-type").is_some_and(|kind| kind.starts_with("text/html")), "{path}");
+    assert!(
+        head.header("content-type").is_some_and(|kind| kind.starts_with("text/html")),
+        "{path}"
+    );
 }
