@@ -161,11 +161,7 @@ fn completeness(frame: &Frame) -> Markup {
     let status = &frame.status;
     let counts = [
         ("Unsettled", status.unsettled, "still change on storage"),
-        (
-            "Vanished",
-            status.vanished,
-            "files are gone, and they are not marked as deleted",
-        ),
+        ("Vanished", status.vanished, "files are gone, and they are not marked as deleted"),
         ("Held", status.held, "wait for an approval before they count as deleted"),
         ("Deleted", status.deleted, "are marked as deleted in the catalog"),
     ];
