@@ -57,6 +57,15 @@ fn values(page: &str, name: &str) -> Vec<String> {
     parts.map(value).map(unescaped).collect()
 }
 
+/// A name as the page shows it: without what could turn the line around.
+fn escaped(name: &str) -> String {
+    let escaped = |char: char| match char {
+        '\u{202e}' | '\u{7}' | '\r' | '\n' => char.escape_unicode().to_string(),
+        other => other.to_string(),
+    };
+    name.chars().map(escaped).collect()
+}
+
 /// Fields of a CSV file: RFC 4180.
 fn csv(text: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
@@ -121,18 +130,21 @@ async fn the_page_of_coverage_shows_what_the_api_says_and_its_files_hold_it() {
         let text = page(&site.focus, &format!("/coverage?{asked}"));
         let items = covered["items"].as_array().expect("items");
         let lanes: Vec<&str> = items.iter().filter_map(|item| item["name"].as_str()).collect();
-        let chart = text.split("id=\"chart\"").nth(1).and_then(|rest| rest.split("id=\"cursor\"").next());
+        let chart =
+            text.split("id=\"chart\"").nth(1).and_then(|rest| rest.split("id=\"cursor\"").next());
         assert_eq!(values(chart.expect("a chart"), "data-lane"), lanes, "{by}");
         let shares: Vec<Value> = values(chart.expect("a chart"), "data-available")
             .iter()
             .map(|share| json!(share.parse::<f64>().expect("a number")))
             .collect();
-        let wanted: Vec<Value> = items.iter().map(|item| item["available_percent"].clone()).collect();
+        let wanted: Vec<Value> =
+            items.iter().map(|item| item["available_percent"].clone()).collect();
         assert_eq!(shares, wanted, "{by}");
         if let [lane] = items.as_slice() {
             let windows = lane["buckets"].as_array().expect("buckets");
             let there = windows.iter().filter(|window| window["recordings"] != 0);
-            let wanted: Vec<String> = there.map(|window| window["covered_ms"].to_string()).collect();
+            let wanted: Vec<String> =
+                there.map(|window| window["covered_ms"].to_string()).collect();
             assert_eq!(values(&text, "data-covered-ms"), wanted, "{by}");
         }
 
@@ -143,15 +155,19 @@ async fn the_page_of_coverage_shows_what_the_api_says_and_its_files_hold_it() {
             let window = &lane["buckets"][at % 24];
             assert_eq!(row[0], lane["name"].as_str().expect("a name"));
             assert_eq!(row[2], covered["starts"][at % 24].as_str().expect("a time"));
-            let numbers = ["covered_ms", "recordings", "pending"].map(|name| window[name].to_string());
+            let numbers =
+                ["covered_ms", "recordings", "pending"].map(|name| window[name].to_string());
             assert_eq!(row[4..], numbers, "{by}");
         }
         gaps_are_those_of_the_api(&site.focus, &format!("{DAY}{by}"));
     }
     let text = page(&site.focus, &format!("/coverage?{DAY}&order=longest&by=sensor"));
     let (starts, ends) = (values(&text, "data-start"), values(&text, "data-end"));
-    let at = |texts: &[String]| texts.iter().map(|ms| ms.parse::<i64>().expect("ms")).collect::<Vec<_>>();
-    let lengths: Vec<i64> = at(&ends).iter().zip(at(&starts)).map(|(end, start)| end - start).collect();
+    let at = |texts: &[String]| {
+        texts.iter().map(|ms| ms.parse::<i64>().expect("ms")).collect::<Vec<_>>()
+    };
+    let lengths: Vec<i64> =
+        at(&ends).iter().zip(at(&starts)).map(|(end, start)| end - start).collect();
     assert!(lengths.windows(2).all(|two| two[0] >= two[1]) && lengths.len() == 5, "{lengths:?}");
 
     let (code, head, body) = browse(&site.focus, "HEAD", &format!("/coverage?{DAY}"));
@@ -168,13 +184,16 @@ fn gaps_are_those_of_the_api(focus: &Focus, asked: &str) {
         let text = value.as_str().expect("a time");
         focus_core::iso8601::from_text(text, None).expect("a time").to_string()
     };
-    let wanted: Vec<[String; 2]> = items.iter().map(|gap| [ms(&gap["start"]), ms(&gap["end"])]).collect();
+    let wanted: Vec<[String; 2]> =
+        items.iter().map(|gap| [ms(&gap["start"]), ms(&gap["end"])]).collect();
     let shown = values(&text, "data-start").into_iter().zip(values(&text, "data-end"));
     assert_eq!(shown.map(|(start, end)| [start, end]).collect::<Vec<_>>(), wanted, "{asked}");
     let rows = csv(&page(focus, &format!("/coverage/gaps.csv?{asked}")));
     let listed: Vec<Vec<&str>> = items
         .iter()
-        .map(|gap| ["lane", "start", "end"].map(|name| gap[name].as_str().expect("a text")).to_vec())
+        .map(|gap| {
+            ["lane", "start", "end"].map(|name| gap[name].as_str().expect("a text")).to_vec()
+        })
         .collect();
     let rows: Vec<Vec<&str>> =
         rows.iter().skip(1).map(|row| row.iter().take(3).map(String::as_str).collect()).collect();
@@ -201,8 +220,7 @@ async fn lanes_of_any_name_neither_mark_up_the_page_nor_are_formulas_and_lead_to
     until_ready(&site, names.len() as u64).await;
     let text = page(&site.focus, &format!("/coverage?{DAY}&by=sensor"));
     for markup in ["<script>alert", "<img", "\u{202e}", "\u{7}"] {
-        let chart = text.replace("data-lane=\"\u{202e}cba\u{7}\"", "");
-        assert!(!chart.contains(markup), "{markup}");
+        assert!(!text.contains(markup), "{markup}");
     }
     let links = values(&text, "href");
     let alone: Vec<&String> =
@@ -212,7 +230,7 @@ async fn lanes_of_any_name_neither_mark_up_the_page_nor_are_formulas_and_lead_to
         for link in &alone {
             let text = page(&site.focus, link);
             let chart = text.split("id=\"chart\"").nth(1).unwrap_or_default();
-            found |= values(chart, "data-lane").first() == Some(name);
+            found |= values(chart, "data-lane").first() == Some(&escaped(name));
             if found {
                 break;
             }
@@ -238,7 +256,10 @@ async fn every_range_has_a_page_and_what_cannot_be_taken_is_a_page_that_says_so(
         ("", "class=\"live\""),
         ("?by=sensor&from=2024-05-01T00:00:00Z&to=2024-05-01T02:00:00Z", "class=\"moments\""),
         ("?from=2199-01-01T00:00:00Z&to=2200-01-01T00:00:00Z", "nothing is known yet"),
-        ("?from=2000-01-01T00:00:00Z&to=2000-02-01T00:00:00Z", "Nothing was recorded in this range"),
+        (
+            "?from=2000-01-01T00:00:00Z&to=2000-02-01T00:00:00Z",
+            "Nothing was recorded in this range",
+        ),
         ("?from=2024-05-01T00:00:00.000Z&to=2024-05-01T00:00:00.001Z", "00:00:00.001"),
         ("?from=1970-01-01T00:00:00Z&to=2200-12-31T23:59:59Z", "2200-12-31"),
         ("?year=2200", "Days of 2200"),
@@ -273,7 +294,10 @@ async fn every_range_has_a_page_and_what_cannot_be_taken_is_a_page_that_says_so(
     }
     for (query, wanted) in [
         ("at=2024-02-29", "/coverage?from=2024-02-29T00:00:00Z&to=2024-03-01T00:00:00Z"),
-        ("at=2024-02-29&show=month&by=sensor", "/coverage?from=2024-02-01T00:00:00Z&to=2024-03-01T00:00:00Z&by=sensor"),
+        (
+            "at=2024-02-29&show=month&by=sensor",
+            "/coverage?from=2024-02-01T00:00:00Z&to=2024-03-01T00:00:00Z&by=sensor",
+        ),
         ("at=2024-02-29&show=year", "/coverage?from=2024-01-01T00:00:00Z&to=2025-01-01T00:00:00Z"),
     ] {
         let (code, head, _) = browse(&site.focus, "GET", &format!("/coverage?{query}"));

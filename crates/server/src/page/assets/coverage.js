@@ -151,7 +151,7 @@
     const name = all('.lane [role="rowheader"]')[lane]?.textContent ?? '';
     return `${name}: ${inUtc(begins)} to ${inUtc(ends)}${local ? ` (from ${local})` : ''}: `
       + `${share.toFixed(2)} % covered (${page.duration(bucket.covered_ms)}), `
-      + `${page.grouped(bucket.recordings)} recordings, ${page.grouped(bucket.pending)} pending`;
+      + `${page.grouped(bucket.recordings)} recording${bucket.recordings === 1 ? '' : 's'}, ${page.grouped(bucket.pending)} pending`;
   };
 
   const tell = async (lane, window) => {

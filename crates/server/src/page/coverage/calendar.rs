@@ -128,7 +128,8 @@ fn cell(view: &View, found: &Found, month: Month, day: Option<&Day>) -> Markup {
 fn words(number: &str, month: Month, day: &Day) -> String {
     let share = day.bucket.covered_ms as f64 * 100.0 / DAY_MS as f64;
     let mut words = format!("{number} {}: {} covered", month.name, percent(share));
-    let _ = write!(words, ", {} recordings", parts::number(day.bucket.recordings));
+    let s = if day.bucket.recordings == 1 { "" } else { "s" };
+    let _ = write!(words, ", {} recording{s}", parts::number(day.bucket.recordings));
     if day.bucket.pending > 0 {
         let _ = write!(words, ", {} pending", parts::number(day.bucket.pending));
     }
