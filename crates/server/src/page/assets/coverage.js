@@ -249,7 +249,7 @@
 
   const onDown = (event) => {
     const share = shareAt(event);
-    if (event.button !== 0 || share === null || event.target.closest('.track') === null) return;
+    if (event.button !== 0 || share === null || laneOf(event.target) < 0 || event.target.closest('a') !== null) return;
     drag = { id: event.pointerId, x: event.clientX, share, picks: event.shiftKey, began: moved ?? seen(), isMoving: false, lane: laneOf(event.target), box: null };
   };
 
