@@ -6,6 +6,8 @@ pub mod cli;
 mod csv;
 pub mod events;
 mod hint_taker;
+pub mod history;
 pub mod jobs;
 mod page;
+mod sessions;
 pub mod telemetry;
