@@ -217,7 +217,7 @@
       a: () => step('all'),
       Enter: () => { const { from, to } = bounds(); const alone = fitted(from, to); go(over(alone.from, alone.to)); },
     }[event.key]
-      ?? (event.shiftKey && { ArrowLeft: () => step('earlier'), ArrowRight: () => step('later') }[event.key])
+      ?? (event.shiftKey ? { ArrowLeft: () => step('earlier'), ArrowRight: () => step('later') }[event.key] : null)
       ?? (['h', 'd', 'm', 'y'].includes(event.key)
         ? () => { const whole = unitOf(bounds().from, event.key); go(over(whole.from, whole.to)); }
         : null);
