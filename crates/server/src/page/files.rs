@@ -27,6 +27,8 @@ pub(super) const STYLE: File = File {
     text: concat!(
         include_str!("assets/base.css"),
         include_str!("assets/parts.css"),
+        include_str!("assets/now.css"),
+        include_str!("assets/coverage.css"),
         include_str!("assets/recordings.css"),
     ),
 };
@@ -34,6 +36,18 @@ pub(super) const STYLE: File = File {
 /// The script of every page: live numbers, times in the viewer's zone.
 pub(super) const LIVE: File =
     File { name: "live.js", media_type: SCRIPT, text: include_str!("assets/live.js") };
+
+/// The script of every page that shows and hides banners.
+pub(super) const BANNERS: File =
+    File { name: "banners.js", media_type: SCRIPT, text: include_str!("assets/banners.js") };
+
+/// The script of pages with parts that are asked for again.
+pub(super) const RENEW: File =
+    File { name: "renew.js", media_type: SCRIPT, text: include_str!("assets/renew.js") };
+
+/// The script of `/coverage`: zooming and moving by keys, wheel and drag.
+pub(super) const COVERAGE: File =
+    File { name: "coverage.js", media_type: SCRIPT, text: include_str!("assets/coverage.js") };
 
 /// The search as one types, the keys of the rows, and the button that copies a path.
 pub(super) const RECORDINGS: File =
@@ -48,7 +62,7 @@ const ICON: File =
     File { name: "icon.svg", media_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
 
 /// Every file.
-const ALL: [&File; 5] = [&STYLE, &LIVE, &RECORDINGS, &REFRESH, &ICON];
+const ALL: &[&File] = &[&STYLE, &LIVE, &BANNERS, &RENEW, &COVERAGE, &RECORDINGS, &REFRESH, &ICON];
 
 /// What changes whenever a file does. It stands in the addresses of the files, so a browser never shows a page
 /// with the files of an earlier version.

@@ -4,10 +4,13 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use focus_common::status::{CatalogState, RootState, Status};
+use focus_common::clock;
+use focus_common::status::{CatalogState, RootState, RootStatus, Status};
+use focus_core::iso8601;
 use maud::{DOCTYPE, Markup, html};
 
-use super::files::{File, LIVE, STYLE, page_headers};
+use super::SIGN_IN;
+use super::files::{BANNERS, File, LIVE, STYLE, page_headers};
 use super::parts::{self, Tone};
 use super::session::{self, Session};
 use crate::api::{AppState, Problem};
@@ -41,6 +44,18 @@ const PLACES: [(Place, &str, &str); 9] = [
     (Place::Drills, "/drills", "Drills"),
 ];
 
+/// Whether a path is a page's.
+pub(super) fn is_place(path: &str) -> bool {
+    let below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'));
+    PLACES.iter().any(|(_, place, _)| path == *place || (*place != "/" && below(place)))
+}
+
+/// The address at which one signs in, and then comes to this path.
+pub(super) fn sign_in_from(path: &str) -> String {
+    let next = percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC);
+    format!("{SIGN_IN}?next={next}")
+}
+
 /// What a page is rendered with, besides what it shows itself: what is true at the moment of the request.
 #[derive(Debug)]
 pub(super) struct Frame {
@@ -48,6 +63,10 @@ pub(super) struct Frame {
     pub(super) status: Status,
     /// Who looks, where somebody is signed in.
     pub(super) session: Option<Session>,
+    /// The longest time between two scans of a root.
+    pub(super) scan_interval_ms: u64,
+    /// For how long the index has not been complete, where that is longer than it should be.
+    pub(super) stale_ms: Option<u64>,
     /// The address of the page, by which signing in leads back.
     here: String,
 }
@@ -59,7 +78,10 @@ impl FromRequestParts<AppState> for Frame {
         let status = state.status().await?;
         let session = session::of(state, &parts.headers);
         let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
-        Ok(Frame { status, session, here })
+        let scan_interval_ms = state.scan_interval_ms();
+        let complete_through = status.complete_through.as_deref();
+        let stale_ms = stale_ms(complete_through, scan_interval_ms, clock::wall_ms());
+        Ok(Frame { status, session, scan_interval_ms, stale_ms, here })
     }
 }
 
@@ -92,7 +114,7 @@ impl Frame {
                     a.skip href="#content" { "Skip to the content" }
                     (self.header(place))
                     main #content tabindex="-1" {
-                        (banners(&self.status))
+                        (self.banners())
                         (content)
                     }
                     p #announce .unseen role="status" {}
@@ -116,6 +138,7 @@ impl Frame {
                 link rel="stylesheet" href=(STYLE.address());
                 link rel="icon" href="/page/icon.svg" type="image/svg+xml";
                 script src=(LIVE.address()) defer {}
+                script src=(BANNERS.address()) defer {}
                 @for script in scripts { script src=(script.address()) defer {} }
             }
         }
@@ -140,6 +163,11 @@ impl Frame {
         }
     }
 
+    /// The address at which one signs in, and comes back to this page.
+    pub(super) fn sign_in(&self) -> String {
+        sign_in_from(&self.here)
+    }
+
     /// Signing in, or out.
     fn account(&self) -> Markup {
         html! {
@@ -152,7 +180,7 @@ impl Frame {
                         }
                     }
                     None => {
-                        a href={ "/sign-in?next=" (percent_encoding::utf8_percent_encode(&self.here, percent_encoding::NON_ALPHANUMERIC)) } { "Sign in" }
+                        a href=(self.sign_in()) { "Sign in" }
                     }
                 }
             }
@@ -203,34 +231,83 @@ pub(super) fn tone_of(state: CatalogState) -> Tone {
     }
 }
 
-/// What is wrong now, on every page. The script of the page shows and hides the same.
-fn banners(status: &Status) -> Markup {
-    let away: Vec<_> = status
-        .roots
-        .iter()
-        .filter(|root| !matches!(root.state, RootState::Present | RootState::Unknown))
-        .collect();
-    html! {
-        div #banners {
-            @if status.catalog_state == CatalogState::Down {
-                p.banner.bad data-banner="catalog" {
-                    strong { "The catalog is away." }
-                    " Recordings keep landing and are indexed; answers come from the index."
-                    @if let Some(reason) = &status.catalog_reason { " " (parts::foreign(reason)) }
+/// `/banners`: the banners alone, for the script that shows and hides them.
+pub(super) async fn banners_alone(frame: Frame) -> Response {
+    let mut response = frame.banners().into_string().into_response();
+    page_headers(response.headers_mut());
+    response
+}
+
+/// How long ago the last finished look at all roots began, where that is more than twice the time between two.
+fn stale_ms(complete_through: Option<&str>, scan_interval_ms: u64, now_ms: i64) -> Option<u64> {
+    let through_ms = iso8601::from_text(complete_through?, None).ok()?;
+    let age_ms = u64::try_from(now_ms.saturating_sub(through_ms)).ok()?;
+    (age_ms > scan_interval_ms.saturating_mul(2)).then_some(age_ms)
+}
+
+impl Frame {
+    /// What is wrong now, on every page. A script shows and hides the same.
+    fn banners(&self) -> Markup {
+        let status = &self.status;
+        let is_away =
+            |root: &&RootStatus| !matches!(root.state, RootState::Present | RootState::Unknown);
+        let away: Vec<_> = status.roots.iter().filter(is_away).collect();
+        html! {
+            div #banners {
+                @if status.catalog_state == CatalogState::Down {
+                    p.banner.bad data-banner="catalog" {
+                        strong { "The catalog is away." }
+                        " Recordings keep landing and are indexed; answers come from the index."
+                        @if let Some(reason) = &status.catalog_reason { " " (parts::foreign(reason)) }
+                    }
+                }
+                @for root in away {
+                    p.banner.bad data-banner="root" {
+                        strong { "The root " (parts::foreign(&root.path)) " is " (root.state.name().replace('_', " ")) "." }
+                        @if let Some(reason) = &root.reason { " " (parts::foreign(reason)) }
+                    }
+                }
+                @if status.held > 0 {
+                    p.banner.warn data-banner="held" {
+                        strong { @if status.held == 1 { "One deletion is held." } @else { (parts::number(status.held)) " deletions are held." } }
+                        " " a href="/held" { "Look at them" } "."
+                    }
+                }
+                @if self.stale_ms.is_some() && let Some(through) = &status.complete_through {
+                    p.banner.warn data-banner="stale" {
+                        strong { "The index may not be complete." }
+                        " The last finished scan of all roots began at " (parts::time(through))
+                        ", and there should be one every " (parts::duration(self.scan_interval_ms))
+                        ". A root that is away or very slow keeps it from being finished: "
+                        a href="/" { "see what the parts say" } "."
+                    }
                 }
             }
-            @for root in away {
-                p.banner.bad data-banner="root" {
-                    strong { "The root " (parts::foreign(&root.path)) " is " (root.state.name().replace('_', " ")) "." }
-                    @if let Some(reason) = &root.reason { " " (parts::foreign(reason)) }
-                }
-            }
-            @if status.held > 0 {
-                p.banner.warn data-banner="held" {
-                    strong { (parts::number(status.held)) " deletions are held." }
-                    " " a href="/held" { "Look at them" } "."
-                }
-            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completeness_is_stale_after_twice_the_time_between_scans() {
+        let through = Some("2026-05-01T12:00:00.000Z");
+        let at = |s: i64| 1_777_636_800_000 + s * 1_000;
+        assert_eq!(stale_ms(through, 60_000, at(120)), None);
+        assert_eq!(stale_ms(through, 60_000, at(121)), Some(121_000));
+        assert_eq!(stale_ms(through, 60_000, at(-5)), None, "the clock was set back");
+        assert_eq!(stale_ms(None, 60_000, at(500)), None);
+    }
+
+    #[test]
+    fn a_path_is_a_pages_where_the_navigation_leads_to_it_or_above_it() {
+        for path in ["/", "/held", "/outages/7", "/recordings/a%2Fb"] {
+            assert!(is_place(path), "{path}");
+        }
+        for path in ["/recordings_in_time_range", "/api/v1/held", "/sign-in", "/heldx", "//"] {
+            assert!(!is_place(path), "{path}");
         }
     }
 }
