@@ -4,9 +4,11 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use focus_common::status::{CatalogState, RootState, Status};
+use focus_common::clock;
+use focus_common::status::{CatalogState, Status};
 use maud::{DOCTYPE, Markup, html};
 
+use super::banners;
 use super::files::{File, LIVE, STYLE, page_headers};
 use super::parts::{self, Tone};
 use super::session::{self, Session};
@@ -50,6 +52,8 @@ pub(super) struct Frame {
     pub(super) session: Option<Session>,
     /// The address of the page, by which signing in leads back.
     here: String,
+    /// Completeness is older than the scans should leave it.
+    is_late: bool,
 }
 
 impl FromRequestParts<AppState> for Frame {
@@ -59,7 +63,11 @@ impl FromRequestParts<AppState> for Frame {
         let status = state.status().await?;
         let session = session::of(state, &parts.headers);
         let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
-        Ok(Frame { status, session, here })
+        let is_late = state.read(|engine| {
+            let through_ms = engine.completeness().complete_through_ms;
+            Ok(banners::is_late(through_ms, engine.scan_interval_ms(), clock::wall_ms()))
+        });
+        Ok(Frame { status, session, here, is_late: is_late.await? })
     }
 }
 
@@ -92,7 +100,8 @@ impl Frame {
                     a.skip href="#content" { "Skip to the content" }
                     (self.header(place))
                     main #content tabindex="-1" {
-                        (banners(&self.status))
+                        div #banners { (self.banners()) }
+                        (not_told())
                         (content)
                     }
                     p #announce .unseen role="status" {}
@@ -103,6 +112,11 @@ impl Frame {
         let mut response = (code, text.into_string()).into_response();
         page_headers(response.headers_mut());
         response
+    }
+
+    /// What is wrong now.
+    pub(super) fn banners(&self) -> Markup {
+        banners::banners(&self.status, self.is_late)
     }
 
     fn head(&self, title: &str, scripts: &[&File]) -> Markup {
@@ -203,34 +217,11 @@ pub(super) fn tone_of(state: CatalogState) -> Tone {
     }
 }
 
-/// What is wrong now, on every page. The script of the page shows and hides the same.
-fn banners(status: &Status) -> Markup {
-    let away: Vec<_> = status
-        .roots
-        .iter()
-        .filter(|root| !matches!(root.state, RootState::Present | RootState::Unknown))
-        .collect();
+/// What the script shows while it hears nothing from the server.
+fn not_told() -> Markup {
     html! {
-        div #banners {
-            @if status.catalog_state == CatalogState::Down {
-                p.banner.bad data-banner="catalog" {
-                    strong { "The catalog is away." }
-                    " Recordings keep landing and are indexed; answers come from the index."
-                    @if let Some(reason) = &status.catalog_reason { " " (parts::foreign(reason)) }
-                }
-            }
-            @for root in away {
-                p.banner.bad data-banner="root" {
-                    strong { "The root " (parts::foreign(&root.path)) " is " (root.state.name().replace('_', " ")) "." }
-                    @if let Some(reason) = &root.reason { " " (parts::foreign(reason)) }
-                }
-            }
-            @if status.held > 0 {
-                p.banner.warn data-banner="held" {
-                    strong { (parts::number(status.held)) " deletions are held." }
-                    " " a href="/held" { "Look at them" } "."
-                }
-            }
+        div.banner.warn #not-told hidden {
+            p { strong { "The server does not answer." } " The numbers are those of the moment at which it answered last." }
         }
     }
 }

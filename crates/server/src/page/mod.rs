@@ -2,12 +2,14 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `frame` | what every page has: head, navigation, the numbers of the header, banners |
+//! | `frame` | what every page has: head, navigation, the numbers of the header |
+//! | `banners` | what is wrong now, on every page |
 //! | `parts` | what several pages show alike: times, numbers, states, empty places |
 //! | `files` | the style sheet and the scripts |
 //! | `now` and the others | one page each, named as its path |
 
 mod alerts;
+mod banners;
 mod coverage;
 mod drift;
 mod drills;
@@ -43,5 +45,6 @@ pub(crate) fn routes() -> Router<AppState> {
         .merge(alerts::routes())
         .merge(drills::routes())
         .merge(sign_in::routes())
+        .merge(banners::routes())
         .merge(files::routes())
 }

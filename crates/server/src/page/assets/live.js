@@ -75,6 +75,44 @@
     }
   };
 
+  // Banners are rendered by the server. They are asked for anew when what they depend on changes, and now and
+  // then, because completeness grows old by itself.
+  const BANNERS_MS = 30_000;
+  const banners = document.getElementById('banners');
+  const dependsOn = ({ catalog_state, catalog_reason, catalog_refuses, held, roots }) => JSON.stringify(
+    [catalog_state === 'down', catalog_state === 'down' && catalog_reason, catalog_refuses, held,
+      roots.map(({ path, state, reason }) => [path, state, reason])],
+  );
+  let depended = '';
+  let bannersHtml = banners?.innerHTML;
+  let isAsking = false;
+  let isOwed = false;
+  const renewBanners = async () => {
+    isOwed = isAsking;
+    if (banners === null || isAsking) return;
+    isAsking = true;
+    try {
+      const answer = await fetch('/page/banners');
+      const { body } = new DOMParser().parseFromString(answer.ok ? await answer.text() : bannersHtml, 'text/html');
+      if (body.innerHTML !== bannersHtml) {
+        bannersHtml = body.innerHTML;
+        banners.replaceChildren(...body.childNodes);
+        localise(banners);
+      }
+    } catch {
+      // The server does not answer, which is told elsewhere.
+      depended = '';
+    }
+    isAsking = false;
+    if (isOwed) renewBanners();
+  };
+  const mindBanners = (status) => {
+    const now = dependsOn(status);
+    if (now === depended) return;
+    depended = now;
+    renewBanners();
+  };
+
   // Only a change of state is announced: numbers change all the time.
   let state = document.querySelector('[data-field="catalog_state"]')?.dataset.value;
   const announce = (words) => { document.getElementById('announce').textContent = words; };
@@ -84,18 +122,39 @@
       const field = element.dataset.field;
       if (field in status) show(element, status[field]);
     }
+    mindBanners(status);
     if (status.catalog_state !== state) {
       state = status.catalog_state;
       announce(`The catalog is ${state.replaceAll('_', ' ')}.`);
     }
   };
 
+  // A stream that breaks is opened again by the browser, and one that is refused by us.
+  const AGAIN_MS = 5_000;
+  const SILENT_MS = 3_000;
   let source = null;
   let paused = false;
-  const kinds = ['status', 'recording', 'recordings', 'outage', 'alert', 'job', 'reset'];
+  let again = 0;
+  let silent = 0;
+  const notTold = document.getElementById('not-told');
+  const hears = (does) => {
+    clearTimeout(silent);
+    silent = 0;
+    if (does) notTold.hidden = true;
+  };
+  const broken = () => {
+    if (silent === 0) silent = setTimeout(() => { notTold.hidden = false; }, SILENT_MS);
+    if (source.readyState !== EventSource.CLOSED) return;
+    source = null;
+    again = setTimeout(open, AGAIN_MS);
+  };
+  const kinds = ['status', 'outage', 'alert', 'job', 'reset'];
   const open = () => {
     if (source !== null || paused || document.hidden) return;
+    clearTimeout(again);
     source = new EventSource('/api/v1/events?types=status,outage,alert,job');
+    source.addEventListener('open', () => hears(true));
+    source.addEventListener('error', broken);
     for (const kind of kinds) {
       source.addEventListener(kind, (event) => {
         const told = JSON.parse(event.data);
@@ -104,7 +163,13 @@
       });
     }
   };
-  const close = () => { source?.close(); source = null; };
+  const close = () => {
+    source?.close();
+    source = null;
+    clearTimeout(again);
+    hears(false);
+  };
+  setInterval(() => { if (source !== null) renewBanners(); }, BANNERS_MS);
 
   const pause = document.getElementById('pause');
   if (pause !== null) {

@@ -1,0 +1,167 @@
+//! Banners: what is wrong now, on every page. The script of the page asks for them anew whenever what they depend on
+//! changes, so there is one place that says what is wrong.
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use focus_common::status::{CatalogState, RootState, RootStatus, Status};
+use maud::{Markup, html};
+
+use super::files::page_headers;
+use super::frame::Frame;
+use super::parts;
+use crate::api::AppState;
+
+/// Roots that are named, at most.
+const ROOTS_MAX: usize = 5;
+
+/// Scans that may be late before completeness is.
+const SCANS: u64 = 2;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new().route("/page/banners", get(anew))
+}
+
+/// The banners alone, for a page that is open.
+async fn anew(frame: Frame) -> Response {
+    let mut response = frame.banners().into_string().into_response();
+    page_headers(response.headers_mut());
+    response
+}
+
+/// What is wrong, each as a line with what it means and what to do.
+pub(super) fn banners(status: &Status, is_late: bool) -> Markup {
+    html! {
+        (catalog(status))
+        (roots(&status.roots))
+        (held(status.held))
+        @if is_late { (completeness(status)) }
+    }
+}
+
+fn catalog(status: &Status) -> Markup {
+    html! {
+        @if status.catalog_state == CatalogState::Down {
+            div.banner.bad data-banner="catalog" {
+                @if status.catalog_refuses {
+                    p { strong { "The catalog refuses this server." } " Recordings keep landing and are indexed, and wait until somebody acts." }
+                } @else {
+                    p { strong { "The catalog is away." } " Recordings keep landing and are indexed. Answers come from the index, and what landed is catalogued by itself once the database is back." }
+                }
+                @if let Some(reason) = &status.catalog_reason { p.why { (parts::foreign(reason)) } }
+            }
+        }
+    }
+}
+
+fn roots(roots: &[RootStatus]) -> Markup {
+    let away = || {
+        roots.iter().filter(|root| !matches!(root.state, RootState::Present | RootState::Unknown))
+    };
+    let more = away().count().saturating_sub(ROOTS_MAX);
+    html! {
+        @for root in away().take(ROOTS_MAX) {
+            div.banner.bad data-banner="root" {
+                p { strong { "The root " (parts::foreign(&root.path)) " is " (named(root.state)) "." } " Nothing of it is concluded to be deleted." }
+                @if let Some(reason) = &root.reason { p.why { (parts::foreign(reason)) } }
+            }
+        }
+        @if more > 0 {
+            div.banner.bad data-banner="root" {
+                p { strong { "So are " (parts::number(more as u64)) " more roots." } " " a href="/" { "All roots" } }
+            }
+        }
+    }
+}
+
+fn named(state: RootState) -> &'static str {
+    match state {
+        RootState::Unknown | RootState::Present => "there",
+        RootState::Absent => "not there",
+        RootState::NoMarker => "without its marker",
+        RootState::Replaced => "replaced by another root",
+        RootState::DuplicateMarker => "a copy of another root",
+        RootState::Unreadable => "not readable",
+    }
+}
+
+fn held(count: u64) -> Markup {
+    html! {
+        @if count > 0 {
+            div.banner.warn data-banner="held" {
+                p {
+                    strong { @if count == 1 { "1 deletion is held." } @else { (parts::number(count)) " deletions are held." } }
+                    " They wait for a person: " a href="/held" { "look at them" } "."
+                }
+            }
+        }
+    }
+}
+
+/// Whether the time through which the index is complete lags behind the scans that should move it on.
+pub(super) fn is_late(complete_through_ms: Option<i64>, scan_interval_ms: u64, now_ms: i64) -> bool {
+    let age_ms = complete_through_ms.map_or(0, |at| now_ms.saturating_sub(at));
+    u64::try_from(age_ms).is_ok_and(|age| age > SCANS.saturating_mul(scan_interval_ms))
+}
+
+fn completeness(status: &Status) -> Markup {
+    html! {
+        @if let Some(through) = &status.complete_through {
+            div.banner.warn data-banner="completeness" {
+                p {
+                    strong { "The index is complete through " (parts::time(through)) " only." }
+                    " That is older than two scans. Later recordings may be missing from answers until a scan of every root has ended."
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(status: &Status, is_late: bool) -> Vec<String> {
+        let text = banners(status, is_late).into_string();
+        let parts = text.split("data-banner=\"").skip(1);
+        parts.map(|part| part.split('"').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    fn root(state: RootState) -> RootStatus {
+        RootStatus { state, path: "<b>".to_owned(), ..RootStatus::default() }
+    }
+
+    #[test]
+    fn a_server_in_order_has_no_banner() {
+        let roots = vec![root(RootState::Present), root(RootState::Unknown)];
+        let status = Status { catalog_state: CatalogState::InStep, roots, ..Status::default() };
+        assert_eq!(told(&status, false), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_has_a_banner_of_its_own() {
+        let status = Status {
+            catalog_state: CatalogState::Down,
+            held: 1,
+            roots: vec![root(RootState::Absent), root(RootState::Present)],
+            complete_through: Some("2026-01-01T00:00:00.000Z".to_owned()),
+            ..Status::default()
+        };
+        assert_eq!(told(&status, true), ["catalog", "root", "held", "completeness"]);
+        let text = banners(&status, true).into_string();
+        assert!(text.contains("&lt;b&gt;") && text.contains("1 deletion is held"), "{text}");
+    }
+
+    #[test]
+    fn of_a_thousand_roots_that_are_away_few_are_named() {
+        let status = Status { roots: vec![root(RootState::Absent); 1_000], ..Status::default() };
+        assert_eq!(told(&status, false).len(), ROOTS_MAX + 1);
+    }
+
+    #[test]
+    fn completeness_is_late_after_two_scans_and_not_by_a_clock_that_was_set_back() {
+        let late = |through, now| is_late(through, 60_000, now);
+        assert!(!late(None, 1_000_000) && !late(Some(1_000_000), 1_120_000));
+        assert!(late(Some(1_000_000), 1_120_001) && !late(Some(1_000_000), 0));
+    }
+}

@@ -1,0 +1,64 @@
+// A person before a browser, and everything that the browser has to complain about meanwhile.
+import { site } from './site.mjs';
+
+// What a page must not see: it tells of breaches of the policy, and remembers the streams of events.
+const witness = () => {
+  document.addEventListener('securitypolicyviolation', (event) => {
+    console.error(`the policy forbids ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+  });
+  const Plain = window.EventSource;
+  window.focusStreams = [];
+  window.EventSource = class extends Plain {
+    constructor(...args) {
+      super(...args);
+      window.focusStreams.push(this);
+    }
+  };
+};
+
+const isStream = (url) => new URL(url).pathname === '/api/v1/events';
+
+/** Opens a browser window of its own, without what others in other windows have. */
+export const visit = async (browser, options = {}) => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const complaints = [];
+  await context.addInitScript(witness);
+  const page = await context.newPage();
+  page.on('console', (said) => {
+    if (said.type() === 'error' || said.type() === 'warning') complaints.push(`console: ${said.text()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(`a script fails: ${error.stack ?? error}`));
+  page.on('dialog', (dialog) => { complaints.push(`a dialog: ${dialog.message()}`); dialog.dismiss(); });
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (url.protocol !== 'data:' && url.origin !== site.origin) complaints.push(`asks another host: ${url}`);
+  });
+  page.on('requestfailed', (request) => {
+    // A page that is left or hidden closes its stream, and what it asked for ends with it.
+    const ended = request.failure()?.errorText === 'net::ERR_ABORTED';
+    if (!(ended && (isStream(request.url()) || request.resourceType() === 'fetch'))) {
+      complaints.push(`not answered: ${request.url()}: ${request.failure()?.errorText}`);
+    }
+  });
+  page.on('response', (response) => {
+    if (response.status() >= 400) complaints.push(`${response.status()}: ${response.url()}`);
+  });
+  return {
+    page,
+    context,
+    /** Goes to a path of the site. */
+    async go(path) {
+      const response = await page.goto(`${site.origin}${path}`, { waitUntil: 'load' });
+      if (response?.status() !== 200) throw new Error(`${path}: ${response?.status()}`);
+    },
+    /** Nothing was wrong so far; `where` is for people. */
+    quiet(where) {
+      if (complaints.length > 0) {
+        throw new Error(`${where}:\n  ${complaints.splice(0).join('\n  ')}`);
+      }
+    },
+    /** Complaints that the test made itself are forgotten. */
+    forgive() { return complaints.splice(0); },
+    close() { return context.close(); },
+  };
+};
