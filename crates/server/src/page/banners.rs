@@ -99,7 +99,11 @@ fn held(count: u64) -> Markup {
 }
 
 /// Whether the time through which the index is complete lags behind the scans that should move it on.
-pub(super) fn is_late(complete_through_ms: Option<i64>, scan_interval_ms: u64, now_ms: i64) -> bool {
+pub(super) fn is_late(
+    complete_through_ms: Option<i64>,
+    scan_interval_ms: u64,
+    now_ms: i64,
+) -> bool {
     let age_ms = complete_through_ms.map_or(0, |at| now_ms.saturating_sub(at));
     u64::try_from(age_ms).is_ok_and(|age| age > SCANS.saturating_mul(scan_interval_ms))
 }

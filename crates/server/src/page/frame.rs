@@ -9,7 +9,7 @@ use focus_common::status::{CatalogState, Status};
 use maud::{DOCTYPE, Markup, html};
 
 use super::banners;
-use super::files::{File, LIVE, STYLE, page_headers};
+use super::files::{File, ICON, LIVE, STYLE, page_headers};
 use super::parts::{self, Tone};
 use super::session::{self, Session};
 use crate::api::{AppState, Problem};
@@ -128,7 +128,7 @@ impl Frame {
                 @if let Some(session) = &self.session { meta name="csrf" content=(session.csrf); }
                 title { (title) " · Focus Server" }
                 link rel="stylesheet" href=(STYLE.address());
-                link rel="icon" href="/page/icon.svg" type="image/svg+xml";
+                link rel="icon" href=(ICON.address()) type="image/svg+xml";
                 script src=(LIVE.address()) defer {}
                 @for script in scripts { script src=(script.address()) defer {} }
             }
@@ -178,30 +178,34 @@ impl Frame {
 fn numbers(status: &Status) -> Markup {
     let (tone, catalog) = (tone_of(status.catalog_state), status.catalog_state.name());
     html! {
-        dl.numbers aria-label="At this moment" {
-            div { dt { "Catalog" } dd data-field="catalog_state" data-kind="state" data-value=(catalog) { (parts::state(tone, catalog)) } }
-            @for (name, field, value) in [
-                ("Recordings", "recordings", status.recordings),
-                ("Pending", "pending", status.pending),
-            ] {
-                div { dt { (name) } dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) } }
-            }
-            div { dt { "Lag" } dd data-field="lag_ms" data-kind="duration" data-value=(status.lag_ms) { (parts::duration(status.lag_ms)) } }
-            @for (name, field, path, value) in [
-                ("Unrecognised", "unrecognised", "/unrecognised", status.unrecognised),
-                ("Held", "held", "/held", status.held),
-            ] {
-                div { dt { a href=(path) { (name) } } dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) } }
-            }
-            div.wide { dt { "Complete through" }
-                dd data-field="complete_through" data-kind="time" data-value=(status.complete_through.as_deref().unwrap_or("")) {
-                    @match &status.complete_through {
-                        Some(at) => { (parts::time(at)) }
-                        None => { "not yet" }
+        section.at-this-moment aria-label="At this moment" {
+            dl.numbers {
+                div { dt { "Catalog" } dd data-field="catalog_state" data-kind="state" data-value=(catalog) { (parts::state(tone, catalog)) } }
+                (count("Recordings", "recordings", None, status.recordings))
+                (count("Pending", "pending", None, status.pending))
+                div { dt { "Lag" } dd data-field="lag_ms" data-kind="duration" data-value=(status.lag_ms) { (parts::duration(status.lag_ms)) } }
+                (count("Unrecognised", "unrecognised", Some("/unrecognised"), status.unrecognised))
+                (count("Held", "held", Some("/held"), status.held))
+                div.wide { dt { "Complete through" }
+                    dd data-field="complete_through" data-kind="time" data-value=(status.complete_through.as_deref().unwrap_or("")) {
+                        @match &status.complete_through {
+                            Some(at) => { (parts::time(at)) }
+                            None => { "not yet" }
+                        }
                     }
                 }
             }
-            div.pause { button.quiet #pause type="button" aria-pressed="false" hidden { "Pause" } }
+            button.quiet #pause type="button" aria-pressed="false" hidden { "Pause" }
+        }
+    }
+}
+
+/// One number, with the page that has more about it.
+fn count(name: &str, field: &str, path: Option<&str>, value: u64) -> Markup {
+    html! {
+        div {
+            dt { @match path { Some(path) => { a href=(path) { (name) } } None => { (name) } } }
+            dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) }
         }
     }
 }

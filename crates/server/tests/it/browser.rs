@@ -206,7 +206,9 @@ const UNRECOGNISED: [(&str, &str); 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_number_of_every_page_is_the_apis_through_an_outage_and_a_recovery() {
-    let Some(mut stage) = Stage::full("numbers of the page through an outage").await else { return };
+    let Some(mut stage) = Stage::full("numbers of the page through an outage").await else {
+        return;
+    };
     stage.play("outage");
 }
 

@@ -177,7 +177,6 @@
     pause.addEventListener('click', () => {
       paused = !paused;
       pause.setAttribute('aria-pressed', String(paused));
-      pause.textContent = paused ? 'Paused' : 'Pause';
       if (paused) close(); else open();
     });
   }
