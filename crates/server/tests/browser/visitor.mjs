@@ -16,8 +16,6 @@ const witness = () => {
   };
 };
 
-const isStream = (url) => new URL(url).pathname === '/api/v1/events';
-
 /** Opens a browser window of its own, without what others in other windows have. */
 export const visit = async (browser, options = {}) => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
@@ -34,9 +32,9 @@ export const visit = async (browser, options = {}) => {
     if (url.protocol !== 'data:' && url.origin !== site.origin) complaints.push(`asks another host: ${url}`);
   });
   page.on('requestfailed', (request) => {
-    // A page that is left or hidden closes its stream, and what it asked for ends with it.
-    const ended = request.failure()?.errorText === 'net::ERR_ABORTED';
-    if (!(ended && (isStream(request.url()) || request.resourceType() === 'fetch'))) {
+    // What the browser gives up because the page is left, or its stream closed, is no complaint. What it blocks
+    // has another name.
+    if (request.failure()?.errorText !== 'net::ERR_ABORTED') {
       complaints.push(`not answered: ${request.url()}: ${request.failure()?.errorText}`);
     }
   });
