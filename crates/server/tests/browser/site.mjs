@@ -38,7 +38,16 @@ export const site = {
     return this.api('/api/v1/status');
   },
 
-  /** Has the Rust test do something: `away`, `back`, `land N`, `lose N`. */
+  /** Has the server do a job, to its end. */
+  async job(what) {
+    const { id } = await this.api('/api/v1/jobs', { method: 'POST', body: JSON.stringify(what) });
+    await until(`the job ${what.kind} has ended`, async () => {
+      const { state } = await this.api(`/api/v1/jobs/${id}`);
+      return ['queued', 'running'].includes(state) ? state : undefined;
+    }, 60);
+  },
+
+  /** Has the Rust test do something: `away`, `back`, `land N`, `lose N`, `drill`. */
   async order(words) {
     process.stdout.write(`order: ${words}\n`);
     const { value } = await answers.next();

@@ -34,8 +34,7 @@ after_ms = 0
 struct Stage {
     site: Site,
     proxy: Proxy,
-    /// What the recordings go to.
-    _server: MongoServer,
+    server: MongoServer,
     kind: &'static str,
 }
 
@@ -72,7 +71,7 @@ impl Stage {
         site.focus = Focus::new(BINARY, site.tree.root(), &site.state(), &args);
         site.focus.serve().await;
         site.in_step().await;
-        Some(Stage { site, proxy, _server: server, kind: "empty" })
+        Some(Stage { site, proxy, server, kind: "empty" })
     }
 
     /// Plays a scene to its end.
@@ -124,10 +123,22 @@ impl Stage {
             "back" => self.proxy.set(Mode::Pass),
             "land" => self.site.land(count),
             "lose" => self.lose(count),
+            "drill" => self.drill(),
             _ => panic!("{order} is no order"),
         }
         // A scene that has failed does not listen any more, and says itself why.
         let _ = answers.write_all(b"done\n");
+    }
+
+    /// Runs a drill, so that there is a report. A deployment is not stopped, and has none.
+    fn drill(&self) {
+        let Some(pid) = self.server.pid() else { return };
+        let (down, up) = (format!("kill -STOP {pid}"), format!("kill -CONT {pid}"));
+        let told = ["--outage", "command", "--down", &down, "--up", &up, "--allow"];
+        let how = ["--count", "3", "--outage-for", "3s", "--json"];
+        let words = [&["drill", "run"][..], &told, &how].concat();
+        let drill = self.site.focus.run(&words);
+        assert!(drill.status.success(), "{drill:?}");
     }
 
     /// Removes the files of the recordings that landed last.

@@ -57,7 +57,12 @@ const walk = async (visitor, site, state) => {
 export const scene = async (browser, site) => {
   const visitor = await visit(browser, { viewport: WIDE, reducedMotion: 'reduce' });
   if (site.kind === 'empty') return walk(visitor, site, 'empty');
+  // A drill, an outage, an alert and a verification are there to be looked at.
+  await site.order('drill');
+  await site.job({ kind: 'verify' });
   await walk(visitor, site, 'in-step');
+  await site.order('lose 3');
+  await site.untilStatus('held', 3);
   await signIn(visitor, site);
   await walk(visitor, site, 'signed-in');
   await visitor.close();
