@@ -7,4 +7,5 @@ pub mod events;
 mod hint_taker;
 pub mod jobs;
 mod page;
+mod sessions;
 pub mod telemetry;

@@ -1,7 +1,7 @@
 //! The HTTP API: routes, the state of their handlers, and the headers of answers.
 
 mod alerts;
-mod ask;
+pub(crate) mod ask;
 mod coverage;
 mod deletions;
 mod description;
@@ -26,6 +26,7 @@ mod rights;
 mod routes;
 mod schemas;
 mod sealed;
+mod sign_in_codes;
 mod time_range;
 mod understand;
 mod unrecognised;
@@ -51,14 +52,16 @@ use crate::alerts::Board;
 use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::page;
+use crate::sessions::{Guesses, Sessions};
 
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
 pub(crate) use deletions::{held_cursor, held_deletion};
 pub use listener::serve;
+pub(crate) use listener::{Activity, Peer};
 pub(crate) use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};
 pub(crate) use recordings::{Recording, recordings_page, states};
-pub use rights::{Keys, Right};
+pub use rights::{Access, Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
 pub(crate) use unrecognised::UnrecognisedItem;
@@ -131,6 +134,8 @@ pub struct AppState {
     hinting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) guesses: Arc<Guesses>,
 }
 
 impl AppState {
@@ -156,6 +161,8 @@ impl AppState {
             hinting: Arc::new(Semaphore::new(hints::CALLS_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
+            sessions: Arc::default(),
+            guesses: Arc::default(),
         }
     }
 

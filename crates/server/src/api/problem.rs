@@ -65,6 +65,8 @@ kinds! {
         "Use a token whose `allow` names the right that `detail` names.";
     IngestOff = "ingest-off", FORBIDDEN, "The root takes no recordings",
         "Set `ingest = true` in the root's table of focus.toml, and have the server read its settings again.";
+    NoCsrf = "no-csrf", FORBIDDEN, "The call does not say that a page of its session made it",
+        "Send the value that the page has in `<meta name=\"csrf\">`, as the header `Focus-Csrf` or as the form's field `csrf`.";
     OtherSite = "other-site", FORBIDDEN, "A page of another site asks",
         "Ask from this server's own page, or from a program.";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing at this path",
@@ -161,6 +163,11 @@ impl Problem {
     /// The status of its answer.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
     }
 
     /// The same words for every error of its kind.

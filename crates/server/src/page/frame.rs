@@ -8,6 +8,7 @@ use focus_common::clock;
 use focus_common::status::{CatalogState, Status};
 use maud::{DOCTYPE, Markup, html};
 
+use super::SIGN_IN;
 use super::banners;
 use super::files::{File, ICON, LIVE, STYLE, page_headers};
 use super::parts::{self, Tone};
@@ -42,6 +43,18 @@ const PLACES: [(Place, &str, &str); 9] = [
     (Place::Alerts, "/alerts", "Alerts"),
     (Place::Drills, "/drills", "Drills"),
 ];
+
+/// Whether a path is a page's.
+pub(super) fn is_place(path: &str) -> bool {
+    let below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'));
+    PLACES.iter().any(|(_, place, _)| path == *place || (*place != "/" && below(place)))
+}
+
+/// The address at which one signs in, and then comes to this path.
+pub(super) fn sign_in_from(path: &str) -> String {
+    let next = percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC);
+    format!("{SIGN_IN}?next={next}")
+}
 
 /// What a page is rendered with, besides what it shows itself: what is true at the moment of the request.
 #[derive(Debug)]
@@ -154,6 +167,11 @@ impl Frame {
         }
     }
 
+    /// The address at which one signs in, and comes back to this page.
+    pub(super) fn sign_in(&self) -> String {
+        sign_in_from(&self.here)
+    }
+
     /// Signing in, or out.
     fn account(&self) -> Markup {
         html! {
@@ -166,7 +184,7 @@ impl Frame {
                         }
                     }
                     None => {
-                        a href={ "/sign-in?next=" (percent_encoding::utf8_percent_encode(&self.here, percent_encoding::NON_ALPHANUMERIC)) } { "Sign in" }
+                        a href=(self.sign_in()) { "Sign in" }
                     }
                 }
             }

@@ -30,7 +30,18 @@ use axum::routing::get;
 
 use crate::api::AppState;
 
-pub(crate) use refused::{as_page, wants_page};
+pub(crate) use refused::{as_page, wants_page, way_in};
+
+/// Where one signs in.
+pub(crate) const SIGN_IN: &str = "/sign-in";
+
+/// Where one signs out.
+const SIGN_OUT: &str = "/sign-out";
+
+/// Whether a path is for everybody, also where reading needs a token: the way in, and the page's files.
+pub(crate) fn is_open(path: &str) -> bool {
+    matches!(path, SIGN_IN | SIGN_OUT) || path.starts_with("/page/")
+}
 
 /// The routes of the page. None is a part of the API.
 pub(crate) fn routes() -> Router<AppState> {

@@ -1,4 +1,4 @@
-//! Who is signed in.
+//! Who is signed in, and what a form of a page has to show for it.
 
 use axum::http::HeaderMap;
 
@@ -14,6 +14,8 @@ pub(crate) struct Session {
 }
 
 /// Who asks, where somebody is signed in.
-pub(super) fn of(_state: &AppState, _headers: &HeaderMap) -> Option<Session> {
-    None
+pub(super) fn of(state: &AppState, headers: &HeaderMap) -> Option<Session> {
+    let found = state.session(headers)?;
+    let may_operate = state.may_operate(&found);
+    Some(Session { csrf: found.csrf.expose().to_owned(), may_operate })
 }
