@@ -19,7 +19,7 @@ const ROOTS_MAX: usize = 5;
 const SCANS: u64 = 2;
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/page/banners", get(anew))
+    Router::new().route("/banners", get(anew))
 }
 
 /// The banners alone, for a page that is open.

@@ -151,17 +151,7 @@ impl Frame {
     fn header(&self, place: Place) -> Markup {
         html! {
             header.top {
-                div.bar {
-                    a.name href="/" { "Focus Server" }
-                    nav aria-label="Pages" {
-                        ul {
-                            @for (one, path, name) in PLACES {
-                                li { a href=(path) aria-current=[(one == place).then_some("page")] { (name) } }
-                            }
-                        }
-                    }
-                    (self.account())
-                }
+                (bar(place, &self.account()))
                 (numbers(&self.status))
             }
         }
@@ -188,6 +178,23 @@ impl Frame {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The name of the product and the way to its pages, with what belongs to the person beside it.
+pub(super) fn bar(place: Place, account: &Markup) -> Markup {
+    html! {
+        div.bar {
+            a.name href="/" { "Focus Server" }
+            nav aria-label="Pages" {
+                ul {
+                    @for (one, path, name) in PLACES {
+                        li { a href=(path) aria-current=[(one == place).then_some("page")] { (name) } }
+                    }
+                }
+            }
+            (account)
         }
     }
 }

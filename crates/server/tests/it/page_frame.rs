@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use focus_testkit::focus::Answer;
+use focus_testkit::focus::{Answer, Focus};
 use focus_testkit::wait::until;
 
-use crate::site::{LIMIT, Site};
+use crate::site::{BINARY, LIMIT, Site};
 
 const PAGES: [&str; 10] = [
     "/",
@@ -162,9 +162,21 @@ async fn a_person_is_told_of_an_error_by_a_page_and_a_program_by_a_problem() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_reading_needs_a_token_banners_do_too_and_files_do_not() {
+    let mut site = Site::new(&[]);
+    let settings = site.dir.path().join("focus.toml");
+    std::fs::write(&settings, "read_needs_token = true\n").expect("settings");
+    let settings = settings.display().to_string();
+    site.focus = Focus::new(BINARY, site.tree.root(), &site.state(), &["--config", &settings]);
+    site.focus.serve().await;
+    assert_eq!(ask(&site, "GET", "/banners", "").status, 401);
+    assert_eq!(ask(&site, "GET", "/page/style.css", "").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn banners_say_what_is_wrong_and_go_when_it_is_over() {
     let site = served(3).await;
-    let banners = || ask(&site, "GET", "/page/banners", BROWSER).body;
+    let banners = || ask(&site, "GET", "/banners", BROWSER).body;
     assert_eq!(banners(), "");
     let (catalog, aside) = (site.state().join("catalog"), site.state().join("catalog-aside"));
     std::fs::rename(&catalog, &aside).expect("moved away");

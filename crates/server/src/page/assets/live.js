@@ -92,7 +92,9 @@
     if (banners === null || isAsking) return;
     isAsking = true;
     try {
-      const answer = await fetch('/page/banners');
+      const answer = await fetch('/banners');
+      // Who may not read any more signs in, and comes back to this page.
+      if (answer.status === 401) location.reload();
       const { body } = new DOMParser().parseFromString(answer.ok ? await answer.text() : bannersHtml, 'text/html');
       if (body.innerHTML !== bannersHtml) {
         bannersHtml = body.innerHTML;
@@ -146,6 +148,7 @@
     if (silent === 0) silent = setTimeout(() => { notTold.hidden = false; }, SILENT_MS);
     if (source.readyState !== EventSource.CLOSED) return;
     source = null;
+    renewBanners();
     again = setTimeout(open, AGAIN_MS);
   };
   const kinds = ['status', 'outage', 'alert', 'job', 'reset'];
