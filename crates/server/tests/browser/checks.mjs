@@ -53,6 +53,20 @@ export const cutOff = (page) => page.evaluate(() => {
   return wrong.slice(0, 8);
 });
 
+/** What names and metadata have made of the page: markup of theirs, or characters that hide or turn the line around. */
+export const believed = (page) => page.evaluate(() => {
+  const wrong = [];
+  const theirs = 'img, iframe, object, embed, base, [onerror], [onload], [style], style, script:not([src^="/page/"])';
+  for (const element of document.querySelectorAll(theirs)) wrong.push(`an element of theirs: ${element.outerHTML.slice(0, 120)}`);
+  for (const { href } of document.querySelectorAll('a[href]')) {
+    if (!['http:', 'https:'].includes(new URL(href).protocol)) wrong.push(`a link of theirs: ${href.slice(0, 120)}`);
+  }
+  const hides = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/u;
+  const found = document.documentElement.textContent.match(hides);
+  if (found !== null) wrong.push(`U+${found[0].codePointAt(0).toString(16)} after ${found.input.slice(Math.max(0, found.index - 60), found.index)}`);
+  return wrong.slice(0, 8);
+});
+
 /** What the keyboard does not reach, or reaches without showing it. */
 export const keyboard = async (page) => {
   const count = await page.evaluate(() => {

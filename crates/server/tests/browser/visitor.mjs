@@ -44,10 +44,12 @@ export const visit = async (browser, options = {}) => {
   return {
     page,
     context,
-    /** Goes to a path of the site. */
-    async go(path) {
+    /** Goes to a path of the site. What is not there is a complaint, unless it is wanted. */
+    async go(path, wanted = 200) {
+      const before = complaints.length;
       const response = await page.goto(`${site.origin}${path}`, { waitUntil: 'load' });
-      if (response?.status() !== 200) throw new Error(`${path}: ${response?.status()}`);
+      if (response?.status() !== wanted) throw new Error(`${path}: ${response?.status()}`);
+      if (wanted !== 200) complaints.splice(before);
     },
     /** Nothing was wrong so far; `where` is for people. */
     quiet(where) {
@@ -55,8 +57,6 @@ export const visit = async (browser, options = {}) => {
         throw new Error(`${where}:\n  ${complaints.splice(0).join('\n  ')}`);
       }
     },
-    /** Complaints that the test made itself are forgotten. */
-    forgive() { return complaints.splice(0); },
     close() { return context.close(); },
   };
 };

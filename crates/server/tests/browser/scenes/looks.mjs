@@ -1,5 +1,5 @@
 // How every page looks in every state: by axe, by its width, by the keyboard, and as pictures for a person.
-import { accessible, cutOff, keyboard } from '../checks.mjs';
+import { accessible, believed, cutOff, keyboard } from '../checks.mjs';
 import { pages } from '../pages.mjs';
 import { signIn } from '../sign-in.mjs';
 import { visit } from '../visitor.mjs';
@@ -10,6 +10,9 @@ const NARROW = { width: 360, height: 740 };
 /** A window of 1280 by 1024 at 400 %. */
 const ZOOMED = { width: 320, height: 256 };
 
+/** What is not there is told by a page, too. */
+const NOT_THERE = { name: 'not-there', path: '/not-there', status: 404 };
+
 const PICTURE_HEIGHT_MAX = 4_000;
 
 const picture = async (page, site, state, name, how) => {
@@ -19,26 +22,27 @@ const picture = async (page, site, state, name, how) => {
   await page.screenshot({ path: `${site.pictures}/${state}/${name}-${how}.png`, fullPage: true, clip });
 };
 
-const look = async (visitor, site, state, { name, path }) => {
+const look = async (visitor, site, state, { name, path, status }) => {
   const { page } = visitor;
   const wrong = [];
   const add = (where, found) => wrong.push(...found.map((words) => `${where}: ${words}`));
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
-    await visitor.go(path);
+    await visitor.go(path, status);
     add(colorScheme, await accessible(page));
     await picture(page, site, state, name, colorScheme);
   }
   await page.emulateMedia({ colorScheme: 'light' });
   add('wide', await cutOff(page));
+  add('wide', await believed(page));
   add('keyboard', await keyboard(page));
   await page.setViewportSize(NARROW);
-  await visitor.go(path);
+  await visitor.go(path, status);
   add('360 px', await cutOff(page));
   add('360 px', await accessible(page));
   await picture(page, site, state, name, 'narrow');
   await page.setViewportSize(ZOOMED);
-  await visitor.go(path);
+  await visitor.go(path, status);
   add('400 %', await cutOff(page));
   await page.setViewportSize(WIDE);
   return wrong;
@@ -46,7 +50,7 @@ const look = async (visitor, site, state, { name, path }) => {
 
 const walk = async (visitor, site, state) => {
   const wrong = [];
-  for (const one of await pages()) {
+  for (const one of [...await pages(), NOT_THERE]) {
     const found = await look(visitor, site, state, one);
     wrong.push(...found.map((words) => `${one.name}, ${state}, ${words}`));
     visitor.quiet(`${one.name}, ${state}`);
