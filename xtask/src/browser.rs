@@ -30,13 +30,15 @@ const SCENES: [(&str, &str); 8] = [
     ("lasting", "a_page_that_stays_open"),
 ];
 
-/// Runs all scenes, or one; `--minutes N` says how long the page of `lasting` stays open.
+/// Runs all scenes, or one; `--minutes N` says how long the page of `lasting` stays open. With `weight --server` the
+/// pages of a server that runs are measured, whatever it holds.
 pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
     let (scene, minutes) = match *args {
         [] => (None, None),
+        ["weight", "--server", address] => return weigh(address),
         [scene] => (Some(scene), None),
         [scene, "--minutes", minutes] => (Some(scene), Some(minutes)),
-        _ => bail!("cargo xtask browser [SCENE] [--minutes N]"),
+        _ => bail!("cargo xtask browser [SCENE] [--minutes N], or weight --server HOST:PORT"),
     };
     let names = SCENES.map(|(name, _)| name).join(", ");
     let filter = match scene {
@@ -63,6 +65,27 @@ pub(crate) fn run(args: &[&str]) -> anyhow::Result<()> {
         bail!("the page is not as it should be: see above");
     }
     println!("pictures of what was looked at are in target/browser");
+    Ok(())
+}
+
+/// Prints what the pages of this server weigh with its data, and when they are painted first.
+fn weigh(address: &str) -> anyhow::Result<()> {
+    ensure()?;
+    let chromium = database::on_path("chromium").context("chromium is not on the PATH")?;
+    let site = format!(
+        "{{\"address\":\"{address}\",\"token\":\"\",\"pid\":0,\"kind\":\"full\",\"pictures\":\".\"}}"
+    );
+    let measured = Command::new("node")
+        .arg(Path::new(FOLDER).join("run.mjs"))
+        .arg("weight")
+        .env("FOCUS_BROWSER_SITE", site)
+        .env("FOCUS_BROWSER_TOOLS", tools().join("browser"))
+        .env("FOCUS_BROWSER_CHROMIUM", chromium)
+        .status()
+        .context("node")?;
+    if !measured.success() {
+        bail!("the pages of {address} could not be measured: see above");
+    }
     Ok(())
 }
 

@@ -56,7 +56,7 @@ export const cutOff = (page) => page.evaluate(() => {
 /** What names and metadata have made of the page: markup of theirs, or characters that hide or turn the line around. */
 export const believed = (page) => page.evaluate(() => {
   const wrong = [];
-  const theirs = 'img, iframe, object, embed, base, [onerror], [onload], [style], style, script:not([src^="/page/"])';
+  const theirs = 'img, iframe, object, embed, base, [onerror], [onload], style, script:not([src^="/page/"])';
   for (const element of document.querySelectorAll(theirs)) wrong.push(`an element of theirs: ${element.outerHTML.slice(0, 120)}`);
   for (const { href } of document.querySelectorAll('a[href]')) {
     if (!['http:', 'https:'].includes(new URL(href).protocol)) wrong.push(`a link of theirs: ${href.slice(0, 120)}`);

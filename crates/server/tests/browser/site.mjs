@@ -27,7 +27,7 @@ export const site = {
 
   /** An answer of the API. */
   async api(path, { method = 'GET', body } = {}) {
-    const headers = { authorization: `Bearer ${token}` };
+    const headers = token === '' ? {} : { authorization: `Bearer ${token}` };
     if (body !== undefined) headers['content-type'] = 'application/json';
     const answer = await fetch(`${this.origin}${path}`, { method, headers, body });
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
