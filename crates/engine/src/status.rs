@@ -127,13 +127,6 @@ impl Engine {
         Completeness { complete_through_ms: through.filter(|ms| *ms != i64::MAX), pending }
     }
 
-    /// The longest time between two scans of a root.
-    pub fn scan_interval_ms(&self) -> u64 {
-        let of_roots =
-            self.roots.iter().map(|root| self.settings.scan_interval_ms_of(&root.settings));
-        of_roots.max().unwrap_or(self.settings.scan_interval_ms)
-    }
-
     /// The state of everything, from memory and the index. Blocks for as long as a read takes.
     pub fn status(&self) -> Status {
         let read = self.reader.totals();

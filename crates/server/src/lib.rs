@@ -5,6 +5,7 @@ pub mod api;
 pub mod cli;
 pub mod events;
 mod hint_taker;
+pub mod history;
 pub mod jobs;
 mod page;
 mod sessions;

@@ -41,6 +41,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use focus_common::alerts::ListedAlerts;
 use focus_common::clock;
 use focus_common::config::{Alerts, Settings};
 use focus_common::status::Status;
@@ -50,12 +51,15 @@ use focus_hints::HintQueues;
 
 use crate::alerts::Board;
 use crate::events::Events;
+use crate::history::History;
 use crate::jobs::Jobs;
 use crate::page;
 use crate::sessions::{Guesses, Sessions};
 
+pub(crate) use alerts::{end_silence_of as end_silence, make_silence};
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
-pub(crate) use deletions::{held_cursor, held_deletion};
+pub(crate) use deletions::{HeldPage, held_cursor, held_deletion, held_page};
+pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use listener::serve;
 pub(crate) use listener::{Activity, Peer};
 pub(crate) use outages::item as outage_item;
@@ -110,6 +114,8 @@ pub struct Services {
     pub events: Arc<Events>,
     /// Queues of hints.
     pub hint_queues: Arc<HintQueues>,
+    /// The last hour.
+    pub history: Arc<History>,
 }
 
 /// The state that every handler shares.
@@ -182,8 +188,19 @@ impl AppState {
         Ok(status)
     }
 
+    /// The last hour.
+    pub(crate) fn history(&self) -> &History {
+        &self.services.history
+    }
+
+    /// What is raised, what is over, who is told, and what is silenced.
+    pub(crate) fn listed_alerts(&self) -> ListedAlerts {
+        let (board, settings) = self.alerts();
+        board.listed(&settings)
+    }
+
     /// The id of a root that is given by its id or its configured path.
-    async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
+    pub(crate) async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
         let roots = self.read(Engine::held_roots).await?;
         deletions::find(&roots, wanted).map(|root| root.marker.clone())
     }

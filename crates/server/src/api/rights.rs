@@ -12,7 +12,7 @@ use super::problem::ProblemKind;
 use super::{AppState, Problem};
 use crate::sessions::{CSRF_HEADER, Cookies, Found};
 
-/// What the settings say about who may ask, which may change while it serves.
+/// What the settings say about who may ask and what they are told, which may change while it serves.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// Tokens that last.
@@ -21,6 +21,8 @@ pub struct Access {
     pub read_needs_token: bool,
     /// The address by which people reach the server.
     pub external_url: Option<String>,
+    /// The longest time between two scans of a root.
+    pub scan_interval_ms: u64,
 }
 
 /// The tokens that are known, and what the settings say of them.
@@ -132,6 +134,11 @@ impl AppState {
     /// The address by which people reach the server, where the settings have it.
     pub(super) fn external_url(&self) -> Option<String> {
         self.keys.access.borrow().external_url.clone()
+    }
+
+    /// The longest time between two scans of a root, milliseconds.
+    pub(crate) fn scan_interval_ms(&self) -> u64 {
+        self.keys.access.borrow().scan_interval_ms
     }
 
     /// Whether this token may be signed in with: it reads where reading needs a token, else it reads or operates.

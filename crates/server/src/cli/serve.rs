@@ -17,6 +17,7 @@ use crate::alerts::{Alerting, Board};
 use crate::api::{self, Access, AppState, Bounds, Hosts, Keys, Services};
 use crate::events::{self, Events};
 use crate::hint_taker::HintTaker;
+use crate::history::{self, History};
 use crate::jobs::Jobs;
 use crate::telemetry;
 use focus_common::config::{Alerts, Overrides, Secret, Settings};
@@ -133,8 +134,14 @@ fn services(
     tokio::spawn(events::feed(Arc::clone(&events), engines.clone(), alerts.clone()));
     let taker = Arc::new(HintTaker::new(engines.clone()));
     let hint_queues = HintQueues::begin(&settings.hints, identity, taker);
+    let (hint_queues, history) = (Arc::new(hint_queues), Arc::new(History::default()));
+    let told = alerts.clone();
+    let board = move || Arc::clone(&told.borrow().0);
+    let kept = (Arc::clone(&history), engines.clone(), Arc::clone(&hint_queues));
+    tokio::spawn(history::keep(kept.0, kept.1, kept.2, board));
     Services {
-        hint_queues: Arc::new(hint_queues),
+        hint_queues,
+        history,
         drills,
         jobs: Jobs::begin(&settings.state_dir, engines.clone(), Arc::clone(&events)),
         events,
@@ -334,10 +341,13 @@ impl Serving {
 
 /// Who may ask, as the settings say.
 fn access(settings: &Settings) -> Access {
+    let roots = settings.roots.iter();
+    let intervals = roots.map(|root| settings.scan_interval_ms_of(root));
     Access {
         tokens: settings.tokens.clone(),
         read_needs_token: settings.read_needs_token,
         external_url: settings.external_url.clone(),
+        scan_interval_ms: intervals.max().unwrap_or(settings.scan_interval_ms),
     }
 }
 

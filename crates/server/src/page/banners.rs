@@ -5,6 +5,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use focus_common::status::{CatalogState, RootState, RootStatus, Status};
+use focus_core::iso8601;
 use maud::{Markup, html};
 
 use super::files::page_headers;
@@ -15,7 +16,7 @@ use crate::api::AppState;
 /// Roots that are named, at most.
 const ROOTS_MAX: usize = 5;
 
-/// Scans that may be late before completeness is.
+/// After so many times between two scans without a finished one, completeness is told to be stale.
 const SCANS: u64 = 2;
 
 pub(super) fn routes() -> Router<AppState> {
@@ -29,13 +30,15 @@ async fn anew(frame: Frame) -> Response {
     response
 }
 
-/// What is wrong, each as a line with what it means and what to do.
-pub(super) fn banners(status: &Status, is_late: bool) -> Markup {
+/// What is wrong, each with what it means and what to do.
+pub(super) fn banners(status: &Status, is_stale: bool, scan_interval_ms: u64) -> Markup {
     html! {
-        (catalog(status))
-        (roots(&status.roots))
-        (held(status.held))
-        @if is_late { (completeness(status)) }
+        div #banners {
+            (catalog(status))
+            (roots(&status.roots))
+            (held(status.held))
+            @if is_stale { (stale(status, scan_interval_ms)) }
+        }
     }
 }
 
@@ -98,23 +101,27 @@ fn held(count: u64) -> Markup {
     }
 }
 
-/// Whether the time through which the index is complete lags behind the scans that should move it on.
-pub(super) fn is_late(
-    complete_through_ms: Option<i64>,
+/// How long ago the last finished look at all roots began, where that is more than twice the time between two.
+pub(super) fn stale_ms(
+    complete_through: Option<&str>,
     scan_interval_ms: u64,
     now_ms: i64,
-) -> bool {
-    let age_ms = complete_through_ms.map_or(0, |at| now_ms.saturating_sub(at));
-    u64::try_from(age_ms).is_ok_and(|age| age > SCANS.saturating_mul(scan_interval_ms))
+) -> Option<u64> {
+    let through_ms = iso8601::from_text(complete_through?, None).ok()?;
+    let age_ms = u64::try_from(now_ms.saturating_sub(through_ms)).ok()?;
+    (age_ms > scan_interval_ms.saturating_mul(SCANS)).then_some(age_ms)
 }
 
-fn completeness(status: &Status) -> Markup {
+fn stale(status: &Status, scan_interval_ms: u64) -> Markup {
     html! {
         @if let Some(through) = &status.complete_through {
-            div.banner.warn data-banner="completeness" {
+            div.banner.warn data-banner="stale" {
                 p {
-                    strong { "The index is complete through " (parts::time(through)) " only." }
-                    " That is older than two scans. Later recordings may be missing from answers until a scan of every root has ended."
+                    strong { "The index may not be complete." }
+                    " The last finished scan of all roots began at " (parts::time(through))
+                    ", and there should be one every " (parts::duration(scan_interval_ms))
+                    ". A root that is away or very slow keeps it from being finished: "
+                    a href="/" { "see what the parts say" } "."
                 }
             }
         }
@@ -125,8 +132,8 @@ fn completeness(status: &Status) -> Markup {
 mod tests {
     use super::*;
 
-    fn told(status: &Status, is_late: bool) -> Vec<String> {
-        let text = banners(status, is_late).into_string();
+    fn told(status: &Status, is_stale: bool) -> Vec<String> {
+        let text = banners(status, is_stale, 60_000).into_string();
         let parts = text.split("data-banner=\"").skip(1);
         parts.map(|part| part.split('"').next().unwrap_or_default().to_owned()).collect()
     }
@@ -151,8 +158,8 @@ mod tests {
             complete_through: Some("2026-01-01T00:00:00.000Z".to_owned()),
             ..Status::default()
         };
-        assert_eq!(told(&status, true), ["catalog", "root", "held", "completeness"]);
-        let text = banners(&status, true).into_string();
+        assert_eq!(told(&status, true), ["catalog", "root", "held", "stale"]);
+        let text = banners(&status, true, 60_000).into_string();
         assert!(text.contains("&lt;b&gt;") && text.contains("1 deletion is held"), "{text}");
     }
 
@@ -163,9 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn completeness_is_late_after_two_scans_and_not_by_a_clock_that_was_set_back() {
-        let late = |through, now| is_late(through, 60_000, now);
-        assert!(!late(None, 1_000_000) && !late(Some(1_000_000), 1_120_000));
-        assert!(late(Some(1_000_000), 1_120_001) && !late(Some(1_000_000), 0));
+    fn completeness_is_stale_after_twice_the_time_between_scans() {
+        let through = Some("2026-05-01T12:00:00.000Z");
+        let at = |s: i64| 1_777_636_800_000 + s * 1_000;
+        assert_eq!(stale_ms(through, 60_000, at(120)), None);
+        assert_eq!(stale_ms(through, 60_000, at(121)), Some(121_000));
+        assert_eq!(stale_ms(through, 60_000, at(-5)), None, "the clock was set back");
+        assert_eq!(stale_ms(None, 60_000, at(500)), None);
     }
 }

@@ -24,19 +24,31 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const STYLE: File = File {
     name: "style.css",
     media_type: "text/css; charset=utf-8",
-    text: concat!(include_str!("assets/base.css"), include_str!("assets/parts.css")),
+    text: concat!(
+        include_str!("assets/base.css"),
+        include_str!("assets/parts.css"),
+        include_str!("assets/now.css"),
+    ),
 };
 
 /// The script of every page: live numbers, times in the viewer's zone.
 pub(super) const LIVE: File =
     File { name: "live.js", media_type: SCRIPT, text: include_str!("assets/live.js") };
 
+/// The script of every page that shows and hides banners.
+pub(super) const BANNERS: File =
+    File { name: "banners.js", media_type: SCRIPT, text: include_str!("assets/banners.js") };
+
+/// The script of pages with parts that are asked for again.
+pub(super) const RENEW: File =
+    File { name: "renew.js", media_type: SCRIPT, text: include_str!("assets/renew.js") };
+
 /// The sign in the browser's tab.
 pub(super) const ICON: File =
     File { name: "icon.svg", media_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
 
 /// Every file.
-const ALL: [&File; 3] = [&STYLE, &LIVE, &ICON];
+const ALL: [&File; 5] = [&STYLE, &LIVE, &BANNERS, &RENEW, &ICON];
 
 /// What changes whenever a file does. It stands in the addresses of the files, so a browser never shows a page
 /// with the files of an earlier version.

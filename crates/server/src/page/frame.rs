@@ -10,7 +10,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::SIGN_IN;
 use super::banners;
-use super::files::{File, ICON, LIVE, STYLE, page_headers};
+use super::files::{BANNERS, File, ICON, LIVE, STYLE, page_headers};
 use super::parts::{self, Tone};
 use super::session::{self, Session};
 use crate::api::{AppState, Problem};
@@ -63,10 +63,12 @@ pub(super) struct Frame {
     pub(super) status: Status,
     /// Who looks, where somebody is signed in.
     pub(super) session: Option<Session>,
+    /// The longest time between two scans of a root.
+    pub(super) scan_interval_ms: u64,
+    /// For how long the index has not been complete, where that is longer than it should be.
+    pub(super) stale_ms: Option<u64>,
     /// The address of the page, by which signing in leads back.
     here: String,
-    /// Completeness is older than the scans should leave it.
-    is_late: bool,
 }
 
 impl FromRequestParts<AppState> for Frame {
@@ -76,11 +78,10 @@ impl FromRequestParts<AppState> for Frame {
         let status = state.status().await?;
         let session = session::of(state, &parts.headers);
         let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
-        let is_late = state.read(|engine| {
-            let through_ms = engine.completeness().complete_through_ms;
-            Ok(banners::is_late(through_ms, engine.scan_interval_ms(), clock::wall_ms()))
-        });
-        Ok(Frame { status, session, here, is_late: is_late.await? })
+        let scan_interval_ms = state.scan_interval_ms();
+        let complete_through = status.complete_through.as_deref();
+        let stale_ms = banners::stale_ms(complete_through, scan_interval_ms, clock::wall_ms());
+        Ok(Frame { status, session, scan_interval_ms, stale_ms, here })
     }
 }
 
@@ -113,7 +114,7 @@ impl Frame {
                     a.skip href="#content" { "Skip to the content" }
                     (self.header(place))
                     main #content tabindex="-1" {
-                        div #banners { (self.banners()) }
+                        (self.banners())
                         (not_told())
                         (content)
                     }
@@ -129,7 +130,7 @@ impl Frame {
 
     /// What is wrong now.
     pub(super) fn banners(&self) -> Markup {
-        banners::banners(&self.status, self.is_late)
+        banners::banners(&self.status, self.stale_ms.is_some(), self.scan_interval_ms)
     }
 
     fn head(&self, title: &str, scripts: &[&File]) -> Markup {
@@ -143,6 +144,7 @@ impl Frame {
                 link rel="stylesheet" href=(STYLE.address());
                 link rel="icon" href=(ICON.address()) type="image/svg+xml";
                 script src=(LIVE.address()) defer {}
+                script src=(BANNERS.address()) defer {}
                 @for script in scripts { script src=(script.address()) defer {} }
             }
         }
@@ -251,6 +253,21 @@ fn not_told() -> Markup {
     html! {
         div.banner.warn #not-told hidden {
             p { strong { "The server does not answer." } " The numbers are those of the moment at which it answered last." }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_pages_where_the_navigation_leads_to_it_or_above_it() {
+        for path in ["/", "/held", "/outages/7", "/recordings/a%2Fb"] {
+            assert!(is_place(path), "{path}");
+        }
+        for path in ["/recordings_in_time_range", "/api/v1/held", "/sign-in", "/heldx", "//"] {
+            assert!(!is_place(path), "{path}");
         }
     }
 }

@@ -5,9 +5,12 @@
 //! | `frame` | what every page has: head, navigation, the numbers of the header |
 //! | `banners` | what is wrong now, on every page |
 //! | `parts` | what several pages show alike: times, numbers, states, empty places |
+//! | `acts` | what forms that change something have in common |
+//! | `states`, `lines`, `jobs` | the parts of the server, numbers of an hour, jobs |
 //! | `files` | the style sheet and the scripts |
 //! | `now` and the others | one page each, named as its path |
 
+mod acts;
 mod alerts;
 mod banners;
 mod coverage;
@@ -16,6 +19,8 @@ mod drills;
 mod files;
 mod frame;
 mod held;
+mod jobs;
+mod lines;
 mod now;
 mod outages;
 mod parts;
@@ -23,6 +28,7 @@ mod recordings;
 mod refused;
 mod session;
 mod sign_in;
+mod states;
 mod unrecognised;
 
 use axum::Router;

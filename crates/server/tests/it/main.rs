@@ -49,6 +49,7 @@ mod one_root;
 mod operate;
 mod outage;
 mod outages;
+mod page_acts;
 mod page_frame;
 mod pairs;
 mod power;

@@ -75,46 +75,6 @@
     }
   };
 
-  // Banners are rendered by the server. They are asked for anew when what they depend on changes, and now and
-  // then, because completeness grows old by itself.
-  const BANNERS_MS = 30_000;
-  const banners = document.getElementById('banners');
-  const dependsOn = ({ catalog_state, catalog_reason, catalog_refuses, held, roots }) => JSON.stringify(
-    [catalog_state === 'down', catalog_state === 'down' && catalog_reason, catalog_refuses, held,
-      roots.map(({ path, state, reason }) => [path, state, reason])],
-  );
-  let depended = '';
-  let bannersHtml = banners?.innerHTML;
-  let isAsking = false;
-  let isOwed = false;
-  const renewBanners = async () => {
-    isOwed = isAsking;
-    if (banners === null || isAsking) return;
-    isAsking = true;
-    try {
-      const answer = await fetch('/banners');
-      // Who may not read any more signs in, and comes back to this page.
-      if (answer.status === 401) location.reload();
-      const { body } = new DOMParser().parseFromString(answer.ok ? await answer.text() : bannersHtml, 'text/html');
-      if (body.innerHTML !== bannersHtml) {
-        bannersHtml = body.innerHTML;
-        banners.replaceChildren(...body.childNodes);
-        localise(banners);
-      }
-    } catch {
-      // The server does not answer, which is told elsewhere.
-      depended = '';
-    }
-    isAsking = false;
-    if (isOwed) renewBanners();
-  };
-  const mindBanners = (status) => {
-    const now = dependsOn(status);
-    if (now === depended) return;
-    depended = now;
-    renewBanners();
-  };
-
   // Only a change of state is announced: numbers change all the time.
   let state = document.querySelector('[data-field="catalog_state"]')?.dataset.value;
   const announce = (words) => { document.getElementById('announce').textContent = words; };
@@ -124,7 +84,6 @@
       const field = element.dataset.field;
       if (field in status) show(element, status[field]);
     }
-    mindBanners(status);
     if (status.catalog_state !== state) {
       state = status.catalog_state;
       announce(`The catalog is ${state.replaceAll('_', ' ')}.`);
@@ -148,7 +107,7 @@
     if (silent === 0) silent = setTimeout(() => { notTold.hidden = false; }, SILENT_MS);
     if (source.readyState !== EventSource.CLOSED) return;
     source = null;
-    renewBanners();
+    document.dispatchEvent(new CustomEvent('focus:refused'));
     again = setTimeout(open, AGAIN_MS);
   };
   const kinds = ['status', 'outage', 'alert', 'job', 'reset'];
@@ -172,7 +131,6 @@
     clearTimeout(again);
     hears(false);
   };
-  setInterval(() => { if (source !== null) renewBanners(); }, BANNERS_MS);
 
   const pause = document.getElementById('pause');
   if (pause !== null) {
