@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod api;
 pub mod cli;
+mod csv;
 pub mod events;
 mod hint_taker;
 pub mod history;

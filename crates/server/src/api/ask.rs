@@ -100,7 +100,7 @@ async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Pro
 
 /// A moment in a query: RFC 3339, or a number whose size tells its unit. Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) i64);
+pub(crate) struct Moment(pub(crate) i64);
 
 impl<'de> serde::Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Moment, D::Error> {
@@ -123,7 +123,7 @@ impl<'de> serde::Deserialize<'de> for Moment {
 ///
 /// # Errors
 /// A parameter is unknown, repeated, too long or no UTF-8, or has a value that cannot be taken.
-pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+pub(crate) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (n, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if n >= PAIRS_MAX {
@@ -194,7 +194,7 @@ fn as_whole(value: Value) -> Value {
 }
 
 /// The text that a part of a query string stands for; none where it stands for none.
-pub(super) fn decoded(part: &str) -> Option<String> {
+pub(crate) fn decoded(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.bytes();
     while let Some(byte) = rest.next() {

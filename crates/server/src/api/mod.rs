@@ -57,19 +57,27 @@ use crate::page;
 use crate::sessions::{Guesses, Sessions};
 
 pub(crate) use alerts::{end_silence_of as end_silence, make_silence};
-pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
+pub(crate) use ask::{Ask, Moment, Nothing, decoded, query as read_query};
+pub(crate) use coverage::{
+    AskedCoverage, AskedGaps, Coverage, CoverageRead, ReadyGaps, available_percent, buckets,
+    gaps_value, lanes_by, longer_than_ms, no_lanes, ordered, read_coverage, read_gaps,
+};
 pub(crate) use deletions::{HeldPage, held_cursor, held_deletion, held_page};
+pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
 pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use listener::serve;
 pub(crate) use listener::{Activity, Peer};
-pub(crate) use outages::item as outage_item;
+pub(crate) use outages::{OutagesQuery, item as outage_item, outage_page, outage_with_curve};
 pub use problem::{Problem, ProblemKind};
-pub(crate) use recordings::{Recording, recordings_page, states};
+pub(crate) use recordings::{
+    Recording, Recordings, RecordingsQuery, find_recordings, recordings_page, states,
+    whole as whole_recording,
+};
 pub use rights::{Access, Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
-pub(crate) use unrecognised::UnrecognisedItem;
-pub(crate) use v1::with_completeness;
+pub(crate) use unrecognised::{UnrecognisedItem, UnrecognisedQuery, find_unrecognised};
+pub(crate) use v1::{page as page_limit, with_completeness};
 
 /// Queries that run at the same time, at most. Threads are left for the engine's own work.
 const QUERIES_MAX: usize = 16;
@@ -261,7 +269,7 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// The completeness of an answer, as headers.
-fn completeness_headers(completeness: Completeness) -> HeaderMap {
+pub(crate) fn completeness_headers(completeness: Completeness) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let through =
         completeness.complete_through_ms.map_or_else(|| "none".to_owned(), clock::rfc3339);

@@ -75,7 +75,7 @@ pub(super) async fn root(state: &AppState, name: &str) -> Result<RootId, Problem
 }
 
 /// How many items a page has.
-pub(super) fn page(limit: Option<usize>) -> Result<usize, Problem> {
+pub(crate) fn page(limit: Option<usize>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(100);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::bad_value(

@@ -28,6 +28,8 @@ pub(super) const STYLE: File = File {
         include_str!("assets/base.css"),
         include_str!("assets/parts.css"),
         include_str!("assets/now.css"),
+        include_str!("assets/coverage.css"),
+        include_str!("assets/recordings.css"),
     ),
 };
 
@@ -43,12 +45,24 @@ pub(super) const BANNERS: File =
 pub(super) const RENEW: File =
     File { name: "renew.js", media_type: SCRIPT, text: include_str!("assets/renew.js") };
 
+/// The script of `/coverage`: zooming and moving by keys, wheel and drag.
+pub(super) const COVERAGE: File =
+    File { name: "coverage.js", media_type: SCRIPT, text: include_str!("assets/coverage.js") };
+
+/// The search as one types, the keys of the rows, and the button that copies a path.
+pub(super) const RECORDINGS: File =
+    File { name: "recordings.js", media_type: SCRIPT, text: include_str!("assets/recordings.js") };
+
+/// What is renewed while something goes on.
+pub(super) const REFRESH: File =
+    File { name: "refresh.js", media_type: SCRIPT, text: include_str!("assets/refresh.js") };
+
 /// The sign in the browser's tab.
 pub(super) const ICON: File =
     File { name: "icon.svg", media_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
 
 /// Every file.
-const ALL: [&File; 5] = [&STYLE, &LIVE, &BANNERS, &RENEW, &ICON];
+const ALL: &[&File] = &[&STYLE, &LIVE, &BANNERS, &RENEW, &COVERAGE, &RECORDINGS, &REFRESH, &ICON];
 
 /// What changes whenever a file does. It stands in the addresses of the files, so a browser never shows a page
 /// with the files of an earlier version.

@@ -8,22 +8,30 @@
 //! | `acts` | what forms that change something have in common |
 //! | `states`, `lines`, `jobs` | the parts of the server, numbers of an hour, jobs |
 //! | `files` | the style sheet and the scripts |
+//! | `address` | what a page was asked for: filters as chips, links to its other pages |
+//! | `chart`, `metadata_tree` | numbers over time as a picture, metadata as definitions |
 //! | `now` and the others | one page each, named as its path |
 
 mod acts;
+mod address;
 mod alerts;
+mod chart;
 mod banners;
 mod coverage;
 mod drift;
+mod drill;
 mod drills;
 mod files;
 mod frame;
 mod held;
 mod jobs;
 mod lines;
+mod metadata_tree;
 mod now;
+mod outage;
 mod outages;
 mod parts;
+mod recording;
 mod recordings;
 mod refused;
 mod session;

@@ -1,6 +1,7 @@
 //! What several pages show alike.
 
 use focus_common::clock;
+use focus_common::status::Status;
 use maud::{Markup, html};
 
 /// A number with its digits in groups of three.
@@ -95,6 +96,22 @@ pub(super) fn empty(words: &str) -> Markup {
 /// Text from outside: a path, an id, a reason. What could turn the line around or hide stands as its escape.
 pub(super) fn foreign(text: &str) -> Markup {
     html! { bdi.foreign { (shown(text)) } }
+}
+
+/// Text from outside of which as much is shown as people read: the first `chars` characters.
+pub(super) fn brief(text: &str, chars: usize) -> Markup {
+    let cut = text.char_indices().nth(chars).map(|(at, _)| at);
+    html! {
+        (foreign(&text[..cut.unwrap_or(text.len())]))
+        @if cut.is_some() { "…" }
+    }
+}
+
+/// The path of a root that is given by its id, where this server has it; else the id.
+pub(super) fn root_name<'a>(status: &'a Status, id: &'a str) -> &'a str {
+    let roots = status.roots.iter().find(|root| root.id.as_deref() == Some(id));
+    let removed = || status.removed_roots.iter().find(|root| root.id == id);
+    roots.map(|root| &*root.path).or_else(|| removed().map(|root| &*root.path)).unwrap_or(id)
 }
 
 /// A text with control characters and marks of direction as escapes.
