@@ -51,7 +51,7 @@ fn catalog(status: &Status) -> Markup {
                 } @else {
                     p { strong { "The catalog is away." } " Recordings keep landing and are indexed. Answers come from the index, and what landed is catalogued by itself once the database is back." }
                 }
-                @if let Some(reason) = &status.catalog_reason { p.why { (parts::foreign(reason)) } }
+                @if let Some(reason) = &status.catalog_reason { p.why { (parts::told(reason)) } }
             }
         }
     }
@@ -66,7 +66,7 @@ fn roots(roots: &[RootStatus]) -> Markup {
         @for root in away().take(ROOTS_MAX) {
             div.banner.bad data-banner="root" {
                 p { strong { "The root " (parts::foreign(&root.path)) " is " (named(root.state)) "." } " Nothing of it is concluded to be deleted." }
-                @if let Some(reason) = &root.reason { p.why { (parts::foreign(reason)) } }
+                @if let Some(reason) = &root.reason { p.why { (parts::told(reason)) } }
             }
         }
         @if more > 0 {

@@ -15,8 +15,8 @@
 mod acts;
 mod address;
 mod alerts;
-mod chart;
 mod banners;
+mod chart;
 mod coverage;
 mod drift;
 mod drill;

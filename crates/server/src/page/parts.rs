@@ -114,6 +114,17 @@ pub(super) fn root_name<'a>(status: &'a Status, id: &'a str) -> &'a str {
     roots.map(|root| &*root.path).or_else(|| removed().map(|root| &*root.path)).unwrap_or(id)
 }
 
+/// A sentence of the server that may hold text from outside. What stands between backticks is code.
+pub(super) fn told(text: &str) -> Markup {
+    html! {
+        bdi {
+            @for (n, piece) in text.split('`').enumerate() {
+                @if n % 2 == 1 { code { (shown(piece)) } } @else { (shown(piece)) }
+            }
+        }
+    }
+}
+
 /// A text with control characters and marks of direction as escapes.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -142,6 +153,14 @@ mod tests {
             ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 0 s", "1 h 1 min", "1 d 1 h"]
         );
         assert_eq!([0, 1_023, 1_536, 1 << 30].map(bytes), ["0 B", "1023 B", "1.5 KiB", "1.0 GiB"]);
+    }
+
+    #[test]
+    fn code_in_a_sentence_is_shown_as_code_and_nothing_of_it_as_markup() {
+        assert_eq!(
+            told("run `focus <x>`").into_string(),
+            "<bdi>run <code>focus &lt;x&gt;</code></bdi>"
+        );
     }
 
     #[test]

@@ -75,17 +75,11 @@ pub(super) fn bare(status: StatusCode, title: &str, content: &Markup) -> Respons
     response
 }
 
-/// Words of the API as a sentence: with a capital, and with what stands between backticks as code.
+/// Words of the API as a sentence: with a capital.
 fn sentence(words: &str) -> Markup {
-    let words = parts::shown(words);
     let mut chars = words.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
-    let words = format!("{first}{}", chars.as_str());
-    html! {
-        @for (n, part) in words.split('`').enumerate() {
-            @if n % 2 == 1 { code { (part) } } @else { (part) }
-        }
-    }
+    parts::told(&format!("{first}{}", chars.as_str()))
 }
 
 #[cfg(test)]
@@ -95,7 +89,7 @@ mod tests {
     #[test]
     fn words_of_the_api_are_a_sentence_without_markup_of_their_own() {
         let text = sentence("use `/docs`, not <b>\u{202e}").into_string();
-        assert_eq!(text, "Use <code>/docs</code>, not &lt;b&gt;\\u{202e}");
-        assert_eq!(sentence("").into_string(), "");
+        assert_eq!(text, "<bdi>Use <code>/docs</code>, not &lt;b&gt;\\u{202e}</bdi>");
+        assert_eq!(sentence("").into_string(), "<bdi></bdi>");
     }
 }

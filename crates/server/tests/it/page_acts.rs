@@ -53,7 +53,7 @@ async fn the_first_page_shows_every_part_and_what_is_wrong() {
     fs::rename(&root, &away).expect("moved away");
     let seen = shows(&mut visitor, "/", "data-banner=\"stale\"").await;
     assert!(seen.body.contains("data-banner=\"root\""), "{seen:?}");
-    assert!(seen.body.contains("wrong."), "{seen:?}");
+    assert!(seen.body.contains("Something is wrong: the storage of"), "{seen:?}");
     let alone = visitor.get("/banners");
     assert!(alone.body.starts_with("<div id=\"banners\">"), "{alone:?}");
     assert!(alone.body.contains("data-banner=\"stale\""), "{alone:?}");
