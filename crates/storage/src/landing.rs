@@ -303,6 +303,48 @@ impl Landing {
     pub fn sync(&self) -> Result<(), LandingError> {
         Ok(rustix::fs::fsync(&*self.folder)?)
     }
+
+    /// Syncs a file that was there already: whoever has put it there may not have done so.
+    ///
+    /// # Errors
+    /// It has gone, or the system cannot.
+    pub fn sync_file(&self, name: &str) -> Result<(), LandingError> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&*self.folder, name, flags, Mode::empty())?;
+        Ok(rustix::fs::fsync(&file)?)
+    }
+
+    /// Which folder on which device the target's folder is, as long as it is there.
+    ///
+    /// # Errors
+    /// The system cannot tell.
+    pub fn folder_id(&self) -> Result<FolderId, LandingError> {
+        let stat = rustix::fs::fstat(&*self.folder)?;
+        Ok(FolderId { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Syncs all folders above the target's: that one stays where it is over a loss of power.
+    ///
+    /// # Errors
+    /// One has gone, or the system cannot.
+    pub fn sync_above(&self, root: &Root) -> Result<(), LandingError> {
+        let folder = &self.target.place.folder;
+        if folder.is_empty() {
+            return Ok(());
+        }
+        let slashes = folder.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        for end in std::iter::once(0).chain(slashes.map(|(at, _)| at)) {
+            rustix::fs::fsync(&root.open_folder(&folder[..end])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells a folder from others that are there at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderId {
+    device: u64,
+    inode: u64,
 }
 
 /// A file of a recording that is being handed over. It is removed where it was not put in place.

@@ -199,14 +199,32 @@ impl Ingest {
                 }
                 here(Point::At(Step::IngestSidecar));
             }
-            self.landing.sync().map_err(failed)?;
-            here(Point::At(Step::IngestSynced));
         }
+        self.sync(order).map_err(failed)?;
+        here(Point::At(Step::IngestSynced));
         self.is_still_there()?;
         let stat = self.landing.data_stat().map_err(failed)?;
         let Target { place, .. } = self.landing.target().clone();
         self.served.inbox.hint(place, Closed { data: true, sidecar: true });
         Ok((fingerprint(&bytes, stat), order != Order::Repeat))
+    }
+
+    /// Has everything on the disk that is to be there over a loss of power. Parts are synced already; what was there may be
+    /// of a server that was killed before it came to this, or of somebody who has not synced it.
+    fn sync(&self, order: Order) -> Result<(), LandingError> {
+        let Target { data, sidecar, .. } = self.landing.target();
+        let is_put = match order {
+            Order::Put { data, sidecar } => (data, sidecar),
+            Order::Repeat => (false, false),
+        };
+        if !is_put.0 {
+            self.landing.sync_file(data)?;
+        }
+        if !is_put.1 {
+            self.landing.sync_file(sidecar)?;
+        }
+        self.landing.sync()?;
+        self.served.parts.make_durable(&self.root, &self.landing)
     }
 
     /// What is to be done, by what is at the path and who has the uuid.
