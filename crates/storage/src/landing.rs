@@ -3,17 +3,22 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use focus_core::ingest::{Target, There};
 use focus_core::look::FileStat;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::look::stat_of;
 use crate::{Pair, Root};
+
+/// What was written is put on its way to the disk each time that so many bytes have come, so that little is left for the
+/// sync at the end.
+const SYNC_EVERY: u64 = 4 << 20;
 
 /// Bytes that are compared at once.
 const PIECE: usize = 256 * 1024;
@@ -133,7 +138,7 @@ impl Landing {
         let mode = Mode::from_raw_mode(0o666);
         let file = rustix::fs::openat(&*self.folder, &name, flags, mode)?;
         let (file, folder) = (File::from(file), Arc::clone(&self.folder));
-        Ok(LandingPart { file, folder, name, is_placed: false })
+        Ok(LandingPart { file, folder, name, is_placed: false, length: 0, begun: 0 })
     }
 
     /// What is under the names of the data file and of the sidecar, beside the data of a part and these bytes of a
@@ -354,6 +359,9 @@ pub struct LandingPart {
     folder: Arc<OwnedFd>,
     name: String,
     is_placed: bool,
+    /// Bytes that were added, and how many of them are on their way to the disk.
+    length: u64,
+    begun: u64,
 }
 
 impl LandingPart {
@@ -362,15 +370,23 @@ impl LandingPart {
     /// # Errors
     /// They cannot be written.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
-        Ok(self.file.write_all(bytes)?)
+        self.file.write_all(bytes)?;
+        self.length += bytes.len() as u64;
+        if self.length - self.begun >= SYNC_EVERY {
+            self.begin_sync();
+        }
+        Ok(())
     }
 
-    /// Its content, to be synced on another thread.
-    ///
-    /// # Errors
-    /// The system has no descriptor left.
-    pub fn content(&self) -> Result<File, LandingError> {
-        Ok(self.file.try_clone()?)
+    /// Has what was added since the last time written to the disk, and does not wait for it.
+    pub fn begin_sync(&mut self) {
+        let length = self.length - self.begun;
+        // The pages are on their way then, and not dropped as this advice says. Where it is not taken, the sync waits longer.
+        let length = NonZeroU64::new(length);
+        if length.is_some() {
+            let _ = rustix::fs::fadvise(&self.file, self.begun, length, Advice::DontNeed);
+        }
+        self.begun = self.length;
     }
 
     /// Syncs its content.

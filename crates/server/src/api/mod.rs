@@ -52,6 +52,7 @@ use crate::jobs::Jobs;
 
 pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
 pub(crate) use deletions::{held_cursor, held_deletion};
+pub use ingest::skim_form;
 pub use listener::serve;
 pub(crate) use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};

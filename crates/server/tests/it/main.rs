@@ -6,6 +6,7 @@ mod alerts;
 mod alike;
 mod amqp;
 mod answers;
+mod broker_hardship;
 mod causes;
 mod changes;
 mod cli;
