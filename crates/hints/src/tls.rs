@@ -56,7 +56,8 @@ pub(crate) fn words(error: &(dyn Error + 'static), ca_file: Option<&Path>) -> Op
     use CertificateError as Wrong;
     let error = of_tls(error)?;
     Some(match error {
-        rustls::Error::InvalidCertificate(Wrong::UnknownIssuer) => match ca_file {
+        // An authority that was made anew has its old name, and another key.
+        rustls::Error::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature) => match ca_file {
             Some(file) => format!(
                 "the broker's certificate is signed by none of those in {}: put the one of its authority into that file",
                 file.display()
@@ -100,12 +101,14 @@ mod tests {
 
     #[test]
     fn an_error_of_tls_is_found_below_those_of_the_system_and_told_with_what_to_do() {
-        let wrong = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, wrong));
-        let told = words(&error, Some(Path::new("/ca.pem"))).expect("words");
-        assert!(told.contains("none of those in /ca.pem"), "{told}");
-        let told = words(&error, None).expect("words");
-        assert!(told.contains("`ca_file`"), "{told}");
+        for wrong in [CertificateError::UnknownIssuer, CertificateError::BadSignature] {
+            let wrong = rustls::Error::InvalidCertificate(wrong);
+            let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, wrong));
+            let told = words(&error, Some(Path::new("/ca.pem"))).expect("words");
+            assert!(told.contains("none of those in /ca.pem"), "{told}");
+            let told = words(&error, None).expect("words");
+            assert!(told.contains("`ca_file`"), "{told}");
+        }
         assert_eq!(words(&io::Error::other("else"), None), None);
     }
 

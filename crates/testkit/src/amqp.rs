@@ -51,8 +51,9 @@ impl RabbitMq {
         }
         let data = TempDir::new().expect("a folder");
         let (port, names_port, node_port) = (free_port(), free_port(), free_port());
-        let text =
-            format!("listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.file = false\n{configuration}\n");
+        let text = format!(
+            "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.file = false\n{configuration}\n"
+        );
         std::fs::write(data.path().join("rabbitmq.conf"), text).expect("a configuration");
         let mut broker = RabbitMq { port, names_port, node_port, data, children: Vec::new() };
         broker.restart().await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use focus_core::ingest::{self, Conflict, Order, Owner, Target, There};
 use focus_core::pair::EndFrom;
-use focus_core::settle::{Closed, fingerprint};
+use focus_core::settle::fingerprint;
 use focus_core::sidecar::{self, Of};
 use focus_crash::{Point, Step, here};
 use focus_index::Reader;
@@ -167,6 +167,8 @@ impl Ingest {
         self.understood(&bytes, i64::try_from(self.size).unwrap_or(i64::MAX))?;
         let there = self.landing.there(&self.pair, Some(data.part().map_err(failed)?), &bytes);
         let order = self.decide(there.map_err(failed)?, uuid)?;
+        let served = Arc::clone(&self.served);
+        let held = served.inbox.hold(self.landing.target().place.clone());
         if let Order::Put { data: puts_data, sidecar } = order {
             self.landing.make_folders().map_err(failed)?;
             if puts_data {
@@ -188,8 +190,7 @@ impl Ingest {
         here(Point::At(Step::IngestSynced));
         self.is_still_there()?;
         let stat = self.landing.data_stat().map_err(failed)?;
-        let Target { place, .. } = self.landing.target().clone();
-        self.served.inbox.hint(place, Closed { data: true, sidecar: true });
+        held.whole();
         Ok((fingerprint(&bytes, stat), order != Order::Repeat))
     }
 

@@ -273,10 +273,7 @@ mod tests {
     #[test]
     fn a_message_with_texts_that_are_not_utf_8_is_read_without_them() {
         let bytes = [0x30, 13, 0, 1, 0xFF, 8, 0x03, 0, 1, 0xFF, 0x08, 0, 1, 0xFF, b'x'];
-        assert_eq!(
-            read(&bytes),
-            Ok(Packet::Message(Message { body: b"x", ..Message::default() }))
-        );
+        assert_eq!(read(&bytes), Ok(Packet::Message(Message { body: b"x", ..Message::default() })));
     }
 
     #[test]

@@ -190,7 +190,7 @@ async fn queues_of_amqp_come_through_all_of_it() {
 
     // A port that speaks TLS, and an address that does not.
     let plain = site("amqp", &format!("amqp://127.0.0.1:{port}"), AMQP).await;
-    told(&plain, "the broker").await;
+    told(&plain, "speaks no AMQP").await;
     drop(plain);
 
     let proxy = Proxy::start(broker.port()).await;
@@ -198,8 +198,7 @@ async fn queues_of_amqp_come_through_all_of_it() {
     is_made_again(&site, &proxy, publish).await;
 
     // A media type that is no text, and a body of many frames.
-    let mut there: Vec<String> =
-        site.documents().into_iter().map(|(path, _)| path).collect();
+    let mut there: Vec<String> = site.documents().into_iter().map(|(path, _)| path).collect();
     there.retain(|path| path != "meanwhile.dat");
     let long = format!("{}\n", "nothing/here.dat\n".repeat(20_000));
     broker.publish("amq.topic", "focus.x", "text/plain", long.as_bytes());

@@ -99,7 +99,6 @@ fn interrupted(cause: Interrupted) -> Problem {
     }
 }
 
-
 /// Reads a form that comes in pieces of so many bytes: its sidecar and its data. For checks that hold for any bytes.
 ///
 /// # Errors

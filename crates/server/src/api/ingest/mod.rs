@@ -22,8 +22,8 @@ use super::problem::ProblemKind;
 use super::recordings::{WholeRecording, whole};
 use super::{AppState, Problem, Right, ask, completeness_headers, v1};
 use body::Incoming;
-use form::{boundary, broken_form};
 pub use form::skim_form;
+use form::{boundary, broken_form};
 
 /// The path that takes recordings.
 const PATH: &str = "/api/v1/recordings";
