@@ -43,6 +43,8 @@ pub(super) enum Frame<'a> {
 pub(super) struct Head {
     pub(super) size: u64,
     pub(super) content_type: Option<String>,
+    /// The body is compressed, or the like: it would be taken for the name of a folder.
+    pub(super) is_encoded: bool,
 }
 
 /// The length of the frame with which these bytes begin; none: more of it has to come first.
@@ -98,9 +100,12 @@ fn head(mut fields: Fields<'_>) -> Result<Head, Broken> {
     fields.take(4)?;
     let size = fields.long_long()?;
     let flags = fields.short()?;
-    // The content type comes first of all properties.
+    // These two come first of all properties.
     let content_type = if flags & 0x8000 == 0 { None } else { Some(fields.text()?.into_owned()) };
-    Ok(Head { size, content_type })
+    let encoding = if flags & 0x4000 == 0 { None } else { Some(fields.text()?) };
+    let is_plain = |encoding: &str| matches!(encoding, "" | "identity" | "utf-8" | "UTF-8");
+    let is_encoded = encoding.is_some_and(|encoding| !is_plain(&encoding));
+    Ok(Head { size, content_type, is_encoded })
 }
 
 /// What is left of the fields of a frame.
@@ -254,7 +259,21 @@ mod tests {
         let head = [2, 0, 1, 0, 0, 0, 17, 0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0x80, 0];
         let bytes = [&head[..], &[2, 0xFF, b'x', END]].concat();
         let content_type = Some("\u{FFFD}x".to_owned());
-        assert_eq!(read(&bytes), Ok(Frame::Head(Head { size: 5, content_type })));
+        let is_encoded = false;
+        assert_eq!(read(&bytes), Ok(Frame::Head(Head { size: 5, content_type, is_encoded })));
+    }
+
+    #[test]
+    fn a_body_that_is_compressed_is_told_by_its_head() {
+        let encoded = |name: &[u8]| {
+            let head = [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0x40, 0];
+            let payload = [&head[..], &[short_length(name.len())], name].concat();
+            let begin = [2, 0, 1, 0, 0, 0, short_length(payload.len())];
+            let bytes = [&begin[..], &payload, &[END]].concat();
+            let Ok(Frame::Head(head)) = read(&bytes) else { panic!("{bytes:?}") };
+            head.is_encoded
+        };
+        assert!(encoded(b"gzip") && !encoded(b"utf-8") && !encoded(b""));
     }
 
     #[test]
@@ -266,7 +285,8 @@ mod tests {
         head[6] = short_length(head.len() - 7);
         head.push(END);
         let content_type = Some("text/plain".to_owned());
-        assert_eq!(read(&head), Ok(Frame::Head(Head { size: 5, content_type })));
+        let is_encoded = false;
+        assert_eq!(read(&head), Ok(Frame::Head(Head { size: 5, content_type, is_encoded })));
         assert_eq!(read(&heartbeat()), Ok(Frame::Heartbeat));
         assert_eq!(read(&[3, 0, 1, 0, 0, 0, 1, b'x', END]), Ok(Frame::Body(b"x")));
         for bad in [&b"AMQP\0\x01\0\0"[..], &[9, 0, 0, 0, 0, 0, 0, END], &[8, 0, 0, 0, 0, 0, 0, 0]]

@@ -290,8 +290,9 @@ impl Delivery {
         self.head.as_ref().is_some_and(|head| head.size <= MESSAGE_BYTES_MAX as u64)
     }
 
+    /// One that is too large, or compressed, holds no hint that can be read.
     async fn hand_over(&self, link: &Link) {
-        if !self.is_small() {
+        if !self.is_small() || self.head.as_ref().is_some_and(|head| head.is_encoded) {
             return link.refuse();
         }
         let content_type = self.head.as_ref().and_then(|head| head.content_type.as_deref());

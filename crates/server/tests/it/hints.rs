@@ -170,6 +170,7 @@ async fn a_call_without_hints_or_without_the_right_is_refused() {
         (JSON, b"{\"paths\": [}", 400),
         ("", b"\n", 400),
         ("Content-Type: application/xml\r\n", b"<a/>", 415),
+        ("Content-Encoding: gzip\r\n", b"\x1f\x8b", 415),
         (JSON, &vec![b' '; (1 << 20) + 1], 413),
     ] {
         let (found, problem) = site.hint(headers, body);

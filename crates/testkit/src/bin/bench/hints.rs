@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use focus_testkit::amqp::RabbitMq;
@@ -285,8 +286,12 @@ async fn flood(setup: &Setup, way: Way, report: &mut Report) {
     let By::Nats(server) = &way.by else { panic!("the flood comes by NATS") };
     let mut arrivals = Arrivals::of(&site);
     let began = Instant::now();
+    let (ends, over) = channel::<()>();
     let (hinted, sent) = std::thread::scope(|scope| {
-        let sending = scope.spawn(|| {
+        let site = &site;
+        let sending = scope.spawn(move || {
+            // Its end is told by that of this.
+            let _ends = ends;
             let mut hinted = Vec::new();
             let bodies: Vec<String> = (0..FLOOD).map(nonsense).collect();
             let bodies = bodies.iter().enumerate().map(|(number, body)| {
@@ -299,9 +304,8 @@ async fn flood(setup: &Setup, way: Way, report: &mut Report) {
             server.publish_all("focus.x", bodies);
             (hinted, began.elapsed())
         });
-        while !sending.is_finished() {
+        while over.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
             arrivals.look();
-            std::thread::sleep(Duration::from_millis(10));
         }
         sending.join().expect("sent")
     });
