@@ -37,14 +37,14 @@ pub(super) fn recovery(points: &[(u64, u64)], words: &str) -> Option<Markup> {
     }
     let area = format!("{line}L{:.1} {BOTTOM}L{LEFT} {BOTTOM}Z", scale.x(last_ms));
     Some(html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(words) {
+        svg.graph viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(words) {
             (levels(&scale, parts::number))
             @for ms in marks(scale.across) {
-                line.grid x1=(px(scale.x(ms))) y1=(TOP) x2=(px(scale.x(ms))) y2=(BOTTOM) {}
+                line.mesh x1=(px(scale.x(ms))) y1=(TOP) x2=(px(scale.x(ms))) y2=(BOTTOM) {}
                 text.middle x=(px(scale.x(ms))) y=(BOTTOM + 16.0) { (parts::duration(ms)) }
             }
-            path.area d=(area) {}
-            path.line d=(line) {}
+            path.under d=(area) {}
+            path.trace d=(line) {}
             text.end x=(RIGHT) y=(HEIGHT - 4.0) { "since the database's return" }
         }
     })
@@ -66,9 +66,9 @@ pub(super) fn trend(points: &[Point], words: &str) -> Markup {
         }
     }
     html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(words) {
+        svg.graph viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(words) {
             (levels(&scale, parts::duration))
-            path.line d=(line) {}
+            path.trace d=(line) {}
             @for (at, point) in points.iter().enumerate() {
                 @if let Some(value) = point.value {
                     (mark(scale.x(at as u64), scale.y(value), point))
@@ -98,7 +98,7 @@ fn mark(x: f64, y: f64, point: &Point) -> Markup {
 fn levels(scale: &Scale, name: fn(u64) -> String) -> Markup {
     html! {
         @for value in marks(scale.up) {
-            line.grid x1=(LEFT) y1=(px(scale.y(value))) x2=(RIGHT) y2=(px(scale.y(value))) {}
+            line.mesh x1=(LEFT) y1=(px(scale.y(value))) x2=(RIGHT) y2=(px(scale.y(value))) {}
             text.end x=(LEFT - 8.0) y=(px(scale.y(value) + 4.0)) { (name(value)) }
         }
     }

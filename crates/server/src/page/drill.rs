@@ -142,7 +142,7 @@ fn figures(report: &Report) -> Markup {
 fn steps(report: &Report) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Steps of the drill" {
-            table.steps {
+            table.list {
                 thead { tr { th.amount scope="col" { "No." } th scope="col" { "Step" } th scope="col" { "Outcome" } th.amount scope="col" { "Took" } th scope="col" { "What was seen, and what to do" } } }
                 tbody {
                     @for step in Step::ALL {
@@ -220,7 +220,7 @@ pub(super) fn timeline(report: &Report) -> Markup {
         @match picture::svg(report) {
             None => (parts::empty("No timeline was taken.")),
             Some(svg) => {
-                figure.timeline {
+                figure.timeline.graphic {
                     div.scroll tabindex="0" role="region" aria-label="Timeline, wider than a small screen" { (svg) }
                     figcaption { "Recordings on storage (landed), in the catalog (catalogued), and not yet acknowledged by it (pending). Below, whether the database was there: as the drill saw it, and as the server said." }
                 }

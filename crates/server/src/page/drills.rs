@@ -55,10 +55,10 @@ fn unreadable(messages: &Value) -> Markup {
     let messages = messages.as_array().map_or(&[][..], Vec::as_slice);
     html! {
         @for message in messages.iter().take(UNREADABLE_MAX) {
-            p.note { (parts::brief(message.as_str().unwrap_or_default(), 500)) }
+            p.remark { (parts::brief(message.as_str().unwrap_or_default(), 500)) }
         }
         @if messages.len() > UNREADABLE_MAX {
-            p.note { "… and " (messages.len() - UNREADABLE_MAX) " more reports that cannot be read." }
+            p.remark { "… and " (messages.len() - UNREADABLE_MAX) " more reports that cannot be read." }
         }
     }
 }
@@ -70,7 +70,7 @@ fn trends(all: &[ArchivedDrill]) -> Markup {
         let known: Vec<u64> = points.iter().filter_map(|point| point.value).collect();
         let words = told(name, &known);
         html! {
-            figure.card {
+            figure.card.graphic {
                 figcaption { strong { (name) } " " (words) }
                 (chart::trend(&points, &words))
             }
@@ -119,7 +119,7 @@ fn table(items: &[Value]) -> Markup {
     html! {
         h2 { "Reports" }
         div.scroll tabindex="0" role="region" aria-label="Reports of drills" {
-            table {
+            table.list {
                 thead {
                     tr {
                         th scope="col" { "Drill" }

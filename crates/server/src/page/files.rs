@@ -53,16 +53,12 @@ pub(super) const COVERAGE: File =
 pub(super) const RECORDINGS: File =
     File { name: "recordings.js", media_type: SCRIPT, text: include_str!("assets/recordings.js") };
 
-/// What is renewed while something goes on.
-pub(super) const REFRESH: File =
-    File { name: "refresh.js", media_type: SCRIPT, text: include_str!("assets/refresh.js") };
-
 /// The sign in the browser's tab.
 pub(super) const ICON: File =
     File { name: "icon.svg", media_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
 
 /// Every file.
-const ALL: &[&File] = &[&STYLE, &LIVE, &BANNERS, &RENEW, &COVERAGE, &RECORDINGS, &REFRESH, &ICON];
+const ALL: &[&File] = &[&STYLE, &LIVE, &BANNERS, &RENEW, &COVERAGE, &RECORDINGS, &ICON];
 
 /// What changes whenever a file does. It stands in the addresses of the files, so a browser never shows a page
 /// with the files of an earlier version.

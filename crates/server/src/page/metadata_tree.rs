@@ -53,7 +53,7 @@ fn list(entries: &[(String, &Value)], level: usize, left: &mut usize) -> Markup 
     html! {
         (first)
         @if !rest.is_empty() {
-            details.more {
+            details {
                 summary { "and " (parts::number(rest.len() as u64)) " more" }
                 (some(rest, level, left))
             }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::address::Address;
-use super::files::REFRESH;
+use super::files::RENEW;
 use super::frame::{Frame, Place};
 use super::{chart, drill, outages, parts};
 use crate::api::{
@@ -50,7 +50,7 @@ pub(super) async fn outage(
     let title = format!("Outage {}", one["id"]);
     let content = html! {
         h1 { (title) }
-        div #outage data-refresh=[moves.then_some("outage status")] {
+        div #outage data-renew=[moves.then_some("outage status")] data-under-way=[moves.then_some("")] {
             p { (outages::state(&one, is_newest)) }
             p.long { span.soft { "Reason: " } (parts::brief(one["reason"].as_str().unwrap_or_default(), REASON_MAX)) }
             (course(&one))
@@ -59,7 +59,7 @@ pub(super) async fn outage(
         @if let Some(report) = &report { (beside(&one, report)) }
         p { a href={ "/api/v1/outages/" (one["id"]) } { "As JSON" } " · " a href="/outages" { "All outages" } }
     };
-    Ok(frame.page(Place::Outages, &title, &[&REFRESH], &content))
+    Ok(frame.page(Place::Outages, &title, &[&RENEW], &content))
 }
 
 fn unknown() -> Markup {
@@ -102,7 +102,7 @@ fn course(one: &Value) -> Markup {
     html! {
         h2 { "What happened when" }
         div.scroll tabindex="0" role="region" aria-label="What happened when" {
-            table.course {
+            table.list.course {
                 thead { tr { th scope="col" { "What" } th scope="col" { "When" } th scope="col" { "How much" } } }
                 tbody {
                     @if answered_ms.is_some() { (row("Last good answer", answered_ms, html! { "of the database" })) }
@@ -158,7 +158,7 @@ fn caught_up(one: &Value, moves: bool) -> Markup {
         h2 { "Recovery" }
         @match chart::recovery(&points, &words) {
             Some(picture) => {
-                figure {
+                figure.graphic {
                     (picture)
                     figcaption { "Pending recordings since the database's return. " (words) }
                 }
@@ -234,7 +234,7 @@ fn beside(one: &Value, report: &Report) -> Markup {
             (drill::verdict(report.verdict)) "."
         }
         div.scroll tabindex="0" role="region" aria-label="The outage as server and drill saw it" {
-            table.narrow {
+            table.list.narrow {
                 thead { tr { th scope="col" { "" span.unseen { "What" } } th.amount scope="col" { "This server" } th.amount scope="col" { "The drill" } } }
                 tbody {
                     @for (what, field, name, seen) in rows {

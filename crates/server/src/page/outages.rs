@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::address::Asked;
-use super::files::REFRESH;
+use super::files::RENEW;
 use super::frame::{Frame, Place};
 use super::outage;
 use super::parts::{self, Tone};
@@ -33,7 +33,7 @@ async fn outages(
     let content = html! {
         h1 { "Outages" }
         p { "Times in which the catalog's database took no writes. Recordings keep landing meanwhile; afterwards the server writes them into the catalog by itself." }
-        div #outages data-refresh=[is_first.then_some("outage")] {
+        div #outages data-renew=[is_first.then_some("outage")] {
             @if items.is_empty() {
                 @if is_first { (parts::empty("There was no outage since this state folder was made.")) }
                 @else { (parts::empty("There are no earlier outages.")) }
@@ -41,13 +41,13 @@ async fn outages(
         }
         (address.pager(page["next_cursor"].as_str()))
     };
-    Ok(frame.page(Place::Outages, "Outages", &[&REFRESH], &content))
+    Ok(frame.page(Place::Outages, "Outages", &[&RENEW], &content))
 }
 
 fn table(items: &[Value], is_first: bool) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Outages" {
-            table {
+            table.list {
                 thead {
                     tr {
                         th scope="col" { "Outage" }

@@ -223,13 +223,13 @@ fn remarks(status: &Status, address: &Address) -> Markup {
     let is_large = status.recordings > READ_AT_ONCE;
     html! {
         @if address.value("text").is_some() && index.of.saturating_sub(index.done) > READ_AT_ONCE {
-            p.note {
+            p.remark {
                 "The text index has " (parts::number(index.done)) " of " (parts::number(index.of))
                 " recordings. The others are read, so a search takes longer; it finds the same."
             }
         }
         @for (name, _) in address.of_metadata().filter(|(name, _)| is_large && !is_ready(name)) {
-            p.note {
+            p.remark {
                 (parts::foreign(name.trim_start_matches("meta.")))
                 " is no indexed key, so recordings are read one by one; " code { "indexed_metadata" } " names such keys."
             }

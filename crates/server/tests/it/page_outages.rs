@@ -38,7 +38,7 @@ async fn an_outage_is_shown_while_it_goes_on_and_with_its_curve_and_its_drill_af
     site.land(4);
     site.focus.until_status("recordings", 7, LIMIT).await;
     let running = page(&site, "/outages/1");
-    assert!(running.content().contains("data-refresh=\"outage status\""), "{}", running.content());
+    assert!(running.content().contains("data-renew=\"outage status\""), "{}", running.content());
     assert!(
         running.content().contains("goes on")
             && running.content().contains("The curve begins when")
@@ -57,8 +57,7 @@ async fn an_outage_is_shown_while_it_goes_on_and_with_its_curve_and_its_drill_af
     is_kept(&shown, "/outages/1");
     is_as(&shown, &one, &FIGURES);
     assert!(
-        shown.content().contains("<svg class=\"chart\"")
-            && !shown.content().contains("data-refresh")
+        shown.content().contains("<svg class=\"graph\"") && !shown.content().contains("data-renew")
     );
     let points = one["curve"].as_array().expect("a curve").len();
     assert_eq!(
@@ -168,7 +167,7 @@ async fn reports_of_drills_are_listed_with_their_trend_and_no_text_of_them_is_tr
     }
     let list = page(&site, "/drills");
     is_kept(&list, "/drills");
-    assert_eq!(list.content().matches("<svg class=\"chart\"").count(), 2);
+    assert_eq!(list.content().matches("<svg class=\"graph\"").count(), 2);
     for one in items(&site, "/api/v1/drills") {
         let id = one["id"].as_str().expect("an id");
         assert!(list.content().contains(&format!("href=\"/drills/{id}\"")), "{id}");

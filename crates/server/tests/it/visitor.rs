@@ -7,7 +7,7 @@ use crate::security::raw;
 
 /// Who visits the page of the server at an address.
 pub(crate) struct Visitor {
-    address: String,
+    pub(crate) address: String,
     /// By name.
     pub(crate) cookies: BTreeMap<String, String>,
 }

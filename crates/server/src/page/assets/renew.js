@@ -36,6 +36,8 @@
         if (part === null || other === null || isUsed(part)) continue;
         const focused = document.activeElement;
         const at = focused !== null && part.contains(focused) ? focused.id || focused.getAttribute('href') : null;
+        // What is unfolded stays so.
+        for (const one of part.querySelectorAll('details[open][id]')) fresh.getElementById(one.id)?.setAttribute('open', '');
         part.replaceWith(document.adoptNode(other));
         if (at !== null && at !== '') {
           document.getElementById(at)?.focus();
