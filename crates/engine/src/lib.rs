@@ -78,7 +78,7 @@ pub use forgetting::{ForgetError, ForgottenRoot, forget};
 pub use handover::RootHolder;
 pub use hints::HintCounts;
 pub use indexing::indexed_key;
-pub use ingest::{Ingest, IngestError, Landed, Receiving};
+pub use ingest::{Ingest, IngestError, Receiving};
 pub use markers::roots_that_are_one;
 pub use metrics::RootFacts;
 pub use outage::kept_outages;

@@ -154,7 +154,7 @@ fn row(one: &Value) -> Markup {
             th.path scope="row" { a href={ "/drills/" (text("id")) } { (parts::foreign(text("id"))) } }
             td { (drill::verdict(verdict)) }
             td.when { (drill::moment(text("started_at"))) }
-            td { (text("outage")) }
+            td.word { (text("outage")) }
             td.amount {
                 (parts::number(one["catalogued"].as_u64().unwrap_or(0))) " of " (parts::number(one["planted"].as_u64().unwrap_or(0)))
             }

@@ -96,6 +96,10 @@ fn one(value: &Value, level: usize, left: &mut usize) -> Markup {
         (true, count) => format!("{} values", parts::number(count as u64)),
         (false, count) => format!("{} fields", parts::number(count as u64)),
     };
+    let all_plain = entries.iter().all(|(_, value)| !value.is_object() && !value.is_array());
+    if value.is_array() && all_plain && entries.len() <= OPEN_MAX {
+        return html! { @for (at, (_, value)) in entries.iter().enumerate() { @if at > 0 { ", " } (plain(value)) } };
+    }
     if level >= LEVELS_MAX {
         return html! { span.soft { (words) ": too deep to be shown here, see the JSON" } };
     }
@@ -141,7 +145,7 @@ mod tests {
             "<code>null</code>",
             "an empty list",
             "1 field",
-            "1 value",
+            "<code>1</code>",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

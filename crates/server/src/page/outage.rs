@@ -51,7 +51,8 @@ pub(super) async fn outage(
     let content = html! {
         h1 { (title) }
         div #outage data-refresh=[moves.then_some("outage status")] {
-            p { (outages::state(&one, is_newest)) " " (parts::brief(one["reason"].as_str().unwrap_or_default(), REASON_MAX)) }
+            p { (outages::state(&one, is_newest)) }
+            p.long { span.soft { "Reason: " } (parts::brief(one["reason"].as_str().unwrap_or_default(), REASON_MAX)) }
             (course(&one))
             (caught_up(&one, moves))
         }

@@ -65,7 +65,7 @@ fn table(items: &[Value], is_first: bool) -> Markup {
                     @for (at, one) in items.iter().enumerate() {
                         tr data-id=(one["id"]) {
                             th scope="row" { a href={ "/outages/" (one["id"]) } { (one["id"]) } }
-                            td { (state(one, is_first && at == 0)) }
+                            td.word { (state(one, is_first && at == 0)) }
                             td.when { (parts::time(one["began_at"].as_str().unwrap_or_default())) }
                             (amount(one, "detected_after_ms", parts::duration))
                             (amount(one, "outage_ms", parts::duration))

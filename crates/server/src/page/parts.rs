@@ -98,6 +98,17 @@ pub(super) fn foreign(text: &str) -> Markup {
     html! { bdi.foreign { (shown(text)) } }
 }
 
+/// A sentence of the server that may hold text from outside. What stands between backticks is code.
+pub(super) fn told(text: &str) -> Markup {
+    html! {
+        bdi {
+            @for (n, piece) in text.split('`').enumerate() {
+                @if n % 2 == 1 { code { (shown(piece)) } } @else { (shown(piece)) }
+            }
+        }
+    }
+}
+
 /// Text from outside of which as much is shown as people read: the first `chars` characters.
 pub(super) fn brief(text: &str, chars: usize) -> Markup {
     let cut = text.char_indices().nth(chars).map(|(at, _)| at);
@@ -112,17 +123,6 @@ pub(super) fn root_name<'a>(status: &'a Status, id: &'a str) -> &'a str {
     let roots = status.roots.iter().find(|root| root.id.as_deref() == Some(id));
     let removed = || status.removed_roots.iter().find(|root| root.id == id);
     roots.map(|root| &*root.path).or_else(|| removed().map(|root| &*root.path)).unwrap_or(id)
-}
-
-/// A sentence of the server that may hold text from outside. What stands between backticks is code.
-pub(super) fn told(text: &str) -> Markup {
-    html! {
-        bdi {
-            @for (n, piece) in text.split('`').enumerate() {
-                @if n % 2 == 1 { code { (shown(piece)) } } @else { (shown(piece)) }
-            }
-        }
-    }
 }
 
 /// A text with control characters and marks of direction as escapes.

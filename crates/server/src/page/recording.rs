@@ -78,7 +78,7 @@ fn content(status: &Status, one: &Value, state: RecordingState) -> Markup {
             " " (meaning(state))
             @if let Some(reason) = one["reason"].as_str() { " " (parts::foreign(reason)) }
         }
-        div.cards {
+        div.cards.wide {
             section.card {
                 h2 { "Recorded" }
                 dl.facts {

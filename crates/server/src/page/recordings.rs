@@ -19,6 +19,9 @@ use crate::api::{
     AppState, Moment, Problem, Recording, Recordings, RecordingsQuery, find_recordings,
 };
 
+/// So many recordings are read before one notices.
+const READ_AT_ONCE: u64 = 10_000;
+
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/recordings", get(recordings))
@@ -98,10 +101,14 @@ fn form(
             }
             fieldset.pair {
                 legend { "Field of the metadata equals" }
-                label for="meta_key" { "Field" }
-                input #meta_key name="meta_key" maxlength="256" spellcheck="false" autocapitalize="off" list="keys";
-                label for="meta_value" { "Value" }
-                input #meta_value name="meta_value" maxlength="1024" spellcheck="false" autocapitalize="off";
+                div {
+                    label for="meta_key" { "Field" }
+                    input #meta_key name="meta_key" maxlength="256" spellcheck="false" autocapitalize="off" list="keys";
+                }
+                div {
+                    label for="meta_value" { "Value" }
+                    input #meta_value name="meta_value" maxlength="1024" spellcheck="false" autocapitalize="off";
+                }
                 datalist #keys { @for key in &status.indexed_metadata { option value=(key.key) {} } }
             }
             @for (name, value) in address.of_metadata() { input type="hidden" name=(name) value=(value); }
@@ -168,7 +175,7 @@ fn results(status: &Status, address: &Address, page: &Recordings) -> Markup {
 
 fn row(status: &Status, one: &Recording, several_roots: bool) -> Markup {
     html! {
-        tr data-uuid=(one.uuid) {
+        tr {
             td.when { (parts::time(&one.start_time)) }
             td.amount { (length(&one.start_time, one.end_time.as_deref())) }
             td { (state_of(one.state)) }
@@ -213,14 +220,15 @@ fn remarks(status: &Status, address: &Address) -> Markup {
         let known = |state| state == IndexedKeyState::Ready;
         status.indexed_metadata.iter().any(|one| one.key == key && known(one.state))
     };
+    let is_large = status.recordings > READ_AT_ONCE;
     html! {
-        @if address.value("text").is_some() && index.done < index.of {
+        @if address.value("text").is_some() && index.of.saturating_sub(index.done) > READ_AT_ONCE {
             p.note {
                 "The text index has " (parts::number(index.done)) " of " (parts::number(index.of))
                 " recordings. The others are read, so a search takes longer; it finds the same."
             }
         }
-        @for (name, _) in address.of_metadata().filter(|(name, _)| !is_ready(name)) {
+        @for (name, _) in address.of_metadata().filter(|(name, _)| is_large && !is_ready(name)) {
             p.note {
                 (parts::foreign(name.trim_start_matches("meta.")))
                 " is no indexed key, so recordings are read one by one; " code { "indexed_metadata" } " names such keys."

@@ -7,6 +7,7 @@ mod alike;
 mod amqp;
 mod answers;
 mod browser;
+mod broker_hardship;
 mod causes;
 mod changes;
 mod cli;

@@ -36,16 +36,17 @@ async fn an_outage_is_shown_while_it_goes_on_and_with_its_curve_and_its_drill_af
     fs::rename(&file, &aside).expect("moved away");
     site.focus.until_status("catalog_state", "down", LIMIT).await;
     site.land(4);
-    site.focus.until_status("pending", 4, LIMIT).await;
+    site.focus.until_status("recordings", 7, LIMIT).await;
     let running = page(&site, "/outages/1");
     assert!(running.content().contains("data-refresh=\"outage status\""), "{}", running.content());
     assert!(
         running.content().contains("goes on")
             && running.content().contains("The curve begins when")
     );
-    assert_eq!(
-        (running.values("landed"), running.values("pending")),
-        (vec!["4".to_owned()], vec!["4".to_owned()])
+    is_as(
+        &running,
+        &items(&site, "/api/v1/outages")[0],
+        &["detected_after_ms", "landed", "pending"],
     );
     assert!(page(&site, "/outages").content().contains("goes on"));
     fs::rename(&aside, &file).expect("moved back");

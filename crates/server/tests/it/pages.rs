@@ -90,9 +90,14 @@ pub(crate) fn items(site: &Site, path: &str) -> Vec<Value> {
 pub(crate) fn is_kept(page: &Page, path: &str) {
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
-    for mark in ["<script>", "<img", "onerror=\"", " style=\"", "\u{202e}", "\u{7}", "javascript:"]
-    {
+    for mark in ["<script>", "<img", "onerror=\"", " style=\"", "javascript:"] {
         assert!(!page.text.contains(mark), "{path}: {mark:?} in {}", page.text);
+    }
+    // What is seen: the text beside the tags. No tag has a bare `>` in its values.
+    let texts = page.text.split('<').filter_map(|tag| tag.split_once('>'));
+    let seen: String = texts.map(|(_, text)| text).collect();
+    for mark in ["\u{202e}", "\u{2066}", "\u{7}", "\u{1b}"] {
+        assert!(!seen.contains(mark), "{path}: {mark:?} in {seen}");
     }
 }
 
