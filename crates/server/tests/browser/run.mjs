@@ -4,7 +4,7 @@ import { launch } from './tools.mjs';
 import { site } from './site.mjs';
 
 /** A scene that takes longer hangs. */
-const MINUTES_MAX = 20 + Number(process.env.FOCUS_BROWSER_MINUTES || 1);
+const MINUTES_MAX = 30 + Number(process.env.FOCUS_BROWSER_MINUTES || 1);
 
 const [name] = process.argv.slice(2);
 const { scene } = await import(`./scenes/${name}.mjs`);

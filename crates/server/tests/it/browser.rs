@@ -25,7 +25,6 @@ const SETTINGS: &str = "\
 indexed_metadata = [\"station\"]
 max_vanished_percent = 0
 max_vanished_at_least = 0
-scan_interval_ms = 1000
 [alerts.rules.catalog_down]
 after_ms = 0
 ";

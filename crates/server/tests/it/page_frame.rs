@@ -114,13 +114,14 @@ async fn the_files_of_a_page_are_kept_until_they_change() {
             Some("public, max-age=31536000, immutable"),
             "{file}"
         );
-        let tag = first.header("etag").expect("a tag").to_owned();
+        // Heads are read in lower case, and this part of a tag is not.
+        let tag = first.header("etag").expect("a tag").replace("w/", "W/");
         let again = ask(&site, "GET", file, &format!("If-None-Match: {tag}\r\n"));
         assert_eq!((again.status, again.body.as_str()), (304, ""), "{file}");
         let head = ask(&site, "HEAD", file, "");
         assert_eq!(
             (head.status, head.header("etag"), head.body.as_str()),
-            (200, Some(tag.as_str()), ""),
+            (200, first.header("etag"), ""),
             "{file}"
         );
         // Without its version, or with that of another server, it is asked for each time.

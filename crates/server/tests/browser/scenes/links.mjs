@@ -7,7 +7,7 @@ import { visit } from '../visitor.mjs';
 /** What a page shows below its header, without what the viewer's zone and the moment add. */
 const content = (page) => page.evaluate(() => {
   const copy = document.querySelector('main').cloneNode(true);
-  copy.querySelectorAll('.local, [data-field], [data-renew], script').forEach((element) => element.remove());
+  copy.querySelectorAll('.local, [data-field], [data-renew], [hidden]').forEach((element) => element.remove());
   return copy.textContent.replace(/\s+/g, ' ').trim();
 });
 

@@ -50,7 +50,9 @@ const look = async (visitor, site, state, { name, path, status }) => {
 
 const walk = async (visitor, site, state) => {
   const wrong = [];
-  for (const one of [...await pages(), NOT_THERE]) {
+  // Recordings look alike in every state, so in one of them all are looked at.
+  const most = state === 'in-step' ? Infinity : 1;
+  for (const one of [...await pages({ most }), NOT_THERE]) {
     const found = await look(visitor, site, state, one);
     wrong.push(...found.map((words) => `${one.name}, ${state}, ${words}`));
     visitor.quiet(`${one.name}, ${state}`);

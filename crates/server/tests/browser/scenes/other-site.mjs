@@ -76,8 +76,11 @@ const forged = async (page, origin, victim, path, fields) => {
     document.body.append(form);
   }, { action: victim + path, values: fields });
   const answered = page.waitForResponse((response) => response.request().method() === 'POST');
+  // The next form is sent from the other site again, once this one has led away.
+  const led = page.waitForEvent('load');
   await page.evaluate(() => document.forms[0].submit());
-  return (await answered).status();
+  const [answer] = await Promise.all([answered, led]);
+  return answer.status();
 };
 
 const FORMS = [
