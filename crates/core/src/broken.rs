@@ -17,6 +17,12 @@ pub enum Broken {
     ComparedByUuid,
     /// The watermark is not compared with the remembered one.
     WatermarkIgnored,
+    /// The watermark of an earlier batch counts as noted.
+    EarlierWatermarkAccepted,
+    /// A watermark is written before the index has stored what the batch before came to.
+    MarkedBeforeAcknowledged,
+    /// The next batch may hold recordings of the one that is being written.
+    BatchesInFlightShare,
     /// That a comparison is owed is kept in memory alone.
     OwedComparisonNotStored,
     /// A new holder does not compare: what it compared as a standby has to do.
@@ -75,13 +81,16 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 33] = [
+    pub const ALL: [Broken; 36] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
         Broken::TokenNotInVersion,
         Broken::ComparedByUuid,
         Broken::WatermarkIgnored,
+        Broken::EarlierWatermarkAccepted,
+        Broken::MarkedBeforeAcknowledged,
+        Broken::BatchesInFlightShare,
         Broken::OwedComparisonNotStored,
         Broken::NewHolderDoesNotCompare,
         Broken::LeaseCheckedOnce,
