@@ -10,6 +10,7 @@ use focus_core::lease::LeaseState;
 use focus_core::pair::PairForm;
 use focus_core::reconcile::Phase;
 use focus_core::recording::Recording;
+use focus_index::IndexError;
 
 use super::super::ingest::parts::Parts;
 use super::super::lease;

@@ -28,6 +28,9 @@ pub(crate) const LEASE_MS: u64 = 10_000;
 
 const BOUNDS: Bounds = Bounds { batch_first: 2, batch_max: 4, batch_bytes_max: 1_000, page: 3 };
 
+/// Bounds by which nearly every batch has another one after it.
+const NARROW: Bounds = Bounds { batch_first: 1, batch_max: 2, page: 2, ..BOUNDS };
+
 /// When an answer is heard.
 fn ready_ms(fate: Fate, world: &mut World) -> u64 {
     let late_ms = if fate == Fate::Slow { world.random.u64(100..12_000) } else { 0 };
@@ -40,6 +43,7 @@ pub(crate) struct Server {
     pub(crate) index: Index,
     pub(crate) core: Reconciler,
     pub(crate) lease: Lease,
+    bounds: Bounds,
     pub(crate) hints: Vec<(Place, Closed)>,
     pub(crate) flight: Option<Flight>,
     /// What the index does beside that.
@@ -84,6 +88,7 @@ impl Server {
             lease: Lease::new(name, 0, 0, LEASE_MS),
             name: name.to_owned(),
             index,
+            bounds: BOUNDS,
             hints: Vec::new(),
             flight: None,
             beside: None,
@@ -111,6 +116,13 @@ impl Server {
         server
     }
 
+    /// The same with narrow batches, from its start on.
+    pub(crate) fn narrow(self, is_narrow: bool) -> Server {
+        let bounds = if is_narrow { NARROW } else { BOUNDS };
+        let core = Reconciler::new(ROOT, self.index.memory.clone(), bounds);
+        Server { bounds, core, ..self }
+    }
+
     /// Its boot-time clock.
     pub(crate) fn now_ms(&self, true_ms: u64) -> u64 {
         let fast = i64::try_from(true_ms).unwrap_or(0) * self.drift / 1_000;
@@ -124,7 +136,7 @@ impl Server {
         (self.started_ms, self.least_ahead_ms) = (true_ms, wall_ahead_ms);
         self.excludes = excludes;
         self.exclude = exclude(excludes);
-        self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
+        self.core = Reconciler::new(ROOT, self.index.memory.clone(), self.bounds);
         self.lease =
             Lease::new(&self.name, self.index.memory.token, self.index.token_seen, LEASE_MS);
         self.lease.set_place(self.marker_place());

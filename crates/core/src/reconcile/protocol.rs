@@ -76,7 +76,7 @@ impl Phase {
     }
 }
 
-/// Something to be done, one at a time.
+/// Something to be done, one at a time, and one of the index beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
     /// Make what is missing in the catalog and ask who it is: [`Done::Opened`].
