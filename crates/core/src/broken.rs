@@ -17,8 +17,6 @@ pub enum Broken {
     ComparedByUuid,
     /// The watermark is not compared with the remembered one.
     WatermarkIgnored,
-    /// The watermark of an earlier batch counts as noted.
-    EarlierWatermarkAccepted,
     /// A watermark is written before the index has stored what the batch before came to.
     MarkedBeforeAcknowledged,
     /// The next batch may hold recordings of the one that is being written.
@@ -81,14 +79,13 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 36] = [
+    pub const ALL: [Broken; 35] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
         Broken::TokenNotInVersion,
         Broken::ComparedByUuid,
         Broken::WatermarkIgnored,
-        Broken::EarlierWatermarkAccepted,
         Broken::MarkedBeforeAcknowledged,
         Broken::BatchesInFlightShare,
         Broken::OwedComparisonNotStored,
