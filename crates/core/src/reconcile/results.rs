@@ -235,9 +235,8 @@ impl Reconciler {
     /// The index has stored this watermark as remembered, and the `next` one as noted. An earlier one that
     /// arrives late in the catalog is neither: everything is compared.
     pub(super) fn remember(&mut self, watermark: String, next: Option<String>) {
-        let earlier = self.memory.remembered.replace(watermark);
-        self.memory.noted =
-            if broken::is(Broken::EarlierWatermarkAccepted) { next.or(earlier) } else { next };
+        self.memory.remembered = Some(watermark);
+        self.memory.noted = next;
     }
 
     fn picked(&mut self, limit: usize, picked: Picked) {
