@@ -90,7 +90,8 @@ fn envelope(headers: &HeaderMap) -> Result<Envelope<'_>, Problem> {
     // A compressed body would be taken for the name of a folder.
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
-        let words = "the body is encoded, and is taken as it is: send it without `Content-Encoding`";
+        let words =
+            "the body is encoded, and is taken as it is: send it without `Content-Encoding`";
         return Err(Problem::of(ProblemKind::WrongMediaType, words));
     }
     let content_type = text(header::CONTENT_TYPE.as_str());

@@ -64,8 +64,8 @@ pub(crate) use coverage::{
 };
 pub(crate) use deletions::{HeldPage, held_cursor, held_deletion, held_page};
 pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
-pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use ingest::skim_form;
+pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use listener::serve;
 pub(crate) use listener::{Activity, Peer};
 pub(crate) use outages::{OutagesQuery, item as outage_item, outage_page, outage_with_curve};
