@@ -191,7 +191,7 @@ impl Range {
 
     /// Marks along it, in ascending order: at most so many, where it is at least 1. None stands at its end.
     pub fn marks(self, max: usize) -> Vec<Mark> {
-        Step::of(self.length_ms(), i64::try_from(max).unwrap_or(i64::MAX)).marks(self)
+        Step::fitting(self, max)
     }
 }
 
@@ -321,19 +321,26 @@ const STEPS_MS: [i64; 27] = [
 ];
 
 impl Step {
-    /// The least step that leaves at most `max` marks.
-    fn of(length_ms: i64, max: i64) -> Step {
-        let max = max.max(1);
-        let fits = |step_ms: i64| length_ms / step_ms < max;
-        if let Some(step) = STEPS_MS.into_iter().find(|step| fits(*step)) {
-            return Step::Ms(step);
+    /// The marks of the least step that leaves at most `max` of them.
+    fn fitting(range: Range, max: usize) -> Vec<Mark> {
+        let most = i64::try_from(max).unwrap_or(i64::MAX).saturating_add(2);
+        let months = [1, 3, 6].map(Step::Months);
+        let years = [1, 2, 5, 10, 20, 50, 100, 200].map(Step::Years);
+        let all = STEPS_MS.into_iter().map(Step::Ms).chain(months).chain(years);
+        // What is far too many is not made.
+        let mut made = all
+            .filter(|step| range.length_ms() / step.least_ms() <= most)
+            .map(|step| step.marks(range));
+        made.find(|marks| marks.len() <= max).unwrap_or_default()
+    }
+
+    /// Two marks are no closer than this.
+    fn least_ms(self) -> i64 {
+        match self {
+            Step::Ms(step) => step,
+            Step::Months(step) => step * 28 * DAY_MS,
+            Step::Years(step) => step * 365 * DAY_MS,
         }
-        // The shortest month and the shortest year: never more marks than asked for.
-        if let Some(step) = [1, 3, 6].into_iter().find(|step| fits(step * 28 * DAY_MS)) {
-            return Step::Months(step);
-        }
-        let years = [1, 2, 5, 10, 20, 50, 100, 200].into_iter();
-        Step::Years(years.clone().find(|step| fits(step * 365 * DAY_MS)).unwrap_or(500))
     }
 
     fn marks(self, range: Range) -> Vec<Mark> {
@@ -467,6 +474,7 @@ mod tests {
         let year = Range::of(Unit::Year, at("2024-05-01T00:00:00Z"));
         assert_eq!(texts(year, 14).len(), 12);
         assert_eq!(texts(year, 14)[..3], ["2024", "Feb", "Mar"]);
+        assert_eq!(texts(year, 12).len(), 12);
         let month = Range::of(Unit::Month, at("2024-05-01T00:00:00Z"));
         assert_eq!(texts(month, 6), ["6 May", "13 May", "20 May", "27 May"], "Mondays");
         let second = Range::new(1_500, 1_600).expect("a range");
