@@ -14,11 +14,14 @@ const CARGO_FUZZ: &str = "0.13.2";
 
 /// The targets, and the longest input of each, in bytes. Longer inputs reach nothing that shorter
 /// ones do not.
-const TARGETS: [(&str, u32); 9] = [
+const TARGETS: [(&str, u32); 12] = [
+    ("amqp", 512),
     ("configuration", 512),
     ("documents", 2_048),
+    ("forms", 512),
     ("hints", 512),
     ("index_file", 97),
+    ("mqtt", 512),
     ("names", 600),
     ("other_fields", 1_024),
     ("requests", 512),

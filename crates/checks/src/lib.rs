@@ -3,8 +3,10 @@
 //!
 //! Every function panics if a property does not hold, and returns otherwise.
 
+mod brokers;
 mod configuration;
 mod documents;
+mod forms;
 mod hints;
 mod index_file;
 mod names;
@@ -12,8 +14,10 @@ mod requests;
 mod sidecars;
 mod times;
 
+pub use brokers::{amqp, mqtt};
 pub use configuration::configuration;
 pub use documents::documents;
+pub use forms::forms;
 pub use hints::hints;
 pub use index_file::index_file;
 pub use names::names;
@@ -25,11 +29,14 @@ pub use times::times;
 pub type Check = (&'static str, fn(&[u8]));
 
 /// All checks.
-pub const ALL: [Check; 9] = [
+pub const ALL: [Check; 12] = [
+    ("amqp", amqp),
     ("configuration", configuration),
     ("documents", documents),
+    ("forms", forms),
     ("hints", hints),
     ("index_file", index_file),
+    ("mqtt", mqtt),
     ("names", names),
     ("other_fields", other_fields),
     ("requests", requests),

@@ -44,12 +44,17 @@ const OVER_LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Inbox {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// There is something for the scanner: it need not wake up for every hint.
+    scan_asked: Condvar,
 }
 
 /// Everything that waits, and how far it has come.
 #[derive(Debug, Default)]
 struct Waiting {
     hints: HashMap<Place, WaitingLook>,
+    /// Places at which files are being put in place, with what the watch has told of them meanwhile. Each has a thread of
+    /// its own, so there are few.
+    held: HashMap<Place, Option<WaitingLook>>,
     /// Counts hints and folders as they come in: a barrier waits for all up to its number.
     seq: u64,
     /// Places that scans found, and that were not taken yet.
@@ -133,17 +138,24 @@ impl Inbox {
         if waiting.hints.len() >= HINTS_MAX && !waiting.hints.contains_key(&place) {
             // Too many to keep one by one: the scan finds them.
             waiting.scan = waiting.scan.max(Some(ScanAsked::Stat));
+            self.scan_asked.notify_all();
         } else {
             waiting.seq += 1;
-            let seq = waiting.seq;
-            let known = waiting
-                .hints
-                .entry(place)
-                .or_insert(WaitingLook { closed: Closed::default(), seq });
-            known.closed.data |= closed.data;
-            known.closed.sidecar |= closed.sidecar;
+            let look = WaitingLook { closed: Closed::default(), seq: waiting.seq };
+            if let Some(held) = waiting.held.get_mut(&place) {
+                held.get_or_insert(look).add(closed);
+                return;
+            }
+            waiting.hints.entry(place).or_insert(look).add(closed);
         }
         self.changed.notify_all();
+    }
+
+    /// Keeps hints at a place until what this returns is dropped: files are being put there, and a look in between would
+    /// find half of them.
+    pub(crate) fn hold(&self, place: Place) -> Held<'_> {
+        self.lock().held.insert(place.clone(), None);
+        Held { inbox: self, place, is_whole: false }
     }
 
     /// Takes note that a folder appeared or went. Never blocks.
@@ -157,7 +169,7 @@ impl Inbox {
             let seq = waiting.seq;
             waiting.folders.push((seq, folder));
         }
-        self.changed.notify_all();
+        self.scan_asked.notify_all();
     }
 
     /// Takes hints from outside, as many as there is room for, from the first on; `targets` keeps the others. Never
@@ -202,7 +214,7 @@ impl Inbox {
     pub(crate) fn ask_scan(&self, scan: ScanAsked) {
         let mut waiting = self.lock();
         waiting.scan = waiting.scan.max(Some(scan));
-        self.changed.notify_all();
+        self.scan_asked.notify_all();
     }
 
     /// Ends the session: the root is lost.
@@ -212,6 +224,7 @@ impl Inbox {
             (waiting.root_lost, waiting.open) = (true, false);
         }
         self.changed.notify_all();
+        self.scan_asked.notify_all();
     }
 
     /// Hands over a place that a scan found news at. Waits where the scan is too far ahead. False: the
@@ -262,6 +275,7 @@ impl Inbox {
             );
             waiting.stored = waiting.handed_over;
             waiting.scan = waiting.scan.max(Some(ScanAsked::Stat));
+            self.scan_asked.notify_all();
         }
         self.changed.notify_all();
     }
@@ -305,6 +319,9 @@ impl Inbox {
             }
         }
         self.changed.notify_all();
+        if waiting.scan.is_some() {
+            self.scan_asked.notify_all();
+        }
         taken
     }
 
@@ -321,7 +338,7 @@ impl Inbox {
     pub(crate) fn scan_work(&self, patience: Duration) -> ScanWork {
         let mut waiting = self.lock();
         if waiting.scan.is_none() && waiting.folders.is_empty() && !waiting.is_over() {
-            waiting = self.wait(waiting, patience);
+            self.scan_asked.wait_for(&mut waiting, patience);
         }
         if waiting.is_over() {
             return ScanWork::Closed;
@@ -356,7 +373,8 @@ impl Inbox {
     pub(crate) fn is_past(&self, barrier: &mut Barrier) -> bool {
         let waiting = self.lock();
         let folders = waiting.folders.iter().map(|(seq, _)| *seq).chain(waiting.scanning_folders);
-        let hints = waiting.hints.values().map(|hinted| hinted.seq);
+        let held = waiting.held.values().flatten();
+        let hints = waiting.hints.values().chain(held).map(|hinted| hinted.seq);
         if waiting.scan.is_some()
             || waiting.scanning
             || folders.chain(hints).any(|seq| seq <= barrier.seq)
@@ -381,6 +399,7 @@ impl Inbox {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+        self.scan_asked.notify_all();
     }
 
     /// Whether the inbox is closed for good.
@@ -436,6 +455,44 @@ impl Inbox {
     ) -> MutexGuard<'a, Waiting> {
         self.changed.wait_for(&mut waiting, patience);
         waiting
+    }
+}
+
+impl WaitingLook {
+    fn add(&mut self, closed: Closed) {
+        self.closed.data |= closed.data;
+        self.closed.sidecar |= closed.sidecar;
+    }
+}
+
+/// A place whose hints are kept.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    inbox: &'a Inbox,
+    place: Place,
+    is_whole: bool,
+}
+
+impl Held<'_> {
+    /// Both files are in place: it is looked at now.
+    pub(crate) fn whole(mut self) {
+        self.is_whole = true;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.inbox.lock();
+        let told = waiting.held.remove(&self.place).flatten();
+        if told.is_none() && !self.is_whole {
+            return;
+        }
+        waiting.seq += 1;
+        // What the watch told keeps its number: a barrier may wait for it.
+        let mut look = told.unwrap_or(WaitingLook { closed: Closed::default(), seq: waiting.seq });
+        look.add(Closed { data: self.is_whole, sidecar: self.is_whole });
+        waiting.hints.entry(self.place.clone()).or_insert(look).add(look.closed);
+        self.inbox.changed.notify_all();
     }
 }
 

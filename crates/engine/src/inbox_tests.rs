@@ -161,3 +161,28 @@ fn a_place_that_is_hinted_at_and_found_by_a_scan_is_looked_at_once_as_what_was_c
     assert_eq!(taken.places, [(place(1), closed), (place(2), Closed::default())]);
     assert_eq!(taken.from_scans, 2);
 }
+
+#[test]
+fn a_place_at_which_files_are_being_put_is_looked_at_once_they_are_there_and_a_barrier_waits_for_that()
+ {
+    let inbox = Inbox::default();
+    let taken = || inbox.take(10, Duration::ZERO).places;
+    let data = Closed { data: true, sidecar: false };
+    let held = inbox.hold(place(1));
+    inbox.hint(place(1), data);
+    inbox.hint(place(2), data);
+    assert_eq!(taken(), [(place(2), data)]);
+    let mut barrier = inbox.barrier();
+    assert!(!inbox.is_past(&mut barrier));
+    held.whole();
+    assert!(!inbox.is_past(&mut barrier));
+    assert_eq!(taken(), [(place(1), Closed { data: true, sidecar: true })]);
+    assert!(inbox.is_past(&mut barrier));
+    // What could not be put there leaves what the watch has told, and nothing else.
+    drop(inbox.hold(place(1)));
+    assert_eq!(taken(), []);
+    let held = inbox.hold(place(1));
+    inbox.hint(place(1), data);
+    drop(held);
+    assert_eq!(taken(), [(place(1), data)]);
+}

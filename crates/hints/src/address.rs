@@ -1,16 +1,13 @@
 //! The address of a broker, and a connection to it, with TLS where the address asks for it.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::tls;
 
 /// A connection.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -76,34 +73,12 @@ impl Address {
         }
         let name = ServerName::try_from(self.host.clone())
             .map_err(|_| "its host is no name for TLS".to_owned())?;
-        let stream = connector(ca_file)?
-            .connect(name, stream)
-            .await
-            .map_err(|error| format!("no TLS with the broker: {error}"))?;
+        let stream = tls::connector(ca_file)?.connect(name, stream).await.map_err(|error| {
+            tls::words(&error, ca_file)
+                .unwrap_or_else(|| format!("no TLS with the broker: {error}"))
+        })?;
         Ok(Box::new(stream))
     }
-}
-
-fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(file) => {
-            let wrong = |error: String| format!("{} cannot be used: {error}", file.display());
-            let certificates =
-                CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-            }
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]

@@ -11,19 +11,24 @@
 //! | `mqtt` | MQTT 5 |
 //! | `amqp` | AMQP 0-9-1 |
 //! | `wire` | packets of a connection, for `mqtt` and `amqp` |
+//! | `skim` | the same without a connection, for checks |
 //! | `address` | the address of a broker, and a connection to it |
+//! | `tls` | whom to trust, and what to tell where TLS does not come about |
 
 mod address;
 mod amqp;
 mod mqtt;
 mod nats;
 mod queue;
+mod skim;
+mod tls;
 mod wire;
 
 use async_trait::async_trait;
 use focus_core::hint::Envelope;
 
 pub use queue::HintQueues;
+pub use skim::Skimmed;
 
 /// Bytes of a message at most; a larger one is ignored.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -48,4 +53,14 @@ pub trait Taker: Send + Sync + 'static {
 
     /// Messages were lost on their way.
     fn lost(&self);
+}
+
+/// Reads what a broker of AMQP might send to the server.
+pub fn skim_amqp(bytes: &[u8]) -> Skimmed {
+    amqp::skim(bytes)
+}
+
+/// Reads what a broker of MQTT might send to the server.
+pub fn skim_mqtt(bytes: &[u8]) -> Skimmed {
+    mqtt::skim(bytes)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::Config;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, FromConsumer, PullConsumer};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, jetstream};
 use focus_core::hint::{BinaryEvent, Envelope};
 use futures_util::StreamExt;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::queue::{CALL, Link};
+use crate::tls;
 
 /// A broker that says nothing is asked whether it is there.
 const PING: Duration = Duration::from_secs(5);
@@ -23,6 +24,13 @@ const LIBRARY_MAX: usize = 4_096;
 
 /// Bytes of messages without JetStream that wait to be taken at most: nobody else keeps them.
 const BYTES_MAX: usize = 8 << 20;
+
+/// What a message takes besides its text. Most of them are small.
+const MESSAGE_BYTES: usize = size_of::<Message>() + 64;
+
+/// How often JetStream sends a message at most. One that ends the connection, because the library cannot read its headers,
+/// would else come for ever.
+const DELIVERIES_MAX: i64 = 5;
 
 /// Messages of JetStream that are asked for together: each may be 1 MiB.
 const BATCH_MAX: usize = 16;
@@ -82,10 +90,15 @@ async fn connect(link: &Link, told: mpsc::Sender<Event>) -> Result<Client, Strin
             async {}
         });
     if let Some(file) = &link.ca_file {
+        // The library's words name no file.
+        tls::certificates(file)?;
         options = options.add_root_certificates(file.clone());
     }
     let connected = options.connect(link.url.as_str()).await;
-    connected.map_err(|error| format!("the broker cannot be reached: {}", causes(&error)))
+    connected.map_err(|error| {
+        tls::words(&error, link.ca_file.as_deref())
+            .unwrap_or_else(|| format!("the broker cannot be reached: {}", causes(&error)))
+    })
 }
 
 /// Without JetStream.
@@ -105,7 +118,7 @@ async fn subscribed(link: &Link, client: &Client, subject: &str) -> String {
     let bytes = Arc::clone(&waiting);
     let read = async move {
         while let Some(message) = messages.next().await {
-            let length = message.length + message.payload.len();
+            let length = held(&message);
             if bytes.fetch_add(length, Ordering::Relaxed) > BYTES_MAX {
                 bytes.fetch_sub(length, Ordering::Relaxed);
                 link.lost();
@@ -116,13 +129,18 @@ async fn subscribed(link: &Link, client: &Client, subject: &str) -> String {
     };
     let take = async {
         while let Some(message) = kept.recv().await {
-            let length = message.length + message.payload.len();
+            let length = held(&message);
             take(link, &message.payload, message.headers.as_ref()).await;
             waiting.fetch_sub(length, Ordering::Relaxed);
         }
     };
     tokio::join!(read, take);
     "the subscription ended".to_owned()
+}
+
+/// Bytes that a message takes while it waits.
+fn held(message: &Message) -> usize {
+    message.length + MESSAGE_BYTES
 }
 
 /// With JetStream.
@@ -168,16 +186,26 @@ async fn consumer(
     (stream, durable): (&str, &str),
 ) -> Result<PullConsumer, String> {
     let context = jetstream::new(client.clone());
-    let stream = context.get_stream(stream).await.map_err(|error| error.to_string())?;
+    let stream = context.get_stream(stream).await.map_err(|error| causes(&error))?;
     let config = Config {
         durable_name: Some(durable.to_owned()),
         filter_subject: subject.to_owned(),
         ack_policy: AckPolicy::Explicit,
         // What was published before is found by the scan with which a server starts.
         deliver_policy: DeliverPolicy::New,
+        max_deliver: DELIVERIES_MAX,
         ..Config::default()
     };
-    stream.get_or_create_consumer(durable, config).await.map_err(|error| error.to_string())
+    let consumer = stream.get_or_create_consumer(durable, config).await;
+    let consumer = consumer.map_err(|error| causes(&error))?;
+    let mut there = consumer.cached_info().config.clone();
+    if there.filter_subject == subject || there.filter_subject.is_empty() {
+        return Ok(consumer);
+    }
+    // It was made for another subject, which the settings had before.
+    there.filter_subject = subject.to_owned();
+    let there = Config::try_from_consumer_config(there).map_err(|error| error.to_string())?;
+    stream.create_consumer(there).await.map_err(|error| causes(&error))
 }
 
 async fn take(link: &Link, payload: &[u8], headers: Option<&HeaderMap>) {

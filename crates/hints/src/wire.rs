@@ -34,12 +34,15 @@ pub(crate) struct Wire {
     taken: usize,
     /// When the last beat was sent.
     beaten: Instant,
+    /// When something came last.
+    heard: Instant,
 }
 
 impl Wire {
     /// A connection on which nothing was read yet.
     pub(crate) fn new(stream: Box<dyn Stream>, length: Length) -> Wire {
-        Wire { stream, length, bytes: Vec::new(), taken: 0, beaten: Instant::now() }
+        let now = Instant::now();
+        Wire { stream, length, bytes: Vec::new(), taken: 0, beaten: now, heard: now }
     }
 
     /// Sends a packet.
@@ -57,7 +60,8 @@ impl Wire {
         }
     }
 
-    /// The next packet, while both sides tell that they are there. The time in which nobody asks for one is no silence.
+    /// The next packet, while both sides tell that they are there. The time in which nobody asks for one is no silence,
+    /// nor is that in which a large one comes in slowly: it would come as slowly the next time.
     ///
     /// # Errors
     /// As [`Wire::next`], or the broker is silent.
@@ -69,7 +73,7 @@ impl Wire {
                 length = self.read() => break length?,
                 () = sleep_until(due) => {}
             }
-            if asked.elapsed() > alive.silence {
+            if asked.max(self.heard).elapsed() > alive.silence {
                 return Err(format!("the broker is silent for {} s", alive.silence.as_secs()));
             }
             self.send(alive.beat).await?;
@@ -104,6 +108,7 @@ impl Wire {
             if read.map_err(|error| format!("the connection ended: {error}"))? == 0 {
                 return Err("the broker ended the connection".to_owned());
             }
+            self.heard = Instant::now();
         }
     }
 }
@@ -143,6 +148,23 @@ mod tests {
         assert_eq!(wire.next().await, Ok(&b"\x02c"[..]));
         drop(far);
         assert!(wire.next().await.is_err_and(|words| words.contains("ended")));
+    }
+
+    #[tokio::test]
+    async fn a_packet_that_takes_longer_than_the_silence_comes_in_whole() {
+        let (near, mut far) = duplex(1_000);
+        let mut wire = Wire::new(Box::new(near), length);
+        let patient = KeepAlive { silence: Duration::from_secs(1), ..ALIVE };
+        let sender = async {
+            far.write_all(b"\x08").await.expect("sent");
+            for _ in 0..7 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                far.write_all(b"x").await.expect("sent");
+            }
+        };
+        let (packet, ()) =
+            tokio::join!(async { wire.next_alive(patient).await.map(<[u8]>::to_vec) }, sender);
+        assert_eq!(packet, Ok(b"\x08xxxxxxx".to_vec()));
     }
 
     #[tokio::test]

@@ -3,17 +3,22 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use focus_core::ingest::{Target, There};
 use focus_core::look::FileStat;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::look::stat_of;
 use crate::{Pair, Root};
+
+/// What was written is put on its way to the disk each time that so many bytes have come, so that little is left for the
+/// sync at the end.
+const SYNC_EVERY: u64 = 4 << 20;
 
 /// Bytes that are compared at once.
 const PIECE: usize = 256 * 1024;
@@ -133,7 +138,7 @@ impl Landing {
         let mode = Mode::from_raw_mode(0o666);
         let file = rustix::fs::openat(&*self.folder, &name, flags, mode)?;
         let (file, folder) = (File::from(file), Arc::clone(&self.folder));
-        Ok(LandingPart { file, folder, name, is_placed: false })
+        Ok(LandingPart { file, folder, name, is_placed: false, length: 0, begun: 0 })
     }
 
     /// What is under the names of the data file and of the sidecar, beside the data of a part and these bytes of a
@@ -303,6 +308,48 @@ impl Landing {
     pub fn sync(&self) -> Result<(), LandingError> {
         Ok(rustix::fs::fsync(&*self.folder)?)
     }
+
+    /// Syncs a file that was there already: whoever has put it there may not have done so.
+    ///
+    /// # Errors
+    /// It has gone, or the system cannot.
+    pub fn sync_file(&self, name: &str) -> Result<(), LandingError> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&*self.folder, name, flags, Mode::empty())?;
+        Ok(rustix::fs::fsync(&file)?)
+    }
+
+    /// Which folder on which device the target's folder is, as long as it is there.
+    ///
+    /// # Errors
+    /// The system cannot tell.
+    pub fn folder_id(&self) -> Result<FolderId, LandingError> {
+        let stat = rustix::fs::fstat(&*self.folder)?;
+        Ok(FolderId { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Syncs all folders above the target's: that one stays where it is over a loss of power.
+    ///
+    /// # Errors
+    /// One has gone, or the system cannot.
+    pub fn sync_above(&self, root: &Root) -> Result<(), LandingError> {
+        let folder = &self.target.place.folder;
+        if folder.is_empty() {
+            return Ok(());
+        }
+        let slashes = folder.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        for end in std::iter::once(0).chain(slashes.map(|(at, _)| at)) {
+            rustix::fs::fsync(&root.open_folder(&folder[..end])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells a folder from others that are there at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderId {
+    device: u64,
+    inode: u64,
 }
 
 /// A file of a recording that is being handed over. It is removed where it was not put in place.
@@ -312,6 +359,9 @@ pub struct LandingPart {
     folder: Arc<OwnedFd>,
     name: String,
     is_placed: bool,
+    /// Bytes that were added, and how many of them are on their way to the disk.
+    length: u64,
+    begun: u64,
 }
 
 impl LandingPart {
@@ -320,15 +370,23 @@ impl LandingPart {
     /// # Errors
     /// They cannot be written.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
-        Ok(self.file.write_all(bytes)?)
+        self.file.write_all(bytes)?;
+        self.length += bytes.len() as u64;
+        if self.length - self.begun >= SYNC_EVERY {
+            self.begin_sync();
+        }
+        Ok(())
     }
 
-    /// Its content, to be synced on another thread.
-    ///
-    /// # Errors
-    /// The system has no descriptor left.
-    pub fn content(&self) -> Result<File, LandingError> {
-        Ok(self.file.try_clone()?)
+    /// Has what was added since the last time written to the disk, and does not wait for it.
+    pub fn begin_sync(&mut self) {
+        let length = self.length - self.begun;
+        // The pages are on their way then, and not dropped as this advice says. Where it is not taken, the sync waits longer.
+        let length = NonZeroU64::new(length);
+        if length.is_some() {
+            let _ = rustix::fs::fadvise(&self.file, self.begun, length, Advice::DontNeed);
+        }
+        self.begun = self.length;
     }
 
     /// Syncs its content.

@@ -1,5 +1,7 @@
 //! A RabbitMQ of a test's own.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -35,14 +37,23 @@ impl RabbitMq {
     /// # Panics
     /// It does not start.
     pub async fn start() -> Option<RabbitMq> {
+        RabbitMq::start_with("").await
+    }
+
+    /// Starts one with further lines of its configuration.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_with(configuration: &str) -> Option<RabbitMq> {
         installed("epmd").and(installed("amqp-publish"))?;
         if !PathBuf::from(SERVER).is_file() {
             return None;
         }
         let data = TempDir::new().expect("a folder");
         let (port, names_port, node_port) = (free_port(), free_port(), free_port());
-        let text =
-            format!("listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.file = false\n");
+        let text = format!(
+            "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.file = false\n{configuration}\n"
+        );
         std::fs::write(data.path().join("rabbitmq.conf"), text).expect("a configuration");
         let mut broker = RabbitMq { port, names_port, node_port, data, children: Vec::new() };
         broker.restart().await;
@@ -52,6 +63,21 @@ impl RabbitMq {
     /// Its address, host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Removes a queue; false: there is none.
+    ///
+    /// # Panics
+    /// The program `amqp-delete-queue` is not there.
+    pub fn delete_queue(&self, name: &str) -> bool {
+        let url = format!("--url=amqp://{}", self.address());
+        let output = Command::new("amqp-delete-queue").args([&url, "-q", name]).output();
+        output.expect("amqp-delete-queue runs").status.success()
     }
 
     /// Ends it as a crash would.
@@ -99,7 +125,7 @@ impl RabbitMq {
         }
         until("RabbitMQ answers", START, || async {
             let log = || std::fs::read_to_string(self.data.path().join("out")).unwrap_or_default();
-            self.try_publish("", "nobody", "", b"").map_err(|words| format!("{words}\n{}", log()))
+            self.try_publish("", "nobody", b"", b"").map_err(|words| format!("{words}\n{}", log()))
         })
         .await;
     }
@@ -110,6 +136,14 @@ impl RabbitMq {
     /// # Panics
     /// The broker does not take it.
     pub fn publish(&self, exchange: &str, key: &str, content_type: &str, body: &[u8]) {
+        self.try_publish(exchange, key, content_type.as_bytes(), body).expect("published");
+    }
+
+    /// The same with a media type that need not be text.
+    ///
+    /// # Panics
+    /// The broker does not take it.
+    pub fn publish_typed(&self, exchange: &str, key: &str, content_type: &[u8], body: &[u8]) {
         self.try_publish(exchange, key, content_type, body).expect("published");
     }
 
@@ -117,7 +151,7 @@ impl RabbitMq {
         &self,
         exchange: &str,
         key: &str,
-        content_type: &str,
+        content_type: &[u8],
         body: &[u8],
     ) -> Result<(), String> {
         let file = self.data.path().join("body");
@@ -128,7 +162,7 @@ impl RabbitMq {
             command.args(["-e", exchange]);
         }
         if !content_type.is_empty() {
-            command.args(["-C", content_type]);
+            command.arg("-C").arg(OsStr::from_bytes(content_type));
         }
         let stdin = std::fs::File::open(&file).map_err(|error| error.to_string())?;
         let output = command.stdin(stdin).output().map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@
 
 pub mod amqp;
 pub mod broker;
+pub mod certificates;
 pub mod fields;
 pub mod focus;
 pub mod kubernetes;

@@ -23,8 +23,17 @@ pub struct NatsServer {
 impl NatsServer {
     /// Starts one; none where it is not installed.
     pub async fn start() -> Option<NatsServer> {
+        NatsServer::start_with("").await
+    }
+
+    /// Starts one with this configuration.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_with(configuration: &str) -> Option<NatsServer> {
         let program = installed("nats-server")?;
         let data = TempDir::new().expect("a folder");
+        std::fs::write(data.path().join("conf"), configuration).expect("a configuration");
         let mut server = NatsServer { program, port: free_port(), data, child: None };
         server.restart().await;
         Some(server)
@@ -33,6 +42,11 @@ impl NatsServer {
     /// Its address, host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Ends it as a crash would.
@@ -54,6 +68,8 @@ impl NatsServer {
         let child = Command::new(&self.program)
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"])
             .arg(self.data.path().join("js"))
+            .arg("-c")
+            .arg(self.data.path().join("conf"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -72,6 +88,16 @@ impl NatsServer {
     pub fn publish(&self, subject: &str, headers: &[(&str, &str)], body: &[u8]) {
         let publish = |stream: &mut Stream| stream.publish(subject, None, headers, body);
         self.session(publish).expect("published");
+    }
+
+    /// Publishes a message whose headers are these bytes.
+    ///
+    /// # Panics
+    /// The server does not take it.
+    pub fn publish_headed(&self, subject: &str, head: &str, body: &str) {
+        let (length, all) = (head.len(), head.len() + body.len());
+        let message = format!("HPUB {subject} {length} {all}\r\n{head}{body}\r\n");
+        self.session(|stream| stream.send(message.as_bytes())).expect("published");
     }
 
     /// Publishes many messages.

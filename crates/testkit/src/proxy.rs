@@ -45,6 +45,11 @@ impl Proxy {
         Proxy { address, mode, task }
     }
 
+    /// Its address, host and port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection string that leads through it.
     pub fn uri(&self) -> String {
         format!("mongodb://{}/?directConnection=true", self.address)

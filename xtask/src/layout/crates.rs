@@ -121,7 +121,9 @@ const RULES: [Rule; 15] = [
     },
     Rule {
         folder: "crates/checks",
-        may: &["catalog", "common", "core", "drill", "engine", "index", "server", "storage"],
+        may: &[
+            "catalog", "common", "core", "drill", "engine", "hints", "index", "server", "storage",
+        ],
         not: &[],
         because: "a check calls what is shipped",
     },

@@ -1,16 +1,17 @@
 //! A recording whose files are in place: it is waited for until the index has it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use focus_core::recording::Place;
 use focus_crash::{Point, Step, here};
 use focus_index::{Reader, Whole};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::claims::Claim;
 use super::error::IngestError;
-use crate::blocking::blocking;
 use crate::served_root::ServedRoot;
 
 /// How long the index is waited for. It looks at once; a scan or a backlog may keep it for a while.
@@ -21,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A recording whose files are in place.
 #[derive(Debug)]
-pub struct Landed {
+pub(crate) struct Landed {
     pub(super) served: Arc<ServedRoot>,
     pub(super) reader: Reader,
     pub(super) uuid: String,
@@ -37,36 +38,40 @@ pub struct Landed {
 }
 
 impl Landed {
-    /// Waits until the index has the recording. Returns it, and whether a file was put in place for it.
+    /// Waits until the index has the recording. Returns it, and whether a file was put in place for it. It blocks, outside
+    /// of the runtime's own threads.
     ///
     /// # Errors
     /// The index does not have it in time, or the server begins anew.
-    pub async fn indexed(mut self) -> Result<(Whole, bool), IngestError> {
-        let waited = tokio::time::timeout(PATIENCE, self.found()).await;
-        let found = waited.map_err(|_| IngestError::NotYet)??;
-        here(Point::At(Step::IngestIndexed));
-        drop(self.claim);
-        Ok((found, self.is_new))
-    }
-
-    async fn found(&mut self) -> Result<Whole, IngestError> {
+    pub(super) fn indexed(mut self, runtime: &Handle) -> Result<(Whole, bool), IngestError> {
+        let deadline = Instant::now() + PATIENCE;
+        // What was put in place just now cannot be there before the observer has stored something.
+        let mut waits = self.is_new;
         loop {
-            let (reader, uuid) = (self.reader.clone(), self.uuid.clone());
-            let found = blocking(move || reader.recording(&uuid)).await?;
-            let is_it = |found: &Whole| {
-                is_at(found, &self.root, &self.place)
-                    && found.fingerprint == self.fingerprint
-                    && !found.listed.vanished
-            };
-            if let Some(found) = found.filter(is_it) {
-                return Ok(found);
+            if waits {
+                // Whether it changed or the time is over: the index is asked again.
+                let changed = async { timeout(LOOK_EVERY, self.observed.changed()).await.is_ok() };
+                runtime.block_on(changed);
+            }
+            waits = true;
+            if let Some(found) = self.reader.recording(&self.uuid)?.filter(|found| self.is(found)) {
+                here(Point::At(Step::IngestIndexed));
+                drop(self.claim);
+                return Ok((found, self.is_new));
             }
             if self.served.inbox.is_closed() {
                 return Err(IngestError::Ended);
             }
-            // Whether it changed or the time is over: the index is asked again.
-            let _ = tokio::time::timeout(LOOK_EVERY, self.observed.changed()).await;
+            if Instant::now() > deadline {
+                return Err(IngestError::NotYet);
+            }
         }
+    }
+
+    fn is(&self, found: &Whole) -> bool {
+        is_at(found, &self.root, &self.place)
+            && found.fingerprint == self.fingerprint
+            && !found.listed.vanished
     }
 }
 

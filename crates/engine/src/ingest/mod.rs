@@ -1,5 +1,6 @@
-//! Ingest: takes recordings that are handed over. `begin` checks whether a root takes one, `taking` puts it in place,
-//! `receiving` writes its data, `landed` waits for the index, `claims` and `parts` say what is under way.
+//! Ingest: takes recordings that are handed over. `begin` checks whether a root takes one, `receiving` has a thread for it,
+//! on which `taking` writes it and puts it in place and `landed` waits for the index; `claims` and `parts` say what is
+//! under way.
 
 mod begin;
 pub(crate) mod claims;
@@ -10,6 +11,5 @@ mod receiving;
 mod taking;
 
 pub use error::IngestError;
-pub use landed::Landed;
 pub use receiving::Receiving;
 pub use taking::Ingest;

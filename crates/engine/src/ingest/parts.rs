@@ -1,15 +1,18 @@
 //! The parts of a root: files of recordings that are being handed over. Those of a server that ended are swept away by
 //! the scans of the next one on its state folder.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use focus_core::ingest;
 use focus_core::recording::show_bytes;
 use focus_storage::Root;
-use focus_storage::landing::{Landing, LandingError, LandingPart, remove_parts};
+use focus_storage::landing::{FolderId, Landing, LandingError, LandingPart, remove_parts};
 use focus_storage::walk::Chunk;
 use parking_lot::Mutex;
+
+/// Folders that are known to be on the disk, at most. Beyond these, all are synced once more.
+const DURABLE_MAX: usize = 1_024;
 
 /// The parts that this server has in a root.
 #[derive(Debug)]
@@ -20,12 +23,31 @@ pub(crate) struct Parts {
     sweeps: bool,
     /// The names of those that are written now.
     live: Mutex<HashSet<String>>,
+    /// Folders whose own place in those above them is on the disk.
+    durable: Mutex<HashMap<Vec<u8>, FolderId>>,
 }
 
 impl Parts {
     /// Parts of the server with this identity.
     pub(crate) fn new(server: &str, sweeps: bool) -> Parts {
-        Parts { server: server.to_owned(), sweeps, live: Mutex::default() }
+        let (live, durable) = (Mutex::default(), Mutex::default());
+        Parts { server: server.to_owned(), sweeps, live, durable }
+    }
+
+    /// Sees to it that the folder of a landing stays where it is over a loss of power. Another request, or a server that
+    /// was killed, may have made it and not have come to sync the one above it.
+    pub(crate) fn make_durable(&self, root: &Root, landing: &Landing) -> Result<(), LandingError> {
+        let (folder, id) = (&landing.target().place.folder, landing.folder_id()?);
+        if self.durable.lock().get(folder) == Some(&id) {
+            return Ok(());
+        }
+        landing.sync_above(root)?;
+        let mut durable = self.durable.lock();
+        if durable.len() >= DURABLE_MAX {
+            durable.clear();
+        }
+        durable.insert(folder.clone(), id);
+        Ok(())
     }
 
     /// Makes a part for a landing.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use focus_core::ingest::{self, Conflict, Order, Owner, Target, There};
 use focus_core::pair::EndFrom;
-use focus_core::settle::{Closed, fingerprint};
+use focus_core::settle::fingerprint;
 use focus_core::sidecar::{self, Of};
 use focus_crash::{Point, Step, here};
 use focus_index::Reader;
 use focus_storage::landing::{Landing, LandingError};
 use focus_storage::{Pair, Root};
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
 
 use super::claims::Claims;
 use super::error::IngestError;
@@ -54,8 +54,6 @@ pub(super) struct Sidecar {
     bytes: Vec<u8>,
     uuid: String,
     part: LivePart,
-    /// Its content is synced while the data comes.
-    synced: Option<JoinHandle<Result<(), LandingError>>>,
 }
 
 impl Ingest {
@@ -64,11 +62,11 @@ impl Ingest {
         self.bounds.data_bytes_max
     }
 
-    /// Takes the sidecar, and tells what stands against it already. It blocks, on a thread of the runtime.
+    /// Takes the sidecar, and tells what stands against it already. It blocks.
     ///
     /// # Errors
     /// It cannot be catalogued, or something is at its path, or has its uuid.
-    pub fn sidecar(mut self, bytes: Vec<u8>) -> Result<Ingest, IngestError> {
+    pub(super) fn sidecar(&mut self, bytes: Vec<u8>) -> Result<(), IngestError> {
         let uuid = self.named(&bytes)?;
         let there = self.landing.there(&self.pair, None, &bytes);
         let there = there.map_err(|error| self.failed(error))?;
@@ -76,14 +74,14 @@ impl Ingest {
         let mut part = self.make_part()?;
         let written = part.part().and_then(|part| {
             part.add(&bytes)?;
-            part.content()
+            part.begin_sync();
+            Ok(())
         });
-        let content = written.map_err(|error| self.failed(error))?;
-        let synced = tokio::task::spawn_blocking(move || Ok(content.sync_all()?));
+        written.map_err(|error| self.failed(error))?;
         here(Point::At(Step::IngestSidecarPart));
-        self.sidecar = Some(Sidecar { bytes, uuid, part, synced: Some(synced) });
+        self.sidecar = Some(Sidecar { bytes, uuid, part });
         self.data = Some(self.make_part()?);
-        Ok(self)
+        Ok(())
     }
 
     /// The uuid of a sidecar that can be catalogued, as far as it can be told before the data has come.
@@ -128,48 +126,34 @@ impl Ingest {
         added.map_err(|error| IngestError::of(error, keep))
     }
 
-    /// All of the data has come.
+    /// All of the data has come: syncs both parts. It blocks.
     pub(super) fn end(&mut self) -> Result<(), IngestError> {
         let keep = self.bounds.keep_free_percent;
         let data = self.data.as_mut().ok_or(IngestError::Ended)?;
-        let synced = data.part().and_then(|part| part.sync());
-        synced.map_err(|error| IngestError::of(error, keep))
+        let sidecar = self.sidecar.as_mut().ok_or(IngestError::Ended)?;
+        // The sidecar is on its way since before the data came: the same work of the disk mostly serves both.
+        for part in [data, &mut sidecar.part] {
+            let synced = part.part().and_then(|part| part.sync());
+            synced.map_err(|error| IngestError::of(error, keep))?;
+        }
+        Ok(())
     }
 
-    /// Puts both files in place, and has them looked at.
+    /// Puts both files in place, and has them looked at. It blocks, outside of the runtime's own threads.
     ///
     /// # Errors
     /// Something is at the path, or has the uuid; or storage or the root fails. What is not in place then is removed.
-    pub async fn land(mut self) -> Result<Landed, IngestError> {
-        let sidecar = self.sidecar.as_mut().ok_or(IngestError::Ended)?;
-        let uuid = sidecar.uuid.clone();
-        if let Some(synced) = sidecar.synced.take() {
-            let synced = synced.await.map_err(|_| IngestError::Ended)?;
-            synced.map_err(|error| self.failed(error))?;
-        }
+    pub(super) fn land(mut self, runtime: &Handle) -> Result<Landed, IngestError> {
+        let uuid = self.sidecar.as_ref().ok_or(IngestError::Ended)?.uuid.clone();
         here(Point::At(Step::IngestParts));
         let path = format!("{} {}", self.root.id(), self.landing.target().path());
-        let claim = self.claims.take(path, &uuid).await.ok_or(IngestError::Busy)?;
-        // Whoever asked may be gone by now: what has begun is done to its end all the same.
-        let landing = tokio::task::spawn_blocking(move || {
-            let observed = self.served.observed.subscribe();
-            let (fingerprint, is_new) = self.put(&uuid)?;
-            let at = self.root.id().to_owned();
-            let (served, reader) = (Arc::clone(&self.served), self.reader.clone());
-            let place = self.landing.target().place.clone();
-            Ok(Landed {
-                served,
-                reader,
-                uuid,
-                root: at,
-                place,
-                fingerprint,
-                is_new,
-                observed,
-                claim,
-            })
-        });
-        landing.await.map_err(|_| IngestError::Ended)?
+        let claim = runtime.block_on(self.claims.take(path, &uuid)).ok_or(IngestError::Busy)?;
+        let observed = self.served.observed.subscribe();
+        let (fingerprint, is_new) = self.put(&uuid)?;
+        let root = self.root.id().to_owned();
+        let (served, reader) = (Arc::clone(&self.served), self.reader.clone());
+        let place = self.landing.target().place.clone();
+        Ok(Landed { served, reader, uuid, root, place, fingerprint, is_new, observed, claim })
     }
 
     /// Puts in place what is not there. Returns the fingerprint of the recording, and whether anything was put. It
@@ -183,6 +167,8 @@ impl Ingest {
         self.understood(&bytes, i64::try_from(self.size).unwrap_or(i64::MAX))?;
         let there = self.landing.there(&self.pair, Some(data.part().map_err(failed)?), &bytes);
         let order = self.decide(there.map_err(failed)?, uuid)?;
+        let served = Arc::clone(&self.served);
+        let held = served.inbox.hold(self.landing.target().place.clone());
         if let Order::Put { data: puts_data, sidecar } = order {
             self.landing.make_folders().map_err(failed)?;
             if puts_data {
@@ -199,14 +185,31 @@ impl Ingest {
                 }
                 here(Point::At(Step::IngestSidecar));
             }
-            self.landing.sync().map_err(failed)?;
-            here(Point::At(Step::IngestSynced));
         }
+        self.sync(order).map_err(failed)?;
+        here(Point::At(Step::IngestSynced));
         self.is_still_there()?;
         let stat = self.landing.data_stat().map_err(failed)?;
-        let Target { place, .. } = self.landing.target().clone();
-        self.served.inbox.hint(place, Closed { data: true, sidecar: true });
+        held.whole();
         Ok((fingerprint(&bytes, stat), order != Order::Repeat))
+    }
+
+    /// Has everything on the disk that is to be there over a loss of power. Parts are synced already; what was there may be
+    /// of a server that was killed before it came to this, or of somebody who has not synced it.
+    fn sync(&self, order: Order) -> Result<(), LandingError> {
+        let Target { data, sidecar, .. } = self.landing.target();
+        let is_put = match order {
+            Order::Put { data, sidecar } => (data, sidecar),
+            Order::Repeat => (false, false),
+        };
+        if !is_put.0 {
+            self.landing.sync_file(data)?;
+        }
+        if !is_put.1 {
+            self.landing.sync_file(sidecar)?;
+        }
+        self.landing.sync()?;
+        self.served.parts.make_durable(&self.root, &self.landing)
     }
 
     /// What is to be done, by what is at the path and who has the uuid.

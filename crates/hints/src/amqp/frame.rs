@@ -3,11 +3,19 @@
 //! A codec of our own: a consumer needs a dozen methods, and the common library brings the formats of certificates and key
 //! stores of thirty more crates with it.
 
+use std::borrow::Cow;
+
 /// Bytes of a frame at most, as it is agreed with the broker.
 pub(super) const FRAME_BYTES_MAX: u32 = 128 << 10;
 
 /// Bytes around the payload of a frame.
 const AROUND: usize = 8;
+
+/// Kinds of frames.
+const METHOD: u8 = 1;
+const HEAD: u8 = 2;
+const BODY: u8 = 3;
+const HEARTBEAT: u8 = 8;
 
 /// What ends a frame.
 const END: u8 = 0xCE;
@@ -35,14 +43,22 @@ pub(super) enum Frame<'a> {
 pub(super) struct Head {
     pub(super) size: u64,
     pub(super) content_type: Option<String>,
+    /// The body is compressed, or the like: it would be taken for the name of a folder.
+    pub(super) is_encoded: bool,
 }
 
 /// The length of the frame with which these bytes begin; none: more of it has to come first.
 ///
 /// # Errors
-/// It is too long.
+/// It is too long, or no frame.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, Broken> {
     let Some(size) = bytes.get(3..7) else { return Ok(None) };
+    if is_other_version(bytes) {
+        return Ok(Some(GREETING.len()));
+    }
+    if !matches!(bytes[0], METHOD | HEAD | BODY | HEARTBEAT) {
+        return Err("what answers speaks no AMQP: does the address need TLS, or another port?");
+    }
     let size = u32::from_be_bytes([size[0], size[1], size[2], size[3]]);
     if size > FRAME_BYTES_MAX {
         return Err("a frame that is longer than it may be");
@@ -55,37 +71,46 @@ pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, Broken> {
 /// # Errors
 /// It is none that a broker sends to a consumer.
 pub(super) fn read(bytes: &[u8]) -> Result<Frame<'_>, Broken> {
-    if bytes.starts_with(b"AMQP") {
+    if is_other_version(bytes) {
         return Err("the broker speaks another version of AMQP");
     }
-    let (Some(payload), Some(&END)) = (bytes.get(7..bytes.len() - 1), bytes.last()) else {
+    let payload = bytes.get(7..bytes.len().saturating_sub(1));
+    let (Some(payload), Some(&END)) = (payload, bytes.last()) else {
         return Err("a frame without its end");
     };
     let mut fields = Fields(payload);
     match bytes[0] {
-        1 => {
+        METHOD => {
             let method = (fields.short()?, fields.short()?);
             Ok(Frame::Method(method, fields))
         }
-        2 => head(fields).map(Frame::Head),
-        3 => Ok(Frame::Body(payload)),
-        8 => Ok(Frame::Heartbeat),
+        HEAD => head(fields).map(Frame::Head),
+        BODY => Ok(Frame::Body(payload)),
+        HEARTBEAT => Ok(Frame::Heartbeat),
         _ => Err("a frame of a kind that is none"),
     }
+}
+
+/// A broker that does not take the greeting answers with its own.
+fn is_other_version(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"AMQP")
 }
 
 fn head(mut fields: Fields<'_>) -> Result<Head, Broken> {
     fields.take(4)?;
     let size = fields.long_long()?;
     let flags = fields.short()?;
-    // The content type comes first of all properties.
-    let content_type = if flags & 0x8000 == 0 { None } else { Some(fields.text()?.to_owned()) };
-    Ok(Head { size, content_type })
+    // These two come first of all properties.
+    let content_type = if flags & 0x8000 == 0 { None } else { Some(fields.text()?.into_owned()) };
+    let encoding = if flags & 0x4000 == 0 { None } else { Some(fields.text()?) };
+    let is_plain = |encoding: &str| matches!(encoding, "" | "identity" | "utf-8" | "UTF-8");
+    let is_encoded = encoding.is_some_and(|encoding| !is_plain(&encoding));
+    Ok(Head { size, content_type, is_encoded })
 }
 
 /// What is left of the fields of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Broken> {
@@ -106,10 +131,16 @@ impl<'a> Fields<'a> {
         Ok(u64::from(self.long()?) << 32 | u64::from(self.long()?))
     }
 
-    /// A short text.
-    pub(super) fn text(&mut self) -> Result<&'a str, Broken> {
+    /// A short text. The broker hands on what senders wrote, and that need not be UTF-8: a message that could not be read
+    /// would come again for ever.
+    pub(super) fn text(&mut self) -> Result<Cow<'a, str>, Broken> {
         let length = self.take(1)?[0];
-        std::str::from_utf8(self.take(usize::from(length))?).map_err(|_| "a text that is not UTF-8")
+        Ok(String::from_utf8_lossy(self.take(usize::from(length))?))
+    }
+
+    /// Those that are left.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0
     }
 }
 
@@ -217,10 +248,32 @@ mod tests {
             .bytes();
         assert_eq!(length(&bytes), Ok(Some(bytes.len())));
         let Ok(Frame::Method((60, 60), mut fields)) = read(&bytes) else { panic!("{bytes:?}") };
-        assert_eq!((fields.text(), fields.long_long()), (Ok("tag"), Ok(1 << 40)));
+        assert_eq!((fields.text(), fields.long_long()), (Ok("tag".into()), Ok(1 << 40)));
         assert_eq!((fields.take(1).map(|byte| byte[0]), fields.short()), (Ok(0), Ok(7)));
         assert_eq!((fields.long(), fields.long()), (Ok(9), Ok(4)));
         assert!(fields.long_long().is_err());
+    }
+
+    #[test]
+    fn a_media_type_that_is_not_utf_8_is_that_of_a_message_all_the_same() {
+        let head = [2, 0, 1, 0, 0, 0, 17, 0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0x80, 0];
+        let bytes = [&head[..], &[2, 0xFF, b'x', END]].concat();
+        let content_type = Some("\u{FFFD}x".to_owned());
+        let is_encoded = false;
+        assert_eq!(read(&bytes), Ok(Frame::Head(Head { size: 5, content_type, is_encoded })));
+    }
+
+    #[test]
+    fn a_body_that_is_compressed_is_told_by_its_head() {
+        let encoded = |name: &[u8]| {
+            let head = [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0x40, 0];
+            let payload = [&head[..], &[short_length(name.len())], name].concat();
+            let begin = [2, 0, 1, 0, 0, 0, short_length(payload.len())];
+            let bytes = [&begin[..], &payload, &[END]].concat();
+            let Ok(Frame::Head(head)) = read(&bytes) else { panic!("{bytes:?}") };
+            head.is_encoded
+        };
+        assert!(encoded(b"gzip") && !encoded(b"utf-8") && !encoded(b""));
     }
 
     #[test]
@@ -232,7 +285,8 @@ mod tests {
         head[6] = short_length(head.len() - 7);
         head.push(END);
         let content_type = Some("text/plain".to_owned());
-        assert_eq!(read(&head), Ok(Frame::Head(Head { size: 5, content_type })));
+        let is_encoded = false;
+        assert_eq!(read(&head), Ok(Frame::Head(Head { size: 5, content_type, is_encoded })));
         assert_eq!(read(&heartbeat()), Ok(Frame::Heartbeat));
         assert_eq!(read(&[3, 0, 1, 0, 0, 0, 1, b'x', END]), Ok(Frame::Body(b"x")));
         for bad in [&b"AMQP\0\x01\0\0"[..], &[9, 0, 0, 0, 0, 0, 0, END], &[8, 0, 0, 0, 0, 0, 0, 0]]
@@ -246,6 +300,8 @@ mod tests {
             cut.push(END);
             assert!(end > 30 || read(&cut).is_err(), "{end}");
         }
+        assert_eq!(super::length(b"AMQP\0\0\x09\x01"), Ok(Some(8)));
+        assert!(super::length(b"HTTP/1.1 400").is_err_and(|words| words.contains("no AMQP")));
         assert_eq!(super::length(&[1, 0, 0, 0]), Ok(None));
         assert!(super::length(&[1, 0, 0, 0xFF, 0, 0, 0]).is_err());
     }

@@ -12,6 +12,7 @@ use self::frame::{Fields, Frame, Head, Method};
 use crate::MESSAGE_BYTES_MAX;
 use crate::address::Address;
 use crate::queue::{CALL, Link};
+use crate::skim::{Skimmed, skim_all};
 use crate::wire::{KeepAlive, Wire};
 
 /// Both sides tell so often that they are there, seconds. The broker waits twice as long, and hints may wait for room.
@@ -161,11 +162,12 @@ impl Connection {
             .text("en_US");
         // A broker that refuses the user ends the connection.
         self.wire.send(&start.bytes()).await?;
-        self.answer(TUNE)
+        let offered = self
+            .answer(TUNE)
             .await
             .map_err(|closed| format!("user or password may be wrong: {}", closed.words()))?;
-        let tune =
-            Method::new(0, TUNE_OK).short(CHANNEL).long(frame::FRAME_BYTES_MAX).short(HEARTBEAT_S);
+        let frame_max = frame_bytes_max(Fields(&offered))?;
+        let tune = Method::new(0, TUNE_OK).short(CHANNEL).long(frame_max).short(HEARTBEAT_S);
         self.wire.send(&tune.bytes()).await?;
         let open = Method::new(0, OPEN).text(virtual_host).text("").byte(0);
         self.call(open, OPEN_OK).await.map_err(Closed::words)
@@ -192,15 +194,17 @@ impl Connection {
 
     async fn call(&mut self, method: Method, answer: (u16, u16)) -> Result<(), Closed> {
         self.wire.send(&method.bytes()).await?;
-        self.answer(answer).await
+        self.answer(answer).await.map(drop)
     }
 
-    /// Waits for a method.
-    async fn answer(&mut self, wanted: (u16, u16)) -> Result<(), Closed> {
+    /// Waits for a method. Returns its fields.
+    async fn answer(&mut self, wanted: (u16, u16)) -> Result<Vec<u8>, Closed> {
         loop {
             let frame = frame::read(self.wire.next().await?).map_err(str::to_owned)?;
             let closed = match frame {
-                Frame::Method(method, _) if method == wanted => return Ok(()),
+                Frame::Method(method, fields) if method == wanted => {
+                    return Ok(fields.rest().to_vec());
+                }
                 Frame::Method(CHANNEL_CLOSE, fields) => {
                     let (code, words) = reason(fields)?;
                     Closed::Channel(code, words)
@@ -236,6 +240,15 @@ impl Connection {
     }
 }
 
+/// Bytes of a frame at most, as the broker offers it, or fewer: it ends a connection that asks for more. 0 stands for any.
+fn frame_bytes_max(mut offered: Fields<'_>) -> Result<u32, String> {
+    offered.short()?;
+    Ok(match offered.long()? {
+        0 => frame::FRAME_BYTES_MAX,
+        bytes => bytes.min(frame::FRAME_BYTES_MAX),
+    })
+}
+
 /// Takes a frame of the broker into the message that is coming in.
 fn take_frame(frame: Frame<'_>, delivery: &mut Option<Delivery>) -> Result<(), String> {
     match frame {
@@ -268,7 +281,7 @@ fn take_frame(frame: Frame<'_>, delivery: &mut Option<Delivery>) -> Result<(), S
 
 /// Why the broker closes something.
 fn reason(mut fields: Fields<'_>) -> Result<(u16, String), String> {
-    Ok((fields.short()?, fields.text()?.to_owned()))
+    Ok((fields.short()?, fields.text()?.into_owned()))
 }
 
 impl Delivery {
@@ -277,8 +290,9 @@ impl Delivery {
         self.head.as_ref().is_some_and(|head| head.size <= MESSAGE_BYTES_MAX as u64)
     }
 
+    /// One that is too large, or compressed, holds no hint that can be read.
     async fn hand_over(&self, link: &Link) {
-        if !self.is_small() {
+        if !self.is_small() || self.head.as_ref().is_some_and(|head| head.is_encoded) {
             return link.refuse();
         }
         let content_type = self.head.as_ref().and_then(|head| head.content_type.as_deref());
@@ -286,9 +300,30 @@ impl Delivery {
     }
 }
 
+/// Reads what a broker sends, without a connection.
+pub(crate) fn skim(bytes: &[u8]) -> Skimmed {
+    let mut delivery = None;
+    skim_all(bytes, frame::length, |packet| {
+        take_frame(frame::read(packet)?, &mut delivery)?;
+        let whole = delivery.take_if(|one: &mut Delivery| one.head.is_some() && one.left == 0);
+        Ok(whole.map(|whole| whole.body.len()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_as_long_as_the_broker_allows_and_not_longer_than_there_is_room_for() {
+        let offered = |bytes: u32| {
+            let fields = [&2_047_u16.to_be_bytes()[..], &bytes.to_be_bytes(), &[0, 60]].concat();
+            frame_bytes_max(Fields(&fields))
+        };
+        assert_eq!(offered(4_096), Ok(4_096));
+        assert_eq!(offered(1 << 20), Ok(frame::FRAME_BYTES_MAX));
+        assert_eq!(offered(0), Ok(frame::FRAME_BYTES_MAX));
+    }
 
     #[test]
     fn an_address_names_a_virtual_host() {

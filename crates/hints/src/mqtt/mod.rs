@@ -5,11 +5,12 @@ mod packet;
 use std::time::Duration;
 
 use focus_core::hint::{BinaryEvent, Envelope};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::packet::{Credentials, Packet};
 use crate::address::Address;
 use crate::queue::{CALL, Link};
+use crate::skim::{Skimmed, skim_all};
 use crate::wire::{KeepAlive, Wire};
 
 /// A broker that says nothing is asked so often whether it is there.
@@ -28,7 +29,6 @@ pub(crate) async fn session(link: &Link, topic: &str) -> String {
         Ok(Err(words)) => return words,
         Err(_) => return format!("the broker does not answer within {} s", CALL.as_secs()),
     };
-    link.connected();
     match connection.take_all(link).await {
         Ok(never) => match never {},
         Err(words) => words,
@@ -49,27 +49,13 @@ async fn begin(link: &Link, topic: &str) -> Result<Connection, String> {
     }
     // A subscription that is there stays as it is.
     connection.wire.send(&packet::subscribe(topic)).await?;
-    loop {
-        match packet::read(connection.wire.next().await?)? {
-            Packet::Subscribed(code) if code >= 0x80 => {
-                return Err(refused("the subscription", code));
-            }
-            Packet::Subscribed(_) => return Ok(connection),
-            // What the session has kept comes before the answer.
-            Packet::Message(message) => {
-                let id = message.id;
-                take(link, &message).await;
-                connection.acknowledge(id).await?;
-            }
-            Packet::Disconnected(code) => return Err(ended(code)),
-            Packet::Connected(_) | Packet::Pong => {}
-        }
-    }
+    Ok(connection)
 }
 
 fn refused(what: &str, code: u8) -> String {
     let why = match code {
-        0x84 => ": it does not speak MQTT 5",
+        // The first is an answer of older brokers.
+        0x01 | 0x84 => ": it does not speak MQTT 5",
         0x86 => ": user or password are wrong",
         0x87 => ": this user may not",
         0x8F | 0xA2 => ": the topic is no filter that it takes",
@@ -103,15 +89,28 @@ impl Connection {
     async fn take_all(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {
         let ping = packet::ping();
         let alive = KeepAlive { beat: &ping, every: PING, silence: SILENCE };
+        let mut subscribing = Some(Instant::now());
         loop {
             match packet::read(self.wire.next_alive(alive).await?)? {
+                // What the session has kept comes before the answer to the subscription, and may be much.
                 Packet::Message(message) => {
                     let id = message.id;
                     take(link, &message).await;
                     self.acknowledge(id).await?;
+                    subscribing = subscribing.map(|_| Instant::now());
+                }
+                Packet::Subscribed(code) if code >= 0x80 => {
+                    return Err(refused("the subscription", code));
+                }
+                Packet::Subscribed(_) => {
+                    subscribing = None;
+                    link.connected();
                 }
                 Packet::Disconnected(code) => return Err(ended(code)),
-                Packet::Connected(_) | Packet::Subscribed(_) | Packet::Pong => {}
+                Packet::Connected(_) | Packet::Pong => {}
+            }
+            if subscribing.is_some_and(|since| since.elapsed() > SILENCE) {
+                return Err("the broker does not answer the subscription".to_owned());
             }
         }
     }
@@ -122,4 +121,14 @@ impl Connection {
             None => Ok(()),
         }
     }
+}
+
+/// Reads what a broker sends, without a connection.
+pub(crate) fn skim(bytes: &[u8]) -> Skimmed {
+    skim_all(bytes, packet::length, |packet| match packet::read(packet)? {
+        Packet::Message(message) => Ok(Some(message.body.len())),
+        Packet::Connected(_) | Packet::Subscribed(_) | Packet::Pong | Packet::Disconnected(_) => {
+            Ok(None)
+        }
+    })
 }

@@ -157,7 +157,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Packet<'_>, Broken> {
 
 fn message(first: u8, mut reader: Reader<'_>) -> Result<Message<'_>, Broken> {
     let mut message = Message::default();
-    reader.text()?;
+    reader.bytes()?;
     if first & 0x06 != 0 {
         message.id = Some(reader.short()?);
     }
@@ -167,15 +167,15 @@ fn message(first: u8, mut reader: Reader<'_>) -> Result<Message<'_>, Broken> {
         match kind {
             0x01 => drop(properties.take(1)?),
             0x02 => drop(properties.take(4)?),
-            0x03 => message.content_type = Some(properties.text()?),
+            0x03 => message.content_type = properties.text()?,
             0x08 | 0x09 => drop(properties.bytes()?),
             0x0B => drop(properties.number()?),
             0x23 => drop(properties.take(2)?),
             0x26 => {
                 let (name, value) = (properties.text()?, properties.text()?);
                 match name {
-                    "specversion" => message.version = Some(value),
-                    "subject" => message.subject = Some(value),
+                    Some("specversion") => message.version = value,
+                    Some("subject") => message.subject = value,
                     _ => {}
                 }
             }
@@ -211,8 +211,9 @@ impl<'a> Reader<'a> {
         self.take(usize::from(length))
     }
 
-    fn text(&mut self) -> Result<&'a str, Broken> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| "a text that is not UTF-8")
+    /// A text; none where it is not UTF-8. A message that could not be read would come again for ever.
+    fn text(&mut self) -> Result<Option<&'a str>, Broken> {
+        Ok(std::str::from_utf8(self.bytes()?).ok())
     }
 
     /// A number of one to four bytes.
@@ -267,6 +268,12 @@ mod tests {
             assert!(matches!(&cut, Err(_) | Ok(Packet::Message(Message { body: b"" | b"{", .. }))));
             assert!(matches!(length(&packet[..end.min(2)]), Ok(None | Some(_))));
         }
+    }
+
+    #[test]
+    fn a_message_with_texts_that_are_not_utf_8_is_read_without_them() {
+        let bytes = [0x30, 13, 0, 1, 0xFF, 8, 0x03, 0, 1, 0xFF, 0x08, 0, 1, 0xFF, b'x'];
+        assert_eq!(read(&bytes), Ok(Packet::Message(Message { body: b"x", ..Message::default() })));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use focus_core::hint::{BinaryEvent, Envelope, Form, form, parse};
 use http_body_util::{BodyExt, Limited};
@@ -87,6 +87,13 @@ pub(super) async fn post(
 /// What the headers say of the body. The headers of a CloudEvent begin with `ce-`.
 fn envelope(headers: &HeaderMap) -> Result<Envelope<'_>, Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // A compressed body would be taken for the name of a folder.
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+        let words =
+            "the body is encoded, and is taken as it is: send it without `Content-Encoding`";
+        return Err(Problem::of(ProblemKind::WrongMediaType, words));
+    }
     let content_type = text(header::CONTENT_TYPE.as_str());
     let event =
         text("ce-specversion").map(|version| BinaryEvent { version, subject: text("ce-subject") });

@@ -64,6 +64,7 @@ pub(crate) use coverage::{
 };
 pub(crate) use deletions::{HeldPage, held_cursor, held_deletion, held_page};
 pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
+pub use ingest::skim_form;
 pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use listener::serve;
 pub(crate) use listener::{Activity, Peer};

@@ -101,7 +101,7 @@ fn raised(listed: &ListedAlerts, frame: &Frame) -> Markup {
     let raised: Vec<&ListedAlert> = listed.items.iter().filter(|one| one.is_firing()).collect();
     let session = acts::actor(frame, "silence alerts");
     html! {
-        section aria-labelledby="raised" {
+        section {
             h2 #raised { "Now" }
             @if raised.is_empty() {
                 (parts::empty("No alert is raised."))
@@ -115,8 +115,8 @@ fn raised(listed: &ListedAlerts, frame: &Frame) -> Markup {
                                 @if let Some(root) = &alert.root { dt { "Root" } dd { (parts::foreign(root)) } }
                                 dt { "Since" } dd { (parts::time(&alert.since)) }
                             }
-                            p { (parts::foreign(&alert.summary)) }
-                            @if !alert.remedy.is_empty() { p { (alert.remedy) "." } }
+                            p { (parts::told(&alert.summary)) }
+                            @if !alert.remedy.is_empty() { p { (parts::told(&alert.remedy)) "." } }
                             @if alert.silenced { p.soft { "Silenced: nobody is told that it fires." } }
                             @if !alert.tells { p.soft { "The root's holder tells of it." } }
                             @if !alert.silenced && let Ok(session) = session { (silence(n, alert, session)) }
@@ -154,7 +154,7 @@ fn silences(silences: &[ListedSilence], frame: &Frame) -> Markup {
     };
     html! {
         @if !silences.is_empty() {
-            section aria-labelledby="silences" {
+            section {
                 h2 #silences { "Silences" }
                 p { "While one lasts, nobody is told that an alert of its rule fires. That one is over is told." }
                 div.scroll tabindex="0" role="region" aria-labelledby="silences" {
@@ -187,7 +187,7 @@ fn silences(silences: &[ListedSilence], frame: &Frame) -> Markup {
 
 fn channels(channels: &[ListedChannel]) -> Markup {
     html! {
-        section aria-labelledby="channels" {
+        section {
             h2 #channels { "Channels" }
             @if channels.is_empty() {
                 (parts::empty("Nobody is told: the settings have no [[alerts.channels]]."))
@@ -202,7 +202,7 @@ fn channels(channels: &[ListedChannel]) -> Markup {
                                     td { (channel.kind) }
                                     td { (parts::state(of_channel(&channel.state), &channel.state)) }
                                     td { @match &channel.told_at { Some(at) => { (parts::time(at)) } None => { "nothing yet" } } }
-                                    td { @if let Some(reason) = &channel.reason { (parts::foreign(reason)) } }
+                                    td { @if let Some(reason) = &channel.reason { (parts::told(reason)) } }
                                 }
                             }
                         }
@@ -225,7 +225,7 @@ fn of_channel(state: &str) -> Tone {
 fn over(listed: &ListedAlerts) -> Markup {
     let over: Vec<&ListedAlert> = listed.items.iter().filter(|one| !one.is_firing()).collect();
     html! {
-        section aria-labelledby="over" {
+        section {
             h2 #over { "The last 30 days" }
             @if over.is_empty() {
                 (parts::empty("No alert has come to an end in the last 30 days."))
@@ -241,7 +241,7 @@ fn over(listed: &ListedAlerts) -> Markup {
                                     td { (parts::time(&alert.since)) }
                                     td { @if let Some(at) = &alert.ended { (parts::time(at)) } }
                                     td { @if let Some(root) = &alert.root { (parts::foreign(root)) } }
-                                    td { (parts::foreign(&alert.summary)) }
+                                    td { (parts::told(&alert.summary)) }
                                 }
                             }
                         }

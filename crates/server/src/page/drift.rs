@@ -54,7 +54,7 @@ async fn drift(
                 None => { (parts::empty("Nothing has been verified on this state folder yet. A verification reads every document and every sidecar; it changes nothing.")) }
             }
         }
-        section aria-labelledby="jobs" {
+        section {
             h2 #jobs { "Jobs" }
             (jobs::form(&frame, PATH))
             div #job-list data-renew="job" data-under-way=[jobs::is_under_way(&jobs).then_some("")] {
@@ -83,9 +83,9 @@ fn verified(last: &Verification, frame: &Frame) -> Markup {
     };
     let (class, sign) = tone.class_and_sign();
     html! {
-        section aria-labelledby="last" {
+        section {
             h2 #last { "Last verification" }
-            p class={ "verdict " (class) } { span aria-hidden="true" { (sign) } " " (words) }
+            p class={ "verdict " (class) } { span aria-hidden="true" { (sign) } span { (words) } }
             dl.facts {
                 dt { "Began" } dd { (parts::time(&last.began_at)) ", and took " (parts::duration(last.elapsed_ms)) }
                 dt { "Compared" } dd { (parts::number(last.compared)) " recordings" }
@@ -149,7 +149,7 @@ fn row(finding: &ReportedFinding, frame: &Frame) -> Markup {
                 @if let Some(uuid) = &finding.uuid { br; span.soft { (parts::foreign(uuid)) } }
             }
             td {
-                @if let Some(reason) = &finding.reason { p { (parts::foreign(reason)) } }
+                @if let Some(reason) = &finding.reason { p { (parts::told(reason)) } }
                 @for field in finding.fields.iter().take(FIELDS) {
                     p { (parts::foreign(&field.field)) ": storage " (parts::foreign(&field.storage)) ", catalog " (parts::foreign(&field.catalog)) }
                 }

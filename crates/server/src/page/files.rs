@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -54,7 +54,7 @@ pub(super) const RECORDINGS: File =
     File { name: "recordings.js", media_type: SCRIPT, text: include_str!("assets/recordings.js") };
 
 /// The sign in the browser's tab.
-const ICON: File =
+pub(super) const ICON: File =
     File { name: "icon.svg", media_type: "image/svg+xml", text: include_str!("assets/icon.svg") };
 
 /// Every file.
@@ -79,11 +79,17 @@ pub(super) fn routes() -> Router<crate::api::AppState> {
     Router::new().route("/page/{name}", get(file))
 }
 
-async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    match ALL.iter().find(|file| file.name == name) {
-        Some(file) => manners::tagged(&headers, file.text.as_bytes(), file.media_type),
-        None => Problem::of(ProblemKind::UnknownPath, "the page has no such file").into_response(),
+async fn file(Path(name): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let Some(file) = ALL.iter().find(|file| file.name == name) else {
+        return Problem::of(ProblemKind::UnknownPath, "the page has no such file").into_response();
+    };
+    let mut response = manners::tagged(&headers, file.text.as_bytes(), file.media_type);
+    // Under the address of this version nothing else will ever be.
+    if query.is_some_and(|query| query.strip_prefix("v=") == Some(VERSION.as_str())) {
+        let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
+        response.headers_mut().insert(header::CACHE_CONTROL, kept);
     }
+    response
 }
 
 /// The headers of a page, besides those of every answer: it uses its own files and nothing else, and its forms

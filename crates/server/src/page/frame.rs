@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use focus_common::clock;
-use focus_common::status::{CatalogState, RootState, RootStatus, Status};
-use focus_core::iso8601;
+use focus_common::status::{CatalogState, Status};
 use maud::{DOCTYPE, Markup, html};
 
 use super::SIGN_IN;
-use super::files::{BANNERS, File, LIVE, STYLE, page_headers};
+use super::banners;
+use super::files::{BANNERS, File, ICON, LIVE, STYLE, page_headers};
 use super::parts::{self, Tone};
 use super::session::{self, Session};
 use crate::api::{AppState, Problem};
@@ -80,7 +80,7 @@ impl FromRequestParts<AppState> for Frame {
         let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
         let scan_interval_ms = state.scan_interval_ms();
         let complete_through = status.complete_through.as_deref();
-        let stale_ms = stale_ms(complete_through, scan_interval_ms, clock::wall_ms());
+        let stale_ms = banners::stale_ms(complete_through, scan_interval_ms, clock::wall_ms());
         Ok(Frame { status, session, scan_interval_ms, stale_ms, here })
     }
 }
@@ -115,6 +115,7 @@ impl Frame {
                     (self.header(place))
                     main #content tabindex="-1" {
                         (self.banners())
+                        (not_told())
                         (content)
                     }
                     p #announce .unseen role="status" {}
@@ -127,6 +128,11 @@ impl Frame {
         response
     }
 
+    /// What is wrong now.
+    pub(super) fn banners(&self) -> Markup {
+        banners::banners(&self.status, self.stale_ms.is_some(), self.scan_interval_ms)
+    }
+
     fn head(&self, title: &str, scripts: &[&File]) -> Markup {
         html! {
             head {
@@ -136,7 +142,7 @@ impl Frame {
                 @if let Some(session) = &self.session { meta name="csrf" content=(session.csrf); }
                 title { (title) " · Focus Server" }
                 link rel="stylesheet" href=(STYLE.address());
-                link rel="icon" href="/page/icon.svg" type="image/svg+xml";
+                link rel="icon" href=(ICON.address()) type="image/svg+xml";
                 script src=(LIVE.address()) defer {}
                 script src=(BANNERS.address()) defer {}
                 @for script in scripts { script src=(script.address()) defer {} }
@@ -147,17 +153,7 @@ impl Frame {
     fn header(&self, place: Place) -> Markup {
         html! {
             header.top {
-                div.bar {
-                    a.name href="/" { "Focus Server" }
-                    nav aria-label="Pages" {
-                        ul {
-                            @for (one, path, name) in PLACES {
-                                li { a href=(path) aria-current=[(one == place).then_some("page")] { (name) } }
-                            }
-                        }
-                    }
-                    (self.account())
-                }
+                (bar(place, &self.account()))
                 (numbers(&self.status))
             }
         }
@@ -188,34 +184,55 @@ impl Frame {
     }
 }
 
+/// The name of the product and the way to its pages, with what belongs to the person beside it.
+pub(super) fn bar(place: Place, account: &Markup) -> Markup {
+    html! {
+        div.bar {
+            a.name href="/" { "Focus Server" }
+            nav aria-label="Pages" {
+                ul {
+                    @for (one, path, name) in PLACES {
+                        li { a href=(path) aria-current=[(one == place).then_some("page")] { (name) } }
+                    }
+                }
+            }
+            (account)
+        }
+    }
+}
+
 /// The numbers on every page's header. `data-value` is the raw value, as the status has it.
 fn numbers(status: &Status) -> Markup {
     let (tone, catalog) = (tone_of(status.catalog_state), status.catalog_state.name());
     html! {
-        dl.numbers aria-label="At this moment" {
-            div { dt { "Catalog" } dd data-field="catalog_state" data-kind="state" data-value=(catalog) { (parts::state(tone, catalog)) } }
-            @for (name, field, value) in [
-                ("Recordings", "recordings", status.recordings),
-                ("Pending", "pending", status.pending),
-            ] {
-                div { dt { (name) } dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) } }
-            }
-            div { dt { "Lag" } dd data-field="lag_ms" data-kind="duration" data-value=(status.lag_ms) { (parts::duration(status.lag_ms)) } }
-            @for (name, field, path, value) in [
-                ("Unrecognised", "unrecognised", "/unrecognised", status.unrecognised),
-                ("Held", "held", "/held", status.held),
-            ] {
-                div { dt { a href=(path) { (name) } } dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) } }
-            }
-            div.wide { dt { "Complete through" }
-                dd data-field="complete_through" data-kind="time" data-value=(status.complete_through.as_deref().unwrap_or("")) {
-                    @match &status.complete_through {
-                        Some(at) => { (parts::time(at)) }
-                        None => { "not yet" }
+        section.at-this-moment aria-label="At this moment" {
+            dl.numbers {
+                div { dt { "Catalog" } dd data-field="catalog_state" data-kind="state" data-value=(catalog) { (parts::state(tone, catalog)) } }
+                (count("Recordings", "recordings", None, status.recordings))
+                (count("Pending", "pending", None, status.pending))
+                div { dt { "Lag" } dd data-field="lag_ms" data-kind="duration" data-value=(status.lag_ms) { (parts::duration(status.lag_ms)) } }
+                (count("Unrecognised", "unrecognised", Some("/unrecognised"), status.unrecognised))
+                (count("Held", "held", Some("/held"), status.held))
+                div.wide { dt { "Complete through" }
+                    dd data-field="complete_through" data-kind="time" data-value=(status.complete_through.as_deref().unwrap_or("")) {
+                        @match &status.complete_through {
+                            Some(at) => { (parts::time(at)) }
+                            None => { "not yet" }
+                        }
                     }
                 }
             }
-            div.pause { button.quiet #pause type="button" aria-pressed="false" hidden { "Pause" } }
+            button.quiet #pause type="button" aria-pressed="false" hidden { "Pause" }
+        }
+    }
+}
+
+/// One number, with the page that has more about it.
+fn count(name: &str, field: &str, path: Option<&str>, value: u64) -> Markup {
+    html! {
+        div {
+            dt { @match path { Some(path) => { a href=(path) { (name) } } None => { (name) } } }
+            dd data-field=(field) data-kind="number" data-value=(value) { (parts::number(value)) }
         }
     }
 }
@@ -231,58 +248,11 @@ pub(super) fn tone_of(state: CatalogState) -> Tone {
     }
 }
 
-/// `/banners`: the banners alone, for the script that shows and hides them.
-pub(super) async fn banners_alone(frame: Frame) -> Response {
-    let mut response = frame.banners().into_string().into_response();
-    page_headers(response.headers_mut());
-    response
-}
-
-/// How long ago the last finished look at all roots began, where that is more than twice the time between two.
-fn stale_ms(complete_through: Option<&str>, scan_interval_ms: u64, now_ms: i64) -> Option<u64> {
-    let through_ms = iso8601::from_text(complete_through?, None).ok()?;
-    let age_ms = u64::try_from(now_ms.saturating_sub(through_ms)).ok()?;
-    (age_ms > scan_interval_ms.saturating_mul(2)).then_some(age_ms)
-}
-
-impl Frame {
-    /// What is wrong now, on every page. A script shows and hides the same.
-    fn banners(&self) -> Markup {
-        let status = &self.status;
-        let is_away =
-            |root: &&RootStatus| !matches!(root.state, RootState::Present | RootState::Unknown);
-        let away: Vec<_> = status.roots.iter().filter(is_away).collect();
-        html! {
-            div #banners {
-                @if status.catalog_state == CatalogState::Down {
-                    p.banner.bad data-banner="catalog" {
-                        strong { "The catalog is away." }
-                        " Recordings keep landing and are indexed; answers come from the index."
-                        @if let Some(reason) = &status.catalog_reason { " " (parts::foreign(reason)) }
-                    }
-                }
-                @for root in away {
-                    p.banner.bad data-banner="root" {
-                        strong { "The root " (parts::foreign(&root.path)) " is " (root.state.name().replace('_', " ")) "." }
-                        @if let Some(reason) = &root.reason { " " (parts::foreign(reason)) }
-                    }
-                }
-                @if status.held > 0 {
-                    p.banner.warn data-banner="held" {
-                        strong { @if status.held == 1 { "One deletion is held." } @else { (parts::number(status.held)) " deletions are held." } }
-                        " " a href="/held" { "Look at them" } "."
-                    }
-                }
-                @if self.stale_ms.is_some() && let Some(through) = &status.complete_through {
-                    p.banner.warn data-banner="stale" {
-                        strong { "The index may not be complete." }
-                        " The last finished scan of all roots began at " (parts::time(through))
-                        ", and there should be one every " (parts::duration(self.scan_interval_ms))
-                        ". A root that is away or very slow keeps it from being finished: "
-                        a href="/" { "see what the parts say" } "."
-                    }
-                }
-            }
+/// What the script shows while it hears nothing from the server.
+fn not_told() -> Markup {
+    html! {
+        div.banner.warn #not-told hidden {
+            p { strong { "The server does not answer." } " The numbers are those of the moment at which it answered last." }
         }
     }
 }
@@ -290,16 +260,6 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn completeness_is_stale_after_twice_the_time_between_scans() {
-        let through = Some("2026-05-01T12:00:00.000Z");
-        let at = |s: i64| 1_777_636_800_000 + s * 1_000;
-        assert_eq!(stale_ms(through, 60_000, at(120)), None);
-        assert_eq!(stale_ms(through, 60_000, at(121)), Some(121_000));
-        assert_eq!(stale_ms(through, 60_000, at(-5)), None, "the clock was set back");
-        assert_eq!(stale_ms(None, 60_000, at(500)), None);
-    }
 
     #[test]
     fn a_path_is_a_pages_where_the_navigation_leads_to_it_or_above_it() {

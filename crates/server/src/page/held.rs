@@ -121,7 +121,7 @@ fn set(page: &HeldPage, query: &HeldQuery, frame: &Frame) -> Markup {
     let rows: Vec<_> = page.rows.iter().filter(|row| row.seq <= through).collect();
     let goes_on = page.next.as_deref().filter(|_| rows.len() == page.rows.len());
     html! {
-        section aria-labelledby="set" {
+        section {
             h2 #set {
                 @if has_grown { "Deletions that were held when you began to look" }
                 @else { (parts::number(page.root.held)) " held deletions" }
@@ -182,7 +182,7 @@ fn approval(page: &HeldPage, through: i64, has_grown: bool, frame: &Frame) -> Ma
 
 fn approvals(jobs: &[ShownJob], frame: &Frame) -> Markup {
     html! {
-        section aria-labelledby="approvals" {
+        section {
             h2 #approvals { "Approvals" }
             div #approval-list data-renew="job" data-under-way=[jobs::is_under_way(jobs).then_some("")] {
                 (jobs::list(jobs, frame, PATH))

@@ -129,7 +129,7 @@ fn row(job: &ShownJob, frame: &Frame, path: &str) -> Markup {
                 span { (parts::time(at)) }
                 span { (root(value, &frame.status)) }
                 @if let Some(words) = outcome(value) { span { (words) } }
-                @if let Some(reason) = value["reason"].as_str() { span { (parts::foreign(reason)) } }
+                @if let Some(reason) = value["reason"].as_str() { span { (parts::told(reason)) } }
             }
             @if matches!(state, "queued" | "running") {
                 @if let Some(done) = value["done"].as_u64() {

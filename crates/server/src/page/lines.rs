@@ -33,7 +33,7 @@ pub(super) fn line(samples: &[Sample], now_ms: i64, what: &Line) -> Markup {
     let top = format!("{}", HEIGHT - 1.0);
     html! {
         figure.line {
-            figcaption { span { (what.name) } span.soft { "at most " (most_shown) } }
+            figcaption { span { (what.name) } span.soft { (last_shown) " now, at most " (most_shown) } }
             @if samples.len() < 2 {
                 p.soft { "The line begins with the server: it comes in a moment." }
             } @else {

@@ -2,7 +2,8 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `frame` | what every page has: head, navigation, the numbers of the header, banners |
+//! | `frame` | what every page has: head, navigation, the numbers of the header |
+//! | `banners` | what is wrong now, on every page |
 //! | `parts` | what several pages show alike: times, numbers, states, empty places |
 //! | `acts` | what forms that change something have in common |
 //! | `states`, `lines`, `jobs` | the parts of the server, numbers of an hour, jobs |
@@ -14,6 +15,7 @@
 mod acts;
 mod address;
 mod alerts;
+mod banners;
 mod chart;
 mod coverage;
 mod drift;
@@ -59,7 +61,6 @@ pub(crate) fn is_open(path: &str) -> bool {
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
-        .route("/banners", get(frame::banners_alone))
         .merge(coverage::routes())
         .merge(recordings::routes())
         .merge(unrecognised::routes())
@@ -69,5 +70,6 @@ pub(crate) fn routes() -> Router<AppState> {
         .merge(alerts::routes())
         .merge(drills::routes())
         .merge(sign_in::routes())
+        .merge(banners::routes())
         .merge(files::routes())
 }

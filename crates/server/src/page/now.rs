@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use focus_common::clock;
-use focus_common::status::{Fill, Recovery, Status};
+use focus_common::status::{CatalogState, Fill, Recovery, Status};
 use focus_core::outage::OutageRecord;
 use maud::{Markup, html};
 
@@ -28,11 +28,11 @@ pub(super) async fn now(State(state): State<AppState>, frame: Frame) -> Result<R
         div #now data-renew="status outage alert job" data-under-way=[is_under_way(status).then_some("")] {
             (verdict(&shown, &frame))
             (under_way(status))
-            section aria-labelledby="parts" {
+            section {
                 h2 #parts { "Parts" }
                 (states::list(&shown))
             }
-            section aria-labelledby="hour" {
+            section {
                 h2 #hour { "The last hour" }
                 div.lines {
                     (line(&samples, clock::wall_ms(), &Line { name: "Pending", value: |one| one.pending, shown: parts::number }))
@@ -46,36 +46,44 @@ pub(super) async fn now(State(state): State<AppState>, frame: Frame) -> Result<R
     Ok(frame.page(Place::Now, "Now", &[&RENEW], &content))
 }
 
-/// One sentence: whether anything is wrong.
+/// Parts that the first sentence names.
+const NAMED: usize = 3;
+
+/// One sentence: whether anything is wrong, and what.
 fn verdict(shown: &[Shown], frame: &Frame) -> Markup {
-    let of = |tone: Tone| shown.iter().filter(|one| one.tone == tone).count();
+    let of = |tone: Tone| shown.iter().filter(|one| one.tone == tone).collect::<Vec<_>>();
+    let (wrong, warned) = (of(Tone::Bad), of(Tone::Warn));
     let status = &frame.status;
-    let (tone, words) = match (of(Tone::Bad), of(Tone::Warn)) {
-        (0, 0) if status.held > 0 => {
-            (Tone::Warn, "Deletions wait for somebody's approval.".to_owned())
-        }
-        (0, 0) if frame.stale_ms.is_some() => {
-            (Tone::Warn, "The index is not as complete as it should be.".to_owned())
-        }
-        (0, 0) if status.recovery.is_some() => {
-            (Tone::Busy, "The catalog is being caught up with.".to_owned())
-        }
-        (0, 0) if status.fill.is_some() => {
-            (Tone::Busy, "The catalog is being filled for the first time.".to_owned())
-        }
-        (0, 0) => (Tone::Good, "Everything is in order.".to_owned()),
-        (0, warned) => (Tone::Warn, format!("{} should be looked at.", parts_in_words(warned))),
-        (bad, _) => (
-            Tone::Bad,
-            format!("{} {} wrong.", parts_in_words(bad), if bad == 1 { "is" } else { "are" }),
-        ),
+    let (tone, words) = if !wrong.is_empty() {
+        (Tone::Bad, html! { "Something is wrong: " (names(&wrong)) "." })
+    } else if !warned.is_empty() {
+        (Tone::Warn, html! { "Something should be looked at: " (names(&warned)) "." })
+    } else if status.held > 0 {
+        (Tone::Warn, html! { "Deletions wait for somebody's approval." })
+    } else if frame.stale_ms.is_some() {
+        (Tone::Warn, html! { "The index is not as complete as it should be." })
+    } else if status.recovery.is_some() {
+        (Tone::Busy, html! { "The catalog is being caught up with." })
+    } else if status.fill.is_some() {
+        (Tone::Busy, html! { "The catalog is being filled for the first time." })
+    } else if matches!(status.catalog_state, CatalogState::Connecting | CatalogState::Unknown) {
+        (Tone::Busy, html! { "The server begins, and asks the catalog what it is." })
+    } else {
+        (Tone::Good, html! { "Everything is in order." })
     };
     let (class, sign) = tone.class_and_sign();
-    html! { p class={ "verdict " (class) } { span aria-hidden="true" { (sign) } " " (words) } }
+    html! { p class={ "verdict " (class) } { span aria-hidden="true" { (sign) } span { (words) } } }
 }
 
-fn parts_in_words(count: usize) -> String {
-    if count == 1 { "One part".to_owned() } else { format!("{count} parts") }
+fn names(parts: &[&Shown]) -> Markup {
+    let beyond = parts.len().saturating_sub(NAMED);
+    html! {
+        @for (n, part) in parts.iter().take(NAMED).enumerate() {
+            @if n > 0 { ", " }
+            (part.name())
+        }
+        @if beyond > 0 { " and " (beyond) " more" }
+    }
 }
 
 fn is_under_way(status: &Status) -> bool {
@@ -89,7 +97,7 @@ fn is_under_way(status: &Status) -> bool {
 fn under_way(status: &Status) -> Markup {
     html! {
         @if is_under_way(status) {
-            section aria-labelledby="under-way" {
+            section {
                 h2 #under-way { "Under way" }
                 @if let Some(recovery) = &status.recovery { (of_recovery(recovery)) }
                 @if let Some(fill) = &status.fill { (of_fill(fill)) }
@@ -153,16 +161,12 @@ fn completeness(frame: &Frame) -> Markup {
     let status = &frame.status;
     let counts = [
         ("Unsettled", status.unsettled, "still change on storage"),
-        (
-            "Vanished",
-            status.vanished,
-            "files are gone, and it is not proved yet that they stay away",
-        ),
+        ("Vanished", status.vanished, "files are gone, and they are not marked as deleted"),
         ("Held", status.held, "wait for an approval before they count as deleted"),
         ("Deleted", status.deleted, "are marked as deleted in the catalog"),
     ];
     html! {
-        section aria-labelledby="complete" {
+        section {
             h2 #complete { "Completeness" }
             dl.facts {
                 dt { "Complete through" }
@@ -189,7 +193,7 @@ fn completeness(frame: &Frame) -> Markup {
 
 fn last_outages(outages: &[OutageRecord]) -> Markup {
     html! {
-        section aria-labelledby="outages" {
+        section {
             h2 #outages { "Last outages" }
             @if outages.is_empty() {
                 (parts::empty("No outage of the catalog is known on this state folder."))
@@ -223,7 +227,7 @@ fn row(outage: &OutageRecord) -> Markup {
             td.amount { (parts::number(outage.landed)) }
             td.amount { (parts::number(outage.pending)) }
             td.amount { @match outage.converge_ms { Some(ms) => { (parts::duration(ms)) } None => { "–" } } }
-            td { (parts::foreign(&outage.reason)) }
+            td { (parts::told(&outage.reason)) }
         }
     }
 }

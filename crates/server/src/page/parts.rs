@@ -98,6 +98,17 @@ pub(super) fn foreign(text: &str) -> Markup {
     html! { bdi.foreign { (shown(text)) } }
 }
 
+/// A sentence of the server that may hold text from outside. What stands between backticks is code.
+pub(super) fn told(text: &str) -> Markup {
+    html! {
+        bdi {
+            @for (n, piece) in text.split('`').enumerate() {
+                @if n % 2 == 1 { code { (shown(piece)) } } @else { (shown(piece)) }
+            }
+        }
+    }
+}
+
 /// Text from outside of which as much is shown as people read: the first `chars` characters.
 pub(super) fn brief(text: &str, chars: usize) -> Markup {
     let cut = text.char_indices().nth(chars).map(|(at, _)| at);
@@ -142,6 +153,14 @@ mod tests {
             ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 0 s", "1 h 1 min", "1 d 1 h"]
         );
         assert_eq!([0, 1_023, 1_536, 1 << 30].map(bytes), ["0 B", "1023 B", "1.5 KiB", "1.0 GiB"]);
+    }
+
+    #[test]
+    fn code_in_a_sentence_is_shown_as_code_and_nothing_of_it_as_markup() {
+        assert_eq!(
+            told("run `focus <x>`").into_string(),
+            "<bdi>run <code>focus &lt;x&gt;</code></bdi>"
+        );
     }
 
     #[test]

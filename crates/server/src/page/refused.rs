@@ -5,8 +5,9 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::files::{STYLE, page_headers};
-use super::frame;
+use super::files::{ICON, STYLE, page_headers};
+use super::frame::{self, Place, bar};
+use super::parts;
 use crate::api::Problem;
 
 /// Whether a person asks for a page: a browser says that it takes HTML, and the path is none of the API.
@@ -43,8 +44,8 @@ pub(super) fn led_to(path: &str) -> Response {
 pub(crate) fn as_page(problem: &Problem) -> Response {
     let content = html! {
         h1 { (problem.title()) }
-        p { (problem.detail()) }
-        p { (problem.remedy()) }
+        p { (sentence(problem.detail())) }
+        p { (sentence(problem.remedy())) }
         p { a href="/" { "To the first page" } }
     };
     bare(problem.status(), problem.title(), &content)
@@ -61,12 +62,34 @@ pub(super) fn bare(status: StatusCode, title: &str, content: &Markup) -> Respons
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Focus Server" }
                 link rel="stylesheet" href=(STYLE.address());
-                link rel="icon" href="/page/icon.svg" type="image/svg+xml";
+                link rel="icon" href=(ICON.address()) type="image/svg+xml";
             }
-            body { main #content { (content) } }
+            body {
+                header.top { (bar(Place::Elsewhere, &html! {})) }
+                main #content { (content) }
+            }
         }
     };
     let mut response = (status, text.into_string()).into_response();
     page_headers(response.headers_mut());
     response
+}
+
+/// Words of the API as a sentence: with a capital.
+fn sentence(words: &str) -> Markup {
+    let mut chars = words.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    parts::told(&format!("{first}{}", chars.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn words_of_the_api_are_a_sentence_without_markup_of_their_own() {
+        let text = sentence("use `/docs`, not <b>\u{202e}").into_string();
+        assert_eq!(text, "<bdi>Use <code>/docs</code>, not &lt;b&gt;\\u{202e}</bdi>");
+        assert_eq!(sentence("").into_string(), "<bdi></bdi>");
+    }
 }

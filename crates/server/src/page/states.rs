@@ -83,6 +83,24 @@ fn root_of(part: &Part) -> Option<&str> {
     }
 }
 
+impl Shown {
+    /// Its name in a sentence.
+    pub(super) fn name(&self) -> Markup {
+        html! {
+            @match &self.part {
+                Part::Catalog => { "the catalog" }
+                Part::Index => { "the index" }
+                Part::TextIndex => { "the text index" }
+                Part::Alerts => { "alerts" }
+                Part::Root(path) => { "the storage of " (parts::foreign(path)) }
+                Part::Lease(path) => { "the lease of " (parts::foreign(path)) }
+                Part::Watch(path) => { "the watch of " (parts::foreign(path)) }
+                Part::Hints(name) => { "the hints of " (parts::foreign(name)) }
+            }
+        }
+    }
+}
+
 fn row(one: &Shown) -> Markup {
     html! {
         li {
@@ -130,8 +148,8 @@ fn catalog(status: &Status) -> Shown {
         }
     };
     let words = html! {
-        @match &status.catalog_reason { Some(reason) => { (parts::foreign(reason)) } None => { (usual) } }
-        @for remark in &status.catalog_remarks { " " (parts::foreign(remark)) }
+        @match &status.catalog_reason { Some(reason) => { (parts::told(reason)) } None => { (usual) } }
+        @for remark in &status.catalog_remarks { " " (parts::told(remark)) }
         " " span.soft { (status.catalog.name()) " " (parts::foreign(&status.catalog_address)) }
     };
     let tone = if status.catalog_refuses { Tone::Bad } else { tone_of(status.catalog_state) };
@@ -262,7 +280,7 @@ fn watch(root: &RootStatus, scan_interval_ms: u64) -> Shown {
     };
     let words = html! {
         (reason_or(root.watch_reason.as_deref(), &usual))
-        @if root.watch_missed > 0 { " " (parts::number(root.watch_missed)) " recordings were found by scans first." }
+        @if root.watch_missed > 0 { " " (parts::number(root.watch_missed)) " recordings were missed, and found by scans." }
     };
     part(Part::Watch(root.path.clone()), tone, root.watch.name(), words)
 }
@@ -285,7 +303,7 @@ fn queue(queue: &HintQueueStatus) -> Shown {
 }
 
 fn reason_or(reason: Option<&str>, usual: &str) -> Markup {
-    html! { @match reason { Some(reason) => { (parts::foreign(reason)) } None => { (usual) } } }
+    html! { @match reason { Some(reason) => { (parts::told(reason)) } None => { (parts::told(usual)) } } }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::process::Output;
 
 use tempfile::TempDir;
 
+use crate::ingest::form;
 use crate::site::{BINARY, LIMIT, Site};
 
 /// Set: the files are written and not compared.
@@ -155,6 +156,37 @@ fn what_people_are_told_of_their_mistakes_is_what_it_was() {
         shown.push_str(&printed(&output, &[(folder.as_str(), "DIR")]));
     }
     is_golden("mistakes", &shown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_are_told_who_hand_recordings_over_is_what_it_was() {
+    let mut site = form::site("");
+    let folder = site.dir.path().join("outside");
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (data, sidecar) = (file("r1.dat"), file("r1.json"));
+    fs::write(&data, [7; 1_500]).expect("written");
+    fs::write(&sidecar, form::sidecar("first").to_string()).expect("written");
+    fs::write(file("broken.json"), "{ \"uuid\": ").expect("written");
+    let outside = site.dir.path().display().to_string();
+    let mut shown = String::new();
+    let mut put = |site: &Site, name: &str, more: &[&str]| {
+        let output = site.focus.run(&[&["put", &data], more].concat());
+        let printed = printed(&output, &[(outside.as_str(), "DIR")]);
+        // Whether the catalog has it yet is a matter of milliseconds.
+        let printed = printed.replace(", pending,", ", catalogued,");
+        shown.push_str(&format!("=== {name}\n{printed}"));
+    };
+    put(&site, "no-server", &[]);
+    site.focus.serve().await;
+    site.focus.until_status("/roots/0/state", "present", LIMIT).await;
+    put(&site, "taken", &["--path", "2026/05/r1"]);
+    put(&site, "again", &["--path", "2026/05/r1"]);
+    put(&site, "uuid-taken", &["--path", "other"]);
+    put(&site, "path-outside", &["--path", "../r1"]);
+    put(&site, "sidecar-broken", &["--path", "r2", "--sidecar", &file("broken.json")]);
+    put(&site, "sidecar-missing", &["--sidecar", &file("nothing.json")]);
+    is_golden("put", &shown);
 }
 
 #[test]

@@ -170,6 +170,7 @@ async fn a_call_without_hints_or_without_the_right_is_refused() {
         (JSON, b"{\"paths\": [}", 400),
         ("", b"\n", 400),
         ("Content-Type: application/xml\r\n", b"<a/>", 415),
+        ("Content-Encoding: gzip\r\n", b"\x1f\x8b", 415),
         (JSON, &vec![b' '; (1 << 20) + 1], 413),
     ] {
         let (found, problem) = site.hint(headers, body);
@@ -183,14 +184,7 @@ async fn a_call_without_hints_or_without_the_right_is_refused() {
 async fn hints_during_an_outage_make_recordings_pending() {
     let mut site = Unwatched::new("");
     site.serve().await;
-    let state = site.dir.path().join("state");
-    fs::rename(state.join("catalog"), state.join("away")).expect("taken away");
-    site.focus.until_status("catalog_state", "down", LIMIT).await;
-    site.land("meanwhile");
-    assert_eq!(site.hint("", b"meanwhile.dat").0, 202);
-    site.focus.until_status("pending", 1, LIMIT).await;
-    fs::rename(state.join("away"), state.join("catalog")).expect("brought back");
-    site.until_documents(&["meanwhile.dat"], LIMIT).await;
+    site.outage(&[], |path| assert_eq!(site.hint("", path.as_bytes()).0, 202)).await;
 }
 
 /// A flood of hints, nearly all of them at nothing. Real ones among them are catalogued soon, memory stays bounded, and

@@ -1,5 +1,6 @@
 //! Recordings that are handed over: what is taken is on storage whole, and nothing else ever is.
 
+mod durable;
 pub(crate) mod form;
 mod put;
 mod refused;

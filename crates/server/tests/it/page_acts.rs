@@ -53,7 +53,7 @@ async fn the_first_page_shows_every_part_and_what_is_wrong() {
     fs::rename(&root, &away).expect("moved away");
     let seen = shows(&mut visitor, "/", "data-banner=\"stale\"").await;
     assert!(seen.body.contains("data-banner=\"root\""), "{seen:?}");
-    assert!(seen.body.contains("wrong."), "{seen:?}");
+    assert!(seen.body.contains("Something is wrong: the storage of"), "{seen:?}");
     let alone = visitor.get("/banners");
     assert!(alone.body.starts_with("<div id=\"banners\">"), "{alone:?}");
     assert!(alone.body.contains("data-banner=\"stale\""), "{alone:?}");
@@ -190,4 +190,33 @@ async fn an_alert_is_silenced_and_its_silence_ended_on_the_page() {
     assert_eq!(visitor.post("/alerts", &end, "").status, 303);
     assert!(!visitor.get("/alerts").body.contains("id=\"silences\""));
     assert_eq!(visitor.post("/alerts", &end, "").status, 404, "it is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_from_storage_is_text_on_the_page_of_held_deletions() {
+    let mut site = Site::new(&[]);
+    site.land(12);
+    let name = format!("<img src=x onerror=alert(1)>\u{202e}\u{7}{}", "x".repeat(200));
+    let hostile = site.tree.root().join(&name);
+    let sidecar = "{\"start_time\":1700000000000,\"end_time\":1700000000001}";
+    fs::write(format!("{}.json", hostile.display()), sidecar).expect("written");
+    fs::write(format!("{}.dat", hostile.display()), "data").expect("written");
+    site.focus.serve().await;
+    site.focus.until_status("recordings", 13, LIMIT).await;
+    site.focus.until_status("pending", 0, LIMIT).await;
+    let kept = |name: &std::ffi::OsStr| name == ".focus-root";
+    for entry in fs::read_dir(site.tree.root()).expect("a folder") {
+        let entry = entry.expect("an entry");
+        match entry.file_type().expect("a type").is_dir() {
+            true => fs::remove_dir_all(entry.path()).expect("removed"),
+            false if kept(&entry.file_name()) => {}
+            false => fs::remove_file(entry.path()).expect("removed"),
+        }
+    }
+    site.focus.until_status("held", 13, LIMIT).await;
+    let mut visitor = Visitor::signed_in(&address(&site), &token(&site));
+    let seen = visitor.get("/held");
+    assert!(seen.body.contains("&lt;img src=x onerror=alert(1)&gt;\\u{202e}\\u{7}xxx"), "{seen:?}");
+    assert!(!seen.body.contains("<img") && !seen.body.contains('\u{202e}'), "{seen:?}");
+    assert!(seen.body.contains("Approve these 13 deletions"), "{seen:?}");
 }

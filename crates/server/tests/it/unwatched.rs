@@ -90,6 +90,20 @@ impl Unwatched {
         .await;
     }
 
+    /// While the catalog is away, a recording that is hinted is pending; then it is catalogued beside those that are there.
+    pub(crate) async fn outage(&self, there: &[&str], hint: impl FnOnce(&str)) {
+        let state = self.dir.path().join("state");
+        fs::rename(state.join("catalog"), state.join("away")).expect("taken away");
+        self.focus.until_status("catalog_state", "down", LIMIT).await;
+        self.land("meanwhile");
+        hint("meanwhile.dat");
+        self.focus.until_status("pending", 1, LIMIT).await;
+        fs::rename(state.join("away"), state.join("catalog")).expect("brought back");
+        let mut wanted = [there, &["meanwhile.dat"]].concat();
+        wanted.sort_unstable();
+        self.until_documents(&wanted, LIMIT).await;
+    }
+
     /// Sends hints by HTTP with these headers; the status and the answer.
     pub(crate) fn hint(&self, headers: &str, body: &[u8]) -> (u16, Value) {
         let token = self.server()["token"].as_str().expect("a token").to_owned();

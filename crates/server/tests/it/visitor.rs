@@ -79,7 +79,7 @@ impl Visitor {
         };
         let (address, length) = (&self.address, body.len());
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{cookies}{headers}Content-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n{cookies}{headers}Content-Length: {length}\r\n\r\n{body}"
         );
         let answer = raw(address, request.as_bytes(), Duration::from_secs(20));
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));

@@ -2,6 +2,7 @@
 
 mod body;
 mod digest;
+mod form;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -11,16 +12,18 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use focus_common::client::escape;
 use focus_core::sidecar::SIDECAR_BYTES_MAX;
-use focus_engine::{Ingest, IngestError};
+use focus_engine::{IngestError, Receiving};
 use focus_index::Whole;
-use multer::{Field, Multipart};
+use multer::Multipart;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use super::problem::ProblemKind;
 use super::recordings::{WholeRecording, whole};
 use super::{AppState, Problem, Right, ask, completeness_headers, v1};
-use body::{Incoming, Interrupted};
+use body::Incoming;
+pub use form::skim_form;
+use form::{boundary, broken_form};
 
 /// The path that takes recordings.
 const PATH: &str = "/api/v1/recordings";
@@ -132,12 +135,37 @@ async fn take(
         return Err(IngestError::TooLarge(data_max).into());
     }
     let mut form = Multipart::new(incoming.clone(), boundary);
-    let sidecar = read_sidecar(next(&mut form).await?).await?;
-    let begun = blocking(move || begun.sidecar(sidecar)).await?;
-    let received = read_data(&mut form, begun).await?;
-    if !incoming.end().await.map_err(interrupted)? {
-        return Err(bad_form("there is too much after its last part: leave that out"));
+    let receiving = begun.receive(form::sidecar(&mut form).await?);
+    let is_sent = tokio::select! {
+        // What cannot be taken is told before all of it has come.
+        biased;
+        () = receiving.refused() => false,
+        sent = send_data(&mut form, &receiving) => sent.map(|()| true)?,
+    };
+    if is_sent {
+        form::epilogue(&mut incoming).await?;
+        is_as_wanted(&incoming, wanted)?;
     }
+    Ok(receiving.land().await?)
+}
+
+/// Reads the part with the data, and has it written. Nothing may come after it.
+async fn send_data(
+    form: &mut Multipart<'static>,
+    receiving: &Receiving<Bytes>,
+) -> Result<(), Problem> {
+    let mut data = form::data(form).await?;
+    while let Some(bytes) = data.chunk().await.map_err(broken_form)? {
+        receiving.add(bytes).await;
+    }
+    // Before what follows the data is known: mostly nothing does.
+    receiving.end().await;
+    drop(data);
+    form::end(form).await
+}
+
+/// The body that came has the digest that its sender gave.
+fn is_as_wanted(incoming: &Incoming, wanted: Option<[u8; 32]>) -> Result<(), Problem> {
     if let (Some(wanted), Some(sum)) = (wanted, incoming.sum())
         && sum.as_ref() != wanted
     {
@@ -147,48 +175,7 @@ async fn take(
         );
         return Err(Problem::of(ProblemKind::WrongDigest, words).at(digest::HEADER));
     }
-    Ok(received.land().await?.indexed().await?)
-}
-
-/// Reads the part with the sidecar.
-async fn read_sidecar(field: Option<Field<'static>>) -> Result<Vec<u8>, Problem> {
-    let Some(mut field) = field.filter(|field| field.name() == Some("sidecar")) else {
-        let words = "the form has to begin with the part `sidecar`: send it before the data, which is read as it comes";
-        return Err(bad_form(words).at("sidecar"));
-    };
-    let mut sidecar = Vec::new();
-    while let Some(bytes) = field.chunk().await.map_err(broken_form)? {
-        if sidecar.len() + bytes.len() > SIDECAR_BYTES_MAX {
-            let words = format!(
-                "the sidecar has more than {SIDECAR_BYTES_MAX} bytes: keep large data in the data file"
-            );
-            return Err(Problem::of(ProblemKind::TooLarge, words).at("sidecar"));
-        }
-        sidecar.extend_from_slice(&bytes);
-    }
-    Ok(sidecar)
-}
-
-/// Reads the part with the data, and has it written. Nothing may come after it.
-async fn read_data(form: &mut Multipart<'static>, begun: Ingest) -> Result<Ingest, Problem> {
-    let data = next(form).await?.filter(|field| field.name() == Some("data"));
-    let Some(mut data) = data else {
-        let words = "the form has to have the part `data` after the part `sidecar`: send it, if it is empty too";
-        return Err(bad_form(words).at("data"));
-    };
-    let receiving = begun.receive::<Bytes>();
-    while let Some(bytes) = data.chunk().await.map_err(broken_form)? {
-        if !receiving.add(bytes).await {
-            // It says why no more is taken.
-            receiving.end().await?;
-            return Err(IngestError::Ended.into());
-        }
-    }
-    drop(data);
-    if next(form).await?.is_some() {
-        return Err(bad_form("the form has a part after `data`: leave it out"));
-    }
-    Ok(receiving.end().await?)
+    Ok(())
 }
 
 /// What the index has of a recording that was taken.
@@ -209,51 +196,8 @@ async fn blocking<T: Send + 'static>(
     Ok(done.map_err(|error| Problem::unavailable(error.to_string()))??)
 }
 
-async fn next(form: &mut Multipart<'static>) -> Result<Option<Field<'static>>, Problem> {
-    form.next_field().await.map_err(broken_form)
-}
-
-/// The boundary between the parts of the form.
-fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
-    let wrong = |words: &str| {
-        let words =
-            format!("{words}: send a form with `Content-Type: multipart/form-data; boundary=…`");
-        Problem::of(ProblemKind::WrongMediaType, words)
-    };
-    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
-        return Err(wrong("the body is encoded, and is taken as it is"));
-    }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    multer::parse_boundary(kind.unwrap_or_default()).map_err(|_| wrong("the body has to be a form"))
-}
-
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn bad_form(words: &str) -> Problem {
-    Problem::of(ProblemKind::BadBody, words)
-}
-
-/// A form that cannot be read on.
-fn broken_form(error: multer::Error) -> Problem {
-    match error {
-        multer::Error::StreamReadFailed(cause) => match cause.downcast::<Interrupted>() {
-            Ok(cause) => interrupted(*cause),
-            Err(cause) => Problem::bad_request(format!("the body cannot be read: {cause}")),
-        },
-        error => bad_form(&format!("the form cannot be read: {error}. Send it anew")),
-    }
-}
-
-fn interrupted(cause: Interrupted) -> Problem {
-    match cause {
-        Interrupted::Paused => Problem::of(ProblemKind::TooSlow, format!("{cause}: send it again")),
-        Interrupted::Broken(_) => {
-            Problem::bad_request(format!("the body broke off: {cause}. Send it again"))
-        }
-    }
 }
 
 impl From<IngestError> for Problem {

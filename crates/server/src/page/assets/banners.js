@@ -3,46 +3,62 @@
 'use strict';
 
 (() => {
-  const banners = () => document.getElementById('banners');
-  if (banners() === null) return;
-  const texts = () => [...banners().querySelectorAll('[data-banner]')].map((one) => one.textContent);
+  // That the last scan is long ago is told by no event.
+  const RENEW_MS = 30_000;
+  let shown = document.getElementById('banners');
+  if (shown === null) return;
 
-  let asking = false;
-  const renew = async () => {
-    if (asking || document.hidden) return;
-    asking = true;
-    try {
-      const answer = await fetch('/banners', { redirect: 'error' });
-      if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('banners');
-      if (fresh === null || banners().textContent === fresh.textContent) return;
-      const before = texts();
-      banners().replaceWith(document.adoptNode(fresh));
-      window.focusPage?.localise(fresh);
-      const come = [...fresh.querySelectorAll('[data-banner]')].filter((one) => !before.includes(one.textContent));
-      if (come.length > 0) window.focusPage?.announce(come.map((one) => one.textContent.trim()).join(' '));
-    } catch {
-      // The server is away: the next try may reach it.
-    } finally {
-      asking = false;
-    }
+  // As the server renders them: times in the viewer's zone are added to what is shown.
+  const bare = (element) => {
+    const copy = element.cloneNode(true);
+    copy.querySelectorAll('.local').forEach((local) => local.remove());
+    return copy;
+  };
+  const kinds = (element) => [...element.querySelectorAll('[data-banner]')].map((one) => one.dataset.banner);
+
+  const put = (fresh) => {
+    if (bare(shown).textContent === fresh.textContent) return;
+    const before = kinds(shown);
+    shown.replaceWith(document.adoptNode(fresh));
+    shown = fresh;
+    window.focusPage?.localise(shown);
+    // The state of the catalog is announced by itself.
+    const come = [...shown.querySelectorAll('[data-banner] strong')].filter((words) =>
+      !['catalog', ...before].includes(words.closest('[data-banner]').dataset.banner));
+    if (come.length > 0) window.focusPage?.announce(come.map((words) => words.textContent).join(' '));
   };
 
-  let seen = null;
+  let isAsking = false;
+  let isOwed = false;
+  const renew = async () => {
+    isOwed = isAsking;
+    if (isAsking || document.hidden) return;
+    isAsking = true;
+    try {
+      const answer = await fetch('/banners', { redirect: 'error' });
+      // Who may not read any more signs in, and comes back to this page.
+      if (answer.status === 401) location.reload();
+      const text = answer.ok ? await answer.text() : '';
+      const fresh = new DOMParser().parseFromString(text, 'text/html').getElementById('banners');
+      if (fresh !== null) put(fresh);
+    } catch {
+      // The server is away: the next try may reach it.
+    }
+    isAsking = false;
+    if (isOwed) renew();
+  };
+
+  let depended = null;
   document.addEventListener('focus:status', (event) => {
-    const status = event.detail;
-    const now = JSON.stringify([
-      status.catalog_state === 'down', status.catalog_reason, status.held, status.roots?.map((root) => [root.path, root.state]),
-    ]);
+    const { catalog_state: state, catalog_reason: reason, catalog_refuses: refuses, held, roots } = event.detail;
+    const catalog = state === 'down' ? [reason, refuses] : null;
+    const now = JSON.stringify([catalog, held, roots?.map((root) => [root.path, root.state, root.reason])]);
     // The first one may tell of what has begun since the page was rendered.
-    const shown = (name) => banners().querySelectorAll(`[data-banner="${name}"]`).length;
-    const isStale = (status.catalog_state === 'down') !== (shown('catalog') > 0) || (status.held > 0) !== (shown('held') > 0)
-      || (status.roots ?? []).filter((root) => root.state !== 'present' && root.state !== 'unknown').length !== shown('root');
-    if (seen === null ? isStale : now !== seen) renew();
-    seen = now;
+    if (now !== depended) renew();
+    depended = now;
   });
-  // That the last scan is long ago is told by no event.
+  document.addEventListener('focus:refused', renew);
   setInterval(() => {
     if (document.getElementById('pause')?.getAttribute('aria-pressed') !== 'true') renew();
-  }, 30000);
+  }, RENEW_MS);
 })();

@@ -151,7 +151,7 @@
     const name = all('.lane [role="rowheader"]')[lane]?.textContent ?? '';
     return `${name}: ${inUtc(begins)} to ${inUtc(ends)}${local ? ` (from ${local})` : ''}: `
       + `${share.toFixed(2)} % covered (${page.duration(bucket.covered_ms)}), `
-      + `${page.grouped(bucket.recordings)} recordings, ${page.grouped(bucket.pending)} pending`;
+      + `${page.grouped(bucket.recordings)} recording${bucket.recordings === 1 ? '' : 's'}, ${page.grouped(bucket.pending)} pending`;
   };
 
   const tell = async (lane, window) => {
@@ -217,7 +217,7 @@
       a: () => step('all'),
       Enter: () => { const { from, to } = bounds(); const alone = fitted(from, to); go(over(alone.from, alone.to)); },
     }[event.key]
-      ?? (event.shiftKey && { ArrowLeft: () => step('earlier'), ArrowRight: () => step('later') }[event.key])
+      ?? (event.shiftKey ? { ArrowLeft: () => step('earlier'), ArrowRight: () => step('later') }[event.key] : null)
       ?? (['h', 'd', 'm', 'y'].includes(event.key)
         ? () => { const whole = unitOf(bounds().from, event.key); go(over(whole.from, whole.to)); }
         : null);
@@ -249,7 +249,7 @@
 
   const onDown = (event) => {
     const share = shareAt(event);
-    if (event.button !== 0 || share === null || event.target.closest('.track') === null) return;
+    if (event.button !== 0 || share === null || laneOf(event.target) < 0 || event.target.closest('a') !== null) return;
     drag = { id: event.pointerId, x: event.clientX, share, picks: event.shiftKey, began: moved ?? seen(), isMoving: false, lane: laneOf(event.target), box: null };
   };
 

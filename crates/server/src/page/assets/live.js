@@ -90,12 +90,33 @@
     }
   };
 
+  // A stream that breaks is opened again by the browser, and one that is refused by us.
+  const AGAIN_MS = 5_000;
+  const SILENT_MS = 3_000;
   let source = null;
   let paused = false;
-  const kinds = ['status', 'recording', 'recordings', 'outage', 'alert', 'job', 'reset'];
+  let again = 0;
+  let silent = 0;
+  const notTold = document.getElementById('not-told');
+  const hears = (does) => {
+    clearTimeout(silent);
+    silent = 0;
+    if (does) notTold.hidden = true;
+  };
+  const broken = () => {
+    if (silent === 0) silent = setTimeout(() => { notTold.hidden = false; }, SILENT_MS);
+    if (source.readyState !== EventSource.CLOSED) return;
+    source = null;
+    document.dispatchEvent(new CustomEvent('focus:refused'));
+    again = setTimeout(open, AGAIN_MS);
+  };
+  const kinds = ['status', 'outage', 'alert', 'job', 'reset'];
   const open = () => {
     if (source !== null || paused || document.hidden) return;
+    clearTimeout(again);
     source = new EventSource('/api/v1/events?types=status,outage,alert,job');
+    source.addEventListener('open', () => hears(true));
+    source.addEventListener('error', broken);
     for (const kind of kinds) {
       source.addEventListener(kind, (event) => {
         const told = JSON.parse(event.data);
@@ -104,7 +125,12 @@
       });
     }
   };
-  const close = () => { source?.close(); source = null; };
+  const close = () => {
+    source?.close();
+    source = null;
+    clearTimeout(again);
+    hears(false);
+  };
 
   const pause = document.getElementById('pause');
   if (pause !== null) {
@@ -112,7 +138,6 @@
     pause.addEventListener('click', () => {
       paused = !paused;
       pause.setAttribute('aria-pressed', String(paused));
-      pause.textContent = paused ? 'Paused' : 'Pause';
       if (paused) close(); else open();
     });
   }

@@ -28,7 +28,7 @@ pub(super) fn bar(view: &View, found: &Found) -> Markup {
                 strong { (moment(from_ms)) " to " (moment(to_ms)) }
                 span.soft {
                     " " (parts::duration(u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0)))
-                    @if view.to.is_none() { ", up to where the index is complete" }
+                    @if view.to.is_none() { ", and goes on" }
                 }
             }
             ul.steps aria-label="Move in time" {

@@ -20,7 +20,7 @@ pub(super) fn outages(found: &Found) -> Markup {
         section aria-labelledby="outages" {
             h2 #outages { "Outages of the catalog" }
             p { "What landed meanwhile is covered: an outage is no gap." }
-            div.scroll tabindex="0" role="region" aria-label="Outages of the catalog" {
+            div.scroll tabindex="0" role="region" aria-label="List of outages" {
                 table {
                     thead { tr {
                         th scope="col" { "Began" } th scope="col" { "Ended" } th.amount scope="col" { "Landed" } th scope="col" { "Reason" }

@@ -101,7 +101,9 @@ fn cell(view: &View, found: &Found, month: Month, day: Option<&Day>) -> Markup {
     let number = number.get(8..10).map_or("", |number| number.trim_start_matches('0'));
     let whole = Range::of(Unit::Day, day.begins_ms);
     let (from_ms, to_ms) = found.read.window;
-    let is_seen = day.begins_ms < to_ms && whole.to_ms() > from_ms;
+    // Of a range of months, most days would be marked, and the mark would say nothing.
+    let is_short = to_ms - from_ms <= 31 * DAY_MS;
+    let is_seen = is_short && day.begins_ms < to_ms && whole.to_ms() > from_ms;
     let is_all = (whole.from_ms(), whole.to_ms()) == (from_ms, to_ms);
     let class = match day.shown {
         Shown::Covered(height) => format!("day h{height}"),
@@ -128,7 +130,8 @@ fn cell(view: &View, found: &Found, month: Month, day: Option<&Day>) -> Markup {
 fn words(number: &str, month: Month, day: &Day) -> String {
     let share = day.bucket.covered_ms as f64 * 100.0 / DAY_MS as f64;
     let mut words = format!("{number} {}: {} covered", month.name, percent(share));
-    let _ = write!(words, ", {} recordings", parts::number(day.bucket.recordings));
+    let s = if day.bucket.recordings == 1 { "" } else { "s" };
+    let _ = write!(words, ", {} recording{s}", parts::number(day.bucket.recordings));
     if day.bucket.pending > 0 {
         let _ = write!(words, ", {} pending", parts::number(day.bucket.pending));
     }

@@ -74,7 +74,9 @@ pub(super) fn read(
     let (from_ms, to_ms) = read.window;
     let mut outages = engine.outages()?;
     outages.retain(|outage| {
-        outage.began_ms < to_ms && outage.ended_ms.is_none_or(|ended_ms| ended_ms > from_ms)
+        // A range that goes on is up to now, although the index is complete a little less far.
+        let has_begun = view.to.is_none() || outage.began_ms < to_ms;
+        has_begun && outage.ended_ms.is_none_or(|ended_ms| ended_ms > from_ms)
     });
     let reader = engine.reader();
     Ok(Ok(Found {

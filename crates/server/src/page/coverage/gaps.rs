@@ -70,7 +70,7 @@ fn orders(view: &View) -> Markup {
 
 fn table(view: &View, gaps: &[Gap]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Gaps" {
+        div.scroll tabindex="0" role="region" aria-label="List of gaps" {
             table {
                 thead { tr {
                     th scope="col" { "From" } th scope="col" { "To" } th.amount scope="col" { "Length" } th scope="col" { "Lane" }
@@ -85,7 +85,7 @@ fn row(view: &View, gap: &Gap) -> Markup {
     let around = Range::new(gap.start_ms, gap.end_ms).map(|gap| gap.with_margin());
     let lane = View { lane: Some(gap.lane.clone()), ..view.clone() };
     html! {
-        tr data-lane=(gap.lane) data-start=(gap.start_ms) data-end=(gap.end_ms) {
+        tr data-lane=(parts::shown(&gap.lane)) data-start=(gap.start_ms) data-end=(gap.end_ms) {
             td {
                 @match around {
                     Some(around) => a href=(lane.over(around).address()) { (moment(gap.start_ms)) },
@@ -94,7 +94,7 @@ fn row(view: &View, gap: &Gap) -> Markup {
             }
             td { (moment(gap.end_ms)) }
             td.amount { (parts::duration(u64::try_from(gap.end_ms - gap.start_ms).unwrap_or(0))) }
-            td { (parts::foreign(&gap.lane)) }
+            td { @if view.lane.is_none() { a.name href=(View { cursor: None, ..lane }.address()) { (parts::foreign(&gap.lane)) } } @else { (parts::foreign(&gap.lane)) } }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use focus_core::coverage::Buckets;
 use focus_core::outage::OutageRecord;
-use focus_core::range::Range;
+use focus_core::range::{Mark, Range};
 use focus_core::skyline::{FULL, Shown, runs};
 use focus_index::{Bucket, CoveredLane};
 use maud::{Markup, html};
@@ -26,8 +26,8 @@ const PENDING_Y: u32 = 27;
 const MIDDLE_Y: u32 = 15;
 const HEIGHT: u32 = 30;
 
-/// Marks along the axis at most: as many as have room on a narrow screen are shown there.
-const MARKS_MAX: usize = 8;
+/// Marks along the axis at most: a year has its months. The style sheet leaves some out on a narrow screen.
+const MARKS_MAX: usize = 13;
 
 /// Windows that the table of one lane lists at most.
 const ROWS_MAX: usize = 500;
@@ -85,14 +85,20 @@ fn axis(range: Range) -> Markup {
                 @let share = (mark.at_ms - range.from_ms()) as f64 / range.length_ms() as f64;
                 @let anchor = match share { ..0.05 => "start", 0.95.. => "end", _ => "middle" };
                 text x=(format!("{:.2}%", share * 100.0)) y="14" text-anchor=(anchor)
-                    class=[Some(match (mark.is_major, n % 2 == 1) {
-                        (true, true) => "major other",
-                        (true, false) => "major",
-                        (false, true) => "other",
-                        (false, false) => "",
-                    }).filter(|class| !class.is_empty())] { (mark.text) }
+                    class=(mark_class(n, mark)) { (mark.text) }
             }
         }
+    }
+}
+
+/// Which marks are left out first where there is little room: every other one, and of long texts every fourth stays.
+fn mark_class(n: usize, mark: &Mark) -> &'static str {
+    match (mark.is_major, n % 4) {
+        (true, 1 | 3) => "major other",
+        (false, 1 | 3) => "other",
+        (_, 2) if mark.text.len() > 8 => "long",
+        (true, _) => "major",
+        (false, _) => "each",
     }
 }
 
@@ -120,13 +126,15 @@ fn shared(found: &Found, range: Range) -> Markup {
     }
 }
 
-/// In which windows there was an outage. One that goes on lasts until the end.
+/// In which windows there was an outage. One that goes on lasts until the end; one that has begun after it is in the last.
 fn away(outages: &[OutageRecord], buckets: Buckets) -> Vec<bool> {
     let mut away = vec![false; buckets.len()];
+    let last_ms = buckets.begins_ms(buckets.len()).saturating_sub(1);
     for outage in outages {
+        let began_ms = outage.began_ms.min(last_ms);
         // An outage of no length is one all the same.
-        let ends_ms = outage.ended_ms.unwrap_or(i64::MAX).max(outage.began_ms.saturating_add(1));
-        for (at, _) in buckets.parts(outage.began_ms, ends_ms) {
+        let ends_ms = outage.ended_ms.unwrap_or(i64::MAX).max(began_ms.saturating_add(1));
+        for (at, _) in buckets.parts(began_ms, ends_ms) {
             away[at] = true;
         }
     }
@@ -156,7 +164,7 @@ fn row(view: &View, found: &Found, lane: &CoveredLane) -> Markup {
     let available = api::available_percent([lane], found.read.window);
     let alone = View { lane: Some(lane.name.clone()), cursor: None, ..view.clone() };
     html! {
-        div.lane role="row" data-lane=(lane.name) {
+        div.lane role="row" data-lane=(parts::shown(&lane.name)) {
             div role="rowheader" {
                 @if view.lane.is_some() { (parts::foreign(&lane.name)) }
                 @else { a href=(alone.address()) { (parts::foreign(&lane.name)) } }

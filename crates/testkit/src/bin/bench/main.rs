@@ -4,6 +4,7 @@ mod allocations;
 mod bare;
 mod check;
 mod fill;
+mod hints;
 mod idle;
 mod ingest;
 mod memory;
@@ -27,12 +28,13 @@ use options::{Options, Setup};
 use report::Report;
 
 /// Every bench, with the number of recordings where none is given.
-const BENCHES: [(&str, u64); 13] = [
+const BENCHES: [(&str, u64); 14] = [
     ("fill", 100_000),
     ("land", 100_000),
     ("drain", 100_000),
     ("restart", 100_000),
     ("idle", 100_000),
+    ("hints", 500),
     ("ingest", 400),
     ("memory", 100_000),
     ("allocations", 20_000),
@@ -102,6 +104,7 @@ async fn take(setup: &Setup, bench: &str, n: u64) -> Report {
         "allocations" => allocations::run(setup, n).await,
         "drain" => outage::drain(setup, n).await,
         "fill" => fill::run(setup, n).await,
+        "hints" => hints::run(setup, n).await,
         "idle" => idle::run(setup, n).await,
         "ingest" => ingest::run(setup, n).await,
         "land" => outage::land(setup, n).await,
