@@ -139,7 +139,7 @@ mod tests {
         for part in [
             "&lt;b&gt;",
             "&lt;i&gt;\\u{202e}",
-            "\"<bdi class=\"foreign\">5</bdi>\"",
+            "&quot;<bdi class=\"foreign\">5</bdi>&quot;",
             "<code>5</code>",
             "<code>true</code>",
             "<code>null</code>",
