@@ -116,7 +116,7 @@ pub(crate) fn ensure() -> anyhow::Result<()> {
         fs::write(folder.join(name), wanted(name)?)?;
     }
     let npm = Command::new("npm")
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"])
+        .args(["ci", "--ignore-scripts", "--no-fund", "--silent"])
         .current_dir(&folder)
         .status()
         .context("npm")?;
