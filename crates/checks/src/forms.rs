@@ -1,6 +1,6 @@
 //! Forms in which recordings are handed over.
 
-use focus_server::api::skim_form;
+use focus_http::api::skim_form;
 
 /// The boundary of the forms: short, so that it is met often.
 const BOUNDARY: &str = "b";

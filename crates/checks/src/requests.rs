@@ -1,7 +1,7 @@
 //! Requests: bodies and query strings of every call.
 
 use focus_core::time::Decimal;
-use focus_server::api::{Call, understand};
+use focus_http::api::{Call, understand};
 
 /// Checks one request. The first byte selects the call.
 pub fn requests(bytes: &[u8]) {

@@ -149,7 +149,7 @@ pub(super) fn alert(
     runtime()?.block_on(async {
         let (mut results, mut ending) = (Vec::new(), Ending::InOrder);
         for channel in channels {
-            let tested = crate::alerts::test(channel, alerts).await;
+            let tested = focus_alerts::test(channel, alerts).await;
             let (ok, words) = match tested {
                 Ok(words) => (true, words),
                 Err(words) => (false, words),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::output::Output;
 use super::{Ending, Stop};
@@ -11,6 +11,7 @@ use focus_drill::render::{files, terminal};
 use focus_drill::report::archive::{self, ArchivedDrill};
 use focus_drill::scenario::outage_kind::OutageKind;
 use focus_drill::state::folder::Folder;
+use focus_http::api::drill_item;
 
 /// `focus drill report`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ pub(super) struct ReportArgs {
 
 pub(super) fn list(settings: &Settings, out: &Output) -> anyhow::Result<Ending> {
     let (drills, unreadable) = archive::list(&Folder::of(&settings.state_dir));
-    let values: Vec<_> = drills.iter().map(value).collect();
+    let values: Vec<_> = drills.iter().map(drill_item).collect();
     out.value(&json!({ "drills": values, "unreadable": unreadable }));
     if drills.is_empty() {
         out.line("No drill is kept on this state folder.");
@@ -40,23 +41,6 @@ pub(super) fn list(settings: &Settings, out: &Output) -> anyhow::Result<Ending> 
         out.line(words);
     }
     Ok(Ending::InOrder)
-}
-
-/// An earlier drill as programs see it.
-pub(crate) fn value(drill: &ArchivedDrill) -> Value {
-    json!({
-        "id": drill.id,
-        "started_at": drill.started_at,
-        "ended_at": drill.ended_at,
-        "title": drill.title,
-        "outage": drill.outage.kind.map_or("", OutageKind::name),
-        "verdict": drill.verdict,
-        "planted": drill.planted,
-        "catalogued": drill.catalogued,
-        "outage_ms": drill.outage_ms,
-        "time_to_detect_ms": drill.time_to_detect_ms,
-        "time_to_converge_ms": drill.time_to_converge_ms,
-    })
 }
 
 fn row(drill: ArchivedDrill) -> Vec<String> {

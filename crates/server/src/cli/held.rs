@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::output::{Output, cell};
 use super::query::reader;
 use super::{Ending, Stop, running_server, runtime};
-use crate::api::{held_cursor, held_deletion};
 use focus_common::client::{Client, escape};
 use focus_common::config::{RootSettings, Settings};
+use focus_http::api::{held_cursor, held_deletion};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -14,10 +14,10 @@ use tokio::runtime::Runtime;
 use super::lines::{Lines, Row};
 use super::output::{Output, cell, terminal_width};
 use super::{Ending, Stop, running_server, runtime};
-use crate::api::{UnrecognisedItem, recordings_page, states};
 use focus_common::client::{Client, escape};
 use focus_common::config::{Settings, Source};
 use focus_engine::{Completeness, INDEX_FILE};
+use focus_http::api::{UnrecognisedItem, recordings_page, states};
 
 const LIMIT: Duration = Duration::from_secs(10);
 

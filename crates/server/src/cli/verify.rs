@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{Ending, Stop, jobs, refuse_roots_that_are_one, running_server, runtime, scan};
-use crate::csv::quote;
 use focus_common::config::Settings;
 use focus_common::state_dir;
 use focus_common::status::Verifying;
 use focus_engine::{Engine, Sidecars, Verification, VerifyError};
+use focus_http::csv::quote;
 
 /// How long one question for the progress may take.
 const ASKED: Duration = Duration::from_secs(2);

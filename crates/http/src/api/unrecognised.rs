@@ -68,7 +68,7 @@ impl From<FaultName> for Fault {
 /// An unrecognised recording.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Unrecognised)]
-pub(crate) struct UnrecognisedItem {
+pub struct UnrecognisedItem {
     /// What is wrong
     #[schema(value_type = FaultName)]
     pub(crate) state: String,
@@ -87,7 +87,7 @@ pub(crate) struct UnrecognisedItem {
 
 impl UnrecognisedItem {
     /// As people and programs see it.
-    pub(crate) fn of(row: &Unrecognised) -> UnrecognisedItem {
+    pub fn of(row: &Unrecognised) -> UnrecognisedItem {
         UnrecognisedItem {
             state: row.state.clone(),
             reason: row.reason.clone(),

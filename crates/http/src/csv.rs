@@ -2,7 +2,7 @@
 
 /// A field of RFC 4180. A spreadsheet takes some texts for formulas, and anybody can choose such a name: an
 /// apostrophe in front makes it a text there.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{FF1D}']);
     let mark = if formula { "'" } else { "" };
     format!("\"{mark}{}\"", text.replace('"', "\"\""))

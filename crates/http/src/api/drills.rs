@@ -24,7 +24,6 @@ use super::manners;
 use super::paging::{self, page_query};
 use super::problem::ProblemKind;
 use super::{AppState, Problem, Right, guard};
-use crate::cli::drill_reports;
 
 /// The path that takes reports.
 const PATH: &str = "/api/v1/drills";
@@ -117,8 +116,7 @@ pub(crate) async fn drill_page(
     query: &DrillsQuery,
 ) -> Result<(Value, Vec<ArchivedDrill>), Problem> {
     let (drills, unreadable) = state.list_drills(|drills| drills.list()).await?;
-    let mut items: Vec<_> =
-        drills.iter().map(|drill| (key(drill), drill_reports::value(drill))).collect();
+    let mut items: Vec<_> = drills.iter().map(|drill| (key(drill), drill_item(drill))).collect();
     items.sort_by(|(one, _), (other, _)| other.cmp(one));
     let asked = (query.cursor.as_deref(), query.limit);
     let mut page = paging::page('d', asked, read_key, write_key, items.into_iter())?;
@@ -321,4 +319,20 @@ impl AppState {
         });
         work.await.map_err(|error| Problem::unavailable(error.to_string()))
     }
+}
+/// An earlier drill as programs see it.
+pub fn drill_item(drill: &ArchivedDrill) -> Value {
+    json!({
+        "id": drill.id,
+        "started_at": drill.started_at,
+        "ended_at": drill.ended_at,
+        "title": drill.title,
+        "outage": drill.outage.kind.map_or("", focus_drill::scenario::outage_kind::OutageKind::name),
+        "verdict": drill.verdict,
+        "planted": drill.planted,
+        "catalogued": drill.catalogued,
+        "outage_ms": drill.outage_ms,
+        "time_to_detect_ms": drill.time_to_detect_ms,
+        "time_to_converge_ms": drill.time_to_converge_ms,
+    })
 }

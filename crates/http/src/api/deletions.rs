@@ -95,7 +95,7 @@ pub(crate) async fn held_page(
 }
 
 /// The cursor of the deletions of a root that are held after this one.
-pub(crate) fn held_cursor(marker: &str, seq: i64) -> String {
+pub fn held_cursor(marker: &str, seq: i64) -> String {
     seal(&seq.to_string(), &of_root(marker))
 }
 
@@ -104,7 +104,7 @@ fn of_root(marker: &str) -> String {
 }
 
 /// A held deletion as people and programs see it.
-pub(crate) fn held_deletion(row: &HeldRow) -> Value {
+pub fn held_deletion(row: &HeldRow) -> Value {
     json!({
         "uuid": row.uuid,
         "path": row.path,

@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for MetaPair {
 }
 
 /// The states that a query names; all but `deleted` where it names none.
-pub(crate) fn states(named: impl IntoIterator<Item = RecordingState>) -> StateSet {
+pub fn states(named: impl IntoIterator<Item = RecordingState>) -> StateSet {
     let set: StateSet = named.into_iter().collect();
     let none: StateSet = std::iter::empty().collect();
     if set == none { StateSet::LEFT } else { set }
@@ -168,7 +168,7 @@ impl Recording {
 
 /// A page of recordings.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Recordings {
+pub struct Recordings {
     /// The recordings, in order. There may be fewer than `limit` although more come
     pub(crate) items: Vec<Recording>,
     /// What leads to the next page; null at the end
@@ -271,7 +271,7 @@ fn listing(query: RecordingsQuery, root: Option<RootId>) -> Result<Listing, Prob
 }
 
 /// A page of recordings with the cursor of the next one, and with `count` how many come after it.
-pub(crate) fn recordings_page(
+pub fn recordings_page(
     reader: &Reader,
     listing: &Listing,
     count: bool,

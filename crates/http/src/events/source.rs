@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::bus::Events;
-use crate::alerts::Board;
 use crate::api::{Recording, outage_item};
+use focus_alerts::Board;
 
 /// Time between two looks, and so between two events with a status.
 const LOOK: Duration = Duration::from_millis(250);

@@ -49,36 +49,45 @@ use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 use focus_hints::HintQueues;
 
-use crate::alerts::Board;
 use crate::events::Events;
 use crate::history::History;
 use crate::jobs::Jobs;
 use crate::page;
 use crate::sessions::{Guesses, Sessions};
+use focus_alerts::Board;
 
-pub(crate) use alerts::{end_silence_of as end_silence, make_silence};
-pub(crate) use ask::{Ask, Moment, Nothing, decoded, query as read_query};
-pub(crate) use coverage::{
-    AskedCoverage, AskedGaps, Coverage, CoverageRead, ReadyGaps, available_percent, buckets,
-    gaps_value, lanes_by, longer_than_ms, no_lanes, ordered, read_coverage, read_gaps,
-};
-pub(crate) use deletions::{HeldPage, held_cursor, held_deletion, held_page};
-pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
+// What the commands print is what the calls answer.
+pub use coverage::{Coverage, gaps_value, lanes_by};
+pub use deletions::{held_cursor, held_deletion};
+pub use drills::drill_item;
 pub use ingest::skim_form;
-pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use listener::serve;
-pub(crate) use listener::{Activity, Peer};
-pub(crate) use outages::{OutagesQuery, item as outage_item, outage_page, outage_with_curve};
+pub use outages::item as outage_item;
 pub use problem::{Problem, ProblemKind};
-pub(crate) use recordings::{
-    Recording, Recordings, RecordingsQuery, find_recordings, recordings_page, states,
-    whole as whole_recording,
-};
+pub use recordings::{Recordings, recordings_page, states};
 pub use rights::{Access, Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
-pub(crate) use unrecognised::{UnrecognisedItem, UnrecognisedQuery, find_unrecognised};
-pub(crate) use v1::{page as page_limit, with_completeness};
+pub use unrecognised::UnrecognisedItem;
+pub use v1::with_completeness;
+
+// What the page shows is what the calls answer.
+pub(crate) use alerts::{end_silence_of as end_silence, make_silence};
+pub(crate) use ask::{Ask, Moment, Nothing, decoded, query as read_query};
+pub(crate) use coverage::{
+    AskedCoverage, AskedGaps, CoverageRead, ReadyGaps, available_percent, buckets, longer_than_ms,
+    no_lanes, ordered, read_coverage, read_gaps,
+};
+pub(crate) use deletions::{HeldPage, held_page};
+pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
+pub(crate) use jobs::{approve_set, cancel_job, submit_job};
+pub(crate) use listener::{Activity, Peer};
+pub(crate) use outages::{OutagesQuery, outage_page, outage_with_curve};
+pub(crate) use recordings::{
+    Recording, RecordingsQuery, find_recordings, whole as whole_recording,
+};
+pub(crate) use unrecognised::{UnrecognisedQuery, find_unrecognised};
+pub(crate) use v1::page as page_limit;
 
 /// Queries that run at the same time, at most. Threads are left for the engine's own work.
 const QUERIES_MAX: usize = 16;

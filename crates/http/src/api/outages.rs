@@ -134,7 +134,7 @@ pub(crate) async fn outage_with_curve(state: &AppState, id: &str) -> Result<Valu
 }
 
 /// An outage as people and programs see it.
-pub(crate) fn item(record: &OutageRecord) -> Value {
+pub fn item(record: &OutageRecord) -> Value {
     json!({
         "id": record.id,
         "began_at": clock::rfc3339(record.began_ms),

@@ -80,7 +80,7 @@ pub(super) struct GapParameters {
 
 /// What is covered of each window.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct Coverage {
+pub struct Coverage {
     /// The first moment
     #[schema(format = "date-time")]
     from: String,
@@ -136,7 +136,7 @@ struct LaneBucket {
 
 impl Coverage {
     /// Coverage, as programs read it.
-    pub(crate) fn of(
+    pub fn of(
         covered: Covered,
         (from_ms, to_ms): (i64, i64),
         buckets: Buckets,
@@ -458,11 +458,7 @@ pub(crate) fn window(
 }
 
 /// A page of gaps, as programs read it.
-pub(crate) fn gaps_value(
-    page: &GapPage,
-    limit: usize,
-    cursor: impl Fn(&str, i64) -> String,
-) -> Value {
+pub fn gaps_value(page: &GapPage, limit: usize, cursor: impl Fn(&str, i64) -> String) -> Value {
     let item = |gap: &Gap| {
         json!({
             "lane": gap.lane,
@@ -478,7 +474,7 @@ pub(crate) fn gaps_value(
 }
 
 /// What lanes are.
-pub(crate) fn lanes_by(by: Option<&str>) -> Result<LanesBy, Problem> {
+pub fn lanes_by(by: Option<&str>) -> Result<LanesBy, Problem> {
     match by {
         None | Some("root") => Ok(LanesBy::Root),
         Some(key) => MetaKey::new(key)

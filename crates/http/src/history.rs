@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::alerts::Board;
+use focus_alerts::Board;
 
 /// Time between two samples.
 const EVERY: Duration = Duration::from_secs(10);
@@ -143,7 +143,7 @@ fn index(state: IndexState) -> &'static str {
 }
 
 /// Takes samples until it is aborted.
-pub(crate) async fn keep(
+pub async fn keep(
     history: Arc<History>,
     engines: watch::Receiver<Arc<Engine>>,
     hint_queues: Arc<HintQueues>,

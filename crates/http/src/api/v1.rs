@@ -57,7 +57,7 @@ pub(super) fn complete(answer: Value, completeness: Completeness) -> Response {
 }
 
 /// Adds the three fields that say how complete an answer is.
-pub(crate) fn with_completeness(mut answer: Value, completeness: Completeness) -> Value {
+pub fn with_completeness(mut answer: Value, completeness: Completeness) -> Value {
     answer["complete_through"] = json!(completeness.complete_through_ms.map(clock::rfc3339));
     answer["pending"] = json!(completeness.pending);
     answer["source"] = json!("index");
