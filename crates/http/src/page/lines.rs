@@ -27,7 +27,7 @@ pub(super) struct Line {
 /// The line, with the numbers of its ends in words.
 pub(super) fn line(samples: &[Sample], now_ms: i64, what: &Line) -> Markup {
     let values = samples.iter().map(what.value);
-    let (most, last) = (values.clone().max().unwrap_or(0), values.last().unwrap_or(0));
+    let (most, last) = (values.max().unwrap_or(0), samples.last().map_or(0, what.value));
     let (most_shown, last_shown) = ((what.shown)(most), (what.shown)(last));
     let words = format!("{} over the last hour: {last_shown} now, {most_shown} at most", what.name);
     let top = format!("{}", HEIGHT - 1.0);
