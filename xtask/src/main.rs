@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask test`, `bench`, `lint` and others.
 
 mod bench;
+mod browser;
 mod cargo;
 mod database;
 mod deb;
@@ -18,6 +19,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test [--all] [--embedded-only]   run the tests; --all adds the long ones
+cargo xtask browser [SCENE] [--minutes N]    the page in a real browser: outage, live, links, looks, empty,
+                                             other-site, weight, lasting
 cargo xtask bench NAME [N ...] [--json PATH] [--seconds S]
                                              figures, as ratios: fill, land, drain, restart, idle, memory,
                                              allocations, queries, ingest, requests, scan, text, verify
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test", flags @ ..] => test::run(flags),
         ["bench", args @ ..] => bench::run(args),
+        ["browser", args @ ..] => browser::run(args),
         ["lint"] => lint::run(),
         ["layout"] => layout::check(),
         ["kubernetes"] => kubernetes::ensure().map(|what| println!("{what}")),

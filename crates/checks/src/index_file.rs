@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use focus_core::batch::Pick;
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
 use focus_core::pair::PairForm;
 use focus_core::recording::Place;
@@ -64,7 +65,7 @@ fn read(index: &Index) {
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if let Ok(Some((root, _))) = reader.root_with_marker("root-1") {
-        let _ = reader.pick(root, 100, usize::MAX, None);
+        let _ = reader.pick(root, &Pick::newest(100));
         let _ = reader.unreported(root, 100);
         let _ = reader.next_due(root);
     }

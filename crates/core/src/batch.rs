@@ -43,6 +43,35 @@ pub struct Item {
     pub recording: Recording,
 }
 
+/// Which pending recordings of the index a batch is made of, newest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pick {
+    /// At most so many.
+    pub limit: usize,
+    /// At most so many bytes, but always one recording.
+    pub bytes_max: usize,
+    /// Only entries below this one.
+    pub before: Option<EntryId>,
+    /// None of these, which are in the batch that is being written.
+    pub but: Vec<EntryId>,
+}
+
+impl Pick {
+    /// The newest ones, whatever their size.
+    pub fn newest(limit: usize) -> Pick {
+        Pick { limit, bytes_max: usize::MAX, before: None, but: Vec::new() }
+    }
+}
+
+/// Pending recordings as they were picked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Picked {
+    /// Newest first.
+    pub items: Vec<Item>,
+    /// A bound ended the reading: there may be more.
+    pub more: bool,
+}
+
 /// What a recording of the batch came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {

@@ -17,6 +17,10 @@ pub enum Broken {
     ComparedByUuid,
     /// The watermark is not compared with the remembered one.
     WatermarkIgnored,
+    /// A watermark is written before the index has stored what the batch before came to.
+    MarkedBeforeAcknowledged,
+    /// The next batch may hold recordings of the one that is being written.
+    BatchesInFlightShare,
     /// That a comparison is owed is kept in memory alone.
     OwedComparisonNotStored,
     /// A new holder does not compare: what it compared as a standby has to do.
@@ -75,13 +79,15 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 33] = [
+    pub const ALL: [Broken; 35] = [
         Broken::PendingClearedOnSend,
         Broken::DuplicateNotRead,
         Broken::RefusalIgnored,
         Broken::TokenNotInVersion,
         Broken::ComparedByUuid,
         Broken::WatermarkIgnored,
+        Broken::MarkedBeforeAcknowledged,
+        Broken::BatchesInFlightShare,
         Broken::OwedComparisonNotStored,
         Broken::NewHolderDoesNotCompare,
         Broken::LeaseCheckedOnce,

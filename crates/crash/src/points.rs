@@ -38,8 +38,12 @@ named! {
         SettleMounts = "settle_mounts",
         /// The watermark and the rows of a batch about to be sent.
         Note = "note",
+        /// The rows of the next batch, while one is being written.
+        NoteBeside = "note_beside",
         /// The outcome of a batch.
         Acknowledge = "acknowledge",
+        /// The outcome of a batch and the watermark of the next one, which is being written.
+        AcknowledgeBeside = "acknowledge_beside",
         /// Refused recordings are pending again.
         RetryDue = "retry_due",
         /// A uuid given to the path that the catalog has for it.

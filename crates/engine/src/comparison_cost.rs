@@ -96,7 +96,7 @@ fn is_of_comparison(job: &Job) -> bool {
         | Job::Met(_)
         | Job::Call(_)
         | Job::Report
-        | Job::Pick { .. }
+        | Job::Pick(_)
         | Job::Note { .. }
         | Job::Owe { .. }
         | Job::Token(_)

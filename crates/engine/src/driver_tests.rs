@@ -3,13 +3,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use focus_catalog::memory::MemoryCatalog;
 use focus_common::config::RootSettings;
-use focus_core::batch::Item;
+use focus_core::batch::{Item, Pick, Picked};
 use focus_core::entry::EntryId;
 use focus_core::json::Value;
 use focus_core::lease::LeaseState;
 use focus_core::pair::PairForm;
 use focus_core::reconcile::Phase;
 use focus_core::recording::Recording;
+use focus_index::IndexError;
 
 use super::super::ingest::parts::Parts;
 use super::super::lease;
@@ -21,14 +22,9 @@ struct TooMany(Arc<AtomicBool>);
 
 #[async_trait]
 impl PendingSource for TooMany {
-    async fn pick(
-        &mut self,
-        limit: usize,
-        _bytes_max: usize,
-        _before: Option<EntryId>,
-    ) -> Result<Vec<Item>, IndexError> {
-        let count = if self.0.load(Ordering::Relaxed) { limit + 1 } else { 0 };
-        Ok(vec![item(); count])
+    async fn pick(&mut self, pick: Pick) -> Result<Picked, IndexError> {
+        let count = if self.0.load(Ordering::Relaxed) { pick.limit + 1 } else { 0 };
+        Ok(Picked { items: vec![item(); count], more: false })
     }
 }
 

@@ -17,7 +17,7 @@
 //! | | `forgetting` | drops a root that is not configured any more |
 //! | | `absence`, `approval` | proves that files are gone before a deletion is marked or held |
 //! | | `index_fault` | tells that the index cannot be used |
-//! | catalog | `writing`, `lease`, `driver` | hold the lease and carry out the reconciler's jobs |
+//! | catalog | `writing`, `lease`, `driver`, `job_runner` | hold the lease and carry out the reconciler's jobs |
 //! | | `pending`, `no_recovery`, `unrecognised`, `blocking`, `window` | what the jobs read from index and catalog |
 //! | | `changes` | follow what others change in the catalog |
 //! | | `written` | counts the writes by their outcome |
@@ -44,6 +44,7 @@ mod inbox;
 mod index_fault;
 mod indexing;
 mod ingest;
+mod job_runner;
 mod known_folders;
 mod lease;
 mod markers;

@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 use focus_catalog::Reach;
-use focus_core::batch::Item;
+use focus_core::batch::{Pick, Picked};
 use focus_index::{EntryId, IndexError};
 use tokio::sync::watch;
 
@@ -59,19 +59,14 @@ impl NoRecovery {
 
 #[async_trait]
 impl PendingSource for NoRecovery {
-    async fn pick(
-        &mut self,
-        limit: usize,
-        bytes_max: usize,
-        before: Option<EntryId>,
-    ) -> Result<Vec<Item>, IndexError> {
+    async fn pick(&mut self, pick: Pick) -> Result<Picked, IndexError> {
         self.follow_reach();
-        let mut picked = self.pending.pick(limit, bytes_max, before).await?;
+        let mut picked = self.pending.pick(pick).await?;
         if std::mem::take(&mut self.returned) {
             // Newest first.
-            self.through = picked.first().map_or(self.through, |newest| newest.id);
+            self.through = picked.items.first().map_or(self.through, |newest| newest.id);
         }
-        picked.retain(|item| item.id > self.through);
+        picked.items.retain(|item| item.id > self.through);
         Ok(picked)
     }
 }

@@ -1,25 +1,19 @@
 //! Where a driver takes pending recordings from.
 
 use async_trait::async_trait;
-use focus_core::batch::Item;
-use focus_index::{EntryId, IndexError, Reader, RootId};
+use focus_core::batch::{Pick, Picked};
+use focus_index::{IndexError, Reader, RootId};
 
 use super::blocking::blocking;
 
 /// The pending recordings of one root.
 #[async_trait]
 pub(crate) trait PendingSource: Send + Sync {
-    /// The newest of them: at most `limit`, at most `bytes_max` bytes but always one, and only entries
-    /// below `before`.
+    /// The newest of them.
     ///
     /// # Errors
     /// The index cannot be read.
-    async fn pick(
-        &mut self,
-        limit: usize,
-        bytes_max: usize,
-        before: Option<EntryId>,
-    ) -> Result<Vec<Item>, IndexError>;
+    async fn pick(&mut self, pick: Pick) -> Result<Picked, IndexError>;
 }
 
 /// What is pending in the index.
@@ -30,13 +24,8 @@ pub(crate) struct IndexedPending {
 
 #[async_trait]
 impl PendingSource for IndexedPending {
-    async fn pick(
-        &mut self,
-        limit: usize,
-        bytes_max: usize,
-        before: Option<EntryId>,
-    ) -> Result<Vec<Item>, IndexError> {
+    async fn pick(&mut self, pick: Pick) -> Result<Picked, IndexError> {
         let (reader, id) = (self.reader.clone(), self.id);
-        blocking(move || reader.pick(id, limit, bytes_max, before)).await
+        blocking(move || reader.pick(id, &pick)).await
     }
 }

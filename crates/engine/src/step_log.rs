@@ -11,7 +11,7 @@ pub(crate) fn result(done: &Done) -> String {
     let failed = |failure: &Failure| format!("failed ({:?}): {failure}", failure.class);
     match done {
         Done::Opened(Ok(opened)) => format!("opened {}", opened.identity),
-        Done::Picked(items) => format!("{} picked", items.len()),
+        Done::Picked(picked) => format!("{} picked", picked.items.len()),
         Done::Noted { not_pending, .. } => {
             format!("noted, {} not pending any more", not_pending.len())
         }

@@ -52,7 +52,7 @@ mod window;
 mod writer;
 
 pub use absence::{Candidate, Concluded, HeldRow, ProvedTwice};
-pub use acknowledge::Ack;
+pub use acknowledge::{Ack, Watermarks};
 pub use coverage::{
     Bucket, CoverageQuery, Covered, CoveredLane, Gap, GapPage, GapQuery, LanesBy, NoLanes,
 };

@@ -3,7 +3,11 @@
 pub mod alerts;
 pub mod api;
 pub mod cli;
+mod csv;
 pub mod events;
 mod hint_taker;
+pub mod history;
 pub mod jobs;
+mod page;
+mod sessions;
 pub mod telemetry;

@@ -6,7 +6,7 @@ mod absence;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use focus_core::batch::{Item, ItemOutcome, Outcome};
+use focus_core::batch::{Item, ItemOutcome, Outcome, Pick, Picked};
 use focus_core::claim::Ruling;
 use focus_core::compare::{Compared, ComparedEntry, Page};
 use focus_core::document::Stored;
@@ -349,23 +349,26 @@ impl Index {
     }
 
     /// The newest pending ones.
-    pub(crate) fn pick(&self, limit: usize, before: Option<EntryId>) -> Vec<Item> {
+    pub(crate) fn pick(&self, pick: &Pick) -> Picked {
         let mut rows: Vec<&Row> = self
             .rows
             .values()
-            .filter(|row| row.entry.is_pending())
-            .filter(|row| before.is_none_or(|before| row.id < before))
+            .filter(|row| row.entry.is_pending() && !pick.but.contains(&row.id))
+            .filter(|row| pick.before.is_none_or(|before| row.id < before))
             .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
-        rows.truncate(limit);
-        rows.into_iter()
+        let more = rows.len() >= pick.limit;
+        rows.truncate(pick.limit);
+        let items = rows
+            .into_iter()
             .map(|row| Item {
                 id: row.id,
                 generation: row.entry.generation,
                 known: row.entry.known,
                 recording: row.content(),
             })
-            .collect()
+            .collect();
+        Picked { items, more }
     }
 
     /// The row with this id.

@@ -49,7 +49,8 @@ pub(crate) struct Ran {
 /// Runs the schedule of a seed. Faults in `left_out` do not happen.
 pub(crate) fn run(seed: u64, left_out: &BTreeSet<&str>, keep_log: bool) -> Ran {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut servers = vec![Server::new("a", 5_000, random.i64(-5..=5))];
+    let drift = random.i64(-5..=5);
+    let mut servers = vec![Server::new("a", 5_000, drift).narrow(random.bool())];
     if random.bool() {
         servers.push(Server::new("b", 90_000, random.i64(-5..=5)));
     }

@@ -2,20 +2,19 @@
 
 mod checks;
 mod folders;
+mod jobs;
 
 use focus_core::answer::Failure;
-use focus_core::batch::{Call, ItemOutcome, Reply};
-use focus_core::compare::{Compared, ComparedEntry, SpotCheck};
 use focus_core::exclude::Exclude;
-use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext, LeaseState};
+use focus_core::lease::{Grant, Lease, LeaseDone, LeaseJob, LeaseNext};
 use focus_core::look::Look;
 use focus_core::pair::PairForm;
-use focus_core::reconcile::{Bounds, Done, Event, Job, Next, Reconciler, Right};
+use focus_core::reconcile::{Bounds, Event, Reconciler};
 use focus_core::recording::Place;
 use focus_core::settle::{Closed, Conclusion, Rules, judge};
-use focus_core::window::Window;
 
 use self::folders::KnownFolders;
+pub(crate) use self::jobs::Flight;
 use crate::catalog::{Catalog, ROOT};
 use crate::index::{Index, Proofs};
 use crate::storage::{RootIs, Storage, exclude};
@@ -29,18 +28,13 @@ pub(crate) const LEASE_MS: u64 = 10_000;
 
 const BOUNDS: Bounds = Bounds { batch_first: 2, batch_max: 4, batch_bytes_max: 1_000, page: 3 };
 
+/// Bounds by which nearly every batch has another one after it.
+const NARROW: Bounds = Bounds { batch_first: 1, batch_max: 2, page: 2, ..BOUNDS };
+
 /// When an answer is heard.
 fn ready_ms(fate: Fate, world: &mut World) -> u64 {
     let late_ms = if fate == Fate::Slow { world.random.u64(100..12_000) } else { 0 };
     world.true_ms + late_ms
-}
-
-/// A job handed out, and what is to come of it.
-pub(crate) struct Flight {
-    pub(crate) job: Job,
-    done: Done,
-    /// The answer is heard at this true time, not earlier.
-    ready_ms: u64,
 }
 
 /// One server.
@@ -49,8 +43,11 @@ pub(crate) struct Server {
     pub(crate) index: Index,
     pub(crate) core: Reconciler,
     pub(crate) lease: Lease,
+    bounds: Bounds,
     pub(crate) hints: Vec<(Place, Closed)>,
     pub(crate) flight: Option<Flight>,
+    /// What the index does beside that.
+    pub(crate) beside: Option<Flight>,
     lease_flight: Option<(LeaseDone, u64)>,
     /// True times of the first and the last of the reads of the lease without a gap between them.
     reads: Option<(u64, u64)>,
@@ -91,8 +88,10 @@ impl Server {
             lease: Lease::new(name, 0, 0, LEASE_MS),
             name: name.to_owned(),
             index,
+            bounds: BOUNDS,
             hints: Vec::new(),
             flight: None,
+            beside: None,
             lease_flight: None,
             reads: None,
             epoch: 0,
@@ -117,6 +116,13 @@ impl Server {
         server
     }
 
+    /// The same with narrow batches, from its start on.
+    pub(crate) fn narrow(self, is_narrow: bool) -> Server {
+        let bounds = if is_narrow { NARROW } else { BOUNDS };
+        let core = Reconciler::new(ROOT, self.index.memory.clone(), bounds);
+        Server { bounds, core, ..self }
+    }
+
     /// Its boot-time clock.
     pub(crate) fn now_ms(&self, true_ms: u64) -> u64 {
         let fast = i64::try_from(true_ms).unwrap_or(0) * self.drift / 1_000;
@@ -130,11 +136,12 @@ impl Server {
         (self.started_ms, self.least_ahead_ms) = (true_ms, wall_ahead_ms);
         self.excludes = excludes;
         self.exclude = exclude(excludes);
-        self.core = Reconciler::new(ROOT, self.index.memory.clone(), BOUNDS);
+        self.core = Reconciler::new(ROOT, self.index.memory.clone(), self.bounds);
         self.lease =
             Lease::new(&self.name, self.index.memory.token, self.index.token_seen, LEASE_MS);
         self.lease.set_place(self.marker_place());
         self.flight = None;
+        self.beside = None;
         self.lease_flight = None;
         self.reads = None;
         self.folders = KnownFolders::default();
@@ -250,199 +257,6 @@ impl Server {
             return Ok(());
         }
         Err(format!("tokens_are_unique: {} was {holder:?}'s, and is {me:?}'s", grant.token))
-    }
-
-    /// The next step of the reconciler: a job, or its result.
-    pub(crate) fn job_step(&mut self, world: &mut World) -> Result<bool, String> {
-        if self.flight.as_ref().is_some_and(|flight| flight.ready_ms > world.true_ms) {
-            return Ok(false);
-        }
-        if let Some(flight) = self.flight.take() {
-            self.finish(flight, world)?;
-            self.check_rules()?;
-            return Ok(true);
-        }
-        let now_ms = self.now_ms(world.true_ms);
-        let right = match (self.lease.grant(), self.lease.state()) {
-            (Some(grant), _) => Right::Granted(grant),
-            (None, LeaseState::Standby) => Right::Standby,
-            (None, _) => Right::Unknown,
-        };
-        self.core.handle(Event::Lease(right));
-        let next = self.core.next_action(now_ms);
-        self.check_rules()?;
-        match next {
-            Next::Idle { .. } => Ok(false),
-            Next::Wait { .. } => {
-                self.core.handle(Event::Timer);
-                Ok(true)
-            }
-            Next::Run(job) => {
-                self.check_write(&job, world)?;
-                let (done, ready_ms) = self.send(&job, world);
-                self.flight = Some(Flight { job, done, ready_ms });
-                Ok(true)
-            }
-        }
-    }
-
-    /// The core has not stopped itself: that would be a fault of its own.
-    fn check_rules(&self) -> Result<(), String> {
-        self.core.violation().map_or(Ok(()), |violation| Err(violation.to_string()))
-    }
-
-    /// Carries out a job on the catalog; those on the index are done when it ends.
-    fn send(&mut self, job: &Job, world: &mut World) -> (Done, u64) {
-        let fate = world.fate(self.is_connected(&world.catalog));
-        let ready_ms = ready_ms(fate, world);
-        (self.answer(job, fate, world), ready_ms)
-    }
-
-    fn answer(&mut self, job: &Job, fate: Fate, world: &mut World) -> Done {
-        let lost = || Failure::transient("lost");
-        if let Job::Call(Call::Prefer { uuid, path }) = job {
-            // The index's own: no call on the catalog.
-            return Done::Replied(Ok(Reply::Preferred(self.index.prefer(uuid, path))));
-        }
-        if let Job::Call(call) = job {
-            if fate == Fate::Late {
-                world.delayed.push(Delayed::Call(call.clone(), self.index.memory.token));
-            }
-            let part = (fate == Fate::Half).then(|| world.random.usize(0..2));
-            let reply = (fate != Fate::Lost && fate != Fate::Late)
-                .then(|| world.catalog.call(call, part, self.index.memory.token));
-            world.remember();
-            return Done::Replied(match reply {
-                Some(reply) if matches!(fate, Fate::Good | Fate::Half | Fate::Slow) => Ok(reply),
-                _ => Err(lost()),
-            });
-        }
-        let good = matches!(fate, Fate::Good | Fate::Half | Fate::Slow);
-        match job {
-            Job::Open => Done::Opened(if good { Ok(world.catalog.open()) } else { Err(lost()) }),
-            Job::Mark { watermark } => {
-                if fate != Fate::Lost && fate != Fate::Late {
-                    world.catalog.data.watermark = Some(watermark.clone());
-                }
-                Done::Marked(if good { Ok(()) } else { Err(lost()) })
-            }
-            Job::Window { after, limit } => Done::Window(if good {
-                let bound = self.index.uuid_after(after.as_ref(), Window::rows(*limit));
-                let page = world.catalog.page(after.as_ref(), bound.as_ref(), *limit);
-                Ok(Window::of(page, bound))
-            } else {
-                Err(lost())
-            }),
-            Job::SpotCheck { uuids } => Done::SpotChecked(if good {
-                let documents = world.catalog.read(uuids.iter());
-                Ok(SpotCheck { rows: Vec::new(), documents })
-            } else {
-                Err(lost())
-            }),
-            Job::Report => Done::Reported(Ok(0)),
-            Job::Sweep { .. } => Done::Swept(if good { Ok(None) } else { Err(lost()) }),
-            _ => Done::Stored,
-        }
-    }
-
-    fn finish(&mut self, flight: Flight, world: &mut World) -> Result<(), String> {
-        let Flight { job, done, .. } = flight;
-        let on_index = !matches!(done, Done::Replied(_) | Done::Opened(_) | Done::Marked(_));
-        if on_index && world.index_fails() {
-            self.core.handle(Event::Done(Done::IndexFailed("full".to_owned())));
-            return Ok(());
-        }
-        let done = match job {
-            Job::Owe { identity } => {
-                self.index.memory.identity = Some(identity);
-                self.index.memory.owed = true;
-                Done::Stored
-            }
-            Job::Pick { limit, before, .. } => Done::Picked(self.index.pick(limit, before)),
-            Job::Note { ids } => {
-                let not_pending = self.index.note(&ids);
-                self.watermarks += 1;
-                let watermark = format!("{}{}-{}", self.name, self.watermarks, world.true_ms);
-                self.index.memory.noted = Some(watermark.clone());
-                Done::Noted { watermark, not_pending }
-            }
-            Job::Acknowledge { watermark, outcomes } => {
-                self.acknowledge(&outcomes, world)?;
-                self.index.memory.remembered = Some(watermark);
-                self.index.memory.noted = None;
-                Done::Stored
-            }
-            Job::Token(token) => {
-                self.index.memory.token = token;
-                Done::Stored
-            }
-            Job::Met(token) => {
-                self.lease.met(token);
-                Done::Stored
-            }
-            Job::Rows { after, through, limit } => {
-                Done::Rows(self.index.range(after.as_ref(), through.as_ref(), limit))
-            }
-            Job::Found { findings, missing } => {
-                let dropped = self.found(&findings, world)?;
-                self.index.add_missing(&missing, world.wall_ms());
-                Done::Found { dropped }
-            }
-            Job::SpotCheck { uuids } => Done::SpotChecked(match done {
-                Done::SpotChecked(Ok(SpotCheck { documents, .. })) => {
-                    let rows = self.index.range(None, None, usize::MAX).items.into_iter();
-                    let rows = rows.filter(|row| uuids.contains(&row.recording.uuid)).collect();
-                    Ok(SpotCheck { rows, documents })
-                }
-                _ => Err(Failure::transient("lost")),
-            }),
-            Job::Held { limit } => Done::Uuids(self.index.held(limit)),
-            Job::Claims(claims) => {
-                self.acknowledge(&claims.refused, world)?;
-                for (uuid, path) in &claims.elsewhere {
-                    self.index.prefer(uuid, path);
-                }
-                Done::Stored
-            }
-            Job::Finish { identity, watermark, again } => {
-                self.index.memory.identity = Some(identity);
-                self.index.memory.owed = again;
-                self.index.memory.remembered = Some(watermark);
-                self.index.memory.noted = None;
-                Done::Stored
-            }
-            _ => done,
-        };
-        self.core.handle(Event::Done(done));
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, outcomes: &[ItemOutcome], world: &World) -> Result<(), String> {
-        let now_ms = self.now_ms(world.true_ms);
-        for uuid in self.index.acknowledge(outcomes, now_ms) {
-            let content = self.index.rows[&uuid].content();
-            // A mark of what was not there when it was looked for needs no write.
-            let nothing = content.deleted_at_ms.is_some();
-            if !nothing && !world.was_written(&content) {
-                return Err(format!("pending_cleared_only_after_ack: {uuid} was never written"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores what was compared; how many of the recordings that the catalog has are not in the index.
-    fn found(&mut self, findings: &[ComparedEntry], world: &World) -> Result<u64, String> {
-        let dropped = self.index.found(findings, world.wall_ms());
-        for ComparedEntry { id, generation, found } in findings {
-            if let (Some(row), Compared::Same) = (self.index.by_id(*id), found)
-                && row.entry.generation == *generation
-                && !world.was_written(&row.content())
-            {
-                let uuid = &row.recording.uuid;
-                return Err(format!("pending_cleared_only_after_ack: {uuid} differs, compared"));
-            }
-        }
-        Ok(dropped)
     }
 
     /// The wall clock, or less where that was set forward since the start.

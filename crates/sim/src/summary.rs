@@ -18,7 +18,7 @@ const SCHEDULES: u64 = 20_000;
 const BROKEN_MAX: u64 = 150_000;
 
 /// Everything that a server can be doing when it crashes.
-const JOBS: [&str; 24] = [
+const JOBS: [&str; 27] = [
     "Open",
     "Owe",
     "Pick",
@@ -43,6 +43,9 @@ const JOBS: [&str; 24] = [
     "SpotCheck",
     "Sweep",
     "Finish",
+    "PickBeside",
+    "NoteBeside",
+    "AcknowledgeBeside",
 ];
 
 /// Schedules one thread takes at a time.

@@ -1,6 +1,6 @@
 //! What the log says of a server.
 
-use crate::server::Server;
+use crate::server::{Flight, Server};
 use crate::world::World;
 
 impl Server {
@@ -10,19 +10,27 @@ impl Server {
         format!("{}: {}, owes {}, {about:?}", self.name, self.core.phase().name(), self.core.owed())
     }
 
-    /// The kind of job that is under way, as a crash meets it.
-    pub(crate) fn job_under_way(&self) -> Option<String> {
-        let words = format!("{:?}", self.flight.as_ref()?.job);
-        let words = words.strip_prefix("Call(").unwrap_or(&words);
-        let end = words.find(|c: char| !c.is_alphabetic()).unwrap_or(words.len());
-        Some(words[..end].to_owned())
+    /// The kinds of job that are under way, as a crash meets them.
+    pub(crate) fn jobs_under_way(&self) -> impl Iterator<Item = String> {
+        let name = |flight: &Flight| {
+            let words = format!("{:?}", flight.job);
+            let words = words.strip_prefix("Call(").unwrap_or(&words);
+            let end = words.find(|c: char| !c.is_alphabetic()).unwrap_or(words.len());
+            words[..end].to_owned()
+        };
+        let beside = self.beside.iter().map(move |flight| format!("{}Beside", name(flight)));
+        self.flight.iter().map(name).chain(beside)
     }
 
     /// What is under way, for the log.
     pub(crate) fn doing(&self) -> String {
-        match &self.flight {
+        let main = match &self.flight {
             Some(flight) => format!("{:?}", flight.job),
             None => format!("done, {}", self.core.phase().name()),
+        };
+        match &self.beside {
+            Some(flight) => format!("{main}; beside it {:?}", flight.job),
+            None => main,
         }
     }
 

@@ -109,6 +109,8 @@ pub(crate) const FAULTS: [&str; 53] = [
 pub(crate) enum Delayed {
     /// On documents, with the token under which it was sent.
     Call(Call, i64),
+    /// On the watermark.
+    Mark(String),
     /// On the lease.
     Lease(LeaseJob),
 }
@@ -342,6 +344,8 @@ impl World {
             "late_write" => match self.delayed.pop() {
                 None => return false,
                 Some(Delayed::Lease(job)) => drop(self.catalog.lease(&job)),
+                // An earlier one than the catalog has: everything is compared at the next meeting.
+                Some(Delayed::Mark(watermark)) => self.catalog.data.watermark = Some(watermark),
                 Some(Delayed::Call(call, token)) => {
                     self.catalog.call(&call, None, token);
                     self.remember();
@@ -425,7 +429,7 @@ impl World {
 
     /// Kills it, whatever it was about to hear or to store, and starts it again.
     pub(crate) fn crash(&mut self, server: &mut Server) {
-        self.crashed_in.extend(server.job_under_way());
+        self.crashed_in.extend(server.jobs_under_way());
         server.crash(self.excludes, self.true_ms, self.wall_ahead_ms);
     }
 

@@ -9,7 +9,7 @@ use anyhow::bail;
 use binaries::{Binary, Ran};
 use harness::Outcome;
 
-use crate::{database, deploy, kubernetes, python, reliability, sim};
+use crate::{browser, database, deploy, kubernetes, python, reliability, sim};
 
 /// Runs the tests, says what they ran against and what was left out.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
@@ -93,6 +93,7 @@ impl Peers {
                 kubernetes::package(program, package)?;
             }
             python::ensure()?;
+            browser::ensure()?;
         }
         Ok(peers)
     }

@@ -22,6 +22,8 @@ pub(super) struct Backlog {
     limit: usize,
     /// The next batch holds only entries below this one, because the one above failed all alone.
     before: Option<EntryId>,
+    /// What was picked last was ended by a bound: more waits.
+    more: bool,
     /// Most of the last batch was in the catalog already: comparing is faster than inserting.
     mostly_there: bool,
     /// Counts the choices between writing, reporting and comparing.
@@ -50,6 +52,7 @@ impl Backlog {
             caught_up: false,
             limit: bounds.batch_first,
             before: None,
+            more: false,
             mostly_there: false,
             turn: 0,
         }
@@ -89,25 +92,36 @@ impl Backlog {
     }
 
     /// Whose turn it is; the one who has it is taken to have nothing left.
+    pub(super) fn take_turn(&mut self, compares: bool) -> NextTurn {
+        let next = self.next_turn(compares);
+        self.turn = self.turn.wrapping_add(1);
+        match next {
+            NextTurn::Report => self.unreported = false,
+            NextTurn::Backlog => self.waits = false,
+            NextTurn::Comparison | NextTurn::Nobody => {}
+        }
+        next
+    }
+
+    /// Whose turn comes.
     ///
     /// Every second turn may be a report's. Of a long backlog some turns are the comparison's, so that
     /// neither starves.
-    pub(super) fn take_turn(&mut self, compares: bool) -> NextTurn {
-        self.turn = self.turn.wrapping_add(1);
+    pub(super) fn next_turn(&self, compares: bool) -> NextTurn {
+        let turn = self.turn.wrapping_add(1);
         let alone = !self.waits && !compares;
-        if self.unreported && (alone || self.turn.is_multiple_of(2)) {
-            self.unreported = false;
+        if self.unreported && (alone || turn.is_multiple_of(2)) {
             return NextTurn::Report;
         }
         let comparison_first = if self.mostly_there {
-            !self.turn.is_multiple_of(BACKLOG_TURN)
+            !turn.is_multiple_of(BACKLOG_TURN)
         } else {
-            self.turn % COMPARISON_TURN == 1
+            turn % COMPARISON_TURN == 1
         };
         if compares && (!self.waits || comparison_first) {
             return NextTurn::Comparison;
         }
-        if std::mem::take(&mut self.waits) { NextTurn::Backlog } else { NextTurn::Nobody }
+        if self.waits { NextTurn::Backlog } else { NextTurn::Nobody }
     }
 
     /// Recordings in the next batch at most.
@@ -118,6 +132,16 @@ impl Backlog {
     /// The entry below which the next batch begins.
     pub(super) fn before(&self) -> Option<EntryId> {
         self.before
+    }
+
+    /// Recordings were picked, and perhaps there are `more`.
+    pub(super) fn picked(&mut self, more: bool) {
+        self.more = more;
+    }
+
+    /// More waits than what was picked last, and nothing of it is to be passed over.
+    pub(super) fn has_more(&self) -> bool {
+        self.more && self.before.is_none()
     }
 
     /// Nothing was picked. True: that ended a round past a recording that fails all alone, and the next

@@ -56,6 +56,11 @@ impl Changes {
         self.everything = true;
     }
 
+    /// There are documents to be compared one by one.
+    pub(super) fn has_named(&self) -> bool {
+        !self.named.is_empty()
+    }
+
     /// The documents to be compared one by one now; none where there are none.
     pub(super) fn take_named(&mut self) -> Option<BTreeSet<String>> {
         (!self.named.is_empty()).then(|| std::mem::take(&mut self.named))

@@ -16,19 +16,60 @@ impl Reconciler {
             // The connection or the lease went in the middle: what was sent stays pending, and is in doubt.
             self.step = Step::Rest;
         }
+        if self.awaits_beside(now_ms) {
+            return None;
+        }
         if matches!(self.step, Step::Rest) {
             self.step = self.choose(now_ms);
         }
         self.step.job(self.bounds)
     }
 
+    /// The index has something to do or to tell beside, before the present step goes on. Where it has made
+    /// the next batch ready, that is the present step from now on.
+    fn awaits_beside(&mut self, now_ms: u64) -> bool {
+        match self.step {
+            Step::Calling { .. } => false,
+            // Its watermark is noted with the acknowledgement of the batch before.
+            Step::Marking { .. } => {
+                self.beside.acknowledges() && !broken::is(Broken::MarkedBeforeAcknowledged)
+            }
+            Step::Acknowledging { .. } => {
+                if self.beside.is_busy() {
+                    return true;
+                }
+                self.send_ready(now_ms);
+                matches!(self.step, Step::Marking { .. })
+            }
+            _ => {
+                self.beside.drop_next();
+                self.beside.is_busy()
+            }
+        }
+    }
+
+    /// Nothing is more urgent than the backlog, which may be written.
+    pub(super) fn goes_on_writing(&mut self, now_ms: u64) -> bool {
+        self.ask_for_changes(now_ms);
+        self.may_write(now_ms)
+            && !self.owe_again
+            && (!self.comparing.is_asked() || self.memory.owed)
+            && !(self.backlog.is_caught_up() && self.changes.has_named())
+            && self.backlog.next_turn(self.memory.owed) == NextTurn::Backlog
+    }
+
+    /// Others' changes may ask for a comparison.
+    fn ask_for_changes(&mut self, now_ms: u64) {
+        if self.changes.take_comparison(now_ms, self.comparing.finished()) {
+            self.comparing.ask();
+        }
+    }
+
     fn choose(&mut self, now_ms: u64) -> Step {
         if let Some(stopped) = &self.stopped {
             return if stopped.is_stored { Step::Rest } else { self.stopping() };
         }
-        if self.changes.take_comparison(now_ms, self.comparing.finished()) {
-            self.comparing.ask();
-        }
+        self.ask_for_changes(now_ms);
         let Some(epoch) = self.connection.epoch() else { return Step::Rest };
         if !self.connection.is_known() {
             return Step::Opening { epoch };

@@ -4,10 +4,13 @@
 //! writes nothing more until the process is restarted, and has it stored that everything is to be
 //! compared.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::changes::NAMED_MAX;
 use super::protocol::{Bounds, Job};
+use crate::batch::Item;
+use crate::entry::EntryId;
 
 /// A rule that the reconciler and its driver keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +23,8 @@ pub enum Invariant {
     QueuesBounded,
     /// A watermark is stored in the index as noted before it is written to the catalog.
     WatermarkNotedFirst,
+    /// Two batches of which neither is acknowledged have no recording in common.
+    BatchesShareNothing,
     /// A result is of the kind that the step waits for.
     ResultFitsStep,
 }
@@ -32,6 +37,7 @@ impl Invariant {
             Invariant::NoWriteToAnUnknownDatabase => "no_write_to_an_unknown_database",
             Invariant::QueuesBounded => "queues_bounded",
             Invariant::WatermarkNotedFirst => "watermark_noted_first",
+            Invariant::BatchesShareNothing => "batches_share_nothing",
             Invariant::ResultFitsStep => "result_fits_step",
         }
     }
@@ -92,12 +98,24 @@ pub(super) fn check_job(job: &Job, facts: JobFacts<'_>) -> Result<(), Violation>
             Invariant::WatermarkNotedFirst,
             format!("{watermark} was to be written, and {:?} is noted", facts.noted),
         )),
-        Job::Pick { limit, .. } => check_count("a batch", *limit, facts.bounds.batch_max),
+        Job::Pick(pick) => check_count("a batch", pick.limit, facts.bounds.batch_max),
         Job::Window { limit, .. } | Job::Rows { limit, .. } | Job::Held { limit } => {
             check_count("a page", *limit, facts.bounds.page)
         }
         Job::SpotCheck { uuids } => check_count("a spot check", uuids.len(), NAMED_MAX),
         _ => Ok(()),
+    }
+}
+
+/// Checks that no recording that was picked is in the batch that is being written.
+pub(super) fn check_apart(picked: &[Item], written: &[EntryId]) -> Result<(), Violation> {
+    let written: HashSet<EntryId> = written.iter().copied().collect();
+    match picked.iter().find(|item| written.contains(&item.id)) {
+        None => Ok(()),
+        Some(item) => Err(Violation::new(
+            Invariant::BatchesShareNothing,
+            format!("entry {} was picked while it was being written", item.id.0),
+        )),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! One per root. It holds no clock, reads nothing and writes nothing: [`Reconciler::next_action`] says
 //! what is to be done, the driver does it and hands the result to [`Reconciler::handle`]. At most
-//! one job is under way, so nothing here can overtake anything else.
+//! one job is under way, so nothing here can overtake anything else. While the documents of a long backlog
+//! are written, the index has a job beside that one ([`Reconciler::next_beside`]).
 //!
 //! Recovery and everyday work are one path: whenever the database is there and has shown who it
 //! is, pending recordings are picked, noted, written, marked and acknowledged, in this order.
@@ -13,10 +14,12 @@
 //! | `step` | where the reconciler stands, and which job each step asks for |
 //! | `choose` | what is most urgent when nothing is under way |
 //! | `results` | what follows from each result |
+//! | `beside` | what the index does beside the documents of a batch |
 //! | `connection`, `backlog`, `comparing`, `changes`, `following`, `trouble` | the state that these two read and change |
 //! | `invariant` | what has to be true of every job and result |
 
 mod backlog;
+mod beside;
 mod changes;
 mod choose;
 mod comparing;
@@ -30,6 +33,7 @@ mod trouble;
 
 use crate::answer::Failure;
 use backlog::Backlog;
+use beside::Beside;
 use changes::Changes;
 use comparing::Comparing;
 use connection::Connection;
@@ -53,6 +57,7 @@ pub struct Reconciler {
     step: Step,
     /// The job of the present step has been handed out and is not done.
     running: bool,
+    beside: Beside,
     trouble: Trouble,
     backlog: Backlog,
     comparing: Comparing,
@@ -84,6 +89,7 @@ impl Reconciler {
             connection: Connection::new(),
             step: Step::Rest,
             running: false,
+            beside: Beside::new(),
             trouble: Trouble::new(),
             backlog: Backlog::new(bounds),
             comparing: Comparing::new(),
@@ -180,6 +186,7 @@ impl Reconciler {
             Event::ChangedByOthers { uuids, everything } => self.changes.add(uuids, everything),
             Event::Timer => self.end_wait(),
             Event::Done(done) => self.done(done),
+            Event::DoneBeside(done) => self.done_beside(done),
         }
     }
 
@@ -272,6 +279,7 @@ impl Reconciler {
         self.step = Step::Rest;
         self.memory.owed = true;
         self.comparing.abandon();
+        self.beside.stop();
         self.stopped.get_or_insert(Stopped { violation, is_stored: false });
     }
 }

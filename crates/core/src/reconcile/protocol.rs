@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::answer::Failure;
-use crate::batch::{Call, Item, ItemOutcome, Reply};
+use crate::batch::{Call, ItemOutcome, Pick, Picked, Reply};
 use crate::compare::{Claims, ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
 use crate::entry::EntryId;
@@ -76,7 +76,7 @@ impl Phase {
     }
 }
 
-/// Something to be done, one at a time.
+/// Something to be done, one at a time, and one of the index beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
     /// Make what is missing in the catalog and ask who it is: [`Done::Opened`].
@@ -87,18 +87,14 @@ pub enum Job {
         identity: String,
     },
     /// Read pending recordings of the index, newest first: [`Done::Picked`].
-    Pick {
-        /// At most so many.
-        limit: usize,
-        /// At most so many bytes, but always one recording.
-        bytes_max: usize,
-        /// Only entries below this one.
-        before: Option<EntryId>,
-    },
+    Pick(Pick),
     /// Draw a fresh watermark and store it in the index as noted: [`Done::Noted`].
     Note {
         /// Those that are about to be sent: from now on they may be in the catalog, acknowledged or not.
         ids: Vec<EntryId>,
+        /// Another batch is being written. Its watermark stays the noted one: this one takes its place
+        /// with the acknowledgement of that batch.
+        ahead: bool,
     },
     /// Carry out a call of the batch, on the catalog or the index: [`Done::Replied`].
     Call(Call),
@@ -113,6 +109,8 @@ pub enum Job {
         watermark: String,
         /// Of each recording of the batch.
         outcomes: Vec<ItemOutcome>,
+        /// The watermark of the next batch, which is being sent already: noted from now on.
+        next: Option<String>,
     },
     /// Store the lease's token: [`Done::Stored`].
     Token(i64),
@@ -180,7 +178,7 @@ impl Job {
         match self {
             Job::Open => "open",
             Job::Owe { .. } => "owe",
-            Job::Pick { .. } => "pick",
+            Job::Pick(_) => "pick",
             Job::Note { .. } => "note",
             Job::Call(call) => call.name(),
             Job::Mark { .. } => "mark",
@@ -206,7 +204,7 @@ impl Job {
             Job::Mark { .. } | Job::Report | Job::Sweep { .. } => true,
             Job::Open
             | Job::Owe { .. }
-            | Job::Pick { .. }
+            | Job::Pick(_)
             | Job::Note { .. }
             | Job::Acknowledge { .. }
             | Job::Token(_)
@@ -228,7 +226,7 @@ pub enum Done {
     /// To `Open`.
     Opened(Result<OpenedCatalog, Failure>),
     /// To `Pick`.
-    Picked(Vec<Item>),
+    Picked(Picked),
     /// To `Note`.
     Noted {
         /// The watermark drawn.
@@ -326,6 +324,8 @@ pub enum Event {
     Timer,
     /// The job is done.
     Done(Done),
+    /// The job beside it is done ([`super::Reconciler::next_beside`]).
+    DoneBeside(Done),
 }
 
 /// What the driver is to do now.

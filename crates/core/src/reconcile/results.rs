@@ -9,7 +9,7 @@ use super::protocol::Done;
 use super::step::{Findings, Step};
 use super::{Reconciler, Violation};
 use crate::answer::{Class, Failure};
-use crate::batch::{Batch, Item, ItemOutcome, Outcome, Reply};
+use crate::batch::{Batch, ItemOutcome, Outcome, Picked, Reply};
 use crate::broken::{self, Broken};
 use crate::compare::{self, Claims, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored};
@@ -27,9 +27,14 @@ impl Reconciler {
             return self.stop_done(&done);
         }
         if let Done::IndexFailed(words) = done {
+            self.beside.take_failed();
             return self.index_failed(&step, &words);
         }
         self.done_alone(step, done);
+        if let Some(words) = self.beside.take_failed() {
+            let step = std::mem::replace(&mut self.step, Step::Rest);
+            self.index_failed(&step, &words);
+        }
     }
 
     /// The result of a step that is neither a batch's nor a comparison's.
@@ -40,7 +45,7 @@ impl Reconciler {
                 self.owe_again = false;
                 self.comparing.owed(token);
             }
-            (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark),
+            (Step::Recalling { watermark }, Done::Stored) => self.remember(watermark, None),
             (Step::StoringToken(token), Done::Stored) => {
                 self.memory.token = token;
                 self.backlog.look();
@@ -56,9 +61,9 @@ impl Reconciler {
     /// The result of a step of a batch.
     fn done_of_batch(&mut self, step: Step, done: Done) {
         match (step, done) {
-            (Step::Picking { limit, .. }, Done::Picked(items)) => self.picked(limit, items),
-            (Step::Following { limit, epoch, .. }, Done::Picked(items)) => {
-                self.followed(limit, epoch, items);
+            (Step::Picking { limit, .. }, Done::Picked(picked)) => self.picked(limit, picked),
+            (Step::Following { limit, epoch, .. }, Done::Picked(picked)) => {
+                self.followed(limit, epoch, picked);
             }
             (Step::Noting(batch), Done::Noted { watermark, not_pending }) => {
                 self.noted(batch, watermark, &not_pending);
@@ -132,7 +137,7 @@ impl Reconciler {
                 // One that is owed again is asked for anew: at once, or after the scan.
                 self.memory.owed = false;
                 self.comparing.finish();
-                self.remember(watermark);
+                self.remember(watermark, None);
             }
             (step, done) => self.misfit(step.name(), done.name()),
         }
@@ -145,7 +150,7 @@ impl Reconciler {
     }
 
     /// A result of another kind than the step waits for.
-    fn misfit(&mut self, step: &str, done: &str) {
+    pub(super) fn misfit(&mut self, step: &str, done: &str) {
         let words = format!("the result {done:?} came while {step}");
         self.stop(Violation::new(Invariant::ResultFitsStep, words));
     }
@@ -160,7 +165,7 @@ impl Reconciler {
         }
     }
 
-    fn index_failed(&mut self, step: &Step, words: &str) {
+    pub(super) fn index_failed(&mut self, step: &Step, words: &str) {
         self.backlog.look_at_all();
         // What a page came to is not stored: the comparison begins again.
         self.comparing.restart();
@@ -227,17 +232,22 @@ impl Reconciler {
         }
     }
 
-    fn remember(&mut self, watermark: String) {
+    /// The index has stored this watermark as remembered, and the `next` one as noted. An earlier one that
+    /// arrives late in the catalog is neither: everything is compared.
+    pub(super) fn remember(&mut self, watermark: String, next: Option<String>) {
         self.memory.remembered = Some(watermark);
-        self.memory.noted = None;
+        self.memory.noted = next;
     }
 
-    fn picked(&mut self, limit: usize, items: Vec<Item>) {
+    fn picked(&mut self, limit: usize, picked: Picked) {
+        let Picked { items, more } = picked;
         if let Err(violation) = invariant::check_count("a batch", items.len(), limit) {
             return self.stop(violation);
         }
+        self.backlog.picked(more);
         if !items.is_empty() {
             self.backlog.look();
+            self.beside.begin();
             self.step = Step::Noting(Box::new(Batch::new(&self.root, self.memory.token, items)));
         } else if self.backlog.ended_round() {
             self.backlog.look();
@@ -248,7 +258,8 @@ impl Reconciler {
     }
 
     /// What is pending with a standby is looked up in the catalog.
-    fn followed(&mut self, limit: usize, epoch: u64, items: Vec<Item>) {
+    fn followed(&mut self, limit: usize, epoch: u64, picked: Picked) {
+        let items = picked.items;
         if let Err(violation) = invariant::check_count("a page", items.len(), limit) {
             return self.stop(violation);
         }
@@ -323,7 +334,7 @@ impl Reconciler {
     }
 
     fn batch_stored(&mut self, watermark: String, token_met: Option<i64>, moved: bool) {
-        self.remember(watermark);
+        self.remember(watermark, None);
         if let Some(token) = token_met {
             self.step = Step::TellingLease(token);
         } else if !moved {
@@ -424,7 +435,7 @@ impl Reconciler {
 }
 
 /// The next call of the batch; its watermark, where every recording has its outcome.
-fn call_or_mark(batch: Box<Batch>, watermark: String) -> Step {
+pub(super) fn call_or_mark(batch: Box<Batch>, watermark: String) -> Step {
     if batch.is_over() {
         Step::Marking { batch, watermark }
     } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::protocol::{Bounds, Job};
-use crate::batch::{Batch, ItemOutcome};
+use crate::batch::{Batch, ItemOutcome, Pick};
 use crate::compare::{Claims, ComparedEntry};
 use crate::document::Stored;
 use crate::entry::EntryId;
@@ -57,16 +57,18 @@ pub(super) enum Step {
     Noting(Box<Batch>),
     /// Waits for `Replied`, once for each call of the batch.
     ///
-    /// A failure of one call is first the batch's ([`Batch::failed`]). One that is not the batch's
-    /// gives the batch up: all of it stays pending and is in doubt, the next batch is smaller, and
-    /// after a batch of a single recording the next one begins below that recording.
+    /// Meanwhile the index does its part for the batch before and for the next one
+    /// ([`super::beside`]). A failure of one call is first the batch's ([`Batch::failed`]). One that is
+    /// not the batch's gives the batch up: all of it stays pending and is in doubt, the next batch is
+    /// smaller, and after a batch of a single recording the next one begins below that recording.
     Calling {
         /// What is under way.
         batch: Box<Batch>,
         /// Noted, and not yet in the catalog.
         watermark: String,
     },
-    /// Waits for `Marked`: the watermark is in the catalog, after the whole batch.
+    /// Waits for `Marked`: the watermark is in the catalog, after the whole batch. It is written once
+    /// the index has stored the outcomes of the batch before, and noted this watermark with them.
     ///
     /// After a failure the batch stays pending and is in doubt: it is picked again.
     Marking {
@@ -76,7 +78,8 @@ pub(super) enum Step {
         watermark: String,
     },
     /// Waits for `Stored`: outcomes and watermark, in one transaction. Where the index fails, the
-    /// batch stays pending: it is picked again and found to be there.
+    /// batch stays pending: it is picked again and found to be there. Where the next batch is ready,
+    /// this is done beside the documents of that one.
     Acknowledging {
         /// In the catalog.
         watermark: String,
@@ -212,13 +215,19 @@ impl Step {
                 Job::Owe { identity: identity.clone() }
             }
             Step::Recalling { watermark } => {
-                Job::Acknowledge { watermark: watermark.clone(), outcomes: Vec::new() }
+                let watermark = watermark.clone();
+                Job::Acknowledge { watermark, outcomes: Vec::new(), next: None }
             }
             Step::Picking { limit, before } | Step::Following { limit, before, .. } => {
-                Job::Pick { limit: *limit, bytes_max: bounds.batch_bytes_max, before: *before }
+                Job::Pick(Pick {
+                    limit: *limit,
+                    bytes_max: bounds.batch_bytes_max,
+                    before: *before,
+                    but: Vec::new(),
+                })
             }
-            Step::Noting(batch) => Job::Note { ids: batch.ids() },
-            Step::FinishNoting => Job::Note { ids: Vec::new() },
+            Step::Noting(batch) => Job::Note { ids: batch.ids(), ahead: false },
+            Step::FinishNoting => Job::Note { ids: Vec::new(), ahead: false },
             Step::Calling { batch, .. } => Job::Call(batch.next_call()?),
             Step::Marking { watermark, .. } | Step::FinishMarking { watermark } => {
                 Job::Mark { watermark: watermark.clone() }
@@ -226,6 +235,7 @@ impl Step {
             Step::Acknowledging { watermark, outcomes, .. } => Job::Acknowledge {
                 watermark: watermark.clone(),
                 outcomes: std::mem::take(outcomes),
+                next: None,
             },
             Step::StoringToken(token) => Job::Token(*token),
             Step::TellingLease(token) => Job::Met(*token),

@@ -144,6 +144,11 @@ fn nice(range: u64, most: u64) -> u64 {
     }
 }
 
+/// The marks of an axis, from 0 on: as many as there are numbers. A report from elsewhere may hold the largest.
+fn marks(step: u64) -> impl Iterator<Item = u64> {
+    (0..).map_while(move |n: u64| n.checked_mul(step))
+}
+
 /// A coordinate as it stands in the picture: to a tenth of a pixel.
 fn px(value: f64) -> String {
     format!("{value:.1}")
@@ -152,7 +157,7 @@ fn px(value: f64) -> String {
 /// The horizontal lines of the grid, with the counts that they stand for.
 fn counts(scale: &Scale) -> Markup {
     let step = nice(scale.most, 4);
-    let counts = (0..).map(|n| n * step).take_while(|count| *count <= scale.most);
+    let counts = marks(step).take_while(|count| *count <= scale.most);
     html! {
         @for (count, y) in counts.map(|count| (count, scale.y(count))) {
             line.grid x1=(LEFT) y1=(px(y)) x2=(RIGHT) y2=(px(y)) {}
@@ -166,7 +171,7 @@ fn counts(scale: &Scale) -> Markup {
 fn times(scale: &Scale) -> Markup {
     let in_minutes = scale.end_ms > 300_000;
     let step_s = nice(scale.end_ms / 1_000, 10);
-    let times = (0..).map(|n| n * step_s).take_while(|at_s| at_s * 1_000 <= scale.end_ms);
+    let times = marks(step_s).take_while(|at_s| *at_s <= scale.end_ms / 1_000);
     let label = |at_s: u64| match in_minutes {
         true => format!("{}:{:02}", at_s / 60, at_s % 60),
         false => at_s.to_string(),
@@ -334,6 +339,21 @@ mod tests {
         assert_eq!(samples.last().map(|second| second.at_ms), Some(86_399_000));
         let picture = svg(&report).expect("a picture").into_string();
         assert!(picture.len() < 200_000, "{}", picture.len());
+    }
+
+    #[test]
+    fn the_largest_numbers_that_a_report_can_hold_make_a_picture_that_ends() {
+        let mut report = sample();
+        let most = Second {
+            at_ms: u64::MAX,
+            landed: u64::MAX,
+            catalogued: u64::MAX,
+            pending: Some(u64::MAX),
+            ..Second::default()
+        };
+        report.timeline = vec![Second::default(), most, Second::default()];
+        let picture = svg(&report).expect("a picture").into_string();
+        assert!(picture.len() < 20_000, "{}", picture.len());
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct ArchivedDrill {
     pub planted: u64,
     /// Recordings in the catalog, once and right.
     pub catalogued: u64,
+    /// How long the server took to notice.
+    pub time_to_detect_ms: Option<u64>,
     /// How long the catalog took.
     pub time_to_converge_ms: Option<u64>,
     /// How long the database was away.

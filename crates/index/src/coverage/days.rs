@@ -131,10 +131,15 @@ impl LaneHour {
         )
     }
 
+    /// So much of it is covered, or more: what its numbers say without its spans.
+    pub(super) fn covered_at_least_ms(&self) -> i64 {
+        self.parts().map(|(_, cell)| i64::from(cell.covered_ms)).max().unwrap_or(0)
+    }
+
     /// How much of it is covered.
     pub(super) fn covered_ms(&self, connection: &Connection, hour: i64) -> rusqlite::Result<i64> {
         let covered = || self.parts().map(|(_, cell)| i64::from(cell.covered_ms));
-        let most = covered().max().unwrap_or(0);
+        let most = self.covered_at_least_ms();
         if most == HOUR_MS || covered().filter(|covered| *covered > 0).count() < 2 {
             return Ok(most);
         }

@@ -1,6 +1,6 @@
 //! What is not covered, a page at a time.
 
-use focus_core::coverage::{DAY_MS, Spans};
+use focus_core::coverage::{DAY_MS, HOUR_MS, Spans};
 use rusqlite::Connection;
 
 use super::days::{LaneDay, each_day};
@@ -94,6 +94,39 @@ impl Reader {
     }
 }
 
+/// How much of each hour of a day is not covered at most, and of the time before it.
+struct OpenHours {
+    before_ms: i64,
+    hours_ms: [i64; 24],
+}
+
+impl OpenHours {
+    fn new(before_ms: i64) -> OpenHours {
+        OpenHours { before_ms, hours_ms: [HOUR_MS; 24] }
+    }
+
+    fn set(&mut self, at: i64, open_ms: i64) {
+        let place = usize::try_from(at).ok().and_then(|at| self.hours_ms.get_mut(at));
+        if let Some(place) = place {
+            *place = open_ms;
+        }
+    }
+
+    /// No gap with a part of this hour is longer; none where it may go on into the next day.
+    fn gap_at_most_ms(&self, at: i64) -> Option<i64> {
+        let at = usize::try_from(at).ok().filter(|at| *at < 24)?;
+        let (before, rest) = self.hours_ms.split_at(at);
+        let (here, after) = rest.split_first()?;
+        let is_partly_covered = |open_ms: &i64| *open_ms < HOUR_MS;
+        // A gap reaches into the next hour with something in it, and no further.
+        let first = before.iter().rposition(is_partly_covered);
+        let before_ms = if first.is_none() { self.before_ms } else { 0 };
+        let last = after.iter().position(is_partly_covered)?;
+        let open = before[first.unwrap_or(0)..].iter().chain([here]).chain(&after[..=last]);
+        Some(before_ms + open.sum::<i64>())
+    }
+}
+
 struct Search<'a> {
     connection: &'a Connection,
     query: &'a GapQuery,
@@ -124,7 +157,7 @@ impl Search<'_> {
                 return Ok(true);
             }
             *self.days -= 1;
-            for (start_ms, end_ms) in self.of_day(&day)?.within(from_ms, to_ms) {
+            for (start_ms, end_ms) in self.of_day(&day, at_ms)?.within(from_ms, to_ms) {
                 if self.tell(gaps, &long, at_ms, start_ms) {
                     stopped = Some(gaps.last().map_or(start_ms, |gap| gap.end_ms));
                     return Ok(true);
@@ -153,13 +186,26 @@ impl Search<'_> {
         Ok(Spans::of(long))
     }
 
-    fn of_day(&self, day: &LaneDay) -> rusqlite::Result<Spans> {
+    /// What of a day is covered, where everything before it is covered up to `at_ms`. An hour in which no gap can be long
+    /// enough counts as covered: its spans are not read.
+    fn of_day(&self, day: &LaneDay, at_ms: i64) -> rusqlite::Result<Spans> {
+        let (begins_ms, ends_ms) = day.window();
         if day.covered_ms() == Some(DAY_MS) {
-            return Ok(Spans::of([day.window()]));
+            return Ok(Spans::of([(begins_ms, ends_ms)]));
+        }
+        let hours: Vec<_> = day.hours().collect();
+        let mut open = OpenHours::new((begins_ms - at_ms).max(0));
+        for (hour, cell) in &hours {
+            open.set(hour - day.day * 24, HOUR_MS - cell.covered_at_least_ms());
         }
         let mut covered = Vec::new();
-        for (hour, cell) in day.hours() {
-            covered.extend(cell.spans(self.connection, hour)?.iter());
+        for (hour, cell) in hours {
+            let most_ms = open.gap_at_most_ms(hour - day.day * 24);
+            if most_ms.is_some_and(|most_ms| most_ms < self.query.longer_than_ms) {
+                covered.push((hour * HOUR_MS, (hour + 1) * HOUR_MS));
+            } else {
+                covered.extend(cell.spans(self.connection, hour)?.iter());
+            }
         }
         Ok(Spans::of(covered))
     }
@@ -178,5 +224,22 @@ impl Search<'_> {
             }
         }
         gaps.len() >= self.query.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_reaches_into_the_next_hours_with_something_in_them_and_no_further() {
+        let mut open = OpenHours::new(7);
+        for (at, open_ms) in [(1, 100), (4, 200), (5, 0), (6, 300)] {
+            open.set(at, open_ms);
+        }
+        assert_eq!(open.gap_at_most_ms(1), Some(7 + HOUR_MS + 100 + 2 * HOUR_MS + 200));
+        assert_eq!(open.gap_at_most_ms(4), Some(100 + 2 * HOUR_MS + 200));
+        assert_eq!(open.gap_at_most_ms(5), Some(500));
+        assert_eq!(open.gap_at_most_ms(6), None, "it may go on into the next day");
     }
 }

@@ -197,19 +197,20 @@ fn each_with(
     Ok(())
 }
 
-/// The spans of live and long recordings in a window, each with the number of its lane; a live one ends where the index
-/// knows no more.
+/// The spans of live and long recordings in a window, each with the number of its lane, whether it is live, and whether it
+/// is pending; a live one ends where the index knows no more.
 pub(super) fn each_long(
     connection: &Connection,
     by: &LanesBy,
     window: (i64, i64),
     through_ms: Option<i64>,
-    mut each: impl FnMut(i64, (i64, i64), bool),
+    mut each: impl FnMut(i64, (i64, i64), bool, bool),
 ) -> rusqlite::Result<()> {
     let long: Vec<i64> =
         classes(connection)?.into_iter().filter(|class| *class >= LONG_SPAN).collect();
     each_row(connection, by, window, &long, |lane, (start_ms, end_ms), pending| {
-        each(lane, (start_ms, end_of(end_ms, start_ms, through_ms)), pending);
+        let is_live = end_ms == LIVE_END_MS;
+        each(lane, (start_ms, end_of(end_ms, start_ms, through_ms)), is_live, pending);
     })
 }
 

@@ -21,6 +21,8 @@ pub struct CoverageQuery {
     /// Nothing after this time is covered, and live recordings last until then; none: nothing is covered. Milliseconds
     /// since 1970.
     pub through_ms: Option<i64>,
+    /// Of the lane with this name, or the root with this marker, alone.
+    pub lane: Option<String>,
     /// Lanes at most.
     pub lanes_max: usize,
 }
@@ -41,6 +43,9 @@ pub struct CoveredLane {
     pub name: String,
     /// The marker's id of a lane that is a root.
     pub root: Option<String>,
+    /// When the longest of its live recordings that begin before the last window ends has begun, milliseconds since 1970;
+    /// none: there is none.
+    pub live_since_ms: Option<i64>,
     /// Each window.
     pub buckets: Vec<Bucket>,
 }
@@ -70,16 +75,22 @@ impl Reader {
                 Ok(lanes) => lanes,
                 Err(none) => return Ok(Err(none)),
             };
+            if let Some(name) = &query.lane {
+                lanes.retain(|lane| lane.is_named(name));
+                if lanes.is_empty() {
+                    return Ok(Err(NoLanes::NoSuchLane));
+                }
+            }
             let more = lanes.len() > query.lanes_max;
             lanes.truncate(query.lanes_max);
             let windows = Windows::of(&snapshot, query, &lanes)?;
+            let live = windows.rows.iter().map(|rows| rows.live_since_ms).collect::<Vec<_>>();
             let buckets = windows.buckets(&lanes)?;
-            let covered = |(lane, buckets): (Lane, Vec<Bucket>)| CoveredLane {
-                name: lane.name,
-                root: lane.root,
-                buckets,
+            let covered = |((lane, live_since_ms), buckets)| {
+                let Lane { name, root, .. } = lane;
+                CoveredLane { name, root, live_since_ms, buckets }
             };
-            let lanes = lanes.into_iter().zip(buckets).map(covered).collect();
+            let lanes = lanes.into_iter().zip(live).zip(buckets).map(covered).collect();
             Ok(Ok(Covered { lanes, more }))
         })
     }
@@ -109,16 +120,28 @@ impl Reader {
     /// # Errors
     /// The index cannot be read.
     pub fn first_start_ms(&self) -> Result<Option<i64>, IndexError> {
+        Ok(self.starts_ms("min")?.into_iter().min())
+    }
+
+    /// When the last recording begins, milliseconds since 1970; none where there is none.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn last_start_ms(&self) -> Result<Option<i64>, IndexError> {
+        Ok(self.starts_ms("max")?.into_iter().max())
+    }
+
+    /// The first or the last start of each span class.
+    fn starts_ms(&self, which: &'static str) -> Result<Vec<i64>, IndexError> {
         self.read(|connection| {
-            let mut first = None;
-            let mut statement = connection.prepare_cached(
-                "SELECT min(start_ms) FROM recordings WHERE span = ?1 AND deleted = 0",
-            )?;
+            let mut starts = Vec::new();
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {which}(start_ms) FROM recordings WHERE span = ?1 AND deleted = 0"
+            ))?;
             for class in classes(connection)? {
-                let start: Option<i64> = statement.query_row([class], |row| row.get(0))?;
-                first = first.into_iter().chain(start).min();
+                starts.extend(statement.query_row([class], |row| row.get::<_, Option<i64>>(0))?);
             }
-            Ok(first)
+            Ok(starts)
         })
     }
 }
@@ -152,6 +175,8 @@ struct HourPlan {
 pub(super) struct OfRows {
     /// What may last longer than 37 hours, cut at the time through which the index is complete.
     long: Spans,
+    /// When the first of its live recordings has begun.
+    live_since_ms: Option<i64>,
     /// What is counted of rows: the long ones, and those in the hours in which a window begins.
     pub(super) counted: Vec<Bucket>,
 }
@@ -197,6 +222,7 @@ impl<'a> Windows<'a> {
     ) -> rusqlite::Result<Windows<'a>> {
         let empty = || OfRows {
             long: Spans::default(),
+            live_since_ms: None,
             counted: vec![Bucket::default(); query.buckets.len()],
         };
         let mut windows = Windows {
@@ -237,8 +263,12 @@ impl<'a> Windows<'a> {
             by,
             window,
             through_ms,
-            |number, (start_ms, end_ms), pending| {
+            |number, (start_ms, end_ms), is_live, pending| {
                 let Some(at) = numbers.get(&number) else { return };
+                if is_live {
+                    let known = &mut lanes[*at].live_since_ms;
+                    *known = known.map_or(Some(start_ms), |known| Some(known.min(start_ms)));
+                }
                 count(&mut lanes[*at].counted, edges, (start_ms, end_ms), pending);
                 let known = spans.entry(*at).or_default();
                 known.push((start_ms, end_ms.min(through_ms.unwrap_or(i64::MIN))));
@@ -275,7 +305,7 @@ impl<'a> Windows<'a> {
         rows: OfRows,
         split: &mut SplitHours,
     ) -> rusqlite::Result<Vec<Bucket>> {
-        let OfRows { long, mut counted } = rows;
+        let OfRows { long, mut counted, .. } = rows;
         let (from_ms, to_ms) = self.window();
         if counted.is_empty() {
             return Ok(counted);

@@ -261,13 +261,24 @@ fn coverage_is_plain(
 ) -> Result<(), TestCaseError> {
     let Asked { window: (from_ms, to_ms), count, through_ms, .. } = asked;
     let buckets = Buckets::over(from_ms, to_ms, count);
-    let query =
-        CoverageQuery { by: by.clone(), buckets, through_ms: Some(through_ms), lanes_max: 10 };
+    let query = CoverageQuery {
+        by: by.clone(),
+        buckets,
+        through_ms: Some(through_ms),
+        lane: None,
+        lanes_max: 10,
+    };
     let covered = reader.coverage(&query).expect("coverage").expect("lanes");
     let names: Vec<&String> = covered.lanes.iter().map(|lane| &lane.name).collect();
     prop_assert_eq!(names, lanes.keys().collect::<Vec<_>>());
     for (lane, rows) in covered.lanes.iter().zip(lanes.values()) {
         let all = plain(rows, asked.window, through_ms);
+        let is_live = |row: &&&Row| !row.deleted && row.end_ms.is_none() && row.start_ms < to_ms;
+        let live_since_ms = rows.iter().filter(is_live).map(|row| row.start_ms).min();
+        prop_assert_eq!(lane.live_since_ms, live_since_ms, "lane {}: {:?}", lane.name, rows);
+        let alone = CoverageQuery { lane: Some(lane.name.clone()), ..query.clone() };
+        let alone = reader.coverage(&alone).expect("coverage").expect("lanes");
+        prop_assert_eq!(&alone.lanes, std::slice::from_ref(lane));
         for (at, bucket) in lane.buckets.iter().enumerate() {
             let (begins_ms, ends_ms) = (buckets.begins_ms(at), buckets.begins_ms(at + 1));
             let inside: i64 = all.within(begins_ms, ends_ms).map(|(a, b)| b - a).sum();
@@ -334,7 +345,7 @@ proptest! {
         length in 1i64..12 * DAY_MS,
         count in 1usize..80,
         through in -DAY_MS..14 * DAY_MS,
-        longer_than_ms in 0i64..HOUR_MS,
+        longer_than_ms in prop_oneof![0i64..HOUR_MS, 0i64..30 * HOUR_MS],
     ) {
         let dir = tempfile::tempdir().expect("a folder");
         let (reader, mut connection) = file(dir.path());
@@ -358,7 +369,7 @@ proptest! {
             let at = KEYS.iter().position(|one| by == LanesBy::Key(MetaKey::new(one).expect("a key")));
             if at.is_some_and(|at| indexed & (1 << at) == 0) {
                 let buckets = Buckets::over(0, 1, 1);
-                let query = CoverageQuery { by, buckets, through_ms: None, lanes_max: 10 };
+                let query = CoverageQuery { by, buckets, through_ms: None, lane: None, lanes_max: 10 };
                 prop_assert_eq!(reader.coverage(&query).expect("read"), Err(NoLanes::NotIndexed));
                 continue;
             }
@@ -422,7 +433,8 @@ fn an_hour_with_very_many_spans_is_answered_from_its_rows() {
     assert_eq!(metadata::wrong(&connection).expect("checked"), None);
     let buckets = Buckets::over(begins_ms + 1_000, begins_ms + 4_001, 1);
     for by in [LanesBy::Root, LanesBy::Key(key(0))] {
-        let query = CoverageQuery { by, buckets, through_ms: Some(i64::MAX), lanes_max: 1 };
+        let query =
+            CoverageQuery { by, buckets, through_ms: Some(i64::MAX), lane: None, lanes_max: 1 };
         let covered = reader.coverage(&query).expect("coverage").expect("lanes");
         let wanted = Bucket { covered_ms: 501, recordings: 2, pending: 0 };
         assert_eq!(covered.lanes[0].buckets[0], wanted, "{:?}", query.by);

@@ -1,7 +1,8 @@
 //! What the catalog's answers make of the index, and what it remembers across a restart.
 
+use focus_core::batch::Pick;
 use focus_core::compare::{Compared, ComparedEntry};
-use focus_index::{Ack, Answer};
+use focus_index::{Ack, Answer, Watermarks};
 
 use crate::fixture::{Fixture, sidecar};
 
@@ -28,7 +29,7 @@ async fn an_answer_for_a_recording_gone_meanwhile_is_passed_over() {
     let sent = fixture.pending().remove(0);
     fixture.remove("r").await;
     let ack = Ack { id: sent.id, generation: sent.generation, answer: Answer::Acknowledged };
-    fixture.index.acknowledge(fixture.root, Some("w".to_owned()), vec![ack], 0).await.expect("ok");
+    fixture.index.acknowledge(fixture.root, watermarks("w", None), vec![ack], 0).await.expect("ok");
     assert_eq!(fixture.listed(), []);
     fixture.is_in_order();
 }
@@ -47,6 +48,48 @@ async fn a_raised_generation_never_falls() {
     fixture.is_in_order();
 }
 
+fn watermarks(remembered: &str, noted: Option<&str>) -> Option<Watermarks> {
+    let remembered = remembered.to_owned();
+    Some(Watermarks { remembered, noted: noted.map(str::to_owned) })
+}
+
+#[tokio::test]
+async fn the_next_batch_has_none_of_the_one_being_written_and_takes_its_place_as_the_noted_one() {
+    let mut fixture = Fixture::new().await;
+    for name in ["r1", "r2", "r3", "r4", "r5"] {
+        fixture.put(name, &sidecar(name, START)).await;
+    }
+    let (reader, root) = (fixture.index.reader(), fixture.root);
+    let first = reader.pick(root, &Pick::newest(2)).expect("picked");
+    let ids: Vec<_> = first.items.iter().map(|item| item.id).collect();
+    assert_eq!((ids.len(), first.more), (2, true));
+    fixture.index.note(root, Some("w1".to_owned()), ids.clone()).await.expect("noted");
+    let pick = Pick { but: ids, ..Pick::newest(4) };
+    let next = reader.pick(root, &pick).expect("picked");
+    let uuids: Vec<_> = next.items.iter().map(|item| item.recording.uuid.as_str()).collect();
+    assert_eq!((uuids, next.more), (vec!["r3", "r2", "r1"], false));
+    let ids = next.items.iter().map(|item| item.id).collect();
+    fixture.index.note(root, None, ids).await.expect("noted");
+    let memory = async |fixture: &Fixture| {
+        let memory = fixture.index.root("root-1".to_owned(), "/data".to_owned(), 1).await;
+        memory.map(|memory| (memory.remembered, memory.noted)).expect("a root")
+    };
+    assert_eq!(memory(&fixture).await, (None, Some("w1".to_owned())));
+    let acks = first.items.iter().map(|item| Ack {
+        id: item.id,
+        generation: item.generation,
+        answer: Answer::Acknowledged,
+    });
+    let both = watermarks("w1", Some("w2"));
+    fixture.index.acknowledge(root, both, acks.collect(), 0).await.expect("stored");
+    assert_eq!(memory(&fixture).await, (Some("w1".to_owned()), Some("w2".to_owned())));
+    assert_eq!(fixture.pending().len(), 3);
+    // Until it is acknowledged the catalog may have any of it.
+    fixture.remove("r1").await;
+    assert!(fixture.listed().iter().any(|row| row.vanished));
+    fixture.is_in_order();
+}
+
 #[tokio::test]
 async fn watermarks_identity_owed_comparison_and_token_outlive_the_process() {
     let mut fixture = Fixture::new().await;
@@ -57,7 +100,7 @@ async fn watermarks_identity_owed_comparison_and_token_outlive_the_process() {
         .finish_comparison(fixture.root, "db-1".to_owned(), "w1".to_owned(), false)
         .await
         .expect("ok");
-    index.note(fixture.root, "w2".to_owned(), Vec::new()).await.expect("noted");
+    index.note(fixture.root, Some("w2".to_owned()), Vec::new()).await.expect("noted");
     index.set_token(fixture.root, 9).await.expect("stored");
     drop(index);
     fixture.reopen().await;
@@ -79,11 +122,11 @@ async fn watermarks_identity_owed_comparison_and_token_outlive_the_process() {
 async fn a_batch_and_its_watermark_are_stored_together() {
     let mut fixture = Fixture::new().await;
     fixture.put("r", &sidecar("u", START)).await;
-    fixture.index.note(fixture.root, "w".to_owned(), Vec::new()).await.expect("noted");
+    fixture.index.note(fixture.root, Some("w".to_owned()), Vec::new()).await.expect("noted");
     let sent = fixture.pending().remove(0);
     let ack = Ack { id: sent.id, generation: sent.generation, answer: Answer::Acknowledged };
-    let watermark = Some("w".to_owned());
-    fixture.index.acknowledge(fixture.root, watermark, vec![ack], 0).await.expect("stored");
+    let both = watermarks("w", None);
+    fixture.index.acknowledge(fixture.root, both, vec![ack], 0).await.expect("stored");
     fixture.reopen().await;
     let memory =
         fixture.index.root("root-1".to_owned(), "/data".to_owned(), 1).await.expect("a root");
@@ -149,7 +192,7 @@ async fn a_recording_in_doubt_that_went_came_back_and_went_again_is_not_forgotte
     let mut fixture = Fixture::new().await;
     fixture.put("r", &sidecar("u", START)).await;
     let rows = vec![fixture.pending()[0].id];
-    fixture.index.note(fixture.root, "w1".to_owned(), rows).await.expect("noted");
+    fixture.index.note(fixture.root, Some("w1".to_owned()), rows).await.expect("noted");
     // Its answer is lost, its files go, and nothing else is pending: the batch is over.
     fixture.remove("r").await;
     fixture.index.acknowledge(fixture.root, None, Vec::new(), 0).await.expect("stored");

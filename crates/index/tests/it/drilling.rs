@@ -1,7 +1,7 @@
 //! Recordings that a drill planted: gone from storage, they leave the catalog, and are never marked,
 //! held or counted.
 
-use focus_core::batch::Item;
+use focus_core::batch::{Item, Pick};
 use focus_core::compare::{Compared, ComparedEntry};
 use focus_core::document::Stored;
 use focus_core::recording::Recording;
@@ -241,7 +241,7 @@ async fn an_index_of_the_first_version_learns_which_were_planted() {
     drop(old);
     let index = Index::open(&path).expect("an index").index;
     let root = crate::fixture::remember(&index).await;
-    let leaving = index.reader().pick(root, 10, usize::MAX, None).expect("picked");
+    let leaving = index.reader().pick(root, &Pick::newest(10)).expect("picked").items;
     let uuids: Vec<_> = leaving.iter().map(|one| one.recording.uuid.as_str()).collect();
     assert_eq!(uuids, ["p1"]);
     assert!(leaving[0].recording.is_leaving());

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
+use focus_core::batch::Pick;
 use focus_index::{Index, IndexError};
 
 use crate::fixture::{Fixture, sidecar};
@@ -92,7 +93,7 @@ async fn a_file_of_an_earlier_version_is_taken_over_with_all_that_it_holds() {
     assert_eq!(opened.rebuilt, None);
     let reader = opened.index.reader();
     let root = crate::fixture::remember(&opened.index).await;
-    let picked = reader.pick(root, 1_000, usize::MAX, None).expect("read without sums");
+    let picked = reader.pick(root, &Pick::newest(1_000)).expect("read without sums").items;
     assert_eq!(picked.len(), 200);
     assert_eq!(reader.check().expect("checked"), focus_index::Doubts::default());
 }
@@ -112,7 +113,7 @@ async fn a_file_of_version_3_is_taken_over_with_every_state_that_it_holds() {
     assert_eq!((memory.token, memory.remembered.as_deref()), (4, Some("w7")));
     let root = memory.id;
     // The start has made what was refused pending again, and forgotten the proof and the archive.
-    let picked = reader.pick(root, 100, usize::MAX, None).expect("picked");
+    let picked = reader.pick(root, &Pick::newest(100)).expect("picked").items;
     let told: Vec<_> = picked
         .iter()
         .map(|one| (&*one.recording.uuid, one.generation, one.recording.deleted_at_ms))
@@ -163,7 +164,7 @@ async fn a_row_that_has_changed_by_itself_is_damage_and_is_not_told_to_the_catal
         drop(connection);
         let index = Index::open(&path).expect("an index").index;
         let root = crate::fixture::remember(&index).await;
-        let error = index.reader().pick(root, 1_000, usize::MAX, None).expect_err(change);
+        let error = index.reader().pick(root, &Pick::newest(1_000)).expect_err(change);
         assert!(error.is_damage(), "{change}: {error}");
         let compared = index.reader().range(root, None, None, 1_000).expect_err(change);
         assert!(compared.is_damage(), "{change}: {compared}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use focus_core::batch::Item;
+use focus_core::batch::{Item, Pick};
 use focus_core::look::{DataSeen, FileIdentity, FileStat, Look, SidecarSeen};
 use focus_core::mount::Mount;
 use focus_core::pair::PairForm;
@@ -140,7 +140,7 @@ impl Fixture {
     }
 
     pub(crate) fn pending(&self) -> Vec<Item> {
-        self.index.reader().pick(self.root, 10_000, usize::MAX, None).expect("pick")
+        self.index.reader().pick(self.root, &Pick::newest(10_000)).expect("pick").items
     }
 
     /// The catalog took everything that is pending.

@@ -36,6 +36,7 @@ fn with(index: &Index, sensor: &str) -> Vec<String> {
 
 fn query() -> CoverageQuery {
     CoverageQuery {
+        lane: None,
         by: LanesBy::Key(key("sensor")),
         buckets: Buckets::over(BASE, BASE + 3_600_000, 1),
         through_ms: Some(BASE + 3_600_000),

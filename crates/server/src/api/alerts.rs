@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use focus_common::alerts::ListedSilence;
 use focus_core::alert::Rule;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -86,21 +87,34 @@ pub(super) async fn silence(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     state.authorise(&headers, Right::Operate)?;
     let Told(body) = body?;
-    let rule = Rule::from_name(&body.rule).ok_or_else(|| {
+    let made = make_silence(&state, &body.rule, body.root.as_deref(), body.for_ms).await?;
+    Ok((StatusCode::CREATED, Json(json!(made))))
+}
+
+/// Silences a rule, of all roots or of one that is given by its id or its configured path.
+///
+/// # Errors
+/// There is no such rule or root, or the time is too long.
+pub(crate) async fn make_silence(
+    state: &AppState,
+    rule: &str,
+    root: Option<&str>,
+    for_ms: u64,
+) -> Result<ListedSilence, Problem> {
+    let rule = Rule::from_name(rule).ok_or_else(|| {
         let all: Vec<&str> = Rule::ALL.into_iter().map(Rule::name).collect();
         let words = format!("rule: there is no such rule. It is one of {}", all.join(", "));
         Problem::bad_value("rule", words)
     })?;
-    if body.for_ms == 0 || body.for_ms > SILENCE_MAX_MS {
+    if for_ms == 0 || for_ms > SILENCE_MAX_MS {
         let words = format!("for_ms: from 1 to {SILENCE_MAX_MS}");
         return Err(Problem::bad_value("for_ms", words));
     }
-    let root = match body.root {
+    let root = match root {
         None => None,
-        Some(root) => Some(state.root_id(&root).await?),
+        Some(root) => Some(state.root_id(root).await?),
     };
-    let made = state.alerts().0.silence(rule, root, body.for_ms);
-    Ok((StatusCode::CREATED, Json(json!(made))))
+    Ok(state.alerts().0.silence(rule, root, for_ms))
 }
 
 /// `DELETE /api/v1/alerts/silences/{id}`.
@@ -120,8 +134,17 @@ pub(super) async fn end_silence(
     _: Ask<Nothing>,
 ) -> Result<StatusCode, Problem> {
     state.authorise(&headers, Right::Operate)?;
-    if state.alerts().0.end_silence(&id) {
-        return Ok(StatusCode::NO_CONTENT);
+    end_silence_of(&state, &id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a silence.
+///
+/// # Errors
+/// There is none of this id.
+pub(crate) fn end_silence_of(state: &AppState, id: &str) -> Result<(), Problem> {
+    if state.alerts().0.end_silence(id) {
+        return Ok(());
     }
     Err(Problem::new(
         StatusCode::NOT_FOUND,

@@ -33,7 +33,7 @@ pub(super) const META_ENDS: char = '\0';
 /// The query string of a request, as `T`: a struct with `#[serde(deny_unknown_fields)]`. A parameter that may be
 /// repeated is a `Vec`.
 #[derive(Debug)]
-pub(super) struct Ask<T>(pub(super) T);
+pub(crate) struct Ask<T>(pub(crate) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
     type Rejection = Problem;
@@ -46,7 +46,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
 /// No parameters at all.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// The JSON object that is the body of a request, as `T`.
 #[derive(Debug)]
@@ -56,23 +56,51 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Told<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Told<T>, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
+        if essence(&request) != "application/json" {
             let words = "the body has to be JSON: send it with `Content-Type: application/json`";
             return Err(Problem::of(ProblemKind::WrongMediaType, words));
         }
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
+        let body = whole(request, state).await?;
         body_of(&body).map(Told)
     }
 }
 
+/// The form that is the body of a request, as `T`: its fields are read as those of a query string.
+#[derive(Debug)]
+pub(crate) struct Filled<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Filled<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Filled<T>, Problem> {
+        if essence(&request) != "application/x-www-form-urlencoded" {
+            let words = "the body has to be a form: send it as a page of this server does, with `Content-Type: application/x-www-form-urlencoded`";
+            return Err(Problem::of(ProblemKind::WrongMediaType, words));
+        }
+        let body = whole(request, state).await?;
+        let text = std::str::from_utf8(&body)
+            .map_err(|_| Problem::of(ProblemKind::BadBody, "the form is no UTF-8"))?;
+        query(text).map(Filled)
+    }
+}
+
+/// The media type of a body, without parameters and in lower case.
+fn essence(request: &Request) -> String {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The body of a request, which the guard has read within bounds.
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))
+}
+
 /// A moment in a query: RFC 3339, or a number whose size tells its unit. Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) i64);
+pub(crate) struct Moment(pub(crate) i64);
 
 impl<'de> serde::Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Moment, D::Error> {
@@ -95,7 +123,7 @@ impl<'de> serde::Deserialize<'de> for Moment {
 ///
 /// # Errors
 /// A parameter is unknown, repeated, too long or no UTF-8, or has a value that cannot be taken.
-pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+pub(crate) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (n, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if n >= PAIRS_MAX {
@@ -166,7 +194,7 @@ fn as_whole(value: Value) -> Value {
 }
 
 /// The text that a part of a query string stands for; none where it stands for none.
-pub(super) fn decoded(part: &str) -> Option<String> {
+pub(crate) fn decoded(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.bytes();
     while let Some(byte) = rest.next() {

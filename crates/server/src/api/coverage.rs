@@ -8,7 +8,9 @@ use focus_common::status::AnswerSource;
 use focus_core::coverage::Buckets;
 use focus_core::meta_filter::MetaKey;
 use focus_engine::{Completeness, Engine};
-use focus_index::{CoverageQuery, Covered, Gap, GapPage, GapQuery, IndexError, LanesBy, NoLanes};
+use focus_index::{
+    CoverageQuery, Covered, CoveredLane, Gap, GapPage, GapQuery, IndexError, LanesBy, NoLanes,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -44,6 +46,8 @@ pub(super) struct CoverageParameters {
     buckets: Option<usize>,
     /// What the lanes are: `root`, or a key that the setting `indexed_metadata` names
     by: Option<String>,
+    /// Of this lane alone: its name, as without it they are listed
+    lane: Option<String>,
     /// Lanes
     #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<usize>,
@@ -112,6 +116,9 @@ struct Lane {
     root: Option<String>,
     /// The share of the time from `from` to `to` that is covered, in percent
     available_percent: f64,
+    /// When the longest of its live recordings has begun; null where none is live
+    #[schema(required, format = "date-time")]
+    live_since: Option<String>,
     /// Each window
     buckets: Vec<LaneBucket>,
 }
@@ -136,9 +143,8 @@ impl Coverage {
         limit: usize,
         completeness: Completeness,
     ) -> Coverage {
-        let length_ms = (to_ms - from_ms).max(1) as f64;
         let lanes = covered.lanes.into_iter().map(|lane| {
-            let all: i64 = lane.buckets.iter().map(|bucket| bucket.covered_ms).sum();
+            let available_percent = available_percent([&lane], (from_ms, to_ms));
             let windows = lane.buckets.iter().map(|bucket| LaneBucket {
                 covered_ms: bucket.covered_ms,
                 recordings: bucket.recordings,
@@ -147,7 +153,8 @@ impl Coverage {
             Lane {
                 name: lane.name,
                 root: lane.root,
-                available_percent: all as f64 * 100.0 / length_ms,
+                available_percent,
+                live_since: lane.live_since_ms.map(clock::rfc3339),
                 buckets: windows.collect(),
             }
         });
@@ -212,33 +219,16 @@ pub(super) async fn coverage(
     State(state): State<AppState>,
     Ask(query): Ask<CoverageParameters>,
 ) -> Result<Response, Problem> {
-    let by = lanes_by(query.by.as_deref())?;
     let limit = v1::page(query.limit)?;
-    let count = query.buckets.unwrap_or(BUCKETS);
-    if !(1..=BUCKETS_MAX).contains(&count) {
-        let words = format!("buckets: it has to be from 1 to {BUCKETS_MAX}");
-        return Err(Problem::bad_value("buckets", words));
-    }
+    let count = buckets(query.buckets)?;
     ordered(query.from, query.to)?;
     let (from, to) = (query.from.map(|at| at.0), query.to.map(|at| at.0));
-    let (answer, completeness) = state
-        .read(move |engine| {
-            let completeness = engine.completeness();
-            let (from_ms, to_ms) = window(engine, completeness, from, to)?;
-            let asked = CoverageQuery {
-                buckets: Buckets::over(from_ms, to_ms, count),
-                by,
-                through_ms: completeness.complete_through_ms,
-                lanes_max: limit,
-            };
-            let covered = engine.reader().coverage(&asked)?;
-            let window = (from_ms, to_ms);
-            let answer =
-                |covered| Coverage::of(covered, window, asked.buckets, limit, completeness);
-            Ok((covered.map(answer), completeness))
-        })
-        .await?;
-    let answer = answer.map_err(|none| no_lanes(none, query.by.as_deref()))?;
+    let by = lanes_by(query.by.as_deref())?;
+    let asked = AskedCoverage { from, to, by, lane: query.lane, count, limit };
+    let read = state.read(move |engine| read_coverage(engine, asked)).await?;
+    let read = read.map_err(|none| no_lanes(none, query.by.as_deref()))?;
+    let completeness = read.completeness;
+    let answer = Coverage::of(read.covered, read.window, read.buckets, limit, completeness);
     Ok((completeness_headers(completeness), Json(answer)).into_response())
 }
 
@@ -255,36 +245,205 @@ pub(super) async fn gaps(
     State(state): State<AppState>,
     Ask(query): Ask<GapParameters>,
 ) -> Result<Response, Problem> {
-    let by = lanes_by(query.by.as_deref())?;
     let limit = v1::page(query.limit)?;
     ordered(query.from, query.to)?;
-    let longer_than = query.longer_than_ms.unwrap_or(LONGER_THAN_MS);
-    let longer_than_ms = i64::try_from(longer_than).ok().filter(|ms| *ms <= LONGER_THAN_MAX_MS);
-    let longer_than_ms = longer_than_ms.ok_or_else(|| {
-        let words = format!("longer_than_ms: it is {LONGER_THAN_MAX_MS} at most");
-        Problem::bad_value("longer_than_ms", words)
-    })?;
-    let (from, to, lane) = (query.from.map(|at| at.0), query.to.map(|at| at.0), query.lane);
-    // What the pages of one query have in common: a cursor of another query goes on with nothing.
-    let asked = json!([from, to, query.by, lane, longer_than_ms]).to_string();
-    let after = query.cursor.as_deref().map(|cursor| position(cursor, &asked)).transpose()?;
-    let (page, completeness) = state
-        .read(move |engine| {
-            let completeness = engine.completeness();
-            let (from_ms, to_ms) = window(engine, completeness, from, to)?;
-            let through_ms = completeness.complete_through_ms;
-            let gaps =
-                GapQuery { by, from_ms, to_ms, through_ms, longer_than_ms, lane, after, limit };
-            Ok((engine.reader().gaps(&gaps)?, completeness))
-        })
-        .await?;
-    let page = page.map_err(|none| no_lanes(none, query.by.as_deref()))?;
-    let answer = gaps_value(&page, limit, |lane, at_ms| cursor(lane, at_ms, &asked));
+    let asked = AskedGaps {
+        from: query.from.map(|at| at.0),
+        to: query.to.map(|at| at.0),
+        by: query.by,
+        lane: query.lane,
+        longer_than_ms: longer_than_ms(query.longer_than_ms)?,
+        cursor: query.cursor,
+        limit,
+    };
+    let by = asked.by.clone();
+    let seal = asked.seal();
+    let ready = asked.ready()?;
+    let (page, completeness) = state.read(move |engine| read_gaps(engine, &ready)).await?;
+    let page = page.map_err(|none| no_lanes(none, by.as_deref()))?;
+    let answer = gaps_value(&page, limit, |lane, at_ms| cursor(lane, at_ms, &seal));
     Ok(complete(answer, completeness))
 }
 
-/// The window of a query: without bounds, all that there is.
-fn window(
+/// What of coverage is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedCoverage {
+    /// The first moment, milliseconds since 1970.
+    pub(crate) from: Option<i64>,
+    /// The end, milliseconds since 1970.
+    pub(crate) to: Option<i64>,
+    /// What the lanes are.
+    pub(crate) by: LanesBy,
+    /// Of this lane alone.
+    pub(crate) lane: Option<String>,
+    /// Windows.
+    pub(crate) count: usize,
+    /// Lanes at most.
+    pub(crate) limit: usize,
+}
+
+/// What the index says of coverage.
+#[derive(Debug)]
+pub(crate) struct CoverageRead {
+    /// The lanes.
+    pub(crate) covered: Covered,
+    /// The first moment and the end, milliseconds since 1970.
+    pub(crate) window: (i64, i64),
+    /// The windows.
+    pub(crate) buckets: Buckets,
+    /// How complete it is.
+    pub(crate) completeness: Completeness,
+}
+
+/// Reads coverage; inside the error of the index: there are no such lanes.
+pub(crate) fn read_coverage(
+    engine: &Engine,
+    asked: AskedCoverage,
+) -> Result<Result<CoverageRead, NoLanes>, IndexError> {
+    let completeness = engine.completeness();
+    let (from_ms, to_ms) = window(engine, completeness, asked.from, asked.to)?;
+    let query = CoverageQuery {
+        buckets: Buckets::over(from_ms, to_ms, asked.count),
+        by: asked.by,
+        through_ms: completeness.complete_through_ms,
+        lane: asked.lane,
+        lanes_max: asked.limit,
+    };
+    let covered = engine.reader().coverage(&query)?;
+    let (window, buckets) = ((from_ms, to_ms), query.buckets);
+    Ok(covered.map(|covered| CoverageRead { covered, window, buckets, completeness }))
+}
+
+/// Which gaps are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedGaps {
+    /// The first moment, milliseconds since 1970.
+    pub(crate) from: Option<i64>,
+    /// The end, milliseconds since 1970.
+    pub(crate) to: Option<i64>,
+    /// What the lanes are.
+    pub(crate) by: Option<String>,
+    /// Of this lane alone.
+    pub(crate) lane: Option<String>,
+    /// Gaps of at least so many milliseconds.
+    pub(crate) longer_than_ms: i64,
+    /// The cursor of the page before.
+    pub(crate) cursor: Option<String>,
+    /// Gaps of a page.
+    pub(crate) limit: usize,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadyGaps {
+    asked: AskedGaps,
+    by: LanesBy,
+    after: Option<(String, i64)>,
+}
+
+impl AskedGaps {
+    /// What the pages of one query have in common: a cursor of another query goes on with nothing.
+    fn seal(&self) -> String {
+        json!([self.from, self.to, self.by, self.lane, self.longer_than_ms]).to_string()
+    }
+
+    /// # Errors
+    /// No lanes are by this, or the cursor is of another query.
+    pub(crate) fn ready(self) -> Result<ReadyGaps, Problem> {
+        let by = lanes_by(self.by.as_deref())?;
+        let seal = self.seal();
+        let after = self.cursor.as_deref().map(|cursor| position(cursor, &seal)).transpose()?;
+        Ok(ReadyGaps { asked: self, by, after })
+    }
+}
+
+impl ReadyGaps {
+    /// The cursor of what comes after a page.
+    pub(crate) fn next_cursor(&self, page: &GapPage) -> Option<String> {
+        page.next.as_ref().map(|(lane, at_ms)| cursor(lane, *at_ms, &self.asked.seal()))
+    }
+
+    /// Gaps of at least so many milliseconds are told.
+    pub(crate) fn longer_than_ms(&self) -> i64 {
+        self.asked.longer_than_ms
+    }
+
+    /// From now on, gaps of at least another length, and so many at once.
+    pub(crate) fn of_longer(&mut self, longer_than_ms: i64, limit: usize) {
+        self.asked.longer_than_ms = longer_than_ms;
+        self.asked.limit = limit;
+    }
+
+    /// Goes on after a page. False: it was the last.
+    pub(crate) fn go_on(&mut self, page: &GapPage) -> bool {
+        self.after.clone_from(&page.next);
+        self.after.is_some()
+    }
+}
+
+/// Reads a page of gaps.
+pub(crate) fn read_gaps(
+    engine: &Engine,
+    ready: &ReadyGaps,
+) -> Result<(Result<GapPage, NoLanes>, Completeness), IndexError> {
+    let completeness = engine.completeness();
+    let asked = &ready.asked;
+    let (from_ms, to_ms) = window(engine, completeness, asked.from, asked.to)?;
+    let gaps = GapQuery {
+        by: ready.by.clone(),
+        from_ms,
+        to_ms,
+        through_ms: completeness.complete_through_ms,
+        longer_than_ms: asked.longer_than_ms,
+        lane: asked.lane.clone(),
+        after: ready.after.clone(),
+        limit: asked.limit,
+    };
+    Ok((engine.reader().gaps(&gaps)?, completeness))
+}
+
+/// How many windows there are.
+///
+/// # Errors
+/// It is out of range.
+pub(crate) fn buckets(asked: Option<usize>) -> Result<usize, Problem> {
+    let count = asked.unwrap_or(BUCKETS);
+    if (1..=BUCKETS_MAX).contains(&count) {
+        return Ok(count);
+    }
+    let words = format!("buckets: it has to be from 1 to {BUCKETS_MAX}");
+    Err(Problem::bad_value("buckets", words))
+}
+
+/// From which length on gaps are told.
+///
+/// # Errors
+/// It is out of range.
+pub(crate) fn longer_than_ms(asked: Option<u64>) -> Result<i64, Problem> {
+    let asked = asked.unwrap_or(LONGER_THAN_MS);
+    let ms = i64::try_from(asked).ok().filter(|ms| *ms <= LONGER_THAN_MAX_MS);
+    ms.ok_or_else(|| {
+        let words = format!("longer_than_ms: it is {LONGER_THAN_MAX_MS} at most");
+        Problem::bad_value("longer_than_ms", words)
+    })
+}
+
+/// The share of a range that lanes cover, in percent: of all of them together.
+pub(crate) fn available_percent<'a>(
+    lanes: impl IntoIterator<Item = &'a CoveredLane>,
+    (from_ms, to_ms): (i64, i64),
+) -> f64 {
+    let (mut covered_ms, mut count) = (0_f64, 0_u32);
+    for lane in lanes {
+        let all: i64 = lane.buckets.iter().map(|bucket| bucket.covered_ms).sum();
+        covered_ms += all as f64;
+        count += 1;
+    }
+    covered_ms * 100.0 / (to_ms - from_ms).max(1) as f64 / f64::from(count.max(1))
+}
+
+/// The range of a query, milliseconds since 1970: without bounds, all that there is.
+pub(crate) fn window(
     engine: &Engine,
     completeness: Completeness,
     from: Option<i64>,
@@ -329,7 +488,7 @@ pub(crate) fn lanes_by(by: Option<&str>) -> Result<LanesBy, Problem> {
 }
 
 /// There are no lanes by this key, or there is none of this name.
-fn no_lanes(none: NoLanes, by: Option<&str>) -> Problem {
+pub(crate) fn no_lanes(none: NoLanes, by: Option<&str>) -> Problem {
     let words = format!("by: {:?}: {none}", by.unwrap_or("root"));
     match none {
         NoLanes::NotIndexed | NoLanes::TooManyValues => Problem::bad_value("by", words),
@@ -338,7 +497,9 @@ fn no_lanes(none: NoLanes, by: Option<&str>) -> Problem {
     }
 }
 
-fn ordered(from: Option<Moment>, to: Option<Moment>) -> Result<(), Problem> {
+/// # Errors
+/// The end is not after the first moment.
+pub(crate) fn ordered(from: Option<Moment>, to: Option<Moment>) -> Result<(), Problem> {
     match (from, to) {
         (Some(from), Some(to)) if from.0 >= to.0 => {
             Err(Problem::bad_value("to", "to: it has to be after `from`"))

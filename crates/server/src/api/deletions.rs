@@ -40,7 +40,7 @@ pub(super) async fn held(
     State(state): State<AppState>,
     Ask(query): Ask<HeldQuery>,
 ) -> Result<Response, Problem> {
-    let limit = v1::page(query.limit)?;
+    v1::page(query.limit)?;
     let (roots, completeness) =
         state.read(|engine| Ok((engine.held_roots()?, engine.completeness()))).await?;
     let Some(wanted) = query.root else {
@@ -51,20 +51,47 @@ pub(super) async fn held(
         let items: Vec<Value> = roots.iter().map(root).collect();
         return Ok(v1::complete(json!({ "items": items, "next_cursor": null }), completeness));
     };
-    let held = find(&roots, &wanted)
-        .map_err(|problem| Problem::bad_value("root", format!("root: {}", problem.detail())));
-    let held = held?.clone();
-    let asked = of_root(&held.marker);
-    let after = query.cursor.map(|cursor| unseal(&cursor, &asked)).transpose()?;
-    let after = after.map(|after| after.parse().map_err(|_| Problem::bad_cursor())).transpose()?;
-    let (id, after) = (held.id, after.unwrap_or(0));
-    let rows = state.read(move |engine| engine.reader().held(id, after, limit)).await?;
-    let next = (rows.len() >= limit).then(|| rows.last().map(|row| row.seq)).flatten();
-    let listed: Vec<Value> = rows.iter().map(held_deletion).collect();
-    let mut answer = root(&held);
+    let page = held_page(&state, &roots, &wanted, query.cursor.as_deref(), query.limit).await?;
+    let listed: Vec<Value> = page.rows.iter().map(held_deletion).collect();
+    let mut answer = root(&page.root);
     answer["items"] = json!(listed);
-    answer["next_cursor"] = json!(next.map(|seq| held_cursor(&held.marker, seq)));
+    answer["next_cursor"] = json!(page.next);
     Ok(v1::complete(answer, completeness))
+}
+
+/// A page of the held deletions of a root.
+pub(crate) struct HeldPage {
+    /// The root.
+    pub(crate) root: HeldRoot,
+    /// In the order in which they were held.
+    pub(crate) rows: Vec<HeldRow>,
+    /// The cursor of the next page; none at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// A page of the held deletions of the root that is given by its id or its configured path.
+///
+/// # Errors
+/// There is no such root, a value cannot be taken, or the index cannot be read.
+pub(crate) async fn held_page(
+    state: &AppState,
+    roots: &[HeldRoot],
+    wanted: &str,
+    cursor: Option<&str>,
+    limit: Option<usize>,
+) -> Result<HeldPage, Problem> {
+    let limit = v1::page(limit)?;
+    let root = find(roots, wanted)
+        .map_err(|problem| Problem::bad_value("root", format!("root: {}", problem.detail())))?
+        .clone();
+    let asked = of_root(&root.marker);
+    let after = cursor.map(|cursor| unseal(cursor, &asked)).transpose()?;
+    let after = after.map(|after| after.parse().map_err(|_| Problem::bad_cursor())).transpose()?;
+    let (id, after) = (root.id, after.unwrap_or(0));
+    let rows = state.read(move |engine| engine.reader().held(id, after, limit)).await?;
+    let last = (rows.len() >= limit).then(|| rows.last().map(|row| row.seq)).flatten();
+    let next = last.map(|seq| held_cursor(&root.marker, seq));
+    Ok(HeldPage { root, rows, next })
 }
 
 /// The cursor of the deletions of a root that are held after this one.

@@ -10,12 +10,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use focus_core::iso8601;
 use focus_drill::posting::POST_BYTES_MAX;
+use focus_drill::report::Report;
 use focus_drill::report::archive::ArchivedDrill;
 use focus_drill::report::store::{PostError, Posted};
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
 
 use super::ask::{Ask, Nothing};
 use super::manners;
@@ -29,6 +31,9 @@ const PATH: &str = "/api/v1/drills";
 
 /// Bytes of a report that are read at once.
 const PIECE: u64 = 64 * 1024;
+
+/// Bytes of a report that is read whole. One that was posted is written with indents, and has twice its length.
+const READ_BYTES_MAX: u64 = 2 * POST_BYTES_MAX as u64;
 
 page_query!(DrillsQuery, "^d[0-9]{15}~[A-Za-z0-9_-]{1,100}$");
 
@@ -103,6 +108,14 @@ pub(super) async fn drills(
     State(state): State<AppState>,
     Ask(query): Ask<DrillsQuery>,
 ) -> Result<Json<Value>, Problem> {
+    drill_page(&state, &query).await.map(|(page, _)| Json(page))
+}
+
+/// The page that a query asks for, and all drills.
+pub(crate) async fn drill_page(
+    state: &AppState,
+    query: &DrillsQuery,
+) -> Result<(Value, Vec<ArchivedDrill>), Problem> {
     let (drills, unreadable) = state.list_drills(|drills| drills.list()).await?;
     let mut items: Vec<_> =
         drills.iter().map(|drill| (key(drill), drill_reports::value(drill))).collect();
@@ -110,7 +123,7 @@ pub(super) async fn drills(
     let asked = (query.cursor.as_deref(), query.limit);
     let mut page = paging::page('d', asked, read_key, write_key, items.into_iter())?;
     page["unreadable"] = json!(unreadable);
-    Ok(Json(page))
+    Ok((page, drills))
 }
 
 /// Where a drill is in the list: when it began, milliseconds since 1970, and its id.
@@ -148,17 +161,9 @@ pub(super) async fn drill(
     Path(id): Path<String>,
     _: Ask<Nothing>,
 ) -> Result<Response, Problem> {
+    let (path, bytes) = drill_file(&state, &id).await?;
     // A report that is kept stays as it is: its id and its length tell it from any other.
-    let name = id.clone();
-    let found = state.list_drills(move |drills| drills.file(&id)).await?;
-    let found = found.map_err(Problem::unavailable)?;
-    let (path, bytes) = found.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "there is no drill of this id: `GET /api/v1/drills` lists them",
-        )
-    })?;
-    let tag = manners::tag(format!("{name} {bytes}").as_bytes());
+    let tag = manners::tag(format!("{id} {bytes}").as_bytes());
     let mut response = if manners::is_known(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -167,6 +172,47 @@ pub(super) async fn drill(
     };
     manners::say_tag(response.headers_mut(), &tag);
     Ok(response)
+}
+
+/// The file with the report of this id, and its length in bytes.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(crate) async fn drill_file(state: &AppState, id: &str) -> Result<(PathBuf, u64), Problem> {
+    let id = id.to_owned();
+    let found = state.list_drills(move |drills| drills.file(&id)).await?;
+    found.map_err(Problem::unavailable)?.ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "there is no drill of this id: `GET /api/v1/drills` lists them",
+        )
+    })
+}
+
+/// The report of this id for a page; none where it is too large for one.
+///
+/// # Errors
+/// There is none, it cannot be read, or others are being read.
+pub(crate) async fn drill_report(state: &AppState, id: &str) -> Result<Option<Report>, Problem> {
+    /// One at a time: each takes as much memory as it is long, and more.
+    static READING: Semaphore = Semaphore::const_new(1);
+    let (path, bytes) = drill_file(state, id).await?;
+    if bytes > READ_BYTES_MAX {
+        return Ok(None);
+    }
+    let turn = tokio::time::timeout(super::QUERY_PATIENCE, READING.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        return Err(Problem::busy("reports of drills are being read: ask again in a second"));
+    };
+    let read = move || {
+        let file = std::io::BufReader::new(std::fs::File::open(path)?);
+        Ok::<Report, std::io::Error>(serde_json::from_reader(file)?)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let report = read.map_err(|error| Problem::unavailable(error.to_string()))?;
+    report
+        .map(Some)
+        .map_err(|error| Problem::unavailable(format!("the report cannot be read: {error}")))
 }
 
 /// The file piece by piece: it may be larger than what this server wants to hold.

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 
 use super::listener::Activity;
 use super::{AppState, Problem, ProblemKind, drills, fdsn, hints, ingest};
+use crate::page;
 
 /// Bytes of a request's body, at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -44,6 +45,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let activity = request.extensions().get::<Activity>().cloned().unwrap_or_default();
     let of_service = fdsn::Fault::of_service(&request);
+    let of_person = page::wants_page(&request);
+    let way_in = page::way_in(&request);
     let mut response = match admit(&state, request).await {
         Ok(request) => {
             let busy = activity.begin();
@@ -57,7 +60,10 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
             })
         }
         Err(problem) => {
-            let mut response = problem.into_response();
+            let mut response = match way_in {
+                Some(way_in) if problem.kind() == ProblemKind::NoToken => way_in,
+                _ => problem.into_response(),
+            };
             // The rest of a body that was not read must not be taken for the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             response
@@ -65,6 +71,13 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
     };
     if let Some(fault) = of_service {
         response = fault.in_its_form(response).await;
+    }
+    if of_person && let Some(problem) = response.extensions().get::<Problem>() {
+        let page = page::as_page(problem);
+        let (head, body) = page.into_parts();
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        response.headers_mut().extend(head.headers);
+        *response.body_mut() = body;
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
@@ -77,6 +90,10 @@ async fn work(state: &AppState, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     // Who asks whether the server is alive is told that also by one that has much to do.
     if path == "/livez" {
+        return next.run(request).await;
+    }
+    // Who signs in may have to wait, and must not take a turn from others meanwhile.
+    if path == page::SIGN_IN {
         return next.run(request).await;
     }
     // Its body may take long, and has a bound of its own on the time and on how many there are.
@@ -114,7 +131,9 @@ async fn admit(state: &AppState, request: Request) -> Result<Request, Problem> {
             "this server is not called by that name: use its address or localhost, or put the name into allowed_hosts of focus.toml",
         ));
     }
-    if is_of_another_site(headers, host.as_deref()) {
+    let external = state.external_url();
+    let names = [host.as_deref(), external.as_deref().and_then(authority_of)];
+    if is_of_another_site(request.method(), headers, names) {
         return Err(Problem::of(
             ProblemKind::OtherSite,
             "a page of another site asks through a browser: this server answers its own page and programs only",
@@ -164,7 +183,7 @@ fn needs_read(request: &Request) -> bool {
     // Elsewhere a body only says what is asked for: rights to change are checked by the calls that change something.
     let may_change = path.starts_with("/api/v1/") || path == "/ack";
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    (reads || !may_change) && !matches!(path, "/livez" | "/readyz")
+    (reads || !may_change) && !matches!(path, "/livez" | "/readyz") && !page::is_open(path)
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
@@ -205,20 +224,23 @@ fn is_text(path: &str) -> bool {
     percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
-/// Whether a page of another site asks. Browsers say where the page is from; other programs do not.
-fn is_of_another_site(headers: &HeaderMap, host: Option<&str>) -> bool {
+/// Host and port of an address, in the form of the settings.
+fn authority_of(url: &str) -> Option<&str> {
+    url.split_once("://")?.1.split('/').next()
+}
+
+/// Whether a page of another site asks. Browsers say where the page is from; other programs do not. `names` are
+/// what this server is called by: in the request, and where a proxy stands before it.
+fn is_of_another_site(method: &Method, headers: &HeaderMap, names: [Option<&str>; 2]) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("null"));
     if text(HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
-        // A person who follows a link sees the answer; the page with the link does not.
-        return text(HeaderName::from_static("sec-fetch-mode")) != Some("navigate");
+        // A person who follows a link sees the answer; the page with the link does not. A form that it sends is no link.
+        return text(HeaderName::from_static("sec-fetch-mode")) != Some("navigate")
+            || !matches!(*method, Method::GET | Method::HEAD);
     }
-    match (text(header::ORIGIN), host) {
-        (None, _) => false,
-        (Some(origin), Some(host)) => {
-            origin.split_once("://").is_none_or(|(_, from)| from.to_lowercase() != host)
-        }
-        (Some(_), None) => true,
-    }
+    let Some(origin) = text(header::ORIGIN) else { return false };
+    let Some((_, from)) = origin.split_once("://") else { return true };
+    !names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(from))
 }
 
 #[cfg(test)]
@@ -246,16 +268,22 @@ mod tests {
 
     #[test]
     fn only_a_page_of_this_very_server_may_ask_through_a_browser() {
-        let ask = |pairs: &[(&'static str, &'static str)]| {
+        let asks = |method: Method, pairs: &[(&'static str, &'static str)]| {
             let headers = pairs
                 .iter()
                 .map(|(name, value)| {
                     (HeaderName::from_static(name), HeaderValue::from_static(value))
                 })
                 .collect();
-            is_of_another_site(&headers, Some("127.0.0.1:8480"))
+            is_of_another_site(&method, &headers, [Some("127.0.0.1:8480"), Some("focus.example")])
         };
+        let ask = |pairs| asks(Method::GET, pairs);
         assert!(!ask(&[]));
+        assert!(!ask(&[("origin", "https://focus.example")]));
+        assert!(asks(
+            Method::POST,
+            &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]
+        ));
         assert!(!ask(&[("origin", "http://127.0.0.1:8480")]));
         assert!(!ask(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]));
         assert!(ask(&[("origin", "http://evil.example")]));

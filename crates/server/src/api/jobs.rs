@@ -170,7 +170,8 @@ pub(super) async fn start(
         Some(root) => Some(state.root_id(root).await?),
         None => None,
     };
-    submit(&state, JobRequest { kind, root, through: None, quick }).await
+    let (id, is_new) = submit_job(&state, JobRequest { kind, root, through: None, quick }).await?;
+    started(&state, id, is_new).await
 }
 
 /// `POST /api/v1/held/approve`.
@@ -195,20 +196,48 @@ pub(super) async fn approve(
 ) -> Result<Response, Problem> {
     state.authorise(&headers, Right::Operate)?;
     let Told(body) = body?;
-    let root = Some(state.root_id(&body.root).await?);
+    let (id, is_new) = approve_set(&state, &body.root, body.through).await?;
+    started(&state, id, is_new).await
+}
+
+/// Starts the job that approves exactly the deletions of a root that were shown up to `through`. Returns its id,
+/// and whether it is new.
+///
+/// # Errors
+/// There is no such root, no listing has shown the set, or too many jobs wait.
+pub(crate) async fn approve_set(
+    state: &AppState,
+    root: &str,
+    through: i64,
+) -> Result<(u64, bool), Problem> {
+    let root = Some(state.root_id(root).await?);
     let shown = state.read(|engine| engine.reader().held_last()).await?;
-    if body.through > shown {
+    if through > shown {
         let words = "through: no listing has shown this set: take it from `GET /api/v1/held`";
         return Err(Problem::of(ProblemKind::Conflict, words).at("through"));
     }
-    let through = Some(body.through);
-    submit(&state, JobRequest { kind: JobKind::Approve, root, through, quick: false }).await
+    let through = Some(through);
+    submit_job(state, JobRequest { kind: JobKind::Approve, root, through, quick: false }).await
 }
 
-async fn submit(state: &AppState, request: JobRequest) -> Result<Response, Problem> {
-    let (id, is_new) = state.services.jobs.submit(request).await.ok_or_else(|| {
-        Problem::busy("too many jobs wait: try again when some of them have ended")
-    })?;
+/// Starts a job. Returns its id, and whether it is new.
+///
+/// # Errors
+/// Too many jobs wait.
+pub(crate) async fn submit_job(
+    state: &AppState,
+    request: JobRequest,
+) -> Result<(u64, bool), Problem> {
+    state
+        .services
+        .jobs
+        .submit(request)
+        .await
+        .ok_or_else(|| Problem::busy("too many jobs wait: try again when some of them have ended"))
+}
+
+/// The answer to a call that has started a job, or met one under way.
+async fn started(state: &AppState, id: u64, is_new: bool) -> Result<Response, Problem> {
     let shown = state.ask_jobs(move |jobs| jobs.show(id)).await?.ok_or_else(unknown)?;
     let mut value = shown.value;
     value["joined"] = Value::Bool(!is_new);
@@ -275,6 +304,16 @@ pub(super) async fn cancel(
 ) -> Result<Response, Problem> {
     state.authorise(&headers, Right::Operate)?;
     let id: u64 = id.parse().map_err(|_| unknown())?;
+    cancel_job(&state, id).await?;
+    let shown = state.ask_jobs(move |jobs| jobs.show(id)).await?.ok_or_else(unknown)?;
+    Ok((StatusCode::ACCEPTED, Json(shown.value)).into_response())
+}
+
+/// Cancels a job.
+///
+/// # Errors
+/// There is none of this id, or it cannot be cancelled.
+pub(crate) async fn cancel_job(state: &AppState, id: u64) -> Result<(), Problem> {
     state.services.jobs.cancel(id).await.map_err(|error| match error {
         CancelError::Unknown => unknown(),
         CancelError::Ended => Problem::new(StatusCode::CONFLICT, "the job has ended"),
@@ -282,9 +321,7 @@ pub(super) async fn cancel(
             StatusCode::CONFLICT,
             "an approval cannot be stopped in its middle: it is done in a moment",
         ),
-    })?;
-    let shown = state.ask_jobs(move |jobs| jobs.show(id)).await?.ok_or_else(unknown)?;
-    Ok((StatusCode::ACCEPTED, Json(shown.value)).into_response())
+    })
 }
 
 fn unknown() -> Problem {
@@ -296,7 +333,7 @@ fn unknown() -> Problem {
 
 impl AppState {
     /// Asks the jobs, on a thread that may block.
-    async fn ask_jobs<T: Send + 'static>(
+    pub(crate) async fn ask_jobs<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Jobs) -> T + Send + 'static,
     ) -> Result<T, Problem> {

@@ -3,6 +3,7 @@
 //! no number of slow callers keeps others out.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,7 +32,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The requests of a connection that are being answered. Without any, the connection waits for its caller.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Activity {
+pub(crate) struct Activity {
     requests: Arc<AtomicUsize>,
     /// The connection is to be closed, whatever waits to be written.
     cut: Arc<Notify>,
@@ -55,6 +56,12 @@ impl Activity {
         self.cut.notify_one();
     }
 
+    /// Waits. Meanwhile the connection is one that waits for its caller, and gives way to a new one.
+    pub(crate) async fn rest(&self, time: Duration) {
+        let _resting = Resting::begin(&self.requests);
+        tokio::time::sleep(time).await;
+    }
+
     fn is_waiting(&self) -> bool {
         self.requests.load(Ordering::Relaxed) == 0
     }
@@ -65,6 +72,28 @@ impl Drop for Busy {
         self.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+/// A request that rests, until this is dropped.
+struct Resting<'a> {
+    requests: &'a AtomicUsize,
+}
+
+impl<'a> Resting<'a> {
+    fn begin(requests: &'a AtomicUsize) -> Resting<'a> {
+        requests.fetch_sub(1, Ordering::Relaxed);
+        Resting { requests }
+    }
+}
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Who asks: the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The open connections, the oldest first.
 struct Connections {
@@ -134,9 +163,13 @@ async fn answer(stream: TcpStream, router: Router, activity: Activity) {
     // An answer is written as a whole: waiting for more to send would only delay it.
     let _ = stream.set_nodelay(true);
     let cut = Arc::clone(&activity.cut);
+    let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(activity.clone());
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         service.call(request)
     });
     let served = http1::Builder::new()

@@ -17,7 +17,7 @@ pub(super) fn compression() -> CompressionLayer<impl Predicate> {
 }
 
 /// An answer with an entity tag, or 304 where the caller has it already.
-pub(super) fn tagged(asked: &HeaderMap, body: &[u8], media_type: &'static str) -> Response {
+pub(crate) fn tagged(asked: &HeaderMap, body: &[u8], media_type: &'static str) -> Response {
     let tag = tag(body);
     let mut response = if is_known(asked, &tag) {
         let mut response = Response::new(Body::empty());
@@ -42,7 +42,7 @@ pub(super) fn say_tag(headers: &mut HeaderMap, tag: &str) {
 }
 
 /// The entity tag of a body. It is weak: the body may come compressed.
-pub(super) fn tag(body: &[u8]) -> String {
+pub(crate) fn tag(body: &[u8]) -> String {
     let sum = digest::digest(&digest::SHA256, body);
     let hex: String = sum.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("W/\"{hex}\"")

@@ -1,7 +1,7 @@
 //! The HTTP API: routes, the state of their handlers, and the headers of answers.
 
 mod alerts;
-mod ask;
+pub(crate) mod ask;
 mod coverage;
 mod deletions;
 mod description;
@@ -15,7 +15,7 @@ mod ingest;
 mod jobs;
 mod listener;
 mod live;
-mod manners;
+pub(crate) mod manners;
 mod metrics;
 mod outages;
 mod pages;
@@ -26,6 +26,7 @@ mod rights;
 mod routes;
 mod schemas;
 mod sealed;
+mod sign_in_codes;
 mod time_range;
 mod understand;
 mod unrecognised;
@@ -40,28 +41,44 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use focus_common::alerts::ListedAlerts;
 use focus_common::clock;
 use focus_common::config::{Alerts, Settings};
+use focus_common::status::Status;
 use focus_drill::report::store::Drills;
 use focus_engine::{Completeness, Engine};
 use focus_hints::HintQueues;
 
 use crate::alerts::Board;
 use crate::events::Events;
+use crate::history::History;
 use crate::jobs::Jobs;
+use crate::page;
+use crate::sessions::{Guesses, Sessions};
 
-pub(crate) use coverage::{Coverage, gaps_value, lanes_by};
-pub(crate) use deletions::{held_cursor, held_deletion};
+pub(crate) use alerts::{end_silence_of as end_silence, make_silence};
+pub(crate) use ask::{Ask, Moment, Nothing, decoded, query as read_query};
+pub(crate) use coverage::{
+    AskedCoverage, AskedGaps, Coverage, CoverageRead, ReadyGaps, available_percent, buckets,
+    gaps_value, lanes_by, longer_than_ms, no_lanes, ordered, read_coverage, read_gaps,
+};
+pub(crate) use deletions::{HeldPage, held_cursor, held_deletion, held_page};
+pub(crate) use drills::{DrillsQuery, drill_page, drill_report};
 pub use ingest::skim_form;
+pub(crate) use jobs::{approve_set, cancel_job, submit_job};
 pub use listener::serve;
-pub(crate) use outages::item as outage_item;
+pub(crate) use listener::{Activity, Peer};
+pub(crate) use outages::{OutagesQuery, item as outage_item, outage_page, outage_with_curve};
 pub use problem::{Problem, ProblemKind};
-pub(crate) use recordings::{Recording, recordings_page, states};
-pub use rights::{Keys, Right};
+pub(crate) use recordings::{
+    Recording, Recordings, RecordingsQuery, find_recordings, recordings_page, states,
+    whole as whole_recording,
+};
+pub use rights::{Access, Keys, Right};
 pub use time_range::Window;
 pub use understand::{Call, understand};
-pub(crate) use unrecognised::UnrecognisedItem;
-pub(crate) use v1::with_completeness;
+pub(crate) use unrecognised::{UnrecognisedItem, UnrecognisedQuery, find_unrecognised};
+pub(crate) use v1::{page as page_limit, with_completeness};
 
 /// Queries that run at the same time, at most. Threads are left for the engine's own work.
 const QUERIES_MAX: usize = 16;
@@ -106,6 +123,8 @@ pub struct Services {
     pub events: Arc<Events>,
     /// Queues of hints.
     pub hint_queues: Arc<HintQueues>,
+    /// The last hour.
+    pub history: Arc<History>,
 }
 
 /// The state that every handler shares.
@@ -130,6 +149,8 @@ pub struct AppState {
     hinting: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) guesses: Arc<Guesses>,
 }
 
 impl AppState {
@@ -155,6 +176,8 @@ impl AppState {
             hinting: Arc::new(Semaphore::new(hints::CALLS_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             streams: Arc::new(Semaphore::new(time_range::STREAMS_MAX)),
+            sessions: Arc::default(),
+            guesses: Arc::default(),
         }
     }
 
@@ -163,8 +186,30 @@ impl AppState {
         self.alerts.borrow().clone()
     }
 
+    /// The status of the whole server.
+    ///
+    /// # Errors
+    /// The index is not there.
+    pub(crate) async fn status(&self) -> Result<Status, Problem> {
+        let mut status = self.read(|engine| Ok(engine.status())).await?;
+        status.hints = self.services.hint_queues.status();
+        status.alerts = Some(self.alerts().0.status());
+        Ok(status)
+    }
+
+    /// The last hour.
+    pub(crate) fn history(&self) -> &History {
+        &self.services.history
+    }
+
+    /// What is raised, what is over, who is told, and what is silenced.
+    pub(crate) fn listed_alerts(&self) -> ListedAlerts {
+        let (board, settings) = self.alerts();
+        board.listed(&settings)
+    }
+
     /// The id of a root that is given by its id or its configured path.
-    async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
+    pub(crate) async fn root_id(&self, wanted: &str) -> Result<String, Problem> {
         let roots = self.read(Engine::held_roots).await?;
         deletions::find(&roots, wanted).map(|root| root.marker.clone())
     }
@@ -174,7 +219,7 @@ impl AppState {
     }
 
     /// Runs a blocking query on a thread that may block.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Engine) -> Result<T, focus_index::IndexError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -205,6 +250,7 @@ async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
 pub fn router(state: AppState) -> Router {
     let (router, _) = routes::described().split_for_parts();
     router
+        .merge(page::routes())
         .fallback(|| async {
             Problem::of(
                 ProblemKind::UnknownPath,
@@ -224,7 +270,7 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// The completeness of an answer, as headers.
-fn completeness_headers(completeness: Completeness) -> HeaderMap {
+pub(crate) fn completeness_headers(completeness: Completeness) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let through =
         completeness.complete_through_ms.map_or_else(|| "none".to_owned(), clock::rfc3339);

@@ -80,9 +80,14 @@ pub(super) async fn outages(
     State(state): State<AppState>,
     Ask(query): Ask<OutagesQuery>,
 ) -> Result<Json<Value>, Problem> {
+    outage_page(&state, &query).await.map(Json)
+}
+
+/// The page that a query asks for.
+pub(crate) async fn outage_page(state: &AppState, query: &OutagesQuery) -> Result<Value, Problem> {
     let outages = state.read(Engine::outages).await?;
     let items = outages.iter().map(|record| (record.id, item(record)));
-    paging::numbered('o', (query.cursor.as_deref(), query.limit), items).map(Json)
+    paging::numbered('o', (query.cursor.as_deref(), query.limit), items)
 }
 
 /// `GET /api/v1/outages/{id}`.
@@ -100,6 +105,15 @@ pub(super) async fn outage(
     Path(id): Path<String>,
     _: Ask<Nothing>,
 ) -> Result<Response, Problem> {
+    let answer = outage_with_curve(&state, &id).await?;
+    Ok(manners::tagged(&headers, answer.to_string().as_bytes(), "application/json"))
+}
+
+/// An outage with its curve.
+///
+/// # Errors
+/// There is none of this id, or the index is not there.
+pub(crate) async fn outage_with_curve(state: &AppState, id: &str) -> Result<Value, Problem> {
     let none = || {
         Problem::new(
             StatusCode::NOT_FOUND,
@@ -116,7 +130,7 @@ pub(super) async fn outage(
     let (record, curve) = found.ok_or_else(none)?;
     let mut answer = item(&record);
     answer["curve"] = json!(curve);
-    Ok(manners::tagged(&headers, answer.to_string().as_bytes(), "application/json"))
+    Ok(answer)
 }
 
 /// An outage as people and programs see it.

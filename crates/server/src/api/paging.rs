@@ -12,7 +12,7 @@ macro_rules! page_query {
         #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
         #[serde(deny_unknown_fields)]
         #[into_params(parameter_in = Query)]
-        pub(super) struct $query {
+        pub(crate) struct $query {
             /// `next_cursor` of the page before
             #[param(pattern = $pattern)]
             cursor: Option<String>,

@@ -65,6 +65,8 @@ kinds! {
         "Use a token whose `allow` names the right that `detail` names.";
     IngestOff = "ingest-off", FORBIDDEN, "The root takes no recordings",
         "Set `ingest = true` in the root's table of focus.toml, and have the server read its settings again.";
+    NoCsrf = "no-csrf", FORBIDDEN, "The call does not say that a page of its session made it",
+        "Send the value that the page has in `<meta name=\"csrf\">`, as the header `Focus-Csrf` or as the form's field `csrf`.";
     OtherSite = "other-site", FORBIDDEN, "A page of another site asks",
         "Ask from this server's own page, or from a program.";
     UnknownPath = "unknown-path", NOT_FOUND, "There is nothing at this path",
@@ -158,6 +160,26 @@ impl Problem {
         self
     }
 
+    /// The status of its answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// The same words for every error of its kind.
+    pub fn title(&self) -> &'static str {
+        self.kind.title()
+    }
+
+    /// What to do about errors of its kind.
+    pub fn remedy(&self) -> &'static str {
+        self.kind.remedy()
+    }
+
     /// The message: what happened and what to do.
     pub fn detail(&self) -> &str {
         &self.detail
@@ -181,6 +203,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let kept = self.clone();
         let mut body = json!({
             "type": format!("/docs#error-{}", self.kind.name()),
             "title": self.kind.title(),
@@ -202,6 +225,8 @@ impl IntoResponse for Problem {
             }
             _ => {}
         }
+        // A person gets the same as a page: see the guard.
+        response.extensions_mut().insert(kept);
         response
     }
 }

@@ -8,7 +8,7 @@ use focus_common::clock;
 use focus_core::meta_filter::MetaFilter;
 use focus_core::recording_state::{RecordingState, StateSet};
 use focus_engine::Completeness;
-use focus_index::{IndexError, Listed, Listing, Order, Reader, Whole};
+use focus_index::{IndexError, Listed, Listing, Order, Reader, RootId, Whole};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -23,13 +23,13 @@ const FILTERS_MAX: usize = 16;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct RecordingsQuery {
+pub(crate) struct RecordingsQuery {
     /// Only recordings that end at this time or later, or are live: RFC 3339, or a whole number since 1970 whose size tells its unit
     #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$", example = "2026-05-01T12:00:00Z")]
-    from: Option<Moment>,
+    pub(crate) from: Option<Moment>,
     /// Only recordings that start at this time or before
     #[param(value_type = Option<String>, pattern = r"^(-?[0-9]{1,19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$")]
-    to: Option<Moment>,
+    pub(crate) to: Option<Moment>,
     /// Only those of this root: its id, or its configured path
     #[param(max_length = 1_024)]
     root: Option<String>,
@@ -51,7 +51,7 @@ pub(super) struct RecordingsQuery {
     /// Also tell in `more` how many come after the page, counted up to 100,000
     #[serde(default)]
     #[param(default = false)]
-    count: bool,
+    pub(crate) count: bool,
     /// `next_cursor` of the page before, with the same filters and order
     #[param(max_length = 1_024)]
     cursor: Option<String>,
@@ -130,24 +130,24 @@ pub(crate) fn states(named: impl IntoIterator<Item = RecordingState>) -> StateSe
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Recording {
     /// Which it is
-    uuid: String,
+    pub(crate) uuid: String,
     /// Its start
     #[schema(format = DateTime)]
-    start_time: String,
+    pub(crate) start_time: String,
     /// Its end; null while it is live
     #[schema(required, format = DateTime)]
-    end_time: Option<String>,
+    pub(crate) end_time: Option<String>,
     /// How it stands
     #[schema(value_type = StateName)]
-    state: &'static str,
+    pub(crate) state: &'static str,
     /// The id of its root
-    root: String,
+    pub(crate) root: String,
     /// The path of its data file, relative to the root
-    path: String,
+    pub(crate) path: String,
     /// Bytes of its data file
-    size: i64,
+    pub(crate) size: i64,
     /// Its sidecar says that it is deleted, or its files are gone for good
-    deleted: bool,
+    pub(crate) deleted: bool,
 }
 
 impl Recording {
@@ -170,14 +170,14 @@ impl Recording {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Recordings {
     /// The recordings, in order. There may be fewer than `limit` although more come
-    items: Vec<Recording>,
+    pub(crate) items: Vec<Recording>,
     /// What leads to the next page; null at the end
     #[schema(required)]
-    next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
     /// With `count`: how many come after this page, counted up to 100,000
     #[schema(required = false, nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    more: Option<u64>,
+    pub(crate) more: Option<u64>,
     /// Start of the last finished scan of all roots; null before the first
     #[schema(required, format = DateTime)]
     complete_through: Option<String>,
@@ -206,10 +206,40 @@ pub(super) async fn recordings(
     State(state): State<AppState>,
     Ask(query): Ask<RecordingsQuery>,
 ) -> Result<Response, Problem> {
+    // Written while it is read, and not where other requests wait for their turn.
+    let (text, completeness) =
+        find_recordings(&state, query, |page| serde_json::to_string(&page)).await?;
+    let text = text.map_err(|error| Problem::unavailable(error.to_string()))?;
+    let kind = HeaderValue::from_static("application/json");
+    let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
+    response.headers_mut().extend(completeness_headers(completeness));
+    Ok(response)
+}
+
+/// What `make` makes of the page that a query asks for.
+pub(crate) async fn find_recordings<T: Send + 'static>(
+    state: &AppState,
+    query: RecordingsQuery,
+    make: impl FnOnce(Recordings) -> T + Send + 'static,
+) -> Result<(T, Completeness), Problem> {
     let root = match &query.root {
         None => None,
-        Some(name) => Some(v1::root(&state, name).await?),
+        Some(name) => Some(v1::root(state, name).await?),
     };
+    let count = query.count;
+    let listing = listing(query, root)?;
+    state
+        .read(move |engine| {
+            // First what is complete: a page that is read later has at least that.
+            let completeness = engine.completeness();
+            let page = recordings_page(&engine.reader(), &listing, count, completeness)?;
+            Ok((make(page), completeness))
+        })
+        .await
+}
+
+/// The listing that a query asks for.
+fn listing(query: RecordingsQuery, root: Option<RootId>) -> Result<Listing, Problem> {
     if query.meta.len() > FILTERS_MAX {
         let words = format!("meta.KEY: there are more than {FILTERS_MAX} of them: give fewer");
         return Err(Problem::bad_value("meta.", words));
@@ -237,21 +267,7 @@ pub(super) async fn recordings(
     if let Some(text) = query.cursor {
         listing.after = Some(listing.cursor_of(&text).map_err(|_| Problem::bad_cursor())?);
     }
-    let count = query.count;
-    let (page, completeness) = state
-        .read(move |engine| {
-            // First what is complete: a page that is read later has at least that.
-            let completeness = engine.completeness();
-            let page = recordings_page(&engine.reader(), &listing, count, completeness)?;
-            // Here, and not where other requests wait for their turn.
-            let text = serde_json::to_string(&page);
-            Ok((text.map_err(|error| Problem::unavailable(error.to_string())), completeness))
-        })
-        .await?;
-    let kind = HeaderValue::from_static("application/json");
-    let mut response = ([(header::CONTENT_TYPE, kind)], page?).into_response();
-    response.headers_mut().extend(completeness_headers(completeness));
-    Ok(response)
+    Ok(listing)
 }
 
 /// A page of recordings with the cursor of the next one, and with `count` how many come after it.

@@ -6,7 +6,8 @@ use utoipa_axum::routes;
 
 use super::{
     AppState, alerts, coverage, deletions, description, drills, events, fdsn, forgetting, hints,
-    ingest, jobs, live, metrics, outages, recordings, time_range, unrecognised, v1, verification,
+    ingest, jobs, live, metrics, outages, recordings, sign_in_codes, time_range, unrecognised, v1,
+    verification,
 };
 
 /// All routes with their description.
@@ -35,6 +36,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::silences, alerts::silence))
         .routes(routes!(alerts::end_silence))
+        .routes(routes!(sign_in_codes::make))
         .routes(routes!(description::openapi))
         .routes(routes!(description::docs))
         .routes(routes!(time_range::recordings_in_time_range))

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use focus_common::clock;
 use focus_core::state::State as Fault;
+use focus_engine::Completeness;
 use focus_index::Unrecognised;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,7 +19,7 @@ use super::{AppState, Problem, v1};
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct UnrecognisedQuery {
+pub(crate) struct UnrecognisedQuery {
     /// Only those in this state; may be repeated
     #[serde(default)]
     #[param(value_type = Vec<FaultName>)]
@@ -38,7 +39,7 @@ pub(super) struct UnrecognisedQuery {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(as = UnrecognisedState)]
 #[serde(rename_all = "snake_case")]
-enum FaultName {
+pub(crate) enum FaultName {
     DataWithoutSidecar,
     SidecarWithoutData,
     SidecarInvalid,
@@ -70,18 +71,18 @@ impl From<FaultName> for Fault {
 pub(crate) struct UnrecognisedItem {
     /// What is wrong
     #[schema(value_type = FaultName)]
-    state: String,
+    pub(crate) state: String,
     /// What is wrong and what to do
-    reason: String,
+    pub(crate) reason: String,
     /// Relative to the root, without extension
-    path: String,
+    pub(crate) path: String,
     /// The id of its root
-    root: String,
+    pub(crate) root: String,
     /// Since when
     #[schema(format = DateTime)]
-    since: String,
+    pub(crate) since: String,
     /// How many of its files are there
-    file_count: i64,
+    pub(crate) file_count: i64,
 }
 
 impl UnrecognisedItem {
@@ -133,10 +134,19 @@ pub(super) async fn unrecognised(
     State(state): State<AppState>,
     Ask(query): Ask<UnrecognisedQuery>,
 ) -> Result<Response, Problem> {
+    let (items, next, completeness) = find_unrecognised(&state, query).await?;
+    Ok(v1::complete(json!({ "items": items, "next_cursor": next }), completeness))
+}
+
+/// The page that a query asks for, the cursor of the next one, and how complete it is.
+pub(crate) async fn find_unrecognised(
+    state: &AppState,
+    query: UnrecognisedQuery,
+) -> Result<(Vec<UnrecognisedItem>, Option<String>, Completeness), Problem> {
     let limit = v1::page(query.limit)?;
     let root = match &query.root {
         None => None,
-        Some(name) => Some(v1::root(&state, name).await?),
+        Some(name) => Some(v1::root(state, name).await?),
     };
     let faults: Vec<Fault> = Fault::ALL
         .into_iter()
@@ -157,7 +167,7 @@ pub(super) async fn unrecognised(
     let items: Vec<UnrecognisedItem> = rows.iter().take(limit).map(UnrecognisedItem::of).collect();
     let next = (rows.len() > limit).then(|| rows[limit - 1].cursor);
     let next = next.map(|id| URL_SAFE_NO_PAD.encode(format!("{id} {query_of}")));
-    Ok(v1::complete(json!({ "items": items, "next_cursor": next }), completeness))
+    Ok((items, next, completeness))
 }
 
 /// What a cursor belongs to.

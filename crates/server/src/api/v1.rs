@@ -27,10 +27,7 @@ pub(super) async fn status(
     State(state): State<AppState>,
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Result<Json<Value>, Problem> {
-    let mut status = state.read(|engine| Ok(engine.status())).await?;
-    status.hints = state.services.hint_queues.status();
-    status.alerts = Some(state.alerts().0.status());
-    Ok(Json(json!(status)))
+    Ok(Json(json!(state.status().await?)))
 }
 
 /// `POST /api/v1/scan`: one pass. The answer comes when the pass is done.
@@ -78,7 +75,7 @@ pub(super) async fn root(state: &AppState, name: &str) -> Result<RootId, Problem
 }
 
 /// How many items a page has.
-pub(super) fn page(limit: Option<usize>) -> Result<usize, Problem> {
+pub(crate) fn page(limit: Option<usize>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(100);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::bad_value(

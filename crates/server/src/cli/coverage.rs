@@ -116,7 +116,7 @@ fn of_index(reader: &Reader, asked: &Asked) -> anyhow::Result<(Value, Value)> {
     let buckets = Buckets::over(from_ms, to_ms, asked.buckets);
     let by = lanes_by(asked.by.as_deref())
         .map_err(|problem| Stop::error(Ending::Refused, format!("--{}", problem.detail())))?;
-    let query = CoverageQuery { by: by.clone(), buckets, through_ms, lanes_max: PAGE };
+    let query = CoverageQuery { by: by.clone(), buckets, through_ms, lane: None, lanes_max: PAGE };
     let completeness =
         Completeness { complete_through_ms: through_ms, pending: reader.totals()?.pending };
     let window = (from_ms, to_ms);

@@ -54,6 +54,7 @@ pub(crate) fn value(drill: &ArchivedDrill) -> Value {
         "planted": drill.planted,
         "catalogued": drill.catalogued,
         "outage_ms": drill.outage_ms,
+        "time_to_detect_ms": drill.time_to_detect_ms,
         "time_to_converge_ms": drill.time_to_converge_ms,
     })
 }

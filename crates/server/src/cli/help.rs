@@ -15,7 +15,7 @@ const STATE: [&str; 3] = ["config", "roots", "state_dir"];
 fn heeded(path: &str) -> Option<&'static [&'static str]> {
     Some(match path {
         "init" | "approve" | "drill recover" => &PLACES,
-        "backup" | "held" | "forget" | "status" | "query" | "unrecognised" => &STATE,
+        "backup" | "held" | "forget" | "open" | "status" | "query" | "unrecognised" => &STATE,
         "drill list" | "drill report" | "drill proxy" => &["config", "state_dir"],
         "demo" => &["mongodb_uri"],
         "completions" | "man" | "help" => &[],

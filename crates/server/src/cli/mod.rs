@@ -16,6 +16,7 @@ mod init;
 mod jobs;
 mod lines;
 mod manual;
+mod open;
 mod outages;
 mod output;
 mod put;
@@ -142,6 +143,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Show the state of server, catalog and roots
     Status,
+    /// Print an address that signs a browser in to the server's page
+    Open(open::OpenArgs),
     /// List the jobs of the server: scans, verifications, repairs, comparisons, approvals
     Jobs {
         #[command(subcommand)]
@@ -270,6 +273,7 @@ fn with_settings(
         Command::Verify(args) => verify::verify(settings, &args, out),
         Command::Backup(args) => backup::backup(&settings, &args, out),
         Command::Status => status::status(&settings, out),
+        Command::Open(args) => open::open(&settings, &args, out),
         Command::Jobs { command } => jobs::jobs(&settings, command, out),
         Command::Outages(args) => outages::outages(&settings, &args, out),
         Command::Put(args) => put::put(&settings, &args, out),

@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::alerts::{Alerting, Board};
-use crate::api::{self, AppState, Bounds, Hosts, Keys, Services};
+use crate::api::{self, Access, AppState, Bounds, Hosts, Keys, Services};
 use crate::events::{self, Events};
 use crate::hint_taker::HintTaker;
+use crate::history::{self, History};
 use crate::jobs::Jobs;
 use crate::telemetry;
-use focus_common::config::{Alerts, Overrides, Secret, Settings, Tokens};
+use focus_common::config::{Alerts, Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
 use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
@@ -80,8 +81,8 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
     let alerting = Alerting::begin(&settings, shown.clone(), Arc::clone(&drills));
     let alerts = (alerting.board(), Arc::new(settings.alerts.clone()));
     let (alerts, told) = watch::channel(alerts);
-    let (tokens, lasting) = watch::channel((settings.tokens.clone(), settings.read_needs_token));
-    let keys = Keys::new(Secret::new(server.token.clone()), lasting);
+    let (access, known_access) = watch::channel(access(&settings));
+    let keys = Keys::new(Secret::new(server.token.clone()), known_access);
     let identity = state_dir::identity(&settings.state_dir)?;
     let services = services(&settings, &identity, &shown, &told, drills);
     let hint_queues = Arc::clone(&services.hint_queues);
@@ -105,7 +106,7 @@ async fn run(settings: Settings, overrides: Overrides) -> anyhow::Result<Ending>
         hosts,
         alerting,
         alerts,
-        tokens,
+        access,
         engine,
         engines,
         unpublished: false,
@@ -133,8 +134,14 @@ fn services(
     tokio::spawn(events::feed(Arc::clone(&events), engines.clone(), alerts.clone()));
     let taker = Arc::new(HintTaker::new(engines.clone()));
     let hint_queues = HintQueues::begin(&settings.hints, identity, taker);
+    let (hint_queues, history) = (Arc::new(hint_queues), Arc::new(History::default()));
+    let told = alerts.clone();
+    let board = move || Arc::clone(&told.borrow().0);
+    let kept = (Arc::clone(&history), engines.clone(), Arc::clone(&hint_queues));
+    tokio::spawn(history::keep(kept.0, kept.1, kept.2, board));
     Services {
-        hint_queues: Arc::new(hint_queues),
+        hint_queues,
+        history,
         drills,
         jobs: Jobs::begin(&settings.state_dir, engines.clone(), Arc::clone(&events)),
         events,
@@ -205,8 +212,8 @@ struct Serving {
     alerting: Alerting,
     /// Hands other settings of alerts to the HTTP interface.
     alerts: watch::Sender<(Arc<Board>, Arc<Alerts>)>,
-    /// Hands other tokens to the HTTP interface, and whether reading needs one.
-    tokens: watch::Sender<(Tokens, bool)>,
+    /// Hands other tokens to the HTTP interface, and what else says who may ask.
+    access: watch::Sender<Access>,
     engine: Arc<Engine>,
     /// Hands a new engine to the HTTP interface.
     engines: watch::Sender<Arc<Engine>>,
@@ -302,8 +309,7 @@ impl Serving {
         }
         telemetry::log(&reloaded.settings.log);
         self.hosts.send_replace(hosts(&reloaded.settings, self.ip));
-        let read_needs_token = reloaded.settings.read_needs_token;
-        self.tokens.send_replace((reloaded.settings.tokens.clone(), read_needs_token));
+        self.access.send_replace(access(&reloaded.settings));
         let of_alerts =
             |settings: &Settings| (settings.alerts.clone(), settings.external_url.clone());
         if of_alerts(&reloaded.settings) != of_alerts(&self.settings) {
@@ -330,6 +336,18 @@ impl Serving {
         self.engines.send_replace(Arc::clone(&self.engine));
         tracing::info!("the settings were read again: {told}");
         Ok(())
+    }
+}
+
+/// Who may ask, as the settings say.
+fn access(settings: &Settings) -> Access {
+    let roots = settings.roots.iter();
+    let intervals = roots.map(|root| settings.scan_interval_ms_of(root));
+    Access {
+        tokens: settings.tokens.clone(),
+        read_needs_token: settings.read_needs_token,
+        external_url: settings.external_url.clone(),
+        scan_interval_ms: intervals.max().unwrap_or(settings.scan_interval_ms),
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{Ending, Stop, jobs, refuse_roots_that_are_one, running_server, runtime, scan};
+use crate::csv::quote;
 use focus_common::config::Settings;
 use focus_common::state_dir;
 use focus_common::status::Verifying;
@@ -174,14 +175,6 @@ fn tell(found: &Verification, out: &Output) {
     });
 }
 
-/// A field of RFC 4180. A spreadsheet takes some texts for formulas, and anybody can choose such a name: an
-/// apostrophe in front makes it a text there.
-fn quote(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{FF1D}']);
-    let mark = if formula { "'" } else { "" };
-    format!("\"{mark}{}\"", text.replace('"', "\"\""))
-}
-
 /// One line for each finding. A field that a finding does not have is empty without quotes, which databases
 /// read as NULL; the `csv` crate quotes either every field or none that needs no quotes.
 fn csv(found: &Verification) -> String {
@@ -201,17 +194,4 @@ fn csv(found: &Verification) -> String {
         }
     }
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_field_of_a_csv_file_is_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
-            assert_eq!(quote(text), format!("\"'{text}\""));
-        }
-        assert_eq!(quote("a\"=1"), "\"a\"\"=1\"");
-    }
 }

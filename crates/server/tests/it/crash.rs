@@ -32,6 +32,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             | Write::Finish
             | Write::Reported => &[Scene::First],
             Write::Note | Write::Acknowledge => &[Scene::First, Scene::Changed],
+            Write::NoteBeside | Write::AcknowledgeBeside => &[Scene::Backlog],
             Write::MountsFound | Write::SettleMounts => &[Scene::Remounted],
             Write::RetryDue => &[Scene::Others],
             Write::Prefer => &[Scene::TwoPaths],
@@ -46,8 +47,6 @@ fn scenes_of(point: Point) -> &'static [Scene] {
         Point::At(step) => match step {
             Step::BeforeInsert
             | Step::AfterInsert
-            | Step::BeforeMark
-            | Step::AfterMark
             | Step::BeforeReport
             | Step::AfterReport
             | Step::TokenDrawn
@@ -56,6 +55,7 @@ fn scenes_of(point: Point) -> &'static [Scene] {
             | Step::AfterRenew
             | Step::IdentityPart
             | Step::ServerPart => &[Scene::First],
+            Step::BeforeMark | Step::AfterMark => &[Scene::First, Scene::Backlog],
             Step::BeforeUpsert | Step::AfterUpsert => &[Scene::Changed],
             Step::BeforeRemove | Step::AfterRemove => &[Scene::Drilled],
             Step::BeforeRead
@@ -142,6 +142,7 @@ macro_rules! played {
 played! {
     a_crash_anywhere_in_the_first_run_loses_and_doubles_nothing: First,
     a_crash_while_changes_are_written_loses_and_doubles_nothing: Changed,
+    a_crash_while_a_long_backlog_is_written_loses_and_doubles_nothing: Backlog,
     a_crash_beside_documents_of_others_leaves_theirs_and_takes_ours: Others,
     a_crash_while_two_paths_have_one_uuid_leaves_it_to_the_catalogs: TwoPaths,
     a_crash_while_absence_is_proved_marks_what_is_gone_once: Gone,

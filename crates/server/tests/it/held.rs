@@ -33,7 +33,7 @@ fn on_terminal(line: &str, keys: &str) -> Output {
 }
 
 /// A server whose recordings are all gone from storage.
-async fn gone(count: usize) -> Site {
+pub(crate) async fn gone(count: usize) -> Site {
     let mut site = Site::new(&[]);
     site.land(count);
     site.focus.serve().await;

@@ -1,5 +1,7 @@
 //! What has to be true of a server's writes and deletions, at the moment it makes them.
 
+use focus_core::batch::Call;
+use focus_core::entry::EntryId;
 use focus_core::reconcile::Job;
 use focus_core::vanish::Counts;
 
@@ -24,6 +26,11 @@ impl Server {
         if !job.writes_catalog() {
             return Ok(());
         }
+        if let Job::Mark { watermark } = job
+            && self.index.memory.noted.as_ref() != Some(watermark)
+        {
+            return Err(format!("watermark_noted_first: {watermark} is not noted in the index"));
+        }
         if self.core.owed() && !self.index.memory.owed {
             return Err(format!(
                 "owed_comparison_stored_first: {} writes, and a crash would forget what it owes",
@@ -37,6 +44,36 @@ impl Server {
                 "no_write_without_lease: {} writes at {now_ms} in epoch {} with {other:?}",
                 self.name, self.epoch
             )),
+        }
+    }
+
+    /// Documents are of no recording whose batch the index has still to acknowledge.
+    pub(super) fn check_apart(&self, job: &Job) -> Result<(), String> {
+        let (Job::Call(call), Some(beside)) = (job, &self.beside) else { return Ok(()) };
+        let Job::Acknowledge { outcomes, .. } = &beside.job else { return Ok(()) };
+        let written = uuids(call);
+        let ids = outcomes.iter().map(|outcome| outcome.id);
+        self.share_nothing(&written, ids)
+    }
+
+    /// What is about to be sent next is in none of the documents that are being written.
+    pub(super) fn check_beside(&self, job: &Job) -> Result<(), String> {
+        let (Job::Note { ids, .. }, Some(flight)) = (job, &self.flight) else { return Ok(()) };
+        let Job::Call(call) = &flight.job else { return Ok(()) };
+        self.share_nothing(&uuids(call), ids.iter().copied())
+    }
+
+    fn share_nothing(
+        &self,
+        written: &[&String],
+        mut ids: impl Iterator<Item = EntryId>,
+    ) -> Result<(), String> {
+        let row = |id: EntryId| self.index.by_id(id);
+        let shared =
+            ids.find_map(|id| row(id).filter(|row| written.contains(&&row.recording.uuid)));
+        match shared {
+            None => Ok(()),
+            Some(row) => Err(format!("batches_share_nothing: {} is in two", row.recording.uuid)),
         }
     }
 
@@ -81,5 +118,17 @@ impl Server {
             }
         }
         Ok(())
+    }
+}
+
+/// Whose documents a call is about.
+fn uuids(call: &Call) -> Vec<&String> {
+    match call {
+        Call::Insert(batch) | Call::Upsert(batch) | Call::Remove(batch) => {
+            batch.iter().map(|one| &one.recording.uuid).collect()
+        }
+        Call::Read(uuids) => uuids.iter().collect(),
+        Call::Adopt(one) | Call::TakeOver(one, _) => vec![&one.recording.uuid],
+        Call::Prefer { uuid, .. } => vec![uuid],
     }
 }

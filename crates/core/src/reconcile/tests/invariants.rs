@@ -3,7 +3,7 @@
 use super::world::BOUNDS;
 use super::*;
 use crate::answer::Failure;
-use crate::batch::{Call, Item, Reply};
+use crate::batch::{Call, Item, Pick, Picked, Reply};
 use crate::compare::SpotCheck;
 use crate::entry::EntryId;
 use crate::window::Window;
@@ -62,7 +62,7 @@ fn stays_stopped_until_a_restart(mut world: World) {
 fn a_result_that_does_not_fit_the_step_stops_the_root_until_a_restart() {
     let misfits = [
         ("pick", Done::Stored),
-        ("note", Done::Picked(Vec::new())),
+        ("note", Done::Picked(Picked::default())),
         ("insert", Done::Marked(Ok(()))),
         ("mark", Done::Replied(Err(Failure::transient("lost")))),
         ("acknowledge", Done::Found { dropped: 0 }),
@@ -99,7 +99,8 @@ fn more_recordings_than_were_asked_for_stop_the_root() {
         known: false,
         recording: super::world::recording(1, 1),
     };
-    let world = stopped_by("pick", Done::Picked(vec![item; BOUNDS.batch_max + 1]));
+    let items = vec![item; BOUNDS.batch_max + 1];
+    let world = stopped_by("pick", Done::Picked(Picked { items, more: true }));
     assert_eq!(broken(&world), Invariant::QueuesBounded);
     stays_stopped_until_a_restart(world);
 }
@@ -134,7 +135,7 @@ fn a_job_that_would_break_a_rule_is_not_handed_out() {
     let good = JobFacts { is_known: true, may_write: true, noted: Some("w1"), bounds: BOUNDS };
     let mark = Job::Mark { watermark: "w1".to_owned() };
     let insert = Job::Call(Call::Insert(std::sync::Arc::default()));
-    let pick = |limit| Job::Pick { limit, bytes_max: 1, before: None };
+    let pick = |limit| Job::Pick(Pick::newest(limit));
     let uuids = (0..=NAMED_MAX).map(|n| n.to_string()).collect();
     let cases = [
         (mark.clone(), good, None),

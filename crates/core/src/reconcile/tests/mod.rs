@@ -1,5 +1,6 @@
 //! Tests of the reconciler, with an index and a catalog in memory.
 
+mod beside;
 mod changes;
 mod comparisons;
 mod invariants;

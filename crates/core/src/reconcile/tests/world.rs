@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::answer::{Answer, Failure};
-use crate::batch::{Call, Item, ItemOutcome, Outcome, Reply};
+use crate::batch::{Call, Item, ItemOutcome, Outcome, Pick, Picked, Reply};
 use crate::compare::{Claims, Compared, ComparedEntry, Page, Row, SpotCheck};
 use crate::document::{OpenedCatalog, Stored, Versioned};
 use crate::entry::EntryId;
@@ -16,6 +16,8 @@ use crate::window::Window;
 /// An index and a catalog in memory around the reconciler, with faults drawn from a seed.
 pub(super) struct World {
     pub(super) core: Reconciler,
+    /// What was handed out beside the present job.
+    pub(super) beside: Option<Job>,
     pub(super) memory: CatalogMemory,
     pub(super) rows: BTreeMap<i64, RowState>,
     pub(super) catalog: BTreeMap<String, Versioned>,
@@ -68,6 +70,7 @@ impl World {
         let memory = CatalogMemory { owed: true, token: 1, ..CatalogMemory::default() };
         World {
             core: Reconciler::new("r", memory.clone(), BOUNDS),
+            beside: None,
             memory,
             rows: BTreeMap::new(),
             catalog: BTreeMap::new(),
@@ -140,6 +143,7 @@ impl World {
     /// The server is killed and started again: only the index's memory is left.
     pub(super) fn crash(&mut self, epoch: u64) {
         self.core = Reconciler::new("r", self.memory.clone(), BOUNDS);
+        self.beside = None;
         if self.up {
             self.epoch = epoch;
             self.core.handle(Event::Up { epoch });
@@ -150,18 +154,32 @@ impl World {
     /// One job; false where there is nothing to do.
     pub(super) fn step(&mut self, faults: bool) -> bool {
         match self.core.next_action(self.now_ms) {
-            Next::Idle { .. } => false,
+            Next::Idle { .. } => self.step_beside(),
             Next::Wait { .. } => {
                 self.core.handle(Event::Timer);
                 true
             }
             Next::Run(job) => {
+                // What the index does beside it may take longer, or not have begun.
+                while self.draw(3) != 0 && self.step_beside() {}
                 let done = self.carry_out(job, faults);
                 self.core.handle(Event::Done(done));
                 assert_eq!(self.core.violation(), None);
                 true
             }
         }
+    }
+
+    /// Hands out what is to be done beside, or does what was handed out; false where there is nothing.
+    pub(super) fn step_beside(&mut self) -> bool {
+        if let Some(job) = self.beside.take() {
+            let done = self.carry_out(job, false);
+            self.core.handle(Event::DoneBeside(done));
+            assert_eq!(self.core.violation(), None);
+            return true;
+        }
+        self.beside = self.core.next_beside(self.now_ms);
+        self.beside.is_some()
     }
 
     /// Runs without faults until there is nothing to do.
@@ -184,6 +202,7 @@ impl World {
                     self.core.handle(Event::Done(done));
                 }
                 Next::Wait { .. } => self.core.handle(Event::Timer),
+                Next::Idle { .. } if self.step_beside() => {}
                 Next::Idle { .. } => break,
             }
         }
@@ -221,27 +240,13 @@ impl World {
                 self.memory.owed = true;
                 Done::Stored
             }
-            Job::Pick { limit, before, .. } => Done::Picked(
-                self.rows
-                    .iter()
-                    .rev()
-                    .filter(|(id, row)| {
-                        row.acked != Some(row.generation)
-                            && before.is_none_or(|b| EntryId(**id) < b)
-                    })
-                    .take(limit)
-                    .map(|(id, row)| Item {
-                        id: EntryId(*id),
-                        generation: row.generation,
-                        known: row.acked.is_some(),
-                        recording: recording(*id, row.size),
-                    })
-                    .collect(),
-            ),
-            Job::Note { .. } => {
+            Job::Pick(pick) => Done::Picked(self.pick(&pick)),
+            Job::Note { ahead, .. } => {
                 self.drawn += 1;
                 let watermark = format!("w{}", self.drawn);
-                self.memory.noted = Some(watermark.clone());
+                if !ahead {
+                    self.memory.noted = Some(watermark.clone());
+                }
                 Done::Noted { watermark, not_pending: Vec::new() }
             }
             Job::Call(_) if fate == 0 => Done::Replied(self.lost()),
@@ -254,10 +259,10 @@ impl World {
                 self.watermark = Some(watermark);
                 Done::Marked(if fate == 1 { self.lost() } else { Ok(()) })
             }
-            Job::Acknowledge { watermark, outcomes } => {
+            Job::Acknowledge { watermark, outcomes, next } => {
                 self.acknowledge(&outcomes);
                 self.memory.remembered = Some(watermark);
-                self.memory.noted = None;
+                self.memory.noted = next;
                 Done::Stored
             }
             Job::Token(token) => {
@@ -323,6 +328,29 @@ impl World {
                 Done::Stored
             }
         }
+    }
+
+    fn pick(&self, pick: &Pick) -> Picked {
+        let is_wanted = |(id, row): &(&i64, &RowState)| {
+            let id = EntryId(**id);
+            row.acked != Some(row.generation)
+                && pick.before.is_none_or(|before| id < before)
+                && !pick.but.contains(&id)
+        };
+        let items: Vec<Item> = self
+            .rows
+            .iter()
+            .rev()
+            .filter(is_wanted)
+            .take(pick.limit)
+            .map(|(id, row)| Item {
+                id: EntryId(*id),
+                generation: row.generation,
+                known: row.acked.is_some(),
+                recording: recording(*id, row.size),
+            })
+            .collect();
+        Picked { more: items.len() == pick.limit, items }
     }
 
     pub(super) fn acknowledge(&mut self, outcomes: &[ItemOutcome]) {

@@ -19,6 +19,9 @@ use crate::site::{LIMIT, Site};
 /// Recordings that are there from the beginning.
 const COUNT: usize = 12;
 
+/// Recordings of [`Scene::Backlog`]: three batches, of which the first two are full.
+const BACKLOG: usize = 3_500;
+
 /// The body that forgets the root of [`Scene::Forgotten`].
 const FORGET: &str = r#"{"root": "removed"}"#;
 
@@ -29,6 +32,8 @@ pub(crate) enum Scene {
     First,
     /// Recordings were changed and added.
     Changed,
+    /// More recordings wait than a batch holds.
+    Backlog,
     /// The catalog holds documents of others with our uuids.
     Others,
     /// Two paths have one uuid, the catalog has the later one, and the index is lost.
@@ -123,6 +128,11 @@ impl Trial {
                 self.catalogued(COUNT).await;
                 (0..4).for_each(|at| self.alter(at));
                 self.site.land(6);
+            }
+            Scene::Backlog => {
+                self.catalogued(COUNT).await;
+                self.site.land(BACKLOG);
+                self.busy = Some(ledger::busy(&self.site));
             }
             Scene::Others => {
                 self.catalogued(COUNT).await;
@@ -325,6 +335,11 @@ impl Trial {
                 self.busy = None;
                 return;
             }
+            Scene::Backlog => {
+                self.site.focus.until_status("pending", BACKLOG, LIMIT).await;
+                self.busy = None;
+                return;
+            }
             Scene::Approved => ("/api/v1/held/approve", String::new()),
             Scene::Forgotten => ("/api/v1/roots/forget", FORGET.to_owned()),
             Scene::Repair => ("/api/v1/verify", r#"{"repair": true}"#.to_owned()),
@@ -460,6 +475,7 @@ impl Trial {
             }
             Scene::Gone | Scene::Remounted => self.in_order(COUNT - self.gone.len(), &[]).await,
             Scene::Changed => self.in_order(COUNT + 6, &[]).await,
+            Scene::Backlog => self.in_order(COUNT + BACKLOG, &[]).await,
             Scene::First | Scene::Stopped | Scene::Reformed => self.in_order(COUNT, &[]).await,
         }
     }
