@@ -6,7 +6,7 @@ use std::time::Instant;
 use focus_checks::ALL;
 
 /// All of it, so that it stays small enough to read.
-const FILES_MAX: usize = 300;
+const FILES_MAX: usize = 400;
 const BYTES_MAX: usize = 300_000;
 
 fn folder(name: &str) -> PathBuf {
