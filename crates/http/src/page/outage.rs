@@ -22,6 +22,9 @@ use crate::api::{
 /// Rows of the curve's table.
 const ROWS_MAX: usize = 60;
 
+/// How a number is written.
+type Written = fn(u64) -> String;
+
 /// Characters of a reason that are shown.
 const REASON_MAX: usize = 2_000;
 
@@ -221,7 +224,7 @@ fn beside(one: &Value, report: &Report) -> Markup {
     let of_drill = |value: Option<u64>, name: fn(u64) -> String| {
         html! { td.amount { @match value { Some(value) => (name(value)), None => span.soft { "–" } } } }
     };
-    let rows: [(&str, &str, fn(u64) -> String, Option<u64>); 4] = [
+    let rows: [(&str, &str, Written, Option<u64>); 4] = [
         ("Lasted", "outage_ms", parts::duration, report.outage_ms),
         ("Noticed after", "detected_after_ms", parts::duration, report.time_to_detect_ms),
         ("Landed; planted", "landed", parts::number, Some(report.planted)),
