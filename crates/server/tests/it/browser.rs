@@ -17,6 +17,9 @@ use crate::site::{BINARY, LIMIT, Site, embedded_only, long};
 /// Recordings of a full site, besides the hostile ones.
 const COUNT: usize = 400;
 
+/// Hostile recordings whose names cannot be catalogued: control characters are in no name.
+const NAMES_REFUSED: usize = 1;
+
 /// Bytes of a file's name, at most.
 const NAME_MAX: usize = 255;
 
@@ -43,9 +46,10 @@ impl Stage {
         stage.kind = "full";
         stage.site.land(COUNT);
         let hostile = hostile(stage.site.tree.root());
-        let wanted = (COUNT + hostile) as u64;
+        let wanted = (COUNT + hostile - NAMES_REFUSED) as u64;
+        let unrecognised = (UNRECOGNISED.len() + NAMES_REFUSED) as u64;
         stage.site.focus.until_status("recordings", wanted, LIMIT).await;
-        stage.site.focus.until_status("unrecognised", UNRECOGNISED.len() as u64, LIMIT).await;
+        stage.site.focus.until_status("unrecognised", unrecognised, LIMIT).await;
         stage.site.in_step().await;
         Some(stage)
     }
