@@ -314,7 +314,7 @@ async fn an_outage_stands_beside_the_lanes_and_leaves_no_gap_in_them() {
     let catalog = site.state().join("catalog");
     fs::rename(&catalog, site.state().join("away")).expect("taken away");
     site.focus.until_status("catalog_state", "down", LIMIT).await;
-    plant(&site.tree.root().to_owned(), "live", 0, None, "north");
+    plant(site.tree.root(), "live", 0, None, "north");
     site.focus.until_status("pending", 1, LIMIT).await;
     let text = page(&site.focus, "/coverage");
     for class in ["outage", "pending", "live", "covered"] {

@@ -22,11 +22,11 @@ impl Server {
     /// The next step of the reconciler: a job, or its result, on either side. False: there was none.
     pub(crate) fn job_step(&mut self, world: &mut World) -> Result<bool, String> {
         // Neither side waits for the other.
-        if world.random.bool() {
-            Ok(self.step_beside(world)? || self.step_alone(world)?)
-        } else {
-            Ok(self.step_alone(world)? || self.step_beside(world)?)
+        let is_beside_first = world.random.bool();
+        if is_beside_first && self.step_beside(world)? {
+            return Ok(true);
         }
+        Ok(self.step_alone(world)? || (!is_beside_first && self.step_beside(world)?))
     }
 
     fn step_alone(&mut self, world: &mut World) -> Result<bool, String> {
