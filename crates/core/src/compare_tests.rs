@@ -22,7 +22,7 @@ fn stored(uuid: &str, size: i64) -> Stored {
     Stored {
         uuid: uuid.to_owned(),
         root: Some("r".to_owned()),
-        version: Some(1),
+        version: Some(crate::document::version(1, 1)),
         deleted: false,
         path: Some(recording.path.clone()),
         recording: Some(recording),

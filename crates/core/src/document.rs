@@ -16,12 +16,12 @@ pub fn version(token: i64, generation: i64) -> i64 {
     (token << GENERATION_BITS) | generation
 }
 
-/// Tokens are drawn one by one: one this high is no lease's, but somebody's hand.
-const TOKENS_MAX: i64 = 0x7000_0000;
+/// Tokens are drawn one by one, from 1: one this high or low is no lease's, but somebody's hand, or damage.
+const TOKENS: std::ops::RangeInclusive<i64> = 1..=0x7000_0000;
 
 /// A version that no writer under a lease can have given.
 pub fn is_spoilt(version: i64) -> bool {
-    token(version) > TOKENS_MAX
+    !TOKENS.contains(&token(version))
 }
 
 /// The token in a version.
@@ -93,6 +93,9 @@ mod tests {
         assert_eq!((token(v), generation(v)), (3, 7));
         assert!(version(2, 1) > version(1, i64::from(u32::MAX)));
         assert!(version(i64::MAX, i64::MAX) > 0);
-        assert!(is_spoilt(i64::MAX) && !is_spoilt(version(1_000_000_000, 1)) && !is_spoilt(-1));
+        assert!(!is_spoilt(version(1, 1)) && !is_spoilt(version(1_000_000_000, 1)));
+        for spoilt in [i64::MAX, i64::MIN, -1, -19_786_914_332_671, 0, version(0, 7)] {
+            assert!(is_spoilt(spoilt), "{spoilt}");
+        }
     }
 }

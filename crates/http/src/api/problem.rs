@@ -175,6 +175,11 @@ impl Problem {
         self.kind.title()
     }
 
+    /// The parameter, or the field of the body, that is to blame.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     /// What to do about errors of its kind.
     pub fn remedy(&self) -> &'static str {
         self.kind.remedy()

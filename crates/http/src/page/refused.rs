@@ -44,8 +44,8 @@ pub(super) fn led_to(path: &str) -> Response {
 pub(crate) fn as_page(problem: &Problem) -> Response {
     let content = html! {
         h1 { (problem.title()) }
-        p { (sentence(problem.detail())) }
-        p { (sentence(problem.remedy())) }
+        p { (sentence(problem.detail(), problem.field())) }
+        p { (sentence(problem.remedy(), None)) }
         p { a href="/" { "To the first page" } }
     };
     bare(problem.status(), problem.title(), &content)
@@ -75,8 +75,11 @@ pub(super) fn bare(status: StatusCode, title: &str, content: &Markup) -> Respons
     response
 }
 
-/// Words of the API as a sentence: with a capital.
-fn sentence(words: &str) -> Markup {
+/// Words of the API as a sentence: with a capital, unless they begin with the name of a parameter.
+fn sentence(words: &str, parameter: Option<&str>) -> Markup {
+    if parameter.is_some_and(|name| words.starts_with(name)) {
+        return parts::told(words);
+    }
     let mut chars = words.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
     parts::told(&format!("{first}{}", chars.as_str()))
@@ -88,8 +91,10 @@ mod tests {
 
     #[test]
     fn words_of_the_api_are_a_sentence_without_markup_of_their_own() {
-        let text = sentence("use `/docs`, not <b>\u{202e}").into_string();
+        let text = sentence("use `/docs`, not <b>\u{202e}", Some("from")).into_string();
         assert_eq!(text, "<bdi>Use <code>/docs</code>, not &lt;b&gt;\\u{202e}</bdi>");
-        assert_eq!(sentence("").into_string(), "<bdi></bdi>");
+        assert_eq!(sentence("", None).into_string(), "<bdi></bdi>");
+        let text = sentence("from: it is after to", Some("from")).into_string();
+        assert_eq!(text, "<bdi>from: it is after to</bdi>");
     }
 }

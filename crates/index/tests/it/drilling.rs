@@ -142,7 +142,7 @@ fn lost(like: &Recording, path: &str) -> Stored {
     Stored {
         uuid: recording.uuid.clone(),
         root: Some(recording.root.clone()),
-        version: Some(5),
+        version: Some(focus_core::document::version(1, 5)),
         deleted: false,
         path: Some(recording.path.clone()),
         recording: Some(recording),

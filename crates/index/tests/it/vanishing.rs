@@ -225,7 +225,7 @@ async fn what_was_never_seen_needs_a_neighbour_to_be_marked() {
         Stored {
             uuid: uuid.to_owned(),
             root: Some(recording.root.clone()),
-            version: Some(5),
+            version: Some(focus_core::document::version(1, 5)),
             deleted: false,
             path: Some(path.to_owned()),
             recording: Some(recording),

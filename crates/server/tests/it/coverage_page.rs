@@ -290,9 +290,7 @@ async fn every_range_has_a_page_and_what_cannot_be_taken_is_a_page_that_says_so(
     ] {
         let (code, head, body) = browse(&site.focus, "GET", &format!("/coverage?{query}"));
         assert_eq!(code, status, "{query}: {head}\n{body}");
-        // A sentence begins with a capital on a page.
-        let told = body.to_lowercase().contains(&words.to_lowercase());
-        assert!(head.contains("text/html") && told, "{query}: {body}");
+        assert!(head.contains("text/html") && body.contains(words), "{query}: {body}");
     }
     for (query, wanted) in [
         ("at=2024-02-29", "/coverage?from=2024-02-29T00:00:00Z&to=2024-03-01T00:00:00Z"),
