@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use focus_alerts::Board;
 use focus_common::clock;
 use focus_common::status::{IndexState, Status};
 use focus_engine::Engine;
@@ -12,8 +13,6 @@ use focus_hints::HintQueues;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
-
-use focus_alerts::Board;
 
 /// Time between two samples.
 const EVERY: Duration = Duration::from_secs(10);

@@ -39,6 +39,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, HeaderValue};
+use focus_alerts::Board;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use focus_common::alerts::ListedAlerts;
@@ -54,7 +55,6 @@ use crate::history::History;
 use crate::jobs::Jobs;
 use crate::page;
 use crate::sessions::{Guesses, Sessions};
-use focus_alerts::Board;
 
 // What the commands print is what the calls answer.
 pub use coverage::{Coverage, gaps_value, lanes_by};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use focus_alerts::Board;
 use focus_common::alerts::ListedAlert;
 use focus_common::clock;
 use focus_common::config::Alerts;
@@ -18,7 +19,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::bus::Events;
 use crate::api::{Recording, outage_item};
-use focus_alerts::Board;
 
 /// Time between two looks, and so between two events with a status.
 const LOOK: Duration = Duration::from_millis(250);
@@ -77,8 +77,7 @@ struct Source {
     status_at: Option<Instant>,
     /// By id; none before the first look.
     outages: Option<BTreeMap<u64, Value>>,
-    /// By rule and root; none before the first look.
-    /// The alerts that fire: rule, root, since when.
+    /// The alerts that fire: rule, root, since when. None before the first look.
     alerts: Option<BTreeSet<(String, Option<String>, String)>>,
     window: ChangeWindow,
     acknowledged: u64,

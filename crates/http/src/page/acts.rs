@@ -46,8 +46,3 @@ pub(super) fn csrf(session: &Session) -> Markup {
 pub(super) fn hidden(name: &str, value: &str) -> Markup {
     html! { input type="hidden" name=(name) value=(value); }
 }
-
-/// A text as a part of a query string.
-pub(super) fn in_query(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 use super::parts;
@@ -14,6 +14,16 @@ use crate::api::{AppState, Problem, decoded, read_query};
 /// What stands for itself in a query.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':').remove(b'/');
+
+/// A text as the name or the value of a parameter.
+pub(super) fn in_query(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ENCODED)
+}
+
+/// A text as one segment of a path, or an address as the value of a parameter.
+pub(super) fn as_segment(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
+}
 
 /// What begins the name of a filter on metadata.
 const META: &str = "meta.";
@@ -101,11 +111,10 @@ impl Address {
 
     /// As a link has it.
     pub(super) fn text(&self) -> String {
-        let encoded = |text| utf8_percent_encode(text, ENCODED);
         let pairs: Vec<String> = self
             .pairs
             .iter()
-            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .map(|(name, value)| format!("{}={}", in_query(name), in_query(value)))
             .collect();
         match pairs.is_empty() {
             true => self.path.clone(),

@@ -32,7 +32,7 @@ pub(super) async fn drill(
     _: Ask<Nothing>,
 ) -> Result<Response, Problem> {
     let title = format!("Drill {}", parts::shown(&id));
-    let (code, content) = match read(&state, &id).await {
+    let (code, content) = match drill_report(&state, &id).await {
         Ok(Some(report)) => (StatusCode::OK, whole(&report)),
         Ok(None) => (StatusCode::OK, too_large(&id)),
         Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
@@ -41,11 +41,6 @@ pub(super) async fn drill(
         Err(problem) => return Err(problem),
     };
     Ok(frame.page_with(code, Place::Drills, &title, &[], &content))
-}
-
-/// The report of this drill; none where it is too large for a page.
-pub(super) async fn read(state: &AppState, id: &str) -> Result<Option<Report>, Problem> {
-    drill_report(state, id).await
 }
 
 fn unknown() -> Markup {

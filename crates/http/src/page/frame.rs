@@ -9,6 +9,7 @@ use focus_common::status::{CatalogState, Status};
 use maud::{DOCTYPE, Markup, html};
 
 use super::SIGN_IN;
+use super::address::as_segment;
 use super::banners;
 use super::files::{BANNERS, File, ICON, LIVE, STYLE, page_headers};
 use super::parts::{self, Tone};
@@ -52,8 +53,7 @@ pub(super) fn is_place(path: &str) -> bool {
 
 /// The address at which one signs in, and then comes to this path.
 pub(super) fn sign_in_from(path: &str) -> String {
-    let next = percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC);
-    format!("{SIGN_IN}?next={next}")
+    format!("{SIGN_IN}?next={}", as_segment(path))
 }
 
 /// What a page is rendered with, besides what it shows itself: what is true at the moment of the request.

@@ -10,10 +10,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::acts;
+use super::address::in_query;
 use super::files::RENEW;
 use super::frame::{Frame, Place};
 use super::jobs;
 use super::parts;
+use super::recordings;
 use super::refused;
 use crate::api::ask::{Ask, Filled};
 use crate::api::{AppState, HeldPage, Problem, approve_set, held_page};
@@ -91,7 +93,7 @@ async fn approve(
         return Ok(response);
     }
     approve_set(&state, &form.root, form.through).await?;
-    Ok(refused::led_to(&format!("{PATH}?root={}#approvals", acts::in_query(&form.root))))
+    Ok(refused::led_to(&format!("{PATH}?root={}#approvals", in_query(&form.root))))
 }
 
 fn by_root(roots: &[HeldRoot], page: Option<&HeldPage>) -> Markup {
@@ -104,7 +106,7 @@ fn by_root(roots: &[HeldRoot], page: Option<&HeldPage>) -> Markup {
                     @for root in roots {
                         @let here = page.is_some_and(|page| page.root.marker == root.marker);
                         tr {
-                            td { a href={ (PATH) "?root=" (acts::in_query(&root.marker)) } aria-current=[here.then_some("true")] { (parts::foreign(&root.path)) } }
+                            td { a href={ (PATH) "?root=" (in_query(&root.marker)) } aria-current=[here.then_some("true")] { (parts::foreign(&root.path)) } }
                             td.amount { (parts::number(root.held)) }
                         }
                     }
@@ -130,7 +132,7 @@ fn set(page: &HeldPage, query: &HeldQuery, frame: &Frame) -> Markup {
             @if has_grown {
                 p.banner.warn {
                     "More have been held since, and are not in this set. "
-                    a href={ (PATH) "?root=" (acts::in_query(&page.root.marker)) } { "Look at all of them" } "."
+                    a href={ (PATH) "?root=" (in_query(&page.root.marker)) } { "Look at all of them" } "."
                 }
             }
             (approval(page, through, has_grown, frame))
@@ -141,7 +143,7 @@ fn set(page: &HeldPage, query: &HeldQuery, frame: &Frame) -> Markup {
                         @for row in &rows {
                             tr {
                                 td { (parts::foreign(&row.path)) }
-                                td { a href={ "/recordings/" (acts::in_query(&row.uuid)) } { (parts::foreign(&row.uuid)) } }
+                                td { a href=(recordings::path_of(&row.uuid)) { (parts::foreign(&row.uuid)) } }
                                 td { (parts::time_of(row.vanished_ms)) }
                                 td { (row.why.to_string()) }
                             }
@@ -150,10 +152,10 @@ fn set(page: &HeldPage, query: &HeldQuery, frame: &Frame) -> Markup {
                 }
             }
             nav.pager aria-label="Pages of this set" {
-                @let set = format!("{PATH}?root={}&through={through}", acts::in_query(&page.root.marker));
+                @let set = format!("{PATH}?root={}&through={through}", in_query(&page.root.marker));
                 @let limit = query.limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
                 @if query.cursor.is_some() { a href={ (set) (limit) } { "First page" } }
-                @if let Some(cursor) = goes_on { a href={ (set) (limit) "&cursor=" (acts::in_query(cursor)) } { "Next page" } }
+                @if let Some(cursor) = goes_on { a href={ (set) (limit) "&cursor=" (in_query(cursor)) } { "Next page" } }
             }
         }
     }

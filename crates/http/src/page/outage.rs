@@ -15,8 +15,8 @@ use super::files::RENEW;
 use super::frame::{Frame, Place};
 use super::{chart, drill, outages, parts};
 use crate::api::{
-    AppState, Ask, DrillsQuery, Nothing, OutagesQuery, Problem, drill_page, outage_page,
-    outage_with_curve,
+    AppState, Ask, DrillsQuery, Nothing, OutagesQuery, Problem, drill_page, drill_report,
+    outage_page, outage_with_curve,
 };
 
 /// Rows of the curve's table.
@@ -46,7 +46,7 @@ pub(super) async fn outage(
     let is_newest = newest["items"][0]["id"] == one["id"];
     let (_, drills) = drill_page(&state, &DrillsQuery::default()).await?;
     let report = match covering(&drills, &one) {
-        Some(drill) => drill::read(&state, &drill.id).await.ok().flatten(),
+        Some(drill) => drill_report(&state, &drill.id).await.ok().flatten(),
         None => None,
     };
     let moves = is_newest && one["converge_ms"].is_null();

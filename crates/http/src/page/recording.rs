@@ -8,10 +8,9 @@ use focus_common::status::Status;
 use focus_core::iso8601;
 use focus_core::recording_state::RecordingState;
 use maud::{Markup, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::address::Address;
+use super::address::{Address, as_segment};
 use super::files::RECORDINGS;
 use super::frame::{Frame, Place};
 use super::recordings::{length, state_of};
@@ -69,8 +68,7 @@ fn text<'a>(one: &'a Value, field: &str) -> &'a str {
 fn content(status: &Status, one: &Value, state: RecordingState) -> Markup {
     let root = parts::root_name(status, text(one, "root"));
     let whole = format!("{}/{}", root.trim_end_matches('/'), path(one));
-    let address =
-        |path: &str| format!("{path}/{}", utf8_percent_encode(text(one, "uuid"), NON_ALPHANUMERIC));
+    let address = |path: &str| format!("{path}/{}", as_segment(text(one, "uuid")));
     html! {
         h1.long { (parts::foreign(path(one))) }
         p.long {

@@ -8,9 +8,8 @@ use focus_common::clock;
 use focus_common::status::{IndexedKeyState, Status};
 use focus_core::recording_state::RecordingState;
 use maud::{Markup, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::address::{Address, Asked};
+use super::address::{Address, Asked, as_segment};
 use super::files::RECORDINGS;
 use super::frame::{Frame, Place};
 use super::parts::{self, Tone};
@@ -46,7 +45,7 @@ async fn recordings(
 
 /// Where one recording has its page.
 pub(super) fn path_of(uuid: &str) -> String {
-    format!("/recordings/{}", utf8_percent_encode(uuid, NON_ALPHANUMERIC))
+    format!("/recordings/{}", as_segment(uuid))
 }
 
 /// How good a state of a recording is.

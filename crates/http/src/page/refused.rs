@@ -13,7 +13,16 @@ use crate::api::Problem;
 /// Whether a person asks for a page: a browser says that it takes HTML, and the path is none of the API.
 pub(crate) fn wants_page(request: &Request) -> bool {
     let path = request.uri().path();
-    let of_api = ["/api/", "/fdsnws/", "/docs", "/metrics", "/livez", "/readyz", "/ack"];
+    let of_api = [
+        "/api/",
+        "/fdsnws/",
+        "/recordings_in_time_range",
+        "/docs",
+        "/metrics",
+        "/livez",
+        "/readyz",
+        "/ack",
+    ];
     let takes = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     matches!(*request.method(), Method::GET | Method::HEAD | Method::POST)
         && takes.is_some_and(|takes| takes.contains("text/html"))

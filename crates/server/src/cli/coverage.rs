@@ -7,13 +7,13 @@ use focus_common::clock;
 use focus_common::config::Settings;
 use focus_core::coverage::Buckets;
 use focus_engine::Completeness;
+use focus_http::api::{Coverage, gaps_value, lanes_by, with_completeness};
 use focus_index::{CoverageQuery, GapQuery, NoLanes, Reader};
 use serde_json::{Value, json};
 
 use super::output::{Output, cell, terminal_width};
 use super::query::{reader, time_ms};
 use super::{Ending, Stop, running_server, runtime};
-use focus_http::api::{Coverage, gaps_value, lanes_by, with_completeness};
 
 /// How long the server may take to answer.
 const LIMIT: Duration = Duration::from_secs(30);

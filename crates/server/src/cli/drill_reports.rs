@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use focus_http::api::drill_item;
 use serde_json::json;
 
 use super::output::Output;
@@ -11,7 +12,6 @@ use focus_drill::render::{files, terminal};
 use focus_drill::report::archive::{self, ArchivedDrill};
 use focus_drill::scenario::outage_kind::OutageKind;
 use focus_drill::state::folder::Folder;
-use focus_http::api::drill_item;
 
 /// `focus drill report`.
 #[derive(Debug, clap::Args)]

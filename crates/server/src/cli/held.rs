@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use focus_http::api::{held_cursor, held_deletion};
 use focus_index::Reader;
 use focus_storage::marker;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use super::query::reader;
 use super::{Ending, Stop, running_server, runtime};
 use focus_common::client::{Client, escape};
 use focus_common::config::{RootSettings, Settings};
-use focus_http::api::{held_cursor, held_deletion};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use focus_http::api::outage_item;
 use serde_json::{Value, json};
 
 use super::output::Output;
 use super::query::reader;
 use super::{Ending, Stop, running_server, runtime};
 use focus_common::config::Settings;
-use focus_http::api::outage_item;
 
 /// How long the server may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);

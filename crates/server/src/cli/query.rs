@@ -7,6 +7,7 @@ use focus_core::meta_filter::MetaFilter;
 use focus_core::recording_state::RecordingState;
 use focus_core::state::State;
 use focus_core::time;
+use focus_http::api::{UnrecognisedItem, recordings_page, states};
 use focus_index::{Listing, MORE_MAX, Order, Reader, RootId};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -17,7 +18,6 @@ use super::{Ending, Stop, running_server, runtime};
 use focus_common::client::{Client, escape};
 use focus_common::config::{Settings, Source};
 use focus_engine::{Completeness, INDEX_FILE};
-use focus_http::api::{UnrecognisedItem, recordings_page, states};
 
 const LIMIT: Duration = Duration::from_secs(10);
 

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use focus_alerts::{Alerting, Board};
 use focus_core::secret::Secrets;
+use focus_http::api::{self, Access, AppState, Bounds, Hosts, Keys, Services};
+use focus_http::events::{self, Events};
+use focus_http::history::{self, History};
+use focus_http::jobs::Jobs;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -15,16 +20,11 @@ use super::reload::Reloaded;
 use super::{Ending, NO_ROOT, Stop, refuse_roots_that_are_one, runtime};
 use crate::hint_taker::HintTaker;
 use crate::telemetry;
-use focus_alerts::{Alerting, Board};
 use focus_common::config::{Alerts, Overrides, Secret, Settings};
 use focus_common::state_dir::{self, ServerFile};
 use focus_drill::report::store::Drills;
 use focus_engine::{Engine, Sidecars};
 use focus_hints::HintQueues;
-use focus_http::api::{self, Access, AppState, Bounds, Hosts, Keys, Services};
-use focus_http::events::{self, Events};
-use focus_http::history::{self, History};
-use focus_http::jobs::Jobs;
 
 /// Time between two checks that commands still find the server.
 const PUBLISHED_LOOK: Duration = Duration::from_secs(2);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use focus_http::csv::quote;
 use serde_json::json;
 
 use super::output::Output;
@@ -16,7 +17,6 @@ use focus_common::config::Settings;
 use focus_common::state_dir;
 use focus_common::status::Verifying;
 use focus_engine::{Engine, Sidecars, Verification, VerifyError};
-use focus_http::csv::quote;
 
 /// How long one question for the progress may take.
 const ASKED: Duration = Duration::from_secs(2);

@@ -1,16 +1,14 @@
 //! The page of coverage: what it shows is what the API says, whatever names lanes have, and every range has a page.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
 
 use focus_testkit::focus::Focus;
 use focus_testkit::wait::until;
 use serde_json::{Value, json};
 
 use crate::site::{BINARY, LIMIT, Site};
+use crate::visitor::Visitor;
 
 /// Writes a recording of 2024-05-01 that lasts from one minute of the day to another; none: it is live.
 fn plant(root: &Path, name: &str, from: u32, to: Option<u32>, sensor: &str) {
@@ -22,17 +20,9 @@ fn plant(root: &Path, name: &str, from: u32, to: Option<u32>, sensor: &str) {
 
 /// An answer as a browser gets it: code, head in lower case, body.
 fn browse(focus: &Focus, method: &str, path: &str) -> (u16, String, String) {
-    let address = focus.address().expect("it serves");
-    let mut stream = TcpStream::connect(&address).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a bound");
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/html\r\n\r\n")
-        .expect("asked");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer");
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code");
-    (code, head.to_lowercase(), body.to_owned())
+    let mut visitor = Visitor::of(&focus.address().expect("it serves"));
+    let seen = visitor.ask(method, path, "Accept: text/html\r\n", "");
+    (seen.status, seen.head.to_lowercase(), seen.body)
 }
 
 fn page(focus: &Focus, path: &str) -> String {

@@ -1,13 +1,10 @@
 //! What all pages have in common, by HTTP: the headers, the files, the numbers, and the pages in place of errors.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
 use focus_testkit::focus::{Answer, Focus};
 use focus_testkit::wait::until;
 
 use crate::site::{BINARY, LIMIT, Site};
+use crate::visitor::Visitor;
 
 const PAGES: [&str; 10] = [
     "/",
@@ -36,17 +33,9 @@ async fn served(count: usize) -> Site {
 
 /// Asks with these headers, each with its line end.
 fn ask(site: &Site, method: &str, path: &str, headers: &str) -> Answer {
-    let address = site.focus.address().expect("an address");
-    let mut stream = TcpStream::connect(&address).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
-    let head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n");
-    stream.write_all(head.as_bytes()).expect("sent");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer that ends");
-    let answer = String::from_utf8(answer).expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    let mut visitor = Visitor::of(&site.focus.address().expect("an address"));
+    let seen = visitor.ask(method, path, headers, "");
+    Answer { status: seen.status, head: seen.head.to_lowercase(), body: seen.body }
 }
 
 /// The raw value of a field of the header.

@@ -1,13 +1,10 @@
 //! Asking for pages as a browser does, and reading what they show.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::security::address;
 use crate::site::Site;
+use crate::visitor::{Seen, Visitor};
 
 /// A page, or what came in its place.
 #[derive(Debug)]
@@ -54,19 +51,10 @@ impl Page {
 
 /// Asks as a browser does.
 pub(crate) fn ask(site: &Site, method: &str, path: &str) -> Page {
-    let address = address(site);
-    let mut stream = TcpStream::connect(&address).expect("connected");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-    let request = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/html,*/*;q=0.8\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer that ends");
-    let answer = String::from_utf8(answer).expect("UTF-8");
-    let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    Page { status, head: head.to_owned(), text: text.to_owned() }
+    let mut visitor = Visitor::of(&address(site));
+    let Seen { status, head, body } =
+        visitor.ask(method, path, "Accept: text/html,*/*;q=0.8\r\n", "");
+    Page { status, head, text: body }
 }
 
 /// The page at this path, which is there.

@@ -1,4 +1,4 @@
-//! A visitor of the page: keeps cookies as a browser does, sends forms, and follows nothing by itself.
+//! A visitor of the page: asks as a browser does, keeps cookies, sends forms, and follows nothing by itself.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

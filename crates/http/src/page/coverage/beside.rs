@@ -31,7 +31,7 @@ pub(super) fn outages(found: &Found) -> Markup {
                                 td { a href={ "/outages/" (outage.id) } { (moment(outage.began_ms)) } }
                                 td { @match outage.ended_ms { Some(at_ms) => { (moment(at_ms)) }, None => { "goes on" } } }
                                 td.amount { (parts::number(outage.landed)) }
-                                td { (parts::foreign(&outage.reason)) }
+                                td { (parts::told(&outage.reason)) }
                             }
                         }
                     }

@@ -2,21 +2,17 @@
 
 use focus_common::clock;
 use focus_core::range::{self, Range, Unit};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::found::Found;
 use crate::api::{self, Moment, Problem};
+use crate::page::address::in_query;
 
 /// Windows of all lanes together at most: their picture takes a megabyte or two, and their file some.
 const WINDOWS_MAX: usize = 200_000;
 
 /// Gaps of a page of the list.
 pub(super) const GAPS: usize = 50;
-
-/// What need not be encoded in a query.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b':');
 
 /// In which order gaps are listed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -270,7 +266,7 @@ pub(super) fn address(path: &str, pairs: &[(&'static str, String)]) -> String {
         text.push(if n == 0 { '?' } else { '&' });
         text.push_str(name);
         text.push('=');
-        text.extend(utf8_percent_encode(value, ENCODED));
+        text.extend(in_query(value));
     }
     text
 }
